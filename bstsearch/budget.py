@@ -1,0 +1,119 @@
+"""Upper bounds on what a submodel may cost: as asked for, in numbers, and which submodels they admit (no torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+from bstsearch.pareto import Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """A cost that can be bounded: its words, its unit, and how to read it off a candidate."""
+
+    option: str
+    label: str
+    unit: str
+    of: Callable[[Candidate], float]
+
+
+# By field of `Budget`. MB are 1e6 bytes; an estimated latency counts with its upper end.
+COSTS: Mapping[str, Cost] = {
+    "latency_ms": Cost(option="--budget-ms", label="latency", unit="ms", of=lambda one: one.safe_ms),
+    "gflops": Cost(option="--budget-gflops", label="compute", unit="GFLOPs", of=lambda one: one.gflops),
+    "memory_mb": Cost(option="--budget-mb", label="peak memory", unit="MB", of=lambda one: one.memory_bytes / 1e6),
+}
+
+_BOUND = re.compile(r"\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*(%?)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """An upper bound as it was asked for: a number, or a share of the full model's cost.
+
+    >>> Bound.parse("50%", "--budget-ms")
+    Bound(value=0.5, is_share=True)
+    """
+
+    value: float
+    is_share: bool = False
+
+    @classmethod
+    def parse(cls, text: str, option: str) -> Bound:
+        """The bound that `text` says; UsageError where it says none."""
+        match = _BOUND.fullmatch(text)
+        value = float(match[1]) if match else math.nan
+        if match is None or not 0 < value < math.inf:
+            raise UsageError(f"{option} {text!r} is no budget; write a number above 0, or a share such as 50%")
+        return cls(value=value / 100 if match[2] else value, is_share=bool(match[2]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Upper bounds in numbers; None leaves a cost free."""
+
+    latency_ms: float | None = None
+    gflops: float | None = None
+    memory_mb: float | None = None
+
+    @classmethod
+    def resolve(cls, bounds: Mapping[str, Bound | None], full: Candidate) -> Budget:
+        """`bounds` by field name, shares taken of `full`, the full model."""
+        limits = {
+            name: bound.value * (COSTS[name].of(full) if bound.is_share else 1)
+            for name, bound in bounds.items()
+            if bound is not None
+        }
+        return cls(**limits)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Field -> upper bound, of the costs that are bounded."""
+        return {name: limit for name, limit in dataclasses.asdict(self).items() if limit is not None}
+
+    def __bool__(self) -> bool:
+        return bool(self.limits)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{COSTS[name].label} {limit:.4g} {COSTS[name].unit}" for name, limit in self.limits.items())
+
+    def admits(self, candidate: Candidate) -> bool:
+        """Whether every bounded cost of `candidate` is within its bound."""
+        return self.overrun(candidate) <= 1
+
+    def overrun(self, candidate: Candidate) -> float:
+        """The largest cost of `candidate` as a share of its bound; 0 where nothing is bounded."""
+        return max((COSTS[name].of(candidate) / limit for name, limit in self.limits.items()), default=0)
+
+    def covers(self, other: Budget) -> bool:
+        """Whether this budget admits all that `other` admits, whatever the candidates."""
+        return all(other.limits.get(name, math.inf) <= limit for name, limit in self.limits.items())
+
+    def refuse_infeasible(self, candidates: Iterable[Candidate]) -> None:
+        """InfeasibleBudgetError, naming the nearest candidate and its cost, where none is admitted."""
+        nearest = min(candidates, key=self.overrun)
+        if self.admits(nearest):
+            return
+        costs = ", ".join(f"{COSTS[name].of(nearest):.4g} {COSTS[name].unit}" for name in self.limits)
+        raise InfeasibleBudgetError(
+            f"no submodel fits within {self}; the nearest is {nearest.id} with {costs}: raise the budget"
+        )
+
+    def to_json(self) -> dict[str, float | None]:
+        """Plain data; `from_json` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, float | None]) -> Budget:
+        """The budget written by `to_json`; InputError where it is malformed."""
+        if not isinstance(data, Mapping) or data.keys() != COSTS.keys():
+            raise InputError(f"malformed budget {data!r}; expected the keys {', '.join(COSTS)}")
+        for name, limit in data.items():
+            if limit is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
+                raise InputError(f"malformed budget: {name} must be null or a number above 0, not {limit!r}")
+        return cls(**data)

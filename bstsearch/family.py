@@ -1,0 +1,164 @@
+"""What bstsearch must know of an architecture: how to build it at any size, and what may shrink."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+import typing
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+import bstsearch.families
+from bstsearch.errors import InputError
+from bstsearch.space import Space, Submodel
+
+Config = Any  # each family's own frozen dataclass of sizes
+Inputs = Mapping[str, Tensor]
+
+
+class SlimmableModule(Protocol):
+    """The one thing asked of a model: forward falls into a part that is never slimmed and the rest.
+
+    `forward(**inputs)` equals `elastic(*fixed(**inputs))`. Training and scoring run `fixed` once for
+    many submodels. A model whose every parameter is elastic returns its inputs from `fixed`.
+    """
+
+    def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """What is computed with fixed parameters only."""
+
+    def elastic(self, *features: Tensor) -> Tensor:
+        """The output, from what `fixed` returned."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A list of layers, found under `prefix` in the state dict, and the order in which to keep them.
+
+    >>> Stack(prefix="encoder", keep_order=(0, 3, 1, 2)).kept(2)
+    (0, 3)
+    """
+
+    prefix: str
+    keep_order: tuple[int, ...]
+
+    def kept(self, count: int) -> tuple[int, ...]:
+        """The `count` layers kept longest, in the order in which they run."""
+        return tuple(sorted(self.keep_order[:count]))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FusedAxis:
+    """An axis that holds `blocks` equal blocks side by side (qkv: 3), each sliced by itself.
+
+    `parameter` is a shell-style pattern over parameter names.
+    """
+
+    parameter: str
+    axis: int
+    blocks: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family:
+    """One architecture, as data and plain functions; each file in `families/` makes one, named FAMILY.
+
+    - `config`: a frozen dataclass; elastic and fixed sizes are different fields.
+    - `presets`: named configurations.
+    - `build(config)`: the model at exactly those sizes; a `SlimmableModule`.
+    - `shrink(config, submodel)`: the sizes of that submodel.
+    - `stacks(config)`: the layer stacks, with their keep orders.
+    - `example_inputs(config, batch)`: inputs of the right names, dtypes and shapes, random but seeded.
+    - `elastic_units(config)`: elastic field -> smallest step of an axis it may cause (head_dim for
+      heads, else 1); anything that moves an axis by more is a fused axis and must be declared.
+    - `fused_axes`: axes that hold several blocks side by side.
+    - `batch_axis`: first axis of every input and of the output is the batch.
+    """
+
+    name: str
+    config: type[Any]
+    presets: Mapping[str, Config]
+    build: Callable[[Config], nn.Module]
+    shrink: Callable[[Config, Submodel], Config]
+    stacks: Callable[[Config], tuple[Stack, ...]]
+    example_inputs: Callable[[Config, int], dict[str, Tensor]]
+    elastic_units: Callable[[Config], Mapping[str, int]]
+    fused_axes: tuple[FusedAxis, ...] = ()
+
+    def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
+        """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""
+        stacks = self.stacks(config)
+        return {stack.prefix: stack.kept(int(submodel.depth * len(stack.keep_order))) for stack in stacks}
+
+    def space(self, config: Config) -> Space:
+        """BST's space of this model."""
+        return Space.bst(stacks=tuple(len(stack.keep_order) for stack in self.stacks(config)))
+
+    def check(self, config: Config, space: Space) -> None:
+        """Passes where every width gives whole sizes (whole heads above all); else InputError."""
+        layers = tuple(len(stack.keep_order) for stack in self.stacks(config))
+        if space.stacks != layers:
+            raise InputError(f"the space is for stacks of {space.stacks} layers; this {self.name} has {layers}")
+        for submodel in space.grid():
+            self.shrink(config, submodel)
+        for share in (*space.layer_heads, *space.layer_ffn):
+            self.shrink(config, Submodel(width=share))
+
+
+def get_family(name: str) -> Family:
+    """The family of that name; InputError lists the names there are."""
+    names = [module.name for module in pkgutil.iter_modules(bstsearch.families.__path__)]
+    if name not in names:
+        raise InputError(f"unknown family {name!r}; this version knows {', '.join(names)}")
+    family: Family = importlib.import_module(f"bstsearch.families.{name}").FAMILY
+    return family
+
+
+def config_to_json(config: Config) -> dict[str, Any]:
+    """A config as plain data."""
+    return dataclasses.asdict(config)
+
+
+def config_from_json(config_type: type[Any], data: Mapping[str, Any]) -> Config:
+    """The config written by `config_to_json`; unknown, missing and ill-typed keys raise InputError."""
+    if not isinstance(data, Mapping):
+        raise InputError(f"a {config_type.__name__} is a JSON object, not {type(data).__name__}")
+    fields = {field.name: field for field in dataclasses.fields(config_type)}
+    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+    if unknown := sorted(data.keys() - fields.keys()):
+        raise InputError(f"{config_type.__name__} has no field {unknown[0]!r}; its fields: {', '.join(fields)}")
+    if missing := sorted(required - data.keys()):
+        raise InputError(f"{config_type.__name__} lacks the field {missing[0]!r}")
+    hints = typing.get_type_hints(config_type)
+    values = {name: _coerce(f"{config_type.__name__}.{name}", value, hints[name]) for name, value in data.items()}
+    return config_type(**values)
+
+
+def whole(size: int, share: Fraction, name: str) -> int:
+    """`size * share`, which must be a whole number of at least one; InputError names the size."""
+    scaled = size * share
+    if scaled.denominator != 1 or scaled < 1:
+        raise InputError(f"{name}={size} times {share} is not a whole number; choose other widths or sizes")
+    return int(scaled)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    """A CPU random generator with that seed, apart from torch's global one."""
+    return torch.Generator().manual_seed(seed)
+
+
+def _coerce(name: str, value: Any, hint: Any) -> Any:
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{name} must be a list, not {value!r}")
+        item = typing.get_args(hint)[0]
+        return tuple(_coerce(name, entry, item) for entry in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"{name} must be of type {hint.__name__}, not {value!r}")
+    return value

@@ -1,0 +1,62 @@
+"""The model card of a trained supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bstsearch.cost import count
+from bstsearch.data.answers import Accuracy
+from bstsearch.files import write_text
+from bstsearch.space import Submodel
+from bstsearch.supernet import Supernet
+
+
+def write_card(folder: Path, supernet: Supernet, metrics: Mapping[str, Any]) -> None:
+    """Writes README.md into `folder`: recipe, provenance, and every submodel's cost and accuracy."""
+    recipe = "\n".join(f"| {name} | {value} |" for name, value in metrics["recipe"].items())
+    rows = "\n".join(_row(supernet, submodel_id, metrics) for submodel_id in metrics["validation"])
+    validation, test = (next(iter(metrics[split].values()))["total"] for split in ("validation", "test"))
+    text = f"""---
+library_name: bstsearch
+tags: [visual-question-answering, slimmable, supernet]
+datasets: [{metrics["data"]}]
+---
+
+# A slimmable {supernet.family.name.upper()} trained on {metrics["data"]}
+
+One set of weights; every row below is a submodel of it. Trained as the bilaterally slimmable
+Transformer (Yu et al., arXiv 2203.12814): a teacher, which is the full model alone, then the sandwich of
+smallest, largest and three random submodels, all taught by that teacher.
+
+## Accuracy
+
+Percent correct of {validation:,} validation questions (images cut from the training part) and of the {test:,}
+questions of the official test part, which took no part in any choice; in brackets the 95 % interval.
+
+| submodel | parameters | MACs | validation | official test |
+|---|---:|---:|---:|---:|
+{rows}
+
+## Recipe
+
+| setting | value |
+|---|---|
+{recipe}
+
+Made by bstsearch {metrics["bstsearch"]}, commit {metrics["commit"] or "unknown"}, torch {metrics["torch"]}, on
+{metrics["machine"]}. The same recipe and seed on the same machine and threads give the same weights.
+"""
+    write_text(folder / "README.md", text)
+
+
+def _row(supernet: Supernet, submodel_id: str, metrics: Mapping[str, Any]) -> str:
+    cost = count(supernet.family, supernet.config, Submodel.from_id(submodel_id))
+    cells = [_percent(Accuracy(**metrics[split][submodel_id])) for split in ("validation", "test")]
+    return f"| `{submodel_id}` | {cost.parameters:,} | {cost.macs:,} | {cells[0]} | {cells[1]} |"
+
+
+def _percent(accuracy: Accuracy) -> str:
+    low, high = accuracy.interval
+    return f"{100 * accuracy.value:.2f} ({100 * low:.2f}-{100 * high:.2f})"

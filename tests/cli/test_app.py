@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import bstsearch
+
+VERBS = ("train", "profile", "pareto", "export", "eval", "ask")
+HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "plotly", "onnx", "onnxruntime", "pydantic", "rich", "PIL"}
+
+
+def run(code: str) -> str:
+    """What a fresh interpreter prints when it runs `code`."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def imported_by(code: str) -> set[str]:
+    """The top-level modules that are loaded after `code`."""
+    return {
+        name.partition(".")[0]
+        for name in json.loads(run(f"{code}\nimport json, sys; print(json.dumps([*sys.modules]))"))
+    }
+
+
+def test_the_help_names_every_verb_in_the_order_of_use(invoke: Callable[..., Any]) -> None:
+    result = invoke("--help")
+    assert result.exit_code == 0
+    commands = result.stdout.partition("Commands:")[2]
+    assert tuple(line.split()[0] for line in commands.strip().splitlines()) == VERBS
+
+
+def test_no_arguments_show_the_help(invoke: Callable[..., Any]) -> None:
+    assert "Commands:" in invoke().output
+
+
+def test_the_version_is_printed(invoke: Callable[..., Any]) -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, f"bstsearch {bstsearch.__version__}\n")
+
+
+def test_python_m_runs_the_command_line() -> None:
+    command = [sys.executable, "-m", "bstsearch", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("bstsearch ")
+
+
+def test_an_unknown_verb_is_wrong_usage_and_names_a_near_one(invoke: Callable[..., Any]) -> None:
+    result = invoke("pareot")
+    assert result.exit_code == 2
+    assert "No such command 'pareot'. Did you mean 'pareto'?" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--nonsense",), ("pareto", "--nonsense"), ("pareto", "--seed", "x"), ("ask",)])
+def test_wrong_usage_is_one_line_below_the_usage(arguments: tuple[str, ...], invoke: Callable[..., Any]) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    usage, *_, line = result.stderr.splitlines()
+    assert usage.startswith("Usage: ")
+    assert line.startswith("Error: ")
+
+
+def test_the_help_imports_nothing_heavy() -> None:
+    help_of = "from typer.testing import CliRunner; from bstsearch.cli.app import app; CliRunner().invoke(app, {})"
+    for arguments in (["--help"], *([verb, "--help"] for verb in VERBS)):
+        assert not imported_by(help_of.format(arguments)) & HEAVY
+
+
+def test_importing_bstsearch_imports_no_torch() -> None:
+    assert not imported_by("import bstsearch") & HEAVY
+
+
+def test_debug_shows_a_traceback_for_this_run_only(invoke: Callable[..., Any]) -> None:
+    arguments = ("eval", "--model", "nowhere")
+    assert "Traceback" in invoke("--debug", *arguments).stderr
+    assert "Traceback" not in invoke(*arguments).stderr

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bstsearch.cli import output
+from bstsearch.cli.output import Column, Output, Progress
+
+COLUMNS = (Column("row", is_number=True), Column("id"), Column("latency", "ms", is_number=True))
+ROWS = ((1, "w1of4-d1", "0.81"), (2, "w1-d1", None))
+CELLS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True
+
+
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Puts a terminal in place of both standard streams (no fixture: pytest sets them anew before the test)."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return stream
+
+
+def test_a_table_has_units_a_rule_and_a_star_at_the_marked_row(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().table(COLUMNS, ROWS, title="Front", marked=1)
+    assert capsys.readouterr().out.splitlines() == [
+        "Front",
+        "row  id        latency",
+        "                    ms",
+        "---  --------  -------",
+        "  1  w1of4-d1     0.81",
+        "* 2  w1-d1           -",
+    ]
+
+
+def test_a_title_may_take_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().table((Column("95 %\ninterval"), Column("id")), [("97.1-98.9", "a")])
+    assert capsys.readouterr().out.splitlines() == [
+        "95 %",
+        "interval   id",
+        "---------  --",
+        "97.1-98.9  a",
+    ]
+
+
+def test_a_table_without_rows_is_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().table((Column("id"),), [])
+    assert capsys.readouterr().out == "id\n--\n"
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1))
+def test_every_row_is_one_line_and_no_cell_is_cut(rows: list[tuple[str, str, str]]) -> None:
+    lines = output._render([Column("a"), Column("b", is_number=True), Column("c", "s")], rows, None, 80).split("\n")
+    assert len(lines) == 3 + len(rows)
+    for row, line in zip(rows, lines[3:], strict=True):
+        assert line.split() == [cell for cell in row if cell]
+
+
+@pytest.mark.parametrize(("columns", "width"), [(None, 80), ("120", 120), ("wide", 80)])
+def test_a_piped_table_is_made_for_80_columns_or_those_of_the_environment(
+    columns: str | None, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    just_fits = [Column("x" * (width - 5)), Column("abc")]
+    Output().table(just_fits, [])
+    Output().table([Column("x" * (width - 4)), Column("abc")], [])
+    wide, tight = capsys.readouterr().out.splitlines()[::2]
+    assert wide.endswith("x  abc")
+    assert tight.endswith("x abc")
+
+
+def test_json_mode_prints_one_object_and_nothing_else_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output(is_json=True)
+    out.text("a result")
+    out.table(COLUMNS, ROWS)
+    out.json({"id": "w1-d1", "name": "é"})
+    out.note("a note")
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"id": "w1-d1", "name": "é"}
+    assert captured.out.isascii()
+    assert captured.err == "a note\n"
+
+
+def test_json_refuses_nan() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        Output(is_json=True).json({"latency_ms": float("nan")})
+
+
+def test_human_mode_prints_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().json({"a": 1})
+    assert capsys.readouterr().out == ""
+
+
+def test_remarks_go_to_stderr_with_their_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output()
+    out.note("one")
+    out.warning("two")
+    out.hint("three")
+    out.error("four")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == ["one", "warning: two", "hint: three", "error: four"]
+
+
+def test_only_a_terminal_gets_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_terminal(monkeypatch)
+    Output().warning("two")
+    assert terminal.getvalue() == "\x1b[33mwarning: \x1b[0mtwo\n"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_may_refuse_colour(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_terminal(monkeypatch)
+    monkeypatch.setenv(variable, value)
+    Output().warning("two")
+    Output().table(COLUMNS, ROWS, title="Front")
+    assert "\x1b" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_a_stream_cannot_show_is_escaped(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+    Output().text("→ é \udcff")  # the last one comes from a file name that is no UTF-8
+    shown = raw.getvalue().decode(encoding)
+    assert (
+        shown
+        == {"ascii": "\\u2192 \\xe9 \\udcff\n", "latin-1": "\\u2192 é \\udcff\n", "utf-8": "→ é \\udcff\n"}[encoding]
+    )
+
+
+def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Output().progress("scoring", total=2) as progress:
+        progress.advance(best="98.1 %")
+        progress.update("scoring w1-d1")
+        progress.report("measuring", 1, 2)
+    assert type(progress) is Progress
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal_shows_description_count_and_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_terminal(monkeypatch)
+    out = Output()
+    with out.progress("scoring", total=7) as progress:
+        progress.advance(3, best="98.1 %")
+        out.note("w1-d1 is done")
+        progress.update("scoring w1-d1")
+    shown = terminal.getvalue()
+    assert "scoring w1-d1" in shown
+    assert "3/7" in shown
+    assert "best 98.1 %" in shown
+    assert "w1-d1 is done\n" in shown.replace("\r\n", "\n")
+
+
+def test_progress_takes_the_reports_of_library_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_terminal(monkeypatch)
+    with Output().progress("measuring") as progress:
+        progress.report("measuring w1of2-d1", 4, 9)
+    assert "measuring w1of2-d1" in terminal.getvalue()
+    assert "4/9" in terminal.getvalue()
