@@ -7,14 +7,15 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.pareto import Candidate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
-    """A cost that can be bounded: its words, its unit, and how to read it off a candidate."""
+class Quantity:
+    """A cost that can be bounded: its option, its words, its unit, and how to read it off a candidate."""
 
     option: str
     label: str
@@ -22,11 +23,13 @@ class Cost:
     of: Callable[[Candidate], float]
 
 
-# By field of `Budget`. MB are 1e6 bytes; an estimated latency counts with its upper end.
-COSTS: Mapping[str, Cost] = {
-    "latency_ms": Cost(option="--budget-ms", label="latency", unit="ms", of=lambda one: one.safe_ms),
-    "gflops": Cost(option="--budget-gflops", label="compute", unit="GFLOPs", of=lambda one: one.gflops),
-    "memory_mb": Cost(option="--budget-mb", label="peak memory", unit="MB", of=lambda one: one.memory_bytes / 1e6),
+# By field of `Budget`. MB are 1e6 bytes; estimates count with their upper end.
+COSTS: Mapping[str, Quantity] = {
+    "latency_ms": Quantity(option="--budget-ms", label="latency", unit="ms", of=lambda one: one.safe_ms),
+    "gflops": Quantity(option="--budget-gflops", label="compute", unit="GFLOPs", of=lambda one: one.gflops),
+    "memory_mb": Quantity(
+        option="--budget-mb", label="peak memory", unit="MB", of=lambda one: one.safe_memory_bytes / 1e6
+    ),
 }
 
 _BOUND = re.compile(r"\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*(%?)\s*", re.IGNORECASE)
@@ -53,6 +56,11 @@ class Bound:
         return cls(value=value / 100 if match[2] else value, is_share=bool(match[2]))
 
 
+def parse_bounds(texts: Mapping[str, str | None]) -> dict[str, Bound]:
+    """The bounds that were asked for, by field of `Budget`; UsageError names the option of a malformed one."""
+    return {name: Bound.parse(text, COSTS[name].option) for name, text in texts.items() if text is not None}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """Upper bounds in numbers; None leaves a cost free."""
@@ -62,14 +70,14 @@ class Budget:
     memory_mb: float | None = None
 
     @classmethod
-    def resolve(cls, bounds: Mapping[str, Bound | None], full: Candidate) -> Budget:
+    def resolve(cls, bounds: Mapping[str, Bound], full: Candidate) -> Budget:
         """`bounds` by field name, shares taken of `full`, the full model."""
-        limits = {
-            name: bound.value * (COSTS[name].of(full) if bound.is_share else 1)
-            for name, bound in bounds.items()
-            if bound is not None
-        }
-        return cls(**limits)
+        return cls(
+            **{
+                name: bound.value * COSTS[name].of(full) if bound.is_share else bound.value
+                for name, bound in bounds.items()
+            }
+        )
 
     @property
     def limits(self) -> dict[str, float]:
@@ -109,7 +117,7 @@ class Budget:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, float | None]) -> Budget:
+    def from_json(cls, data: Any) -> Budget:
         """The budget written by `to_json`; InputError where it is malformed."""
         if not isinstance(data, Mapping) or data.keys() != COSTS.keys():
             raise InputError(f"malformed budget {data!r}; expected the keys {', '.join(COSTS)}")

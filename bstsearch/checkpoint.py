@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
@@ -24,7 +24,8 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Adam, p
             tensors[f"adam.{moment}.{name}"] = torch.as_tensor(tensor)
     with writing(path) as temporary:
         whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        save_file(whole, temporary, metadata={"progress": json.dumps(progress)})
+        # Not save_file, which has an error of its own for a full disk.
+        temporary.write_bytes(save(whole, metadata={"progress": json.dumps(progress)}))
 
 
 def read_progress(path: Path) -> dict[str, Any]:

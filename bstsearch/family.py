@@ -63,7 +63,7 @@ class FusedAxis:
     blocks: int
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Family:
     """One architecture, as data and plain functions; each file in `families/` makes one, named FAMILY.
 
@@ -99,14 +99,24 @@ class Family:
         return Space.bst(stacks=tuple(len(stack.keep_order) for stack in self.stacks(config)))
 
     def check(self, config: Config, space: Space) -> None:
-        """Passes where every width gives whole sizes (whole heads above all); else InputError."""
+        """Passes where every choice gives whole sizes (whole heads above all) and fixed sizes stay; else InputError."""
         layers = tuple(len(stack.keep_order) for stack in self.stacks(config))
         if space.stacks != layers:
             raise InputError(f"the space is for stacks of {space.stacks} layers; this {self.name} has {layers}")
-        for submodel in space.grid():
-            self.shrink(config, submodel)
-        for share in (*space.layer_heads, *space.layer_ffn):
-            self.shrink(config, Submodel(width=share))
+        choices = list(space.grid())
+        choices += [Submodel(heads=(share,) * sum(layers)) for share in space.layer_heads]
+        choices += [Submodel(ffn=(share,) * sum(layers)) for share in space.layer_ffn]
+        for submodel in choices:
+            self._refuse_changed_fixed_size(config, submodel)
+
+    def _refuse_changed_fixed_size(self, config: Config, submodel: Submodel) -> None:
+        small = self.shrink(config, submodel)
+        for field in {field.name for field in dataclasses.fields(config)} - self.elastic_units(config).keys():
+            before, after = getattr(config, field), getattr(small, field)
+            # A tuple with one entry per layer keeps the entries of the kept layers.
+            is_kept = set(after) <= set(before) if isinstance(before, tuple) else after == before
+            if not is_kept:
+                raise InputError(f"{self.name}: {field} is fixed, but {submodel.id} makes {after} of {before}")
 
 
 def get_family(name: str) -> Family:
@@ -161,4 +171,6 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
         return float(value)
     if type(value) is not hint:
         raise InputError(f"{name} must be of type {hint.__name__}, not {value!r}")
+    if hint is int and value < 0:
+        raise InputError(f"{name} must not be negative: {value}")
     return value

@@ -64,20 +64,26 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
-def refuse_existing(path: Path, *, is_forced: bool) -> None:
-    """UsageError where `path` exists (a folder: and is not empty) and overwriting was not asked for."""
-    is_taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
-    if is_taken and not is_forced:
+def refuse_existing(path: Path, *, marker: str, is_forced: bool) -> None:
+    """UsageError where `path` exists (a folder: and is not empty) and may not be replaced.
+
+    It may be with `is_forced`, and then only where it holds `marker`, so is one of ours.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not is_forced:
         raise UsageError(f"{path} exists; give --force to replace it, or another --out")
+    if not (path / marker).exists():
+        raise UsageError(f"{path} holds no {marker}, so it is not ours to replace; give another --out")
 
 
 @contextlib.contextmanager
-def writing_folder(path: Path, *, is_forced: bool = False) -> Iterator[Path]:
+def writing_folder(path: Path, *, marker: str, is_forced: bool = False) -> Iterator[Path]:
     """An empty folder beside `path` that becomes `path` when the block ends well.
 
-    An existing `path` is refused without `is_forced`, and stays as it is until the new one is complete.
+    An existing `path` is treated as `refuse_existing` does, and stays as it is until the new one is complete.
     """
-    refuse_existing(path, is_forced=is_forced)
+    refuse_existing(path, marker=marker, is_forced=is_forced)
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

@@ -58,8 +58,11 @@ def read_folder(path: Path) -> SupernetFolder:
     data = read_json(path / CONFIG, "supernet configuration")
     if data.get("format") != FORMAT:
         raise InputError(f"{path / CONFIG} has format {data.get('format')!r}; this version reads format {FORMAT}")
-    if missing := sorted({"family", "config", "space"} - data.keys()):
+    keys = {"format", "family", "config", "space"}
+    if missing := sorted(keys - data.keys()):
         raise InputError(f"{path / CONFIG} lacks {missing[0]!r}; is it a supernet?")
+    if unknown := sorted(data.keys() - keys):
+        raise InputError(f"{path / CONFIG} holds the unknown key {unknown[0]!r}; known: {', '.join(sorted(keys))}")
     return SupernetFolder(
         path=path, family=str(data["family"]), config=data["config"], space=Space.from_json(data["space"])
     )

@@ -6,11 +6,11 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from bstsearch.data.answers import Accuracy
 from bstsearch.errors import InputError, UsageError
-from bstsearch.latency import Latency
+from bstsearch.latency import Latency, Memory, Source
 from bstsearch.space import Submodel
 
 MEASURED = "measured"
@@ -24,8 +24,8 @@ class Candidate:
     parameters: int
     macs: int
     latency: Latency
+    memory: Memory
     size_bytes: int
-    memory_bytes: int
     accuracy: Accuracy | None = None
 
     @property
@@ -53,6 +53,11 @@ class Candidate:
         """The latency to hold against a budget: an estimate counts with its upper end."""
         return self.latency.ms if self.latency.source == MEASURED else self.latency.high_ms
 
+    @property
+    def safe_memory_bytes(self) -> int:
+        """The peak memory to hold against a budget, likewise."""
+        return self.memory.bytes if self.memory.source == MEASURED else self.memory.high_bytes
+
     def _scored(self) -> Accuracy:
         if self.accuracy is None:
             raise ValueError(f"{self.id} has not been scored")
@@ -72,8 +77,11 @@ class Candidate:
             "latency_low_ms": self.latency.low_ms,
             "latency_high_ms": self.latency.high_ms,
             "latency_source": self.latency.source,
+            "memory_bytes": self.memory.bytes,
+            "memory_low_bytes": self.memory.low_bytes,
+            "memory_high_bytes": self.memory.high_bytes,
+            "memory_source": self.memory.source,
             "size_bytes": self.size_bytes,
-            "memory_bytes": self.memory_bytes,
             "accuracy": self.accuracy.value if self.accuracy else None,
             "accuracy_low": low,
             "accuracy_high": high,
@@ -88,16 +96,21 @@ class Candidate:
             is_scored = data["correct"] is not None
             return cls(
                 submodel=Submodel.from_id(data["id"]),
-                parameters=_number(data, "parameters", int),
-                macs=_number(data, "macs", int),
+                parameters=_count(data, "parameters"),
+                macs=_count(data, "macs"),
                 latency=Latency(
-                    ms=_number(data, "latency_ms", float),
-                    source=data["latency_source"],
-                    low_ms=_number(data, "latency_low_ms", float),
-                    high_ms=_number(data, "latency_high_ms", float),
+                    ms=_amount(data, "latency_ms"),
+                    source=_source(data, "latency_source"),
+                    low_ms=_amount(data, "latency_low_ms"),
+                    high_ms=_amount(data, "latency_high_ms"),
                 ),
-                size_bytes=_number(data, "size_bytes", int),
-                memory_bytes=_number(data, "memory_bytes", int),
+                memory=Memory(
+                    bytes=_count(data, "memory_bytes"),
+                    source=_source(data, "memory_source"),
+                    low_bytes=_count(data, "memory_low_bytes"),
+                    high_bytes=_count(data, "memory_high_bytes"),
+                ),
+                size_bytes=_count(data, "size_bytes"),
                 accuracy=_accuracy(data) if is_scored else None,
             )
         except (KeyError, TypeError, UsageError) as error:
@@ -172,18 +185,29 @@ def _losses(candidate: Candidate) -> tuple[float, float, float]:
     return candidate.latency.ms, candidate.macs, -candidate.share
 
 
-def _number(data: Mapping[str, Any], key: str, kind: type) -> Any:
+def _count(data: Mapping[str, Any], key: str) -> int:
     value = data[key]
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind or not (math.isfinite(value) and value >= 0):
-        raise TypeError(f"{key} must be a number of at least 0 ({kind.__name__}), not {value!r}")
+    if type(value) is not int or value < 0:
+        raise TypeError(f"{key} must be a whole number of at least 0, not {value!r}")
+    return value
+
+
+def _amount(data: Mapping[str, Any], key: str) -> float:
+    value = data[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise TypeError(f"{key} must be a number of at least 0, not {value!r}")
+    return value
+
+
+def _source(data: Mapping[str, Any], key: str) -> Source:
+    value: Source = data[key]
+    if value not in get_args(Source):
+        raise TypeError(f"{key} must be one of {', '.join(get_args(Source))}, not {value!r}")
     return value
 
 
 def _accuracy(data: Mapping[str, Any]) -> Accuracy:
-    accuracy = Accuracy(correct=data["correct"], total=_number(data, "questions", int))
-    _number(data, "correct", type(accuracy.correct))
-    if not 0 <= accuracy.correct <= accuracy.total or accuracy.total == 0:
-        raise TypeError(f"correct must lie between 0 and questions, not {accuracy.correct!r} of {accuracy.total}")
+    accuracy = Accuracy(correct=_amount(data, "correct"), total=_count(data, "questions"))
+    if not accuracy.correct <= accuracy.total or accuracy.total == 0:
+        raise TypeError(f"correct must be at most questions, not {accuracy.correct!r} of {accuracy.total}")
     return accuracy

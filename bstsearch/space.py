@@ -101,8 +101,10 @@ class Space:
             shares = getattr(self, name)
             if list(shares) != sorted(set(shares)) or any(not 0 < share <= 1 for share in shares):
                 raise InputError(f"space.{name} must be distinct fractions in (0, 1] in rising order, not {shares}")
-        if ONE not in self.widths or ONE not in self.depths:
-            raise InputError("space.widths and space.depths must contain 1, the full model")
+            if shares and ONE not in shares:
+                raise InputError(f"space.{name} must contain 1, the full model's share")
+        if not self.widths or not self.depths:
+            raise InputError("space.widths and space.depths must contain 1, the full model's share")
         if not self.stacks or min(self.stacks) < 1:
             raise InputError(f"space.stacks must be layer counts of at least 1, not {self.stacks}")
         for depth, layers in itertools.product(self.depths, self.stacks):
@@ -129,7 +131,7 @@ class Space:
                     yield Submodel(width=width, depth=depth)
 
     def __iter__(self) -> Iterator[Submodel]:
-        """Every submodel once; of a layer-wise space there may be very many, so look at `len` first."""
+        """Every submodel once; of a layer-wise space there may be very many, so look at `size` first."""
         for cell in self.grid():
             layers = self.kept_layers(cell.depth)
             head_rows = itertools.product(self.layer_heads, repeat=layers) if self.layer_heads else [()]
@@ -139,6 +141,11 @@ class Space:
                     yield Submodel(width=cell.width, depth=cell.depth, heads=heads, ffn=ffn)
 
     def __len__(self) -> int:
+        return self.size
+
+    @property
+    def size(self) -> int:
+        """How many submodels there are, also where `len` fails: it stops at sys.maxsize."""
         choices = max(1, len(self.layer_heads)) * max(1, len(self.layer_ffn))
         return sum(choices ** self.kept_layers(cell.depth) for cell in self.grid())
 
@@ -170,9 +177,8 @@ class Space:
 
     @property
     def largest(self) -> Submodel:
-        """The full model, whatever the layer choices."""
-        layers = self.kept_layers(ONE)
-        return Submodel(heads=self.layer_heads[-1:] * layers, ffn=self.layer_ffn[-1:] * layers)
+        """The full model."""
+        return Submodel()
 
     @property
     def middle(self) -> Submodel:
@@ -206,8 +212,10 @@ class Space:
             for name in ("widths", "depths", "layer_heads", "layer_ffn"):
                 fields[name] = tuple(Fraction(share) for share in fields[name])
             fields["stacks"] = tuple(int(layers) for layers in fields["stacks"])
+            if not isinstance(fields["has_triangle_filter"], bool):
+                raise TypeError("has_triangle_filter is true or false")
             return cls(**fields)
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise InputError(f"malformed space: {error!r}; expected what Space.to_json writes") from error
 
 

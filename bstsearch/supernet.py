@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from bstsearch import slicing
@@ -26,7 +27,26 @@ class _Small:
 
     model: nn.Module
     plan: slicing.Plan
-    buffers: tuple[tuple[str, str], ...]
+
+    def point_at(self, model: nn.Module, full: Mapping[str, nn.Parameter]) -> None:
+        """Gives every placeholder its slice of the full parameters, and every shared buffer itself."""
+        for name, placeholder in self.model.named_parameters():
+            cut = self.plan.cuts[name]
+            placeholder.data = cut.apply(full[cut.source].data)
+            placeholder.requires_grad_(full[cut.source].requires_grad)
+        for name, source in self.plan.buffers.items():
+            owner, _, leaf = name.rpartition(".")
+            self.model.get_submodule(owner)._buffers[leaf] = model.get_buffer(source)
+
+    def add_gradients(self, full: Mapping[str, nn.Parameter]) -> None:
+        """Adds the placeholders' gradients to the slices that they stand for."""
+        for name, placeholder in self.model.named_parameters():
+            if placeholder.grad is not None:
+                cut = self.plan.cuts[name]
+                source = full[cut.source]
+                if source.grad is None:
+                    source.grad = torch.zeros_like(source)
+                cut.add_into(source.grad, placeholder.grad)
 
 
 class Supernet(nn.Module):
@@ -45,6 +65,7 @@ class Supernet(nn.Module):
         self.config = config
         self.space = family.space(config) if space is None else space
         family.check(config, self.space)
+        slicing.refuse_undeclared_fused_axes(family, config)
         self.model = family.build(config)
         self._small: dict[Submodel, _Small] = {}  # a plain dict: small models are no submodules of this one
 
@@ -52,45 +73,33 @@ class Supernet(nn.Module):
     def bind(self, submodel: Submodel) -> Iterator[nn.Module]:
         """An ordinary module that computes with slices of the full weights, until the block ends.
 
-        Run backward inside the block; at its end the gradients are added to the matching slices of the full
-        parameters' `.grad` (no full-size intermediate for each slice). In-place updates of the full weights
-        are seen at once; training mode and `requires_grad` mirror the supernet's. The largest submodel
-        is the full model itself.
+        Run backward inside the block; when the block ends, the gradients are added to the matching slices
+        of the full parameters' `.grad`. In-place updates of the full weights are seen at once; training
+        mode and `requires_grad` mirror the supernet's. The largest submodel is the full model itself.
         """
         if submodel == self.space.largest:
             yield self.model
             return
-        small = self._small.get(submodel) or self._build_small(submodel)
-        self._small[submodel] = small
-        full = dict(self.model.named_parameters(remove_duplicate=False))
-        placeholders = dict(small.model.named_parameters())
-        for name, cut in small.plan.items():
-            placeholders[name].data = cut.apply(full[cut.source].data)
-            placeholders[name].requires_grad_(full[cut.source].requires_grad)
-            placeholders[name].grad = None
-        self._share_buffers(small)
+        with torch.inference_mode(False):  # what is made in inference mode could not be trained later
+            small = self._small.get(submodel) or self._build_small(submodel)
+            full = dict(self.model.named_parameters(remove_duplicate=False))
+            small.point_at(self.model, full)
         small.model.train(self.training)
-        yield small.model
-        for name, cut in small.plan.items():
-            gradient = placeholders[name].grad
-            if gradient is not None:
-                source = full[cut.source]
-                if source.grad is None:
-                    source.grad = torch.zeros_like(source)
-                cut.add_into(source.grad, gradient)
+        try:
+            yield small.model
+            small.add_gradients(full)
+        finally:
+            small.model.zero_grad(set_to_none=True)
 
     def materialise(self, submodel: Submodel) -> nn.Module:
         """An ordinary module that owns a copy of the submodel's numbers and needs nothing of bstsearch."""
-        config = self.family.shrink(self.config, submodel)
-        model = self.family.build(config)
-        plan = slicing.make_plan(self.family, self.config, submodel, model, self.model)
+        model, plan = self._build(submodel)
         full = dict(self.model.named_parameters(remove_duplicate=False))
         for name, parameter in model.named_parameters():
-            parameter.data = plan[name].apply(full[plan[name].source].data).clone(memory_format=torch.contiguous_format)
-        buffers = dict(self.model.named_buffers())
-        own = dict(model.named_buffers())
-        for name, source in slicing.shared_buffers(self.family, self.config, submodel, model):
-            own[name].data = buffers[source].detach().clone()
+            cut = plan.cuts[name]
+            parameter.data = cut.apply(full[cut.source].data).clone(memory_format=torch.contiguous_format)
+        for name, source in plan.buffers.items():
+            model.get_buffer(name).copy_(self.model.get_buffer(source))
         return model.train(self.training)
 
     def save(self, folder: Path) -> None:
@@ -110,24 +119,29 @@ class Supernet(nn.Module):
         load_weights(supernet.model, on_disk.weights)
         return supernet.eval()
 
-    def _build_small(self, submodel: Submodel) -> _Small:
+    def _build(self, submodel: Submodel) -> tuple[nn.Module, slicing.Plan]:
         # Built for real, not on the meta device: buffers depend on the config and must hold true values.
-        model = self.family.build(self.family.shrink(self.config, submodel))
-        plan = slicing.make_plan(self.family, self.config, submodel, model, self.model)
-        buffers = tuple(slicing.shared_buffers(self.family, self.config, submodel, model))
-        return _Small(model, plan, buffers)
+        # Its random numbers are replaced at once, and must not shift those that training draws.
+        with torch.random.fork_rng(devices=[]):
+            model = self.family.build(self.family.shrink(self.config, submodel))
+        model.to(next(self.model.parameters()))
+        return model, slicing.make_plan(self.family, self.config, submodel, model, self.model)
 
-    def _share_buffers(self, small: _Small) -> None:
-        for name, source in small.buffers:
-            owner, _, leaf = name.rpartition(".")
-            buffer = self.model.get_buffer(source)
-            small.model.get_submodule(owner)._buffers[leaf] = buffer
+    def _build_small(self, submodel: Submodel) -> _Small:
+        small = self._small[submodel] = _Small(*self._build(submodel))
+        return small
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._small.clear()  # their own buffers would stay on the old device, and of the old precision
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
     """Writes the parameters (tied ones once) and persistent buffers of `model`, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(model).items()}
     with writing(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _state(model).items()}, temporary)
+        temporary.write_bytes(save(tensors))  # save_file has an error of its own for a full disk
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -153,5 +167,6 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
-    buffers = {name: buffer for name, buffer in model.named_buffers() if name in model.state_dict(keep_vars=True)}
+    persistent = model.state_dict(keep_vars=True)
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name in persistent}
     return {**dict(model.named_parameters()), **buffers}

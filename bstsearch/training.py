@@ -37,9 +37,9 @@ class Recipe:
 
     seed: int = 0
     batch_size: int = 64
-    teacher_epochs: int = 8
-    epochs: int = 12
-    learning_rate: float = 1e-3
+    teacher_epochs: int = 10
+    epochs: int = 10
+    learning_rate: float = 5e-4
     warmup: float = 0.05  # share of a stage's steps; then a cosine down to zero
     unknown_rate: float = 0.02  # words replaced by the unknown word, so that its embedding is trained
     clip_norm: float = 1.0

@@ -66,10 +66,12 @@ def choose_device(name: str) -> torch.device:
 def train(plan: Plan, report: Report, *, is_forced: bool = False) -> dict[str, Any]:
     """Trains, going on from a checkpoint in `plan.out` if there is one; returns what `metrics.json` holds."""
     work = plan.out / WORK
-    if is_forced and plan.out.exists():
-        shutil.rmtree(plan.out)
-    if not work.exists():
-        refuse_existing(plan.out, is_forced=False)
+    is_unfinished = work.exists() and not (plan.out / CONFIG).exists()
+    if not is_unfinished:
+        refuse_existing(plan.out, marker=WORK, is_forced=is_forced)
+    if is_forced:
+        shutil.rmtree(work, ignore_errors=True)
+        (plan.out / CONFIG).unlink(missing_ok=True)  # from here on the old supernet is gone
     vocabulary = build_vocabulary(plan.data)
     split = load_split(vocabulary, "train")
     torch.manual_seed(plan.recipe.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,23 @@ import torch
 from hypothesis import settings
 from typer.testing import CliRunner
 
+from bstsearch.budget import Budget
+from bstsearch.data import load_split
+from bstsearch.data.answers import Accuracy
+from bstsearch.data.split import Split
+from bstsearch.data.vocabulary import Vocabulary
+from bstsearch.devices.profile import DeviceProfile
+from bstsearch.evaluation import evaluate
 from bstsearch.families.mcan import FAMILY, McanConfig
+from bstsearch.folder import read_folder
+from bstsearch.front_file import FrontFile, write_front
+from bstsearch.latency import Latency, Memory
+from bstsearch.origin import Origin
+from bstsearch.pareto import Candidate
+from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
+
+pytest.register_assert_rewrite("contract")
 
 # Wall-clock limits would make tests fail on a busy machine; a fixed seed makes a failure one to repeat.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -26,6 +42,8 @@ WORDS += ["what", *COLOURS, *SHAPES]
 ANSWERS = [*COLOURS, *SHAPES, "no", "yes"]
 
 Invoke = Callable[..., Any]
+MakeCandidate = Callable[..., Candidate]
+MakeProfile = Callable[..., DeviceProfile]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -98,6 +116,149 @@ def tiny_folder(tiny_config: McanConfig, tmp_path_factory: pytest.TempPathFactor
 def tiny_easy_folder(tiny_easy_config: McanConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete supernet folder of `tiny_easy_config`, for tests that read easy-VQA's own images."""
     return _folder(tiny_easy_config, tmp_path_factory.mktemp("tiny-easy"))
+
+
+@pytest.fixture(scope="session")
+def make_candidate() -> MakeCandidate:
+    """Makes a candidate from an id, the costs that matter, and how many of 1,000 answers are right."""
+
+    def make(
+        name: str = "w1-d1",
+        *,
+        ms: float = 1.0,
+        macs: int = 1000,
+        correct: int | None = None,
+        high_ms: float | None = None,
+        memory: int = 1_000_000,
+    ) -> Candidate:
+        source = "measured" if high_ms is None else "estimated"
+        return Candidate(
+            submodel=Submodel.from_id(name),
+            parameters=macs // 10,
+            macs=macs,
+            latency=Latency(ms=ms, source=source, low_ms=ms, high_ms=high_ms or ms),
+            memory=Memory(bytes=memory, source=source, low_bytes=memory, high_bytes=memory),
+            size_bytes=4 * (macs // 10),
+            accuracy=None if correct is None else Accuracy(correct=correct, total=1000),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_profile() -> MakeProfile:
+    """Makes a device profile of a supernet folder, one row per submodel of its grid; `save` puts it on disk."""
+
+    def make(supernet: Path, device: str = "local", **changes: Any) -> DeviceProfile:
+        folder = read_folder(supernet)
+        data = {
+            "format": 1,
+            "device": device,
+            "machine": {"cpu": "Test CPU", "cores": 2, "memory_bytes": 8_000_000_000, "system": "Linux"},
+            "obtained": "measured",
+            "date": "2025-01-31T12:00:00+00:00",
+            "bstsearch": "0.1.0",
+            "runtime": {
+                "name": "onnxruntime",
+                "version": "1.20.0",
+                "provider": "CPUExecutionProvider",
+                "threads": 2,
+                "precision": "float32",
+            },
+            "model": {
+                "family": folder.family,
+                "architecture": folder.architecture,
+                "batch": 1,
+                "inputs": {"question": [1, 10], "image": [1, 16, 16, 3]},
+            },
+            "units": {"latency": "ms", "memory": "bytes"},
+            "schedule": {"rounds": 2, "seed": 0},
+            "error": {
+                "method": "made up",
+                "latency": {"median": 0.05, "worst": 0.2},
+                "memory": {"median": 0.01, "worst": 0.1},
+            },
+            "warnings": [],
+            "rows": [_row(submodel) for submodel in folder.space.grid()],
+        }
+        return DeviceProfile.model_validate(data | changes)
+
+    return make
+
+
+def _row(submodel: Submodel) -> dict[str, Any]:
+    """Wider and deeper costs more: 0.2125 to 1 ms, 10.6 to 20 MB."""
+    ms = float(submodel.width + submodel.depth) * 0.4 + float(submodel.width * submodel.depth) * 0.2
+    return {
+        "id": submodel.id,
+        "latency_ms": ms,
+        "low_ms": 0.99 * ms,
+        "high_ms": 1.01 * ms,
+        "p90_ms": 1.1 * ms,
+        "spread": 0.01,
+        "outliers": 0,
+        "times_ms": [0.99 * ms, 1.01 * ms],
+        "file_bytes": int(2_000_000 * submodel.width * submodel.depth),
+        "peak_memory_bytes": 10_000_000 + int(10_000_000 * submodel.width * submodel.depth),
+    }
+
+
+QUESTIONS = 480  # of the validation part, where all 4,800 would only cost time
+SCORED = {"w1of4-d1of4", "w1of2-d1of2", "w1-d1"}
+
+
+@pytest.fixture(scope="session")
+def small_split(tiny_easy_folder: Path) -> Split:
+    """The first `QUESTIONS` validation questions."""
+    return load_split(Vocabulary.load(tiny_easy_folder), "validation").head(QUESTIONS)
+
+
+@pytest.fixture
+def few_questions(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports look at `small_split` only."""
+    monkeypatch.setattr("bstsearch.export.load_split", lambda vocabulary, split: small_split)
+
+
+@pytest.fixture(scope="session")
+def easy_front(
+    tiny_easy_folder: Path,
+    small_split: Split,
+    make_candidate: MakeCandidate,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A front file of `tiny_easy_folder`: two rows, w1of4-d1of4 and w1of2-d1of2; w1-d1 is scored, but dominated."""
+    supernet = Supernet.load(tiny_easy_folder)
+    folder = read_folder(tiny_easy_folder)
+    candidates = [
+        dataclasses.replace(
+            make_candidate(submodel.id, ms=0.1 + 0.1 * row, macs=1000 + 100 * row),
+            accuracy=evaluate(supernet, submodel, small_split) if submodel.id in SCORED else None,
+        )
+        for row, submodel in enumerate(supernet.space)
+    ]
+    identity = {"path": folder.path, "digest": folder.digest(), "architecture": folder.architecture}
+    origin = Origin(
+        supernet={**{key: str(value) for key, value in identity.items()}, "family": folder.family},
+        space=folder.space,
+        split="validation",
+        device={"name": "local", "obtained": "measured", "digest": "c" * 16, "runtime": {"threads": 1}},
+    )
+    search = {"sampler": "exact", "is_exact": True, "trials": len(candidates), "searched": Budget()}
+    path = tmp_path_factory.mktemp("front") / "front.json"
+    write_front(FrontFile.solve(candidates, Budget(), origin=origin, **search), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported_folder(easy_front: Path, small_split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Row 2 of `easy_front`, w1of2-d1of2, exported with its int8 file; copy it before you damage it."""
+    from bstsearch.export import export, read_pick
+
+    folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("bstsearch.export.load_split", lambda vocabulary, split: small_split)
+        export(read_pick(easy_front, "2"), folder, has_int8=True)
+    return folder
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import typer
 
 def complete_device(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the stored device profiles that start with `incomplete`."""
-    from bstsearch.devices.profile import profile_folders
+    from bstsearch.devices.profile import profile_folders, stored_profiles
 
-    folders = profile_folders(context.params.get("profiles"))
-    names = {path.stem for folder in folders for path in folder.glob("*.json")}
+    names = stored_profiles(profile_folders(context.params.get("profiles")))
     return sorted(name for name in names if name.startswith(incomplete))
 
 

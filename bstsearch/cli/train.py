@@ -29,8 +29,8 @@ def train(
     preset: Annotated[str, typer.Option(help="Named configuration; the part after the first dash is the data.")] = (
         "mcan-easy-vqa"
     ),
-    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the full model alone.")] = 8,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the sandwich.")] = 12,
+    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the full model alone.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the sandwich.")] = 10,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions a step.")] = 64,
     device: Annotated[TrainingDevice, typer.Option(help="Where to train.")] = TrainingDevice.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: all cores.")] = None,
@@ -38,7 +38,7 @@ def train(
     is_forced: ForceOption = False,
     is_json: JsonOption = False,
 ) -> None:
-    """Train a supernet: a teacher first, then submodels of all sizes together.
+    """Train a supernet: a teacher, then submodels of all sizes.
 
     Stopped in any way, the same command goes on from the last checkpoint, to the same weights as without the stop.
 

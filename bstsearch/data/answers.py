@@ -34,4 +34,5 @@ class Accuracy:
         share, z2n = self.value, Z_95**2 / self.total
         centre = (share + z2n / 2) / (1 + z2n)
         half = Z_95 / (1 + z2n) * math.sqrt(share * (1 - share) / self.total + z2n / (4 * self.total))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        # Rounding must not push a bound past the share itself, at no or all answers right.
+        return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

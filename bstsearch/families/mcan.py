@@ -50,6 +50,7 @@ class McanConfig:
     flat_mlp: int = 512
     flat_out: int = 1024
     dropout: float = 0.1
+    word_std: float = 1.0  # of the initial word vectors; a narrow LSTM tells words apart sooner with a large one
     regions: int = 100
     region_features: int = 2048
     box_features: int = 0  # size of the box embedding beside each region's features; 0: no boxes
@@ -232,7 +233,7 @@ class AttFlat(nn.Module):
         score_BT = self.linear(self.fc(x_BTD)).squeeze(-1)
         if bias_B11T is not None:
             score_BT = score_BT + bias_B11T.flatten(1)
-        pooled_BD = (score_BT.softmax(-1).unsqueeze(1) @ x_BTD).squeeze(1)
+        pooled_BD = (score_BT.softmax(-1).unsqueeze(-1) * x_BTD).sum(1)
         flat_BE: Tensor = self.linear_merge(pooled_BD)
         return flat_BE
 
@@ -289,7 +290,8 @@ class GridStem(nn.Module):
 
     def forward(self, image_BSS3: Tensor) -> Tensor:
         x_B3SS = image_BSS3.permute(0, 3, 1, 2).to(self.position.dtype) / 127.5 - 1.0
-        grid_BVC: Tensor = self.layers(x_B3SS).flatten(2).transpose(1, 2)
+        tokens, channels = self.position.shape
+        grid_BVC: Tensor = self.layers(x_B3SS).reshape(-1, channels, tokens).transpose(1, 2)
         return grid_BVC + self.position
 
 
@@ -303,6 +305,7 @@ class Mcan(nn.Module):
     def __init__(self, config: McanConfig) -> None:
         super().__init__()
         self.embedding = nn.Embedding(config.vocab, config.word_dim)
+        nn.init.normal_(self.embedding.weight, std=config.word_std)
         self.lstm = nn.LSTM(config.word_dim, config.lstm_hidden, batch_first=True)
         if config.stem_channels:
             self.stem = GridStem(config)
@@ -419,7 +422,7 @@ def example_inputs(config: McanConfig, batch: int) -> dict[str, Tensor]:
         return inputs | {"image": image.to(torch.uint8)}
     inputs["regions"] = torch.randn(batch, config.regions, config.region_features, generator=random)
     if config.box_features:
-        inputs["boxes"] = torch.rand(batch, config.regions, 4, generator=random).sort(-1).values[..., [0, 1, 2, 3]]
+        inputs["boxes"] = torch.rand(batch, config.regions, 4, generator=random).sort(-1).values
     return inputs
 
 
@@ -446,6 +449,7 @@ PRESETS = {
         answers=13,
         question_length=10,
         word_dim=32,
+        word_std=4.0,
         lstm_hidden=64,
         hidden=64,
         head_dim=16,

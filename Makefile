@@ -1,0 +1,46 @@
+# make demo   profile, search and export the demo supernet, from nothing, into demo/
+# make test   every check there is; what CI runs
+# make fast   the tests that take seconds
+# make docs   docs/cli.md anew from the help, and the output in README.md from running it
+# make clean  removes what the other targets made
+
+PYTHON ?= python3
+
+VENV := .venv
+DEMO_VENV := .demo-venv
+# Each environment holds its own stamp, so that a second run installs nothing and a removed one is made again.
+DEV := $(VENV)/.installed
+DEMO := $(DEMO_VENV)/.installed
+PACKAGE := pyproject.toml $(shell find bstsearch profiles -type f -not -name '*.pyc')
+
+.PHONY: test fast demo docs clean
+
+test: $(DEV)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest
+
+fast: $(DEV)
+	$(VENV)/bin/pytest -m "not slow"
+
+demo: $(DEMO)
+	BSTSEARCH=$(DEMO_VENV)/bin/bstsearch sh docs/demo.sh
+
+docs: $(DEV)
+	$(VENV)/bin/python docs/cli_reference.py
+	$(VENV)/bin/python docs/readme_blocks.py
+
+clean:
+	rm -rf $(VENV) $(DEMO_VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find bstsearch tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
+
+$(DEV): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(DEMO): $(PACKAGE)
+	$(PYTHON) -m venv $(DEMO_VENV)
+	$(DEMO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check .
+	touch $@

@@ -1,0 +1,36 @@
+"""How fast the command answers: help (target 2x its imports), a new budget on a finished front (1.5x optuna's)."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from timing import in_turns, medians_ms, process, ratio, report
+
+ROUNDS = 15
+
+
+def main() -> None:
+    python, bstsearch = sys.executable, str(Path(sys.executable).with_name("bstsearch"))
+    with tempfile.TemporaryDirectory() as folder:
+        process([bstsearch, "profile", "--device", "here", "--profiles", folder])()
+        front = [bstsearch, "pareto", "--device", "here", "--profiles", folder, "--out", f"{folder}/front"]
+        process(front)()
+        sides = {
+            "help": process([bstsearch, "--help"]),
+            "import_typer_rich": process([python, "-c", "import typer, rich"]),
+            "new_budget": process([*front, "--budget-ms", "50%"]),
+            "import_optuna": process([python, "-c", "import optuna"]),
+        }
+        seconds = in_turns(sides, ROUNDS)
+    figures = {
+        "help_ratio": round(ratio(seconds, "help", "import_typer_rich"), 3),
+        "new_budget_ratio": round(ratio(seconds, "new_budget", "import_optuna"), 3),
+        "medians_ms": medians_ms(seconds),
+    }
+    report("startup", figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Paired timing for the benchmarks: the sides take turns, so that a drifting machine hits both alike."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def in_turns(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each side in each of `rounds` rounds, after one uncounted round."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(rounds + 1):
+        for name, run in sides.items():
+            start = time.perf_counter()
+            run()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def process(command: Sequence[str], **options: Any) -> Callable[[], object]:
+    """A side that runs `command` as a process, its output thrown away."""
+    return lambda: subprocess.run(command, check=True, capture_output=True, **options)
+
+
+def ratio(seconds: Mapping[str, Sequence[float]], over: str, under: str) -> float:
+    """The median over rounds of one side's time divided by the other's."""
+    return statistics.median(a / b for a, b in zip(seconds[over], seconds[under], strict=True))
+
+
+def medians_ms(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The median of each side, in milliseconds."""
+    return {name: round(1000 * statistics.median(times), 3) for name, times in seconds.items()}
+
+
+def gemm_flops(size: int = 1024, rounds: int = 20) -> float:
+    """FLOPs a second of a square float32 matrix product with the threads in use: the floor to hold against."""
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    best = min(in_turns({"gemm": lambda: a @ b}, rounds)["gemm"])
+    return 2 * size**3 / best
+
+
+def report(name: str, figures: Mapping[str, Any]) -> None:
+    """Prints the figures and writes them, with machine, command and commit, to results/NAME.json."""
+    root = Path(__file__).parent
+    commit = subprocess.run(["git", "-C", str(root), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    record = {
+        "command": f"python benchmarks/{Path(sys.argv[0]).name}",
+        "commit": commit.stdout.strip(),
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{_cpu()}, {os.cpu_count()} cores",
+        "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
+        "figures": figures,
+    }
+    text = json.dumps(record, indent=2)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())

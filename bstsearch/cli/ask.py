@@ -1,0 +1,111 @@
+"""bstsearch ask: answers a question about an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bstsearch.cli.options import DeviceOption, JsonOption, ProfilesOption
+from bstsearch.cli.output import Column, Output
+from bstsearch.errors import UsageError
+from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.space import Submodel
+
+if TYPE_CHECKING:
+    from bstsearch.asking import Reply
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    image: Annotated[Path, typer.Option("--image", metavar="FILE", help="The image that it is about.")],
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model",
+            metavar="DIR",
+            help="Exported folder or supernet folder.",
+            show_default="the demo supernet in the package",
+        ),
+    ] = DEMO,
+    submodel: Annotated[
+        str | None, typer.Option("--submodel", metavar="ID", help="Submodel of the supernet; default: the full one.")
+    ] = None,
+    budget_ms: Annotated[
+        str | None,
+        typer.Option(
+            "--budget-ms", metavar="MS", help="Take the most accurate submodel within this latency, or a share (50%)."
+        ),
+    ] = None,
+    device: DeviceOption = "local",
+    profiles: ProfilesOption = None,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many answers to show.")] = 3,
+    is_json: JsonOption = False,
+) -> None:
+    """Ask a question about an image.
+
+    \b
+    Examples:
+      bstsearch ask "what colour is the circle?" --image picture.png --model export/w1of2-d1
+      bstsearch ask "is there a circle?" --image picture.png --budget-ms 50%
+    """
+    from bstsearch.asking import ask_exported, ask_supernet, read_question
+    from bstsearch.exported import is_exported, read_exported
+
+    output = Output(is_json)
+    folder = read_folder(model)
+    asked = read_question(question, image, folder)
+    if is_exported(model):
+        if submodel or budget_ms:
+            raise UsageError(
+                f"{model} is an exported folder, which holds one submodel; leave out --submodel, --budget-ms"
+            )
+        exported = read_exported(model)
+        _show(output, exported.submodel_id, ask_exported(asked, exported, top=top))
+    else:
+        chosen = _choose(output, folder, submodel, budget_ms, device, profiles)
+        _show(output, chosen.id, ask_supernet(asked, model, chosen, top=top))
+
+
+def _choose(
+    output: Output,
+    folder: SupernetFolder,
+    submodel: str | None,
+    budget_ms: str | None,
+    device: str,
+    profiles: Path | None,
+) -> Submodel:
+    """The submodel asked for, or the one that fits the budget, which is then told; else the full model."""
+    if submodel and budget_ms:
+        raise UsageError("--submodel and --budget-ms exclude each other; give one of them")
+    from bstsearch.adaptive import choose, named
+
+    if submodel:
+        return named(folder, submodel)
+    if not budget_ms:
+        return folder.space.largest
+
+    from bstsearch.budget import Bound
+    from bstsearch.devices.profile import find_profile, load_profile, profile_folders
+    from bstsearch.latency import LatencyTable
+
+    bound = Bound.parse(budget_ms, "--budget-ms")
+    profile = load_profile(find_profile(device, profile_folders(profiles)))
+    profile.require_model(folder.architecture, folder.family)
+    chosen, latency = choose(folder, LatencyTable.from_profile(profile), bound)
+    output.note(f"took {chosen.id}: {latency.ms:.3g} ms on {device} with {profile.runtime.name} ({latency.source})")
+    return chosen
+
+
+def _show(output: Output, submodel: str, reply: Reply) -> None:
+    rows = [[answer, f"{100 * probability:.2f}"] for answer, probability in reply.answers]
+    output.table([Column("answer"), Column("probability", "%", is_number=True)], rows)
+    output.text()
+    output.text(f"{submodel} answered in {reply.time_ms:.3g} ms ({reply.runtime})")
+    output.json(_json(submodel, reply))
+
+
+def _json(submodel: str, reply: Reply) -> dict[str, Any]:
+    answers = [{"answer": answer, "probability": probability} for answer, probability in reply.answers]
+    return {"submodel": submodel, "answers": answers, "time_ms": reply.time_ms, "runtime": reply.runtime}

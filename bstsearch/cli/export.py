@@ -1,0 +1,104 @@
+"""bstsearch export: writes the picked submodel as a folder that runs on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bstsearch.cli.options import ForceOption, JsonOption
+from bstsearch.cli.output import Column, Output
+from bstsearch.files import refuse_existing
+
+if TYPE_CHECKING:
+    from bstsearch.export import Pick
+
+COLUMNS = (
+    Column("file"),
+    Column("size", "kB", is_number=True),
+    Column("largest\ndifference", "of logits", is_number=True),
+    Column("correct", is_number=True),
+    Column("accuracy", "%", is_number=True),
+    Column("latency", "ms", is_number=True),
+    Column("of the\nprofile", "%", is_number=True),
+)
+
+
+def export(
+    pick: Annotated[str, typer.Option("--pick", metavar="ROW|ID", help="Row number of the front, or a submodel's id.")],
+    front: Annotated[Path, typer.Option("--front", metavar="FILE", help="Front file to pick from.")] = Path(
+        "front/front.json"
+    ),
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="export/<id>")
+    ] = None,
+    has_int8: Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file, too.")] = False,
+    is_forced: ForceOption = False,
+    is_json: JsonOption = False,
+) -> None:
+    """Write a submodel of the front as safetensors and ONNX, checked.
+
+    \b
+    Example:
+      bstsearch export --pick 3 --int8
+    """
+    from bstsearch.exported import MANIFEST
+    from bstsearch.front_file import read_front
+
+    output = Output(is_json)
+    candidate = read_front(front).pick(pick)
+    out = out or Path("export") / candidate.id
+    refuse_existing(out, marker=MANIFEST, is_forced=is_forced)  # before torch is loaded
+
+    from bstsearch.export import export as write
+    from bstsearch.export import read_pick
+
+    picked = read_pick(front, pick)
+    output.note(_echo(picked))
+    with output.progress("Writing") as bar:
+        manifest = write(picked, out, has_int8=has_int8, is_forced=is_forced, progress=bar.report)
+    _show(output, picked, manifest, out)
+
+
+def _echo(picked: Pick) -> str:
+    """Which submodel was taken, whatever it was named by."""
+    candidate = picked.candidate
+    place = f"row {picked.row} of {picked.path}" if picked.row else f"in {picked.path}, but not on the front"
+    return f"took {candidate.id} ({place}): {100 * candidate.share:.2f} %, {candidate.latency.ms:.3g} ms"
+
+
+def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) -> None:
+    accuracy, checks = manifest["accuracy"], manifest["checks"]
+    searched = picked.candidate.latency.ms
+    rows = [["(searched)", None, None, *_numbers(accuracy, searched), "100"]]
+    for name, check in checks.items():
+        size, latency = manifest["files"][name]["bytes"], check["latency"]
+        numbers = _numbers(check["accuracy"], latency["ms"])
+        rows.append(
+            [name, f"{size / 1e3:.0f}", f"{check['max_difference']:.0e}", *numbers, f"{100 * latency['ratio']:.0f}"]
+        )
+    title = f"{manifest['submodel']['id']} in {out}, on {accuracy['questions']} {accuracy['split']} questions"
+    output.table(COLUMNS, rows, title=title)
+    output.json({"path": str(out), **manifest})
+    _warn(output, checks, manifest["device"]["name"])
+    output.hint(f'next: bstsearch ask "what colour is the circle?" --image FILE --model {out}')
+
+
+def _numbers(accuracy: Mapping[str, Any], ms: float) -> list[str]:
+    return [f"{accuracy['correct']}", f"{100 * accuracy['value']:.2f}", f"{ms:.3g}"]
+
+
+def _warn(output: Output, checks: Mapping[str, Any], device: str) -> None:
+    from bstsearch.export_checks import FAR
+    from bstsearch.exported import INT8, ONNX
+
+    ratio = checks[ONNX]["latency"]["ratio"]
+    if abs(ratio - 1) > FAR:
+        output.warning(
+            f"{ONNX} takes {ratio:.2g} times as long as the profile of {device} says: another machine, another load, "
+            f"or an old profile; 'bstsearch profile --device {device} --measure' measures this machine"
+        )
+    if INT8 in checks and checks[INT8]["latency"]["ms"] >= checks[ONNX]["latency"]["ms"]:
+        output.warning(f"{INT8} is no faster here than {ONNX}: so small a model spends its time between the products")

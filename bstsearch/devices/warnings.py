@@ -1,0 +1,66 @@
+"""What may be wrong with a measurement, each with its likely cause and what to do about it (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bstsearch.devices import statistics
+from bstsearch.devices.rounds import GOOD, Timing, least_certain
+
+MANY_OUTLIERS = 0.05  # of a submodel's runs; a few happen on every machine
+BUSY = 0.25  # cores kept busy by others, beyond those that the measurement left free
+
+REMEDY = "close other programs and measure again with --measure"
+
+
+def find_warnings(timings: Mapping[str, Timing], *, threads: int, cores: int, others: float) -> tuple[str, ...]:
+    """The warnings that apply; `others` is how many cores other programs kept busy meanwhile."""
+    found = [
+        _unsure(timings),
+        _outliers(timings),
+        _oversubscribed(threads, cores),
+        _busy(threads, cores, others),
+    ]
+    return tuple(warning for warning in found if warning)
+
+
+def noise_remedy(*, others: float, threads: int) -> str:
+    """What to do where the times cannot be trusted at all, with the cause that was seen."""
+    advice = "Close other programs, and run the same command again"
+    if threads > 1:
+        advice += f", or leave them a core with --threads {threads - 1}"
+    return f"Meanwhile other programs kept {others:.1f} cores busy. {advice}"
+
+
+def _unsure(timings: Mapping[str, Timing]) -> str | None:
+    name, timing = least_certain(timings)
+    if timing.uncertainty <= GOOD:
+        return None
+    return (
+        f"the latency of {name} is known to +-{timing.uncertainty:.0%} only, after {len(timing.rounds_ms)} rounds: "
+        f"the machine was not at rest; {REMEDY}"
+    )
+
+
+def _outliers(timings: Mapping[str, Timing]) -> str | None:
+    counts = {name: statistics.count_outliers(timing.times_ms) for name, timing in timings.items()}
+    name = max(counts, key=lambda name: counts[name] / len(timings[name].times_ms))
+    times_ms = timings[name].times_ms
+    if counts[name] < MANY_OUTLIERS * len(times_ms):
+        return None
+    return (
+        f"{counts[name]} of {len(times_ms)} runs of {name} are outliers, up to {max(times_ms):.3g} ms: "
+        f"something interrupts them; {REMEDY}"
+    )
+
+
+def _oversubscribed(threads: int, cores: int) -> str | None:
+    if threads <= cores:
+        return None
+    return f"{threads} threads share {cores} cores and wait for each other; give --threads {cores} or fewer"
+
+
+def _busy(threads: int, cores: int, others: float) -> str | None:
+    if others <= max(0, cores - threads) + BUSY:
+        return None
+    return f"other programs kept {others:.1f} of {cores} cores busy, so latencies may be too high; {REMEDY}"

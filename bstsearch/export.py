@@ -1,0 +1,201 @@
+"""A submodel picked from a front, written as a folder that runs on its own, and checked.
+
+The folder reads like a supernet's whose space holds one submodel (`Supernet.load` takes it); beside that it
+holds the ONNX files, a manifest, a model card, a sample and a script that needs numpy and onnxruntime only.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import bstsearch
+from bstsearch import exported, exported_run
+from bstsearch.data import load_split
+from bstsearch.data.answers import Accuracy
+from bstsearch.data.vocabulary import FILE as VOCABULARY
+from bstsearch.data.vocabulary import Vocabulary
+from bstsearch.devices.machine import cpu_name
+from bstsearch.devices.rounds import Timing
+from bstsearch.errors import InputError
+from bstsearch.export_checks import Answers, compare_answers, time_files
+from bstsearch.family import config_to_json
+from bstsearch.files import digest, write_json, write_text, writing_folder
+from bstsearch.folder import CONFIG, WEIGHTS, SupernetFolder, read_folder
+from bstsearch.front_file import FrontFile, read_front
+from bstsearch.model_card import card
+from bstsearch.onnx_file import write_int8, write_onnx
+from bstsearch.pareto import Candidate
+from bstsearch.space import ONE, Space
+from bstsearch.supernet import Supernet, save_weights
+
+Progress = Callable[[str, int, int], None]
+PACKAGES = ("numpy", "onnx", "onnxruntime", "safetensors", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """A submodel of the front file at `path`; `row` counts from 1, None for one that is not on the front."""
+
+    path: Path
+    front: FrontFile
+    candidate: Candidate
+    row: int | None
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """What the search found; every candidate that can be picked has been scored."""
+        assert self.candidate.accuracy is not None
+        return self.candidate.accuracy
+
+
+def read_pick(path: Path, name: str) -> Pick:
+    """The row number or id `name` of the front file at `path`; InputError where there is none, or it is stale."""
+    front = read_front(path)
+    candidate = front.pick(name)
+    origin = front.origin.supernet
+    now = read_folder(Path(origin["path"])).digest()
+    if now != origin["digest"]:
+        raise InputError(
+            f"front {path} is older than its supernet {origin['path']} (scored at {origin['digest']}, now {now}); "
+            "run 'bstsearch pareto --force' again"
+        )
+    row = front.front.index(candidate) + 1 if candidate in front.front else None
+    return Pick(path=path, front=front, candidate=candidate, row=row)
+
+
+def export(
+    pick: Pick, out: Path, *, has_int8: bool = False, is_forced: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Writes the picked submodel into the folder `out`, whole or not at all; returns its manifest.
+
+    What was written is read back: logits and answers on the front's split must be those of torch and of the
+    search, else BstsearchError. Latencies are measured and reported beside the profile's.
+    """
+    with writing_folder(out, marker=exported.MANIFEST, is_forced=is_forced) as folder:
+        graphs = _write_model(pick, folder, has_int8=has_int8)
+        model = Supernet.load(folder).model  # read back, so that the checks see what was written
+        vocabulary = Vocabulary.load(folder)
+        split = load_split(vocabulary, pick.front.origin.split)
+        sample = next(iter(split.batches(1))).inputs
+        _write_sample(model, sample, folder)
+        shutil.copyfile(exported_run.__file__, folder / exported.RUN)
+        answers = compare_answers(graphs, model, split, progress=progress)
+        answers[exported.ONNX].refuse_difference(exported.ONNX, pick.accuracy)
+        threads = int(pick.front.origin.device["runtime"]["threads"])
+        timings = time_files(graphs, sample, threads, progress=progress)
+        checks = {name: _check(pick, answers[name], timings[name], threads) for name in graphs}
+        manifest = _manifest(pick, folder, vocabulary, sample, checks)
+        write_json(folder / exported.MANIFEST, manifest)
+        write_text(folder / exported.CARD, card(manifest))
+    return manifest
+
+
+def _write_model(pick: Pick, folder: Path, *, has_int8: bool) -> dict[str, Path]:
+    """Weights, config, vocabulary and ONNX files; returns the ONNX files by name."""
+    source = Path(pick.front.origin.supernet["path"])
+    supernet = Supernet.load(source)
+    submodel, family = pick.candidate.submodel, supernet.family
+    model, config = supernet.materialise(submodel), family.shrink(supernet.config, submodel)
+    stacks = tuple(len(stack.keep_order) for stack in family.stacks(config))
+    space = Space(widths=(ONE,), depths=(ONE,), stacks=stacks)
+    on_disk = SupernetFolder(path=folder, family=family.name, config=config_to_json(config), space=space)
+    on_disk.write()
+    save_weights(model, on_disk.weights)
+    Vocabulary.load(source).save(folder)
+    write_onnx(model, family.example_inputs(config, 1), folder / exported.ONNX)
+    if not has_int8:
+        return {exported.ONNX: folder / exported.ONNX}
+    write_int8(folder / exported.ONNX, folder / exported.INT8)
+    return {name: folder / name for name in (exported.ONNX, exported.INT8)}
+
+
+def _write_sample(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path) -> None:
+    """One held-out question with its image, and the logits that torch gives it."""
+    with torch.inference_mode():
+        logits = model(**inputs)
+    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in {**inputs, "logits": logits}.items()}
+    np.savez(folder / exported.SAMPLE, **arrays)
+
+
+def _check(pick: Pick, answers: Answers, timing: Timing, threads: int) -> dict[str, Any]:
+    profile = pick.candidate.latency
+    low_ms, high_ms = timing.interval_ms
+    return {
+        "max_difference": answers.max_difference,
+        "near_ties": answers.near_ties,
+        "accuracy": _accuracy(pick, answers.accuracy),
+        "latency": {
+            "ms": timing.latency_ms,
+            "low_ms": low_ms,
+            "high_ms": high_ms,
+            "threads": threads,
+            "cpu": cpu_name(),
+            "profile_ms": profile.ms,
+            "ratio": timing.latency_ms / profile.ms,
+        },
+    }
+
+
+def _manifest(
+    pick: Pick, folder: Path, vocabulary: Vocabulary, sample: Mapping[str, Tensor], checks: Mapping[str, Any]
+) -> dict[str, Any]:
+    candidate, origin = pick.candidate, pick.front.origin
+    names = [CONFIG, WEIGHTS, VOCABULARY, *checks, exported.SAMPLE, exported.RUN]
+    return {
+        "format": exported.FORMAT,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "submodel": {
+            "id": candidate.id,
+            "width": str(candidate.submodel.width),
+            "depth": str(candidate.submodel.depth),
+            "parameters": candidate.parameters,
+            "macs": candidate.macs,
+            "gflops": candidate.gflops,
+        },
+        "accuracy": _accuracy(pick, pick.accuracy),
+        "data": vocabulary.data,
+        "inputs": {name: _signature(tensor) for name, tensor in sample.items()},
+        "output": {"logits": {"shape": ["batch", len(vocabulary.answers)], "dtype": "float32"}},
+        "supernet": dict(origin.supernet),
+        "front": {"digest": digest(pick.path), "row": pick.row, "created": pick.front.created},
+        "device": {**origin.device, "latency_source": candidate.latency.source},
+        "files": {name: _file(folder / name) for name in names},
+        "checks": dict(checks),
+        "versions": _versions(),
+    }
+
+
+def _accuracy(pick: Pick, accuracy: Accuracy) -> dict[str, Any]:
+    low, high = accuracy.interval
+    return {
+        "split": pick.front.origin.split,
+        "correct": accuracy.correct,
+        "questions": accuracy.total,
+        "value": accuracy.value,
+        "low": low,
+        "high": high,
+    }
+
+
+def _signature(tensor: Tensor) -> dict[str, Any]:
+    return {"shape": ["batch", *tensor.shape[1:]], "dtype": str(tensor.dtype).removeprefix("torch.")}
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": exported.sha256(path)}
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"bstsearch": bstsearch.__version__, "python": platform.python_version(), **packages}

@@ -1,0 +1,104 @@
+"""What an export wrote, held against what it was made from: logits, answers, milliseconds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bstsearch.data.answers import Accuracy
+from bstsearch.data.split import Split
+from bstsearch.devices.onnxruntime_cpu import open_graph
+from bstsearch.devices.rounds import Timing, time_in_rounds
+from bstsearch.errors import BstsearchError, InputError
+from bstsearch.exported import open_session
+
+TOLERANCE = 1e-4  # of float32 logits between torch and ONNX Runtime; they differ by the order of sums only
+FAR = 0.2  # a latency this far from the profile's is worth a warning
+BATCH_SIZE = 256
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answers:
+    """How a file answers held-out questions, beside torch.
+
+    `near_ties` counts questions whose two best logits lie so close that rounding decides between them.
+    """
+
+    max_difference: float
+    accuracy: Accuracy
+    near_ties: int
+
+    def refuse_difference(self, name: str, expected: Accuracy) -> None:
+        """Passes where logits agree to rounding and answers are those of the search; else BstsearchError."""
+        if not self.max_difference <= TOLERANCE:
+            raise BstsearchError(
+                f"{name} differs from torch by {self.max_difference:.1e} on held-out inputs (at most "
+                f"{TOLERANCE:.0e} is rounding); nothing was written"
+            )
+        if self.accuracy.total != expected.total:
+            raise InputError(
+                f"the front was scored on {expected.total} questions, this data set has {self.accuracy.total}; "
+                "run 'bstsearch pareto --force' again"
+            )
+        if abs(self.accuracy.correct - expected.correct) > self.near_ties:
+            raise BstsearchError(
+                f"{name} answers {self.accuracy.correct} questions right, the search found {expected.correct} "
+                f"({self.near_ties} are close enough for rounding to decide); nothing was written"
+            )
+
+
+def compare_answers(
+    files: Mapping[str, Path], model: nn.Module, split: Split, *, progress: Progress | None = None
+) -> dict[str, Answers]:
+    """The answers of every ONNX file by name on all of `split`, held against those of `model`."""
+    sessions = {name: open_session(path) for name, path in files.items()}
+    tallies = {name: _Tally() for name in files}
+    batches = -(-len(split) // BATCH_SIZE)
+    for done, batch in enumerate(split.batches(BATCH_SIZE), start=1):
+        feed = {name: tensor.numpy() for name, tensor in batch.inputs.items()}
+        with torch.inference_mode():
+            expected = model(**batch.inputs)
+        for name, session in sessions.items():
+            tallies[name].add(torch.from_numpy(session.run(["logits"], feed)[0]), expected, batch.answers)
+        if progress:
+            progress("Comparing answers", done, batches)
+    return {name: tally.answers(len(split)) for name, tally in tallies.items()}
+
+
+def time_files(
+    files: Mapping[str, Path], inputs: Mapping[str, Tensor], threads: int, *, progress: Progress | None = None
+) -> dict[str, Timing]:
+    """The timing of every ONNX file by name on `inputs`, taken as a device profile's rows are."""
+    feed = {name: tensor.numpy() for name, tensor in inputs.items()}
+    runs = {name: open_graph(path, feed, threads) for name, path in files.items()}
+
+    def report(done: int, planned: int) -> None:
+        if progress:
+            progress("Timing", done, planned)
+
+    return time_in_rounds(runs, on_round=report)
+
+
+class _Tally:
+    """Counts over batches."""
+
+    def __init__(self) -> None:
+        self.max_difference, self.correct, self.near_ties = 0.0, 0, 0
+
+    def add(self, logits: Tensor, expected: Tensor, answers: Tensor) -> None:
+        difference = float((logits - expected).abs().max())
+        # Not max(): a NaN must stay.
+        self.max_difference = difference if not difference <= self.max_difference else self.max_difference
+        self.correct += int((logits.argmax(-1) == answers).sum())
+        best, second = expected.topk(2).values.unbind(-1)
+        self.near_ties += int((best - second < 2 * TOLERANCE).sum())
+
+    def answers(self, total: int) -> Answers:
+        accuracy = Accuracy(correct=self.correct, total=total)
+        return Answers(max_difference=self.max_difference, accuracy=accuracy, near_ties=self.near_ties)

@@ -1,0 +1,70 @@
+"""What a search rests on: supernet, device profile, space and split; a result of another origin is stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bstsearch.errors import InputError
+from bstsearch.space import Space
+
+SUPERNET_KEYS = ("path", "digest", "architecture", "family")
+DEVICE_KEYS = ("name", "obtained", "digest", "runtime")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where accuracies and latencies come from; digests tell whether two origins are the same."""
+
+    supernet: Mapping[str, str]
+    space: Space
+    split: str
+    device: Mapping[str, Any]
+
+    def refuse_other(self, found: Origin, path: Path) -> None:
+        """InputError, saying what changed, where `found` (read from `path`) is of another origin."""
+        changes = []
+        if found.supernet["digest"] != self.supernet["digest"]:
+            changes.append(f"supernet {_names(found.supernet, self.supernet, 'path')}")
+        if found.space != self.space:
+            changes.append(f"space of {found.space.size} submodels (now {self.space.size})")
+        if found.split != self.split:
+            changes.append(f"split {found.split!r} (now {self.split!r})")
+        if found.device["digest"] != self.device["digest"]:
+            changes.append(f"device profile {_names(found.device, self.device, 'name')}")
+        if changes:
+            raise InputError(
+                f"{path} was made with another {' and another '.join(changes)}; "
+                "give another --out to keep it, or --force to start over"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` reads it back."""
+        return {
+            "supernet": dict(self.supernet),
+            "space": self.space.to_json(),
+            "split": self.split,
+            "device": dict(self.device),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Origin:
+        """The origin among the keys of `data`; InputError where one is missing or malformed."""
+        for name, keys in (("supernet", SUPERNET_KEYS), ("device", DEVICE_KEYS)):
+            if not isinstance(data.get(name), Mapping) or not set(keys) <= data[name].keys():
+                raise InputError(f"malformed {name!r}; expected an object with {', '.join(keys)}")
+        if not isinstance(data.get("split"), str) or not isinstance(data.get("space"), Mapping):
+            raise InputError("malformed 'split' or 'space'; expected a name and an object")
+        return cls(
+            supernet=data["supernet"],
+            space=Space.from_json(data["space"]),
+            split=data["split"],
+            device=data["device"],
+        )
+
+
+def _names(found: Mapping[str, Any], now: Mapping[str, Any], key: str) -> str:
+    old, new = found[key], now[key]
+    return f"{old} ({found['digest']}, now {new if new != old else now['digest']})"

@@ -1,0 +1,36 @@
+"""Writes docs/cli.md from the help of every verb: `make docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from bstsearch.cli.app import app
+
+TARGET = Path(__file__).parent / "cli.md"
+HEAD = """# Command line
+
+Written by `make docs` from the help texts; change those instead. The [guide](guide.md) tells what goes together.
+"""
+
+
+def verbs() -> list[str]:
+    """The verbs, in the order of use."""
+    return [command.name for command in app.registered_commands if command.name]
+
+
+def reference() -> str:
+    """The text of docs/cli.md."""
+    sections = [_section([]), *(_section([verb]) for verb in verbs())]
+    return "\n".join([HEAD, *sections])
+
+
+def _section(arguments: list[str]) -> str:
+    command = " ".join(["bstsearch", *arguments])
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*arguments, "--help"], prog_name="bstsearch")
+    return f"## {command}\n\n```text\n$ {command} --help\n{result.stdout.rstrip()}\n```\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(reference(), encoding="utf-8")

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bstsearch.cli.candidates import make_pricer, make_scorer, read_profile
+from bstsearch.cost import count
+from bstsearch.data.split import Split
+from bstsearch.devices.profile import DeviceProfile
+from bstsearch.evaluation import evaluate
+from bstsearch.folder import read_folder
+from bstsearch.space import Submodel
+from bstsearch.supernet import Supernet
+
+MakeProfile = Callable[..., DeviceProfile]
+
+
+def test_price_is_fvcores_count_and_the_profiles_row(tiny_folder: Path, make_profile: MakeProfile) -> None:
+    profile = make_profile(tiny_folder)
+    supernet = Supernet.load(tiny_folder)
+    submodel = supernet.space.middle
+    candidate = make_pricer(read_folder(tiny_folder), profile)(submodel)
+    cost = count(supernet.family, supernet.config, submodel)
+    (row,) = (row for row in profile.rows if row.id == submodel.id)
+    assert (candidate.macs, candidate.parameters) == (cost.macs, cost.parameters)
+    assert (candidate.latency.ms, candidate.memory.bytes) == (row.latency_ms, row.peak_memory_bytes)
+    assert candidate.accuracy is None
+
+
+def test_price_of_a_layerwise_submodel_is_estimated(tiny_folder: Path, make_profile: MakeProfile) -> None:
+    candidate = make_pricer(read_folder(tiny_folder), make_profile(tiny_folder))(Submodel.from_id("w1-d1of4-h1.4of4"))
+    assert candidate.latency.source == "estimated"
+    assert candidate.safe_ms == candidate.latency.high_ms > candidate.latency.ms
+
+
+def test_scorer_evaluates_with_the_supernets_weights(
+    tiny_easy_folder: Path, small_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = []
+    monkeypatch.setattr("bstsearch.data.load_split", lambda vocabulary, split: loads.append(split) or small_split)
+    score = make_scorer(tiny_easy_folder, "validation")
+    assert loads == []
+    supernet = Supernet.load(tiny_easy_folder)
+    for submodel in (supernet.space.smallest, supernet.space.largest):
+        assert score(submodel) == evaluate(supernet, submodel, small_split)
+    assert loads == ["validation"]
+
+
+def test_origin_says_what_everything_was(tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path) -> None:
+    path = make_profile(tiny_folder, "laptop").save(tmp_path)
+    folder = read_folder(tiny_folder)
+    profile, origin = read_profile(folder, "laptop", tmp_path, folder.space, "validation")
+    assert origin.supernet["digest"] == folder.digest()
+    assert origin.device["name"] == profile.device == path.stem
+    assert origin.device["runtime"]["threads"] == 2
+    path.write_text(path.read_text().replace("Test CPU", "Another CPU"))
+    _, other = read_profile(folder, "laptop", tmp_path, folder.space, "validation")
+    assert other.device["digest"] != origin.device["digest"]

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Invoke = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("few_questions")
+
+
+def test_a_row_is_exported_and_named(invoke: Invoke, easy_front: Path) -> None:
+    result = invoke("export", "--pick", "2", "--front", easy_front)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith(f"took w1of2-d1of2 (row 2 of {easy_front}): 2.29 %, 0.5 ms\n")
+    assert "next: bstsearch ask" in result.stderr
+    title, *_, searched, exported = result.stdout.splitlines()
+    assert title == "w1of2-d1of2 in export/w1of2-d1of2, on 480 validation questions"
+    assert searched.split() == ["(searched)", "-", "-", "11", "2.29", "0.5", "100"]
+    name, size, difference, correct, accuracy, latency, share = exported.split()
+    assert (name, correct, accuracy) == ("model.onnx", "11", "2.29")
+    assert float(size) == pytest.approx(Path("export/w1of2-d1of2/model.onnx").stat().st_size / 1e3, abs=0.5)
+    assert float(difference) < 1e-4
+    assert float(share) == pytest.approx(100 * float(latency) / 0.5, rel=0.02)
+
+
+def test_a_default_front_is_read(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    (tmp_path / "front").mkdir()
+    (tmp_path / "front" / "front.json").write_bytes(easy_front.read_bytes())
+    assert invoke("export", "--pick", "1", "--out", "here").exit_code == 0
+    assert (tmp_path / "here" / "manifest.json").exists()
+
+
+def test_an_id_off_the_front_is_told(invoke: Invoke, easy_front: Path) -> None:
+    result = invoke("export", "--pick", "w1-d1", "--front", easy_front)
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"took w1-d1 (in {easy_front}, but not on the front)")
+
+
+def test_int8_is_a_row_of_its_own(invoke: Invoke, easy_front: Path) -> None:
+    result = invoke("export", "--pick", "2", "--front", easy_front, "--int8")
+    assert [line.split()[0] for line in result.stdout.splitlines()[-2:]] == ["model.onnx", "model.int8.onnx"]
+
+
+def test_json_is_the_manifest(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    result = invoke("export", "--pick", "2", "--front", easy_front, "--json")
+    data = json.loads(result.stdout)
+    assert data.pop("path") == "export/w1of2-d1of2"
+    assert data == json.loads((tmp_path / "export" / "w1of2-d1of2" / "manifest.json").read_text())
+
+
+def test_a_latency_far_from_the_profile_is_a_warning(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    data = json.loads(easy_front.read_text())
+    for candidate in data["candidates"]:
+        for key in ("latency_ms", "latency_low_ms", "latency_high_ms"):
+            candidate[key] *= 100
+    (tmp_path / "front.json").write_text(json.dumps(data))
+    result = invoke("export", "--pick", "2", "--front", "front.json")
+    assert result.exit_code == 0
+    assert "times as long as the profile of local says" in result.stderr
+    assert "'bstsearch profile --device local --measure'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("pick", "message"),
+    [
+        ("99", "the front has rows 1 to 2, no row 99"),
+        ("0", "the front has rows 1 to 2, no row 0"),
+        ("w1of3-d1", "the front has no submodel 'w1of3-d1'; its ids: w1of4-d1of4, w1of2-d1of2"),
+        ("w3of4-d1", "the front has no submodel 'w3of4-d1'"),  # in the file, but not scored
+    ],
+)
+def test_a_pick_that_is_not_there_lists_those_that_are(
+    invoke: Invoke, easy_front: Path, tmp_path: Path, pick: str, message: str
+) -> None:
+    result = invoke("export", "--pick", pick, "--front", easy_front)
+    assert result.exit_code == 4
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_front_names_the_command_that_makes_one(invoke: Invoke) -> None:
+    result = invoke("export", "--pick", "1")
+    assert result.exit_code == 4
+    assert "front/front.json does not exist; 'bstsearch pareto" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}'])
+def test_a_malformed_front_is_an_input_error(invoke: Invoke, tmp_path: Path, text: str) -> None:
+    (tmp_path / "front.json").write_text(text)
+    result = invoke("export", "--pick", "1", "--front", "front.json")
+    assert result.exit_code == 4
+    assert "front.json" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_stale_front_is_an_input_error(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    data = json.loads(easy_front.read_text())
+    data["supernet"]["digest"] = "0" * 16
+    (tmp_path / "front.json").write_text(json.dumps(data))
+    result = invoke("export", "--pick", "1", "--front", "front.json")
+    assert result.exit_code == 4
+    assert "is older than its supernet" in result.stderr
+
+
+def test_existing_output_needs_force(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    assert invoke("export", "--pick", "1", "--front", easy_front).exit_code == 0
+    again = invoke("export", "--pick", "1", "--front", easy_front)
+    assert again.exit_code == 2
+    assert "--force" in again.stderr
+    assert invoke("export", "--pick", "1", "--front", easy_front, "--force").exit_code == 0
+
+
+def test_an_output_that_cannot_be_written_is_a_device_error(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = invoke("export", "--pick", "1", "--front", easy_front, "--out", "file/out")
+    assert result.exit_code == 5
+    assert "error: cannot write file/out" in result.stderr
+
+
+def test_an_interrupt_leaves_nothing(
+    invoke: Invoke, easy_front: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bstsearch.export.time_files", interrupt)
+    assert invoke("export", "--pick", "1", "--front", easy_front).exit_code == 130
+    assert list((tmp_path / "export").iterdir()) == []

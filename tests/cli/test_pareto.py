@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from bstsearch.cli.candidates import make_pricer
+from bstsearch.data.answers import Accuracy
+from bstsearch.devices.profile import DeviceProfile
+from bstsearch.folder import read_folder
+from bstsearch.front_file import read_front
+from bstsearch.pareto import Candidate
+from bstsearch.space import Submodel
+
+Invoke = Callable[..., Any]
+MakeProfile = Callable[..., DeviceProfile]
+Price = Callable[[Submodel], Candidate]
+
+FILES = {"front.json", "front.csv", "front.png", "front.html", "study.db"}
+
+
+class Scorer:
+    """Stands in for supernet and data: bigger is better; counts what it is asked, and stops when told to."""
+
+    def __init__(self) -> None:
+        self.scored: Counter[str] = Counter()
+        self.stop_after = 10_000
+
+    def __call__(self, submodel: Submodel) -> Accuracy:
+        if self.scored.total() >= self.stop_after:
+            raise KeyboardInterrupt
+        self.scored[submodel.id] += 1
+        return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
+
+
+@pytest.fixture(scope="module")
+def price(tiny_folder: Path, make_profile: MakeProfile) -> Price:
+    """Real costs, counted once for all tests."""
+    return make_pricer(read_folder(tiny_folder), make_profile(tiny_folder))
+
+
+@pytest.fixture
+def scorer(price: Price, monkeypatch: pytest.MonkeyPatch) -> Scorer:
+    """The scorer of every search in this test."""
+    scorer = Scorer()
+    monkeypatch.setattr("bstsearch.cli.pareto.make_pricer", lambda folder, profile: price)
+    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split: scorer)
+    return scorer
+
+
+@pytest.fixture
+def pareto(
+    scorer: Scorer, invoke: Invoke, tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path
+) -> Callable[..., Any]:
+    """Runs `bstsearch pareto ARGS...` on a copy of the tiny supernet and a profile of it."""
+    shutil.copytree(tiny_folder, tmp_path / "net")
+    make_profile(tmp_path / "net").save(tmp_path / "profiles")
+    return lambda *args: invoke("pareto", "--supernet", "net", *args)
+
+
+@pytest.fixture(scope="module")
+def finished_run(
+    tiny_folder: Path, make_profile: MakeProfile, price: Price, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder `front` of a complete search, made once; tests work on a copy."""
+    from typer.testing import CliRunner
+
+    from bstsearch.cli.app import app
+
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copytree(tiny_folder, folder / "net")
+    make_profile(folder / "net").save(folder / "profiles")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("BSTSEARCH_PROFILES", raising=False)
+        patch.setattr("bstsearch.cli.pareto.make_pricer", lambda folder, profile: price)
+        patch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split: Scorer())
+        result = CliRunner().invoke(app, ["pareto", "--supernet", "net"])
+    assert result.exit_code == 0, result.output
+    return folder / "front"
+
+
+@pytest.fixture
+def finished(finished_run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished_run, tmp_path / "front")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_small_space_is_scored_as_a_whole(pareto: Invoke, scorer: Scorer, tmp_path: Path) -> None:
+    result = pareto()
+    assert result.exit_code == 0, result.output
+    ids = {submodel.id for submodel in read_folder(tmp_path / "net").space}
+    assert scorer.scored == Counter(ids)
+    assert {path.name for path in (tmp_path / "front").iterdir()} == FILES
+    front = read_front(tmp_path / "front" / "front.json")
+    assert front.is_exact
+    assert {candidate.id for candidate in front.candidates} == ids
+    assert front.origin.supernet["digest"] == read_folder(tmp_path / "net").digest()
+
+
+def test_output_tells_the_ends_then_the_front_then_what_to_do(pareto: Invoke, finished: Path) -> None:
+    result = pareto("--budget-ms", "60%")
+    lines = result.stdout.splitlines()
+    (smallest,) = (number for number, line in enumerate(lines) if line.startswith("smallest"))
+    assert lines[smallest].endswith("yes")
+    assert lines[smallest + 2].startswith("largest")
+    assert lines[smallest + 2].endswith("no")
+    (marked,) = (number for number, line in enumerate(lines) if line.startswith("* ") and "recommended" not in line)
+    assert marked > smallest
+    row = lines[marked].split()[1]
+    front = read_front(finished / "front.json")
+    assert front.pick(row) == front.recommended
+    assert "* recommended: the most accurate within the budget" in lines
+    assert f"bstsearch export --pick {row}\n" in result.stderr
+    assert max(map(len, lines)) <= 80
+
+
+def test_optuna_opens_the_study(finished: Path) -> None:
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{finished / 'study.db'}")
+    front = read_front(finished / "front.json")
+    best = {trial.user_attrs["id"] for trial in study.best_trials}
+    assert best == {candidate.id for candidate in front.front}
+    assert len(study.trials) == 10
+
+
+def test_nothing_outside_the_budget_is_scored(pareto: Invoke, scorer: Scorer, price: Price, tmp_path: Path) -> None:
+    assert pareto("--budget-ms", "0.5").exit_code == 0
+    space = read_folder(tmp_path / "net").space
+    assert scorer.scored == Counter(submodel.id for submodel in space if price(submodel).latency.ms <= 0.5)
+    assert 0 < len(scorer.scored) < len(space)
+
+
+def test_a_looser_budget_scores_only_what_it_adds(pareto: Invoke, scorer: Scorer) -> None:
+    pareto("--budget-ms", "0.5")
+    before = set(scorer.scored)
+    scorer.scored.clear()
+    assert pareto().exit_code == 0
+    assert not before & set(scorer.scored)
+    assert len(before) + len(scorer.scored) == 10
+
+
+def test_another_budget_scores_nothing_and_leaves_the_picture(pareto: Invoke, scorer: Scorer, finished: Path) -> None:
+    (finished / "front.png").write_bytes(b"as it was")
+    whole = read_front(finished / "front.json")
+    result = pareto("--budget-ms", "60%")
+    assert result.exit_code == 0, result.output
+    assert not scorer.scored
+    assert (finished / "front.png").read_bytes() == b"as it was"
+    within = read_front(finished / "front.json")
+    assert len(within.front) < len(whole.front)
+    assert within.budget.latency_ms == pytest.approx(0.6 * whole.full.latency.ms)
+    with (finished / "front.csv").open(newline="") as stream:
+        assert [row["id"] for row in csv.DictReader(stream)] == [candidate.id for candidate in within.front]
+    assert pareto().exit_code == 0
+    assert read_front(finished / "front.json").front == whole.front
+
+
+@pytest.mark.usefixtures("pareto")
+def test_another_budget_imports_nothing_heavy(finished: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; from bstsearch.cli.app import app\n"
+        "app(['pareto', '--supernet', 'net', '--budget-ms', '60%'], standalone_mode=False)\n"
+        "print(sorted({'torch', 'optuna', 'pandas', 'matplotlib', 'plotly', 'numpy'} & sys.modules.keys()))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "BSTSEARCH_PROFILES"}
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "nothing had to be scored" in result.stderr
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_json_mode_prints_the_front_file(pareto: Invoke, finished: Path) -> None:
+    result = pareto("--json", "--budget-gflops", "50%")
+    assert json.loads(result.stdout) == json.loads((finished / "front.json").read_text())
+
+
+@pytest.mark.parametrize("args", [[], ["--force"]])
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_infeasible_budget_names_the_nearest_and_changes_nothing(
+    pareto: Invoke, scorer: Scorer, finished: Path, args: list[str], is_finished: bool
+) -> None:
+    if not is_finished:
+        shutil.rmtree(finished)
+    before = contents(finished) if is_finished else None
+    result = pareto("--budget-ms", "0.1", *args)
+    assert result.exit_code == 3
+    assert "no submodel fits within latency 0.1 ms; the nearest is w1of4-d1of4 with 0.2125 ms" in result.stderr
+    assert "smallest" in result.stdout
+    assert not scorer.scored
+    assert (contents(finished) if finished.exists() else None) == before
+
+
+@pytest.mark.parametrize("option", ["--budget-ms", "--budget-gflops", "--budget-mb"])
+@pytest.mark.parametrize("text", ["fast", "0", "-5", "nan"])
+def test_malformed_budget_is_wrong_usage(pareto: Invoke, option: str, text: str) -> None:
+    result = pareto(option, text)
+    assert result.exit_code == 2
+    assert f"{option} '{text}' is no budget" in result.stderr
+
+
+def test_unknown_budget_is_wrong_usage(pareto: Invoke) -> None:
+    assert pareto("--budget-watts", "5").exit_code == 2
+
+
+def test_interrupted_search_keeps_what_it_has_and_goes_on(pareto: Invoke, scorer: Scorer, tmp_path: Path) -> None:
+    scorer.stop_after = 4
+    result = pareto()
+    assert result.exit_code == 130
+    assert "4 submodels are scored and kept; the same command goes on from there" in result.stderr
+    scorer.stop_after = 10_000
+    assert pareto().exit_code == 0
+    assert scorer.scored.total() == len(scorer.scored) == 10
+    assert read_front(tmp_path / "front" / "front.json").is_exact
+
+
+def change_supernet(folder: Path) -> None:
+    weights = folder / "net" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+
+
+def change_profile(folder: Path) -> None:
+    profile = folder / "profiles" / "local.json"
+    profile.write_text(profile.read_text().replace("Test CPU", "Another CPU"))
+
+
+CHANGES: list[tuple[Callable[[Path], None], list[str], str]] = [
+    (change_supernet, [], "another supernet"),
+    (change_profile, [], "another device profile local"),
+    (lambda folder: None, ["--split", "test"], "another split 'validation' (now 'test')"),
+    (lambda folder: None, ["--space", "layerwise"], "another space of 10 submodels"),
+]
+
+
+@pytest.mark.parametrize("lost", [None, "front.json"])
+@pytest.mark.parametrize(("change", "args", "words"), CHANGES)
+def test_scores_of_another_origin_are_refused_and_kept(
+    pareto: Invoke,
+    scorer: Scorer,
+    finished: Path,
+    tmp_path: Path,
+    lost: str | None,
+    change: Callable[[Path], None],
+    args: list[str],
+    words: str,
+) -> None:
+    """The study is looked at as closely as the front."""
+    if lost:
+        (finished / lost).unlink()
+    change(tmp_path)
+    before = contents(finished)
+    result = pareto(*args)
+    assert result.exit_code == 4
+    assert words in result.stderr
+    assert "--force" in result.stderr
+    assert contents(finished) == before
+    assert not scorer.scored
+
+
+def test_force_starts_over(pareto: Invoke, scorer: Scorer, finished: Path, tmp_path: Path) -> None:
+    change_supernet(tmp_path)
+    assert pareto("--force").exit_code == 0
+    assert scorer.scored.total() == 10
+    assert read_front(finished / "front.json").origin.supernet["digest"] == read_folder(tmp_path / "net").digest()
+
+
+def test_another_out_leaves_the_first_alone(pareto: Invoke, finished: Path, tmp_path: Path) -> None:
+    change_profile(tmp_path)
+    before = contents(finished)
+    result = pareto("--out", "second")
+    assert result.exit_code == 0
+    assert contents(finished) == before
+    assert "--front second/front.json" in result.stderr
+
+
+def test_corrupt_study_is_refused_and_kept(pareto: Invoke, finished: Path) -> None:
+    (finished / "front.json").unlink()
+    (finished / "study.db").write_bytes(b"no database" * 1000)
+    result = pareto()
+    assert result.exit_code == 4
+    assert "study front/study.db cannot be read: file is not a database" in result.stderr
+    assert (finished / "study.db").read_bytes() == b"no database" * 1000
+
+
+def test_locked_study_is_refused(pareto: Invoke, finished: Path) -> None:
+    (finished / "front.json").unlink()
+    with contextlib.closing(sqlite3.connect(finished / "study.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        result = pareto()
+    assert result.exit_code == 4
+    assert "in use by another process" in result.stderr
+
+
+def test_truncated_front_is_refused_and_kept(pareto: Invoke, finished: Path) -> None:
+    path = finished / "front.json"
+    path.write_text(path.read_text()[:500])
+    result = pareto()
+    assert result.exit_code == 4
+    assert "truncated" in result.stderr
+    assert path.stat().st_size == 500
+
+
+def test_lost_front_is_made_again_from_the_study(pareto: Invoke, scorer: Scorer, finished: Path) -> None:
+    before = read_front(finished / "front.json")
+    (finished / "front.json").unlink()
+    assert pareto().exit_code == 0
+    assert not scorer.scored
+    assert read_front(finished / "front.json").front == before.front
+
+
+def test_lost_picture_is_drawn_again(pareto: Invoke, finished: Path) -> None:
+    (finished / "front.png").unlink()
+    assert pareto().exit_code == 0
+    assert (finished / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_device_without_profile_says_what_makes_one(pareto: Invoke) -> None:
+    result = pareto("--device", "phone")
+    assert result.exit_code == 4
+    assert "bstsearch profile --device phone" in result.stderr
+
+
+def test_profile_of_another_model_is_refused(
+    pareto: Invoke, make_profile: MakeProfile, tiny_easy_folder: Path, tmp_path: Path
+) -> None:
+    make_profile(tiny_easy_folder).save(tmp_path / "profiles")
+    result = pareto()
+    assert result.exit_code == 4
+    assert "is of another model" in result.stderr
+
+
+def test_out_that_is_no_folder_is_a_device_error(pareto: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "front").write_text("in the way")
+    result = pareto()
+    assert result.exit_code == 5
+    assert (tmp_path / "front").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+def test_layerwise_space_is_sampled(pareto: Invoke, scorer: Scorer, tmp_path: Path, sampler: str) -> None:
+    args = ["--space", "layerwise", "--sampler", sampler, "--budget-ms", "80%"]
+    result = pareto(*args, "--trials", "5")
+    assert result.exit_code == 0, result.output
+    front = read_front(tmp_path / "front" / "front.json")
+    assert (front.sampler, front.trials, front.is_exact) == (sampler, 5, False)
+    assert scorer.scored.total() == len(scorer.scored) == 5
+    assert all(one.safe_ms <= 0.8 * front.full.latency.ms for one in front.candidates if one.accuracy)
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert pareto(*args, "--trials", "5").exit_code == 0
+    assert scorer.scored.total() == 5
+    assert pareto(*args, "--trials", "6").exit_code == 0
+    assert scorer.scored.total() == len(scorer.scored) == 6

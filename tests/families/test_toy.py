@@ -1,0 +1,19 @@
+"""The contract on a family with a fused axis, a tie and a buffer of its own; MCAN has none of them."""
+
+from __future__ import annotations
+
+import pytest
+from contract import FamilyContract
+from toy import FAMILY, ToyConfig
+
+
+class TestToy(FamilyContract):
+    family = FAMILY
+    config = ToyConfig()
+    heads_leave_by = "merge.weight"
+    ffn_leaves_by = "down.weight"
+
+    @pytest.fixture(autouse=True)
+    def _is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Lets `Supernet.load` find this family, which is no file in the package."""
+        monkeypatch.setattr("bstsearch.supernet.get_family", {"toy": FAMILY}.__getitem__)

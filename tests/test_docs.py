@@ -1,0 +1,116 @@
+"""The documents say what the program does: every verb is there, every block runs."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from bstsearch.folder import DEMO
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def script(name: str) -> ModuleType:
+    """The module docs/`name`.py."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cli_reference = script("cli_reference")
+readme_blocks = script("readme_blocks")
+VERBS = cli_reference.verbs()
+COMMANDS = [command for block in readme_blocks.BLOCK.findall(README) for command in readme_blocks.commands(block)]
+
+
+def test_the_reference_is_what_the_help_says() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == cli_reference.reference(), "run 'make docs'"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_one_line_and_an_example(verb: str, invoke: Callable[..., Any]) -> None:
+    help_text = invoke(verb, "--help").stdout
+    usage, _, line, after = help_text.split("\n", 3)
+    assert usage.startswith("Usage:")
+    assert line.strip().endswith(".")
+    assert after.startswith("\n"), f"the first paragraph of '{verb}' takes more than one line"
+    assert re.search(rf"Examples?:\s+(\$ )?bstsearch {verb}\b", help_text)
+
+
+def test_no_line_of_the_command_list_is_cut(invoke: Callable[..., Any]) -> None:
+    assert "..." not in invoke("--help").stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_examples_of_the_help_are_accepted(verb: str, invoke: Callable[..., Any]) -> None:
+    """Each example names only options that exist: with --help behind, parsing is all that happens."""
+    text = " ".join(invoke(verb, "--help").stdout.partition("Options:")[0].split())
+    for example in re.findall(rf"bstsearch ({verb} .*?)(?=\sbstsearch |$|\s#)", re.split("Examples?:", text)[-1]):
+        known = set(re.findall(r"--[a-z0-9-]+", invoke(verb, "--help").stdout.partition("Options:")[2]))
+        assert {word for word in shlex.split(example) if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_commands_exist_and_take_their_options(command: str, invoke: Callable[..., Any]) -> None:
+    program, verb, *arguments = shlex.split(command)
+    assert (program, verb in VERBS) == ("bstsearch", True)
+    known = set(re.findall(r"--[a-z0-9-]+", invoke(verb, "--help").stdout))
+    assert {argument for argument in arguments if argument.startswith("--")} <= known
+
+
+def test_readme_shows_every_verb_or_the_guide_does() -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    assert all(f"bstsearch {verb}" in README + guide for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    "document", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name
+)
+def test_links_lead_to_files(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_file_map_names_every_file_and_no_other() -> None:
+    (block,) = re.findall(r"^```text\nbstsearch/\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    lines = [line for line in block.splitlines() if line]
+    inside = {line.split()[0].rstrip("/") for line in lines if line.startswith("  ")}
+    beside = {line.split()[0] for line in lines if not line.startswith("  ")}
+    package = {path.name for path in (ROOT / "bstsearch").iterdir() if not path.name.startswith("_")}
+    assert inside == package - {"py.typed"}
+    assert all((ROOT / name).is_dir() for name in beside)
+
+
+@pytest.mark.skipif(not DEMO.exists(), reason="the demo supernet is not trained yet")
+def test_the_python_example_runs() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert blocks
+    runner = doctest.DocTestRunner()
+    for block in blocks:
+        runner.run(doctest.DocTestParser().get_doctest(block, {}, "README.md", str(ROOT / "README.md"), 0))
+    assert runner.summarize().failed == 0
+
+
+@pytest.mark.slow
+def test_every_console_block_of_the_readme_runs(tmp_path: Path) -> None:
+    readme_blocks.prepare(tmp_path)
+    for command in COMMANDS:
+        readme_blocks.run(command, tmp_path)
+
+
+def test_rewriting_keeps_commands_and_replaces_output() -> None:
+    text = "a\n```console\n$ one\nold\nolder\n$ two\n```\nb\n```sh\n$ three\n```\n"
+    new = readme_blocks.rewritten(text, lambda command: f"{command} ran\n")
+    assert new == "a\n```console\n$ one\none ran\n$ two\ntwo ran\n```\nb\n```sh\n$ three\n```\n"
