@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from bstsearch.cost import count
 
 from bstsearch import DEMO, Supernet
+from bstsearch.cost import count
 from bstsearch.data import load_split
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.evaluation import evaluate

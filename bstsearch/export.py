@@ -11,7 +11,6 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,51 +26,18 @@ from bstsearch.data.vocabulary import FILE as VOCABULARY
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.devices.machine import cpu_name
 from bstsearch.devices.rounds import Timing
-from bstsearch.errors import InputError
 from bstsearch.export_checks import Answers, compare_answers, time_files
 from bstsearch.family import config_to_json
 from bstsearch.files import digest, write_json, write_text, writing_folder
-from bstsearch.folder import CONFIG, WEIGHTS, SupernetFolder, read_folder
-from bstsearch.front_file import FrontFile, read_front
+from bstsearch.folder import CONFIG, WEIGHTS, SupernetFolder
 from bstsearch.model_card import card
 from bstsearch.onnx_file import write_int8, write_onnx
-from bstsearch.pareto import Candidate
+from bstsearch.pick import Pick
 from bstsearch.space import ONE, Space
 from bstsearch.supernet import Supernet, save_weights
 
 Progress = Callable[[str, int, int], None]
 PACKAGES = ("numpy", "onnx", "onnxruntime", "safetensors", "torch")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pick:
-    """A submodel of the front file at `path`; `row` counts from 1, None for one that is not on the front."""
-
-    path: Path
-    front: FrontFile
-    candidate: Candidate
-    row: int | None
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """What the search found; every candidate that can be picked has been scored."""
-        assert self.candidate.accuracy is not None
-        return self.candidate.accuracy
-
-
-def read_pick(path: Path, name: str) -> Pick:
-    """The row number or id `name` of the front file at `path`; InputError where there is none, or it is stale."""
-    front = read_front(path)
-    candidate = front.pick(name)
-    origin = front.origin.supernet
-    now = read_folder(Path(origin["path"])).digest()
-    if now != origin["digest"]:
-        raise InputError(
-            f"front {path} is older than its supernet {origin['path']} (scored at {origin['digest']}, now {now}); "
-            "run 'bstsearch pareto --force' again"
-        )
-    row = front.front.index(candidate) + 1 if candidate in front.front else None
-    return Pick(path=path, front=front, candidate=candidate, row=row)
 
 
 def export(

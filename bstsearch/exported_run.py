@@ -33,14 +33,17 @@ def main() -> None:
     if options.input.suffix == ".npz":
         arrays = read_arrays(options.input)
     elif options.question:
-        side = session.get_inputs()[-1].shape[1]
+        side = {value.name: value.shape[1] for value in session.get_inputs()}["image"]
         arrays = {
             "question": encode(options.question, vocabulary)[None],
             "image": read_image(options.input, side)[None],
         }
     else:
         sys.exit("run.py: an image needs a question; write it behind the file name")
-    logits = session.run(["logits"], {value.name: arrays[value.name] for value in session.get_inputs()})[0]
+    names = [value.name for value in session.get_inputs()]
+    if missing := [name for name in names if name not in arrays]:
+        sys.exit(f"run.py: {options.input} holds no {missing[0]!r}; the model reads {', '.join(names)}")
+    logits = session.run(["logits"], {name: arrays[name] for name in names})[0]
     show(logits[0], vocabulary["answers"], options.top)
     if "logits" in arrays and options.precision == "float32":
         compare(logits, arrays["logits"])

@@ -46,7 +46,7 @@ def sandwich_step(
         with supernet.bind(submodel) as model:
             logits_BA = model.elastic(*leaves)  # type: ignore[operator]
             loss = distillation_loss(logits_BA, teacher_BA)
-            loss.backward()
+            torch.autograd.backward(loss)
         results[submodel] = (loss.item(), logits_BA.detach())
     pairs = [(feature, leaf.grad) for feature, leaf in zip(features, leaves, strict=True) if leaf.grad is not None]
     torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])

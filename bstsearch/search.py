@@ -136,7 +136,7 @@ class _Work:
         if not scored:
             return "scoring"
         best = max(scored, key=lambda candidate: (candidate.share, -candidate.latency.ms))
-        return f"scoring, best {best.share:.2%} / {best.latency.ms:.3g} ms / {best.id}"
+        return f"scoring, best {best.share:.2%} / {best.latency.ms:.3g} ms / {best.id:.24}"
 
     def price(self, submodel: Submodel) -> Candidate:
         """What `submodel` costs, and its accuracy where it is known; computed once."""

@@ -20,6 +20,8 @@ from bstsearch.files import writing
 from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.space import Space, Submodel
 
+SMALL_MODELS = 32  # kept for the next bind; more than any grid, few of a layer-wise space
+
 
 @dataclasses.dataclass(frozen=True)
 class _Small:
@@ -128,6 +130,8 @@ class Supernet(nn.Module):
         return model, slicing.make_plan(self.family, self.config, submodel, model, self.model)
 
     def _build_small(self, submodel: Submodel) -> _Small:
+        if len(self._small) == SMALL_MODELS:
+            del self._small[next(iter(self._small))]  # the oldest
         small = self._small[submodel] = _Small(*self._build(submodel))
         return small
 

@@ -23,6 +23,7 @@ from bstsearch.data.split import Batch, Split
 from bstsearch.data.vocabulary import UNKNOWN
 from bstsearch.errors import InputError
 from bstsearch.files import write_text
+from bstsearch.optimizers import make_optimizers
 from bstsearch.sandwich import draw_sandwich, sandwich_step
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
@@ -37,9 +38,10 @@ class Recipe:
 
     seed: int = 0
     batch_size: int = 64
-    teacher_epochs: int = 10
-    epochs: int = 10
-    learning_rate: float = 5e-4
+    teacher_epochs: int = 7
+    epochs: int = 8
+    learning_rate: float = 1e-3
+    matrix_learning_rate: float = 2e-3
     warmup: float = 0.05  # share of a stage's steps; then a cosine down to zero
     unknown_rate: float = 0.02  # words replaced by the unknown word, so that its embedding is trained
     clip_norm: float = 1.0
@@ -72,7 +74,11 @@ class Stage:
         self.checkpoint, self.log = folder / f"{name}-{CHECKPOINT}", folder / f"{name}-{LOG}"
         space = supernet.space
         self.watched = {space.smallest: "smallest", space.middle: "middle", space.largest: "largest"}
-        self.optimizer = torch.optim.Adam(supernet.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-9)
+        self.optimizers = make_optimizers(
+            supernet.model,
+            learning_rate=recipe.learning_rate,
+            matrix_learning_rate=recipe.matrix_learning_rate,
+        )
 
     def run(self, split: Split) -> Iterator[Progress]:
         """Trains to the end, from the checkpoint if there is one, yielding after every step."""
@@ -95,24 +101,30 @@ class Stage:
         self.supernet.eval()
 
     def _one_step(self, batch: Batch, done: int, steps: int, running: dict[str, float]) -> Progress:
-        rate = self.recipe.learning_rate * _schedule(done / steps, self.recipe.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        share = _schedule(done / steps, self.recipe.warmup)
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
+            group["lr"] = share * group["initial_lr"]
         key = f"{self.recipe.seed}/{self.name}/{done}"
         torch.manual_seed(random.Random(key).getrandbits(63))
         device = next(self.supernet.parameters()).device
         batch = _forget_words(batch, self.recipe.unknown_rate).to(device)
         results = self.step(batch, random.Random(key))
         torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.recipe.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=False)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=False)
         for submodel, (_, logits) in results.items():
             if name := self.watched.get(submodel):
                 hits = (logits.argmax(-1) == batch.answers).float().mean().item()
                 running[name] = 0.98 * running.get(name, hits) + 0.02 * hits
         losses = {submodel.id: loss for submodel, (loss, _) in results.items()}
         return Progress(
-            stage=self.name, step=done + 1, steps=steps, learning_rate=rate, losses=losses, accuracies=dict(running)
+            stage=self.name,
+            step=done + 1,
+            steps=steps,
+            learning_rate=share * self.recipe.learning_rate,
+            losses=losses,
+            accuracies=dict(running),
         )
 
     def _batches(self, split: Split, epoch: int, skip: int) -> Iterator[Batch]:
@@ -123,14 +135,14 @@ class Stage:
     def _save(self, progress: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
         lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
         write_text(self.log, "\n".join(lines) + "\n")
-        save_checkpoint(self.checkpoint, self.supernet.model, self.optimizer, progress)
+        save_checkpoint(self.checkpoint, self.supernet.model, self.optimizers, progress)
 
     def _resume(self, identity: Mapping[str, Any]) -> tuple[int, list[dict[str, Any]]]:
         progress = read_progress(self.checkpoint)
         if progress["recipe"] != identity:
             changed = sorted(key for key in identity if progress["recipe"].get(key) != identity[key])
             raise InputError(f"{self.checkpoint} was trained with another {', '.join(changed)}; --force starts over")
-        load_checkpoint(self.checkpoint, self.supernet.model, self.optimizer)
+        load_checkpoint(self.checkpoint, self.supernet.model, self.optimizers)
         with self.log.open(newline="", encoding="utf-8") as file:
             rows: list[dict[str, Any]] = list(csv.DictReader(file))[: progress["done"]]
         return progress["done"], rows
@@ -142,7 +154,7 @@ def teacher_stage(supernet: Supernet, recipe: Recipe, folder: Path) -> Stage:
     def step(batch: Batch, _: random.Random) -> dict[Submodel, tuple[float, Tensor]]:
         logits = supernet.model(**batch.inputs)
         loss = F.cross_entropy(logits, batch.answers)
-        loss.backward()
+        torch.autograd.backward(loss)
         return {supernet.space.largest: (loss.item(), logits.detach())}
 
     return Stage("teacher", recipe.teacher_epochs, supernet, step, recipe, folder)

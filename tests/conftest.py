@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,6 @@ def _row(submodel: Submodel) -> dict[str, Any]:
 
 
 QUESTIONS = 480  # of the validation part, where all 4,800 would only cost time
-SCORED = {"w1of4-d1of4", "w1of2-d1of2", "w1-d1"}
 
 
 @pytest.fixture(scope="session")
@@ -220,22 +220,28 @@ def few_questions(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def yes_folder(tiny_easy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_easy_folder` with the answer "yes" made so likely that every submodel, whatever its weights, gives it."""
+    folder = shutil.copytree(tiny_easy_folder, tmp_path_factory.mktemp("yes") / "supernet")
+    supernet = Supernet.load(folder)
+    with torch.no_grad():
+        supernet.model.get_parameter("proj.bias")[ANSWERS.index("yes")] += 10
+    supernet.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def easy_front(
-    tiny_easy_folder: Path,
-    small_split: Split,
-    make_candidate: MakeCandidate,
-    tmp_path_factory: pytest.TempPathFactory,
+    yes_folder: Path, small_split: Split, make_candidate: MakeCandidate, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A front file of `tiny_easy_folder`: two rows, w1of4-d1of4 and w1of2-d1of2; w1-d1 is scored, but dominated."""
-    supernet = Supernet.load(tiny_easy_folder)
-    folder = read_folder(tiny_easy_folder)
-    candidates = [
-        dataclasses.replace(
-            make_candidate(submodel.id, ms=0.1 + 0.1 * row, macs=1000 + 100 * row),
-            accuracy=evaluate(supernet, submodel, small_split) if submodel.id in SCORED else None,
-        )
-        for row, submodel in enumerate(supernet.space)
-    ]
+    """A front file of `yes_folder`: w1of4-d1of4 (0.1 ms), w1of2-d1of2 (0.5 ms); w1-d1 is scored, but dominated."""
+    supernet, folder = Supernet.load(yes_folder), read_folder(yes_folder)
+    costs = {"w1of4-d1of4": (0.1, 2000), "w1of2-d1of2": (0.5, 1000), "w1-d1": (1.0, 9000)}
+    candidates = []
+    for submodel in supernet.space:
+        ms, macs = costs.get(submodel.id, (0.7, 5000))
+        accuracy = evaluate(supernet, submodel, small_split) if submodel.id in costs else None
+        candidates.append(dataclasses.replace(make_candidate(submodel.id, ms=ms, macs=macs), accuracy=accuracy))
     identity = {"path": folder.path, "digest": folder.digest(), "architecture": folder.architecture}
     origin = Origin(
         supernet={**{key: str(value) for key, value in identity.items()}, "family": folder.family},
@@ -252,7 +258,8 @@ def easy_front(
 @pytest.fixture(scope="session")
 def exported_folder(easy_front: Path, small_split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Row 2 of `easy_front`, w1of2-d1of2, exported with its int8 file; copy it before you damage it."""
-    from bstsearch.export import export, read_pick
+    from bstsearch.export import export
+    from bstsearch.pick import read_pick
 
     folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
     with pytest.MonkeyPatch.context() as monkeypatch:

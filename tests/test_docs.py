@@ -55,10 +55,13 @@ def test_no_line_of_the_command_list_is_cut(invoke: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_examples_of_the_help_are_accepted(verb: str, invoke: Callable[..., Any]) -> None:
-    """Each example names only options that exist: with --help behind, parsing is all that happens."""
-    text = " ".join(invoke(verb, "--help").stdout.partition("Options:")[0].split())
-    for example in re.findall(rf"bstsearch ({verb} .*?)(?=\sbstsearch |$|\s#)", re.split("Examples?:", text)[-1]):
-        known = set(re.findall(r"--[a-z0-9-]+", invoke(verb, "--help").stdout.partition("Options:")[2]))
+    """Each example names only options that the verb has."""
+    text, _, options = invoke(verb, "--help").stdout.partition("Options:")
+    examples = " ".join(re.split("Examples?:", text.partition("Arguments:")[0])[-1].split())
+    known = set(re.findall(r"--[a-z0-9-]+", options))
+    found = re.findall(rf"bstsearch {verb}(.*?)(?= bstsearch |$)", examples)
+    assert found
+    for example in found:
         assert {word for word in shlex.split(example) if word.startswith("--")} <= known
 
 

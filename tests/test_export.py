@@ -16,9 +16,10 @@ import torch
 from bstsearch.data.answers import Accuracy
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
-from bstsearch.export import Pick, export, read_pick
+from bstsearch.export import export
 from bstsearch.export_checks import Answers
 from bstsearch.exported import read_exported
+from bstsearch.pick import Pick, read_pick
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
 
@@ -46,32 +47,6 @@ def manifest(exported_folder: Path) -> dict[str, Any]:
     return data
 
 
-def test_row_and_id_pick_the_same_submodel(easy_front: Path) -> None:
-    assert read_pick(easy_front, "2") == read_pick(easy_front, "w1of2-d1of2")
-    assert read_pick(easy_front, "2").row == 2
-
-
-def test_a_scored_submodel_off_the_front_can_be_picked_by_id(easy_front: Path) -> None:
-    assert read_pick(easy_front, "w1-d1").row is None
-
-
-def test_a_front_older_than_its_supernet_is_refused(easy_front: Path, tmp_path: Path) -> None:
-    data = json.loads(easy_front.read_text())
-    data["supernet"]["digest"] = "0" * 16
-    stale = tmp_path / "front.json"
-    stale.write_text(json.dumps(data))
-    with pytest.raises(InputError, match=r"is older than its supernet .*'bstsearch pareto --force'"):
-        read_pick(stale, "1")
-
-
-def test_a_front_whose_supernet_is_gone_is_refused(easy_front: Path, tmp_path: Path) -> None:
-    data = json.loads(easy_front.read_text())
-    data["supernet"]["path"] = str(tmp_path / "gone")
-    (tmp_path / "front.json").write_text(json.dumps(data))
-    with pytest.raises(InputError, match="gone does not exist"):
-        read_pick(tmp_path / "front.json", "1")
-
-
 def test_folder_holds_these_files(exported_folder: Path) -> None:
     assert {path.name for path in exported_folder.iterdir()} == FILES
 
@@ -83,13 +58,13 @@ def test_int8_is_written_on_request_only(picked: Pick, tmp_path: Path, few_quest
     assert manifest == json.loads((tmp_path / "out" / "manifest.json").read_text())
 
 
-def test_folder_loads_as_a_supernet_of_one_submodel(exported_folder: Path, tiny_easy_folder: Path) -> None:
-    alone, supernet = Supernet.load(exported_folder), Supernet.load(tiny_easy_folder)
+def test_folder_loads_as_a_supernet_of_one_submodel(exported_folder: Path, yes_folder: Path) -> None:
+    alone, supernet = Supernet.load(exported_folder), Supernet.load(yes_folder)
     assert [submodel.id for submodel in alone.space] == ["w1-d1"]
     inputs = supernet.family.example_inputs(supernet.config, 3)
     with torch.no_grad(), supernet.bind(Submodel.from_id("w1of2-d1of2")) as bound:
         assert torch.equal(alone.model(**inputs), bound(**inputs))
-    assert Vocabulary.load(exported_folder) == Vocabulary.load(tiny_easy_folder)
+    assert Vocabulary.load(exported_folder) == Vocabulary.load(yes_folder)
 
 
 @pytest.mark.parametrize("batch", [1, 5])
@@ -175,11 +150,11 @@ def test_an_export_that_is_not_the_search_s_model_leaves_nothing(
     def other(self: Supernet, submodel: Submodel) -> torch.nn.Module:
         model = materialise(self, submodel)
         with torch.no_grad():
-            model.get_parameter("proj.bias").copy_(torch.arange(13.0))
+            model.get_parameter("proj.bias").copy_(-100.0 * model.get_parameter("proj.bias"))
         return model
 
     monkeypatch.setattr(Supernet, "materialise", other)
-    with pytest.raises(BstsearchError, match="questions right, the search found 11"):
+    with pytest.raises(BstsearchError, match="questions right, the search found"):
         export(picked, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -268,9 +243,9 @@ def test_progress_counts_questions_then_rounds(picked: Pick, tmp_path: Path, few
 def test_a_full_disk_leaves_nothing(easy_front: Path, tmp_path: Path) -> None:
     """A limit on file size is the nearest to a full disk that needs no privileges."""
     script = (
-        "import resource, signal, sys, bstsearch.errors, bstsearch.export, pathlib\n"
+        "import resource, signal, sys, bstsearch.errors, bstsearch.export, bstsearch.pick, pathlib\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "pick = bstsearch.export.read_pick(pathlib.Path(sys.argv[1]), '2')\n"
+        "pick = bstsearch.pick.read_pick(pathlib.Path(sys.argv[1]), '2')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))\n"
         "try:\n"
         "    bstsearch.export.export(pick, pathlib.Path(sys.argv[2]))\n"

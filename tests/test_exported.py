@@ -27,11 +27,11 @@ def test_reads_what_was_exported(exported_folder: Path) -> None:
     assert [submodel.id for submodel in exported.folder.space] == ["w1-d1"]
 
 
-def test_a_supernet_folder_is_no_exported_folder(exported_folder: Path, tiny_easy_folder: Path) -> None:
+def test_a_supernet_folder_is_no_exported_folder(exported_folder: Path, yes_folder: Path) -> None:
     assert is_exported(exported_folder)
-    assert not is_exported(tiny_easy_folder)
+    assert not is_exported(yes_folder)
     with pytest.raises(InputError, match=r"manifest .*manifest\.json does not exist"):
-        read_exported(tiny_easy_folder)
+        read_exported(yes_folder)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "vocabulary.json", "run.py"])

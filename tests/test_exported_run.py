@@ -54,6 +54,13 @@ def test_other_logits_fail(exported_folder: Path, tmp_path: Path) -> None:
     assert "expected at most 1e-04" in result.stderr
 
 
+def test_a_sample_without_an_input_is_refused(exported_folder: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", question=np.ones((1, 10), np.int64))
+    result = run(exported_folder, tmp_path / "other.npz")
+    assert result.returncode == 1
+    assert "holds no 'image'; the model reads question, image" in result.stderr
+
+
 def test_image_and_question_give_what_bstsearch_answers(exported_folder: Path) -> None:
     image, text = Path(easy_vqa.get_test_image_paths()[0]), "What colour is the circle?"
     exported = read_exported(exported_folder)

@@ -131,14 +131,34 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_names_a_family(module: str) -> None:
+    assert not {name for name in _direct(module, at_start_only=False) if name.startswith("families.")}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_imports_click(module: str) -> None:
+    # Typer carries its own, which is not ours to use.
+    assert "click" not in {name.partition(".")[0] for name in _imports(module, at_start_only=False)}
+
+
 # Staying light
 
-LIGHT = ["errors", "space", "files", "folder", "pareto", "latency", "budget", "front_file", "devices.profile"]
-LIGHT += ["data.answers", "data.images", "data.vocabulary", *in_room("cli")]
+
+def promises_no_torch(module: str) -> bool:
+    first_line = (ast.get_docstring(MODULES[module]) or "").partition("\n\n")[0]
+    return "(no torch)" in first_line or "without torch" in first_line
 
 
-@pytest.mark.parametrize("module", [name for name in LIGHT if name in MODULES])
-def test_low_modules_and_commands_load_no_heavy_library(module: str) -> None:
+LIGHT = [*(module for module in MODULES if promises_no_torch(module)), "data", "data.images", "data.vocabulary"]
+
+
+def test_the_torch_free_rooms_promise_it() -> None:
+    assert {"space", "files", "folder", "pareto", "latency", "budget", "front_file", "devices.profile"} <= set(LIGHT)
+
+
+@pytest.mark.parametrize("module", [*LIGHT, *in_room("cli")])
+def test_light_modules_and_commands_load_no_heavy_library(module: str) -> None:
     assert not libraries(module) & HEAVY
 
 

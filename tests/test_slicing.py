@@ -98,6 +98,14 @@ def test_an_undeclared_fused_axis_is_refused(blocks: int) -> None:
         Supernet(family, ToyConfig())
 
 
+def test_a_fused_axis_that_is_as_long_as_a_plain_one_elsewhere_is_refused() -> None:
+    # Three blocks of one head in layer 0, where other layers have three heads.
+    fused = (FusedAxis(parameter="layers.[123].qkv.*", axis=0, blocks=3),)
+    config = ToyConfig(heads=(1, 3, 3, 3))
+    with pytest.raises(InputError, match=r"axis 0 of layers\.0\.qkv\.\w+ grows from 6 to 12 .* expected 2 for each"):
+        refuse_undeclared_fused_axes(dataclasses.replace(FAMILY, fused_axes=fused), config)
+
+
 def test_a_declared_fused_axis_is_cut_block_by_block() -> None:
     supernet = Supernet(FAMILY, ToyConfig())
     full = supernet.model.layers[0].qkv.weight

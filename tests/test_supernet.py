@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import itertools
 import json
 import pickle
 import resource
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +22,7 @@ from toy import FAMILY, ToyConfig
 from bstsearch.errors import DeviceError, InputError
 from bstsearch.folder import read_folder
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
+from bstsearch.supernet import SMALL_MODELS, Supernet
 
 HALF = Submodel(width=Fraction(1, 2))
 Tensors = dict[str, Tensor]
@@ -63,6 +66,19 @@ def test_a_submodel_outside_the_space_can_be_bound_where_its_sizes_are_whole() -
         assert model.layers[0].merge.weight.shape == (8, 2)
     with pytest.raises(InputError, match="hidden=8 times 1/3 is not a whole number"):
         supernet.materialise(Submodel(width=Fraction(1, 3)))
+
+
+def test_only_so_many_small_models_are_kept() -> None:
+    supernet = Supernet(FAMILY, ToyConfig())
+    shares = [Fraction(n, 4) for n in (1, 2, 3, 4)]
+    submodels = [Submodel(heads=heads) for heads in itertools.product(shares, repeat=4)][: 2 * SMALL_MODELS]
+    models = []
+    for submodel in submodels:
+        with supernet.bind(submodel) as model:
+            models.append(weakref.ref(model))
+    del model
+    gc.collect()
+    assert [model() is not None for model in models] == [False] * SMALL_MODELS + [True] * SMALL_MODELS
 
 
 # Saving

@@ -1,28 +1,24 @@
 """The command line: registers the verbs, and nothing else.
 
-A verb is a function in its own file; its docstring is its help: one line, then an example.
-
-    def pareto(supernet: SupernetOption = DEMO, is_json: JsonOption = False) -> None:
-        \"\"\"Search the submodels and show the Pareto front.
-
-        \\b
-        Example:
-          bstsearch pareto --budget-ms 50%
-        \"\"\"
-
+A verb is a function in the file of its name; its docstring is its help: one short line, details, an example.
 Those files import nothing heavy at their top level, so `bstsearch --help` answers at once.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import Annotated
 
 import typer
 
 from bstsearch import __version__
+from bstsearch.cli.ask import ask
 from bstsearch.cli.errors import show_tracebacks, translated
+from bstsearch.cli.evaluate import evaluate
+from bstsearch.cli.export import export
 from bstsearch.cli.output import Output
+from bstsearch.cli.pareto import pareto
+from bstsearch.cli.profile import profile
+from bstsearch.cli.train import train
 
 app = typer.Typer(
     name="bstsearch",
@@ -32,20 +28,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb, module, function in (
-    ("train", "train", "train"),
-    ("profile", "profile", "profile"),
-    ("pareto", "pareto", "pareto"),
-    ("export", "export", "export"),
-    ("eval", "evaluate", "evaluate"),
-    ("ask", "ask", "ask"),
+for name, verb in (
+    ("train", train),
+    ("profile", profile),
+    ("pareto", pareto),
+    ("export", export),
+    ("eval", evaluate),
+    ("ask", ask),
 ):
-    # While the verbs are being written; plain imports in the end.
-    try:
-        imported = importlib.import_module(f"bstsearch.cli.{module}")
-    except ModuleNotFoundError:
-        continue
-    app.command(verb)(translated()(getattr(imported, function)))
+    app.command(name)(translated()(verb))
 
 
 def _show_version(is_wanted: bool) -> None:

@@ -13,7 +13,7 @@ from bstsearch.cli.output import Column, Output
 from bstsearch.files import refuse_existing
 
 if TYPE_CHECKING:
-    from bstsearch.export import Pick
+    from bstsearch.pick import Pick
 
 COLUMNS = (
     Column("file"),
@@ -45,28 +45,19 @@ def export(
       bstsearch export --pick 3 --int8
     """
     from bstsearch.exported import MANIFEST
-    from bstsearch.front_file import read_front
+    from bstsearch.pick import read_pick
 
     output = Output(is_json)
-    candidate = read_front(front).pick(pick)
-    out = out or Path("export") / candidate.id
+    picked = read_pick(front, pick)
+    out = out or Path("export") / picked.candidate.id
     refuse_existing(out, marker=MANIFEST, is_forced=is_forced)  # before torch is loaded
+    output.note(f"took {picked}")
 
     from bstsearch.export import export as write
-    from bstsearch.export import read_pick
 
-    picked = read_pick(front, pick)
-    output.note(_echo(picked))
     with output.progress("Writing") as bar:
         manifest = write(picked, out, has_int8=has_int8, is_forced=is_forced, progress=bar.report)
     _show(output, picked, manifest, out)
-
-
-def _echo(picked: Pick) -> str:
-    """Which submodel was taken, whatever it was named by."""
-    candidate = picked.candidate
-    place = f"row {picked.row} of {picked.path}" if picked.row else f"in {picked.path}, but not on the front"
-    return f"took {candidate.id} ({place}): {100 * candidate.share:.2f} %, {candidate.latency.ms:.3g} ms"
 
 
 def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) -> None:

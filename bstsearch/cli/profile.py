@@ -57,7 +57,7 @@ def _measure(folder: SupernetFolder, device: str, profiles: Path | None, threads
     from bstsearch.devices.profile import home_folder
 
     home, threads = home_folder(profiles), threads or available_cores()
-    output.note(f"measuring this machine as device {device!r}: {cpu_name()}, {threads} threads")
+    output.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
     with output.progress("Building graphs") as bar:
         return measure(folder, device, threads=threads, progress=bar.report).save(home)
 
@@ -84,7 +84,9 @@ def _show(shown: DeviceProfile, output: Output) -> None:
     ]
     runtime, machine = shown.runtime, shown.machine
     output.text(f"{shown.device}: {shown.obtained} {shown.date:%Y-%m-%d} on {machine.cpu}, {machine.cores} cores")
-    output.text(f"{runtime.name} {runtime.version}, {runtime.threads} threads, {runtime.precision}, batch 1")
+    output.text(
+        f"{runtime.name} {runtime.version}, threads: {runtime.threads}, {runtime.precision}, batch: {shown.model.batch}"
+    )
     output.table(columns, rows)
     if shown.error:
         output.note(

@@ -37,7 +37,7 @@ class Split:
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """Batches of `size` in the given order (default: as stored); the last one may be smaller."""
         rows = torch.arange(len(self)) if order is None else order
-        for part in rows.split(size):
+        for part in torch.split(rows, size):
             inputs = {"question": self.questions[part], "image": self.images[self.image_of[part]]}
             yield Batch(inputs=inputs, answers=self.answers[part])
 

@@ -15,16 +15,21 @@ pytestmark = pytest.mark.usefixtures("few_questions")
 def test_a_row_is_exported_and_named(invoke: Invoke, easy_front: Path) -> None:
     result = invoke("export", "--pick", "2", "--front", easy_front)
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.startswith(f"took w1of2-d1of2 (row 2 of {easy_front}): 2.29 %, 0.5 ms\n")
+    right = next(
+        one["correct"] for one in json.loads(easy_front.read_text())["candidates"] if one["id"] == "w1of2-d1of2"
+    )
+    share = f"{right / 4.8:.2f}"
+    assert right > 0
+    assert result.stderr.startswith(f"took w1of2-d1of2 (row 2 of {easy_front}): {share} %, 0.5 ms\n")
     assert "next: bstsearch ask" in result.stderr
     title, *_, searched, exported = result.stdout.splitlines()
     assert title == "w1of2-d1of2 in export/w1of2-d1of2, on 480 validation questions"
-    assert searched.split() == ["(searched)", "-", "-", "11", "2.29", "0.5", "100"]
-    name, size, difference, correct, accuracy, latency, share = exported.split()
-    assert (name, correct, accuracy) == ("model.onnx", "11", "2.29")
+    assert searched.split() == ["(searched)", "-", "-", str(right), share, "0.5", "100"]
+    name, size, difference, correct, accuracy, latency, ratio = exported.split()
+    assert (name, correct, accuracy) == ("model.onnx", str(right), share)
     assert float(size) == pytest.approx(Path("export/w1of2-d1of2/model.onnx").stat().st_size / 1e3, abs=0.5)
     assert float(difference) < 1e-4
-    assert float(share) == pytest.approx(100 * float(latency) / 0.5, rel=0.02)
+    assert float(ratio) == pytest.approx(100 * float(latency) / 0.5, rel=0.02)
 
 
 def test_a_default_front_is_read(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:

@@ -127,7 +127,6 @@ def test_output_tells_the_ends_then_the_front_then_what_to_do(pareto: Invoke, fi
     assert front.pick(row) == front.recommended
     assert "* recommended: the most accurate within the budget" in lines
     assert f"bstsearch export --pick {row}\n" in result.stderr
-    assert max(map(len, lines)) <= 80
 
 
 def test_optuna_opens_the_study(finished: Path) -> None:
@@ -362,7 +361,6 @@ def test_layerwise_space_is_sampled(pareto: Invoke, scorer: Scorer, tmp_path: Pa
     assert (front.sampler, front.trials, front.is_exact) == (sampler, 5, False)
     assert scorer.scored.total() == len(scorer.scored) == 5
     assert all(one.safe_ms <= 0.8 * front.full.latency.ms for one in front.candidates if one.accuracy)
-    assert max(map(len, result.stdout.splitlines())) <= 80
     assert pareto(*args, "--trials", "5").exit_code == 0
     assert scorer.scored.total() == 5
     assert pareto(*args, "--trials", "6").exit_code == 0

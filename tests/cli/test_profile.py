@@ -43,7 +43,7 @@ def test_without_a_stored_profile_this_machine_is_measured(
     assert result.exit_code == 0, result.stderr
     assert [(call["device"], call["threads"]) for call in measured] == [("local", 3)]
     assert load_profile(tmp_path / "profiles" / "local.json").runtime.threads == 3
-    assert "measuring this machine as device 'local': Example 9000, 3 threads" in result.stderr
+    assert "measuring this machine as device 'local': Example 9000, threads: 3" in result.stderr
     assert "written to profiles/local.json" in result.stderr
     assert f"next: bstsearch pareto --device local --supernet {tiny_folder}\n" in result.stderr
 
@@ -51,7 +51,7 @@ def test_without_a_stored_profile_this_machine_is_measured(
 def test_the_table_has_a_row_per_submodel_and_units(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
     lines = invoke("profile", "--supernet", tiny_folder).stdout.splitlines()
     assert lines[0] == "local: measured 2025-01-31 on Test CPU, 2 cores"
-    assert lines[1] == "onnxruntime 1.20.0, 3 threads, float32, batch 1"
+    assert lines[1] == "onnxruntime 1.20.0, threads: 3, float32, batch: 1"
     assert lines[4].split() == ["ms", "ms", "%", "MB", "MB"]
     cells = {line.split()[0]: line.split()[1:] for line in lines[6:]}
     assert list(cells) == [submodel.id for submodel in read_folder(tiny_folder).space.grid()]
@@ -63,7 +63,7 @@ def test_an_unknown_name_measures_this_machine_and_says_so(
     invoke: Invoke, measured: Measured, tiny_folder: Path, tmp_path: Path
 ) -> None:
     result = invoke("profile", "--supernet", tiny_folder, "--device", "phone", "--threads", "1")
-    assert "measuring this machine as device 'phone': Example 9000, 1 threads" in result.stderr
+    assert "measuring this machine as device 'phone': Example 9000, threads: 1" in result.stderr
     assert (tmp_path / "profiles" / "phone.json").exists()
     assert measured[0]["threads"] == 1
 

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bstsearch.data
+from bstsearch.data.split import Split
+from bstsearch.data.vocabulary import Vocabulary
+from bstsearch.evaluation import evaluate
+from bstsearch.space import Submodel
+from bstsearch.supernet import Supernet
+
+Invoke = Callable[..., Any]
+load_split = bstsearch.data.load_split
+
+
+@pytest.fixture(autouse=True)
+def _few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def few(vocabulary: Vocabulary, split: str) -> Split:
+        return load_split(vocabulary, split).head(20)
+
+    monkeypatch.setattr(bstsearch.data, "load_split", few)
+
+
+def test_named_submodels_are_scored_on_the_split_asked_for(invoke: Invoke, tiny_easy_folder: Path) -> None:
+    args = ("--model", tiny_easy_folder, "--submodel", "w1of4-d1of4", "--submodel", "w1of2-d1", "--split", "test")
+    result = invoke("eval", *args, "--json")
+    assert result.exit_code == 0, result.stderr
+    data = json.loads(result.stdout)
+    assert data["split"] == "test"
+    split = bstsearch.data.load_split(Vocabulary.load(tiny_easy_folder), "test")
+    for entry, name in zip(data["submodels"], ("w1of4-d1of4", "w1of2-d1"), strict=True):
+        expected = evaluate(Supernet.load(tiny_easy_folder), Submodel.from_id(name), split)
+        assert (entry["id"], entry["correct"], entry["questions"]) == (name, expected.correct, 20)
+
+
+def test_all_scores_every_submodel_and_nothing_the_full_one(invoke: Invoke, tiny_easy_folder: Path) -> None:
+    everything = invoke("eval", "--model", tiny_easy_folder, "--all")
+    assert everything.exit_code == 0, everything.stderr
+    ids = [submodel.id for submodel in Supernet.load(tiny_easy_folder).space]
+    assert [line.split()[0] for line in everything.stdout.splitlines()[-len(ids) :]] == ids
+    full = invoke("eval", "--model", tiny_easy_folder)
+    assert full.stdout.splitlines()[-1].split()[0] == "w1-d1"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("--submodel", "w1of3-d1"), 2, "no submodel 'w1of3-d1'; among its ids: w1of4-d1of4"),
+        (("--submodel", "large"), 2, "'large' is not a submodel id"),
+        (("--split", "dev"), 2, "dev"),
+    ],
+)
+def test_bad_names_are_one_clear_line(
+    invoke: Invoke, tiny_easy_folder: Path, args: tuple[str, ...], code: int, message: str
+) -> None:
+    result = invoke("eval", "--model", tiny_easy_folder, *args)
+    assert result.exit_code == code
+    assert message in result.stderr
+
+
+def test_a_missing_model_is_named(invoke: Invoke) -> None:
+    result = invoke("eval", "--model", "nowhere")
+    assert result.exit_code == 4
+    assert "nowhere does not exist" in result.stderr
