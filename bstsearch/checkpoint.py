@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.files import writing
 
-
 Optimizers = Sequence[torch.optim.Optimizer]
 
 
@@ -28,7 +27,8 @@ def save_checkpoint(path: Path, model: nn.Module, optimizers: Optimizers, progre
                 tensors[f"optimizer.{name}/{moment}"] = torch.as_tensor(tensor)
     with writing(path) as temporary:
         whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        save_file(whole, temporary, metadata={"progress": json.dumps(progress)})
+        # Not save_file, which has an error of its own for a full disk.
+        temporary.write_bytes(save(whole, metadata={"progress": json.dumps(progress)}))
 
 
 def read_progress(path: Path) -> dict[str, Any]:
