@@ -56,7 +56,7 @@ def read_question(text: str, image: Path, folder: SupernetFolder) -> Question:
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:
     """What the exported float32 ONNX file answers."""
-    session = open_session(folder.onnx)
+    session = open_session(folder.onnx, threads=folder.threads)
     answers, time_ms = _answer(question, lambda: session.run(["logits"], question.inputs)[0], top, timer)
     return Reply(answers=answers, time_ms=time_ms, runtime="ONNX Runtime")
 

@@ -23,7 +23,6 @@ INT8 = "model.int8.onnx"
 SAMPLE = "sample.npz"
 RUN = "run.py"
 CARD = "README.md"
-_KEYS = ("submodel", "accuracy", "supernet", "front", "files", "checks", "versions")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +36,11 @@ class ExportedFolder:
     def submodel_id(self) -> str:
         """The id of the submodel in the supernet that it was taken from."""
         return str(self.manifest["submodel"]["id"])
+
+    @property
+    def threads(self) -> int:
+        """The threads with which its latency was measured."""
+        return int(self.manifest["checks"][ONNX]["latency"]["threads"])
 
     @property
     def onnx(self) -> Path:
@@ -55,15 +59,15 @@ def read_exported(path: Path) -> ExportedFolder:
     manifest = read_json(path / MANIFEST, "manifest")
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path / MANIFEST} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
-    for key in _KEYS:
-        if not isinstance(manifest.get(key), dict):
-            raise InputError(f"{path / MANIFEST} lacks {key!r}; export the submodel again")
-    if ONNX not in manifest["files"]:
-        raise InputError(f"{path / MANIFEST} lists no {ONNX}; export the submodel again")
+    exported = ExportedFolder(folder=folder, manifest=manifest)
+    try:
+        _ = exported.submodel_id, exported.threads, manifest["files"][ONNX]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path / MANIFEST} is malformed ({error!r}); export the submodel again") from error
     for name, entry in manifest["files"].items():
         if not isinstance(entry, dict) or sha256(path / name) != entry.get("sha256"):
             raise InputError(f"{path / name} is not the file that was exported; export the submodel again")
-    return ExportedFolder(folder=folder, manifest=manifest)
+    return exported
 
 
 def sha256(path: Path) -> str:
@@ -75,11 +79,16 @@ def sha256(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error.strerror}; export the submodel again") from error
 
 
-def open_session(path: Path) -> Any:
-    """An ONNX Runtime session on the processor (it has no type hints); InputError where the file is no model."""
+def open_session(path: Path, *, threads: int = 0) -> Any:
+    """An ONNX Runtime session (it has no type hints) on the processor; InputError where the file is no model.
+
+    Zero `threads` are as many as there are cores.
+    """
     import onnxruntime
 
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class of their own
         raise InputError(f"{path} cannot be read by ONNX Runtime: {error}") from error

@@ -30,7 +30,7 @@ $ python run.py picture.png "what color is the circle?"
 $ python run.py sample.npz
 ```
 
-The second line answers a question that comes with the model and compares the logits; it needs no Pillow.
+The last line answers a question that comes with the model and compares the logits; it needs no Pillow.
 With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`
 
 | tensor | shape | type |

@@ -23,6 +23,7 @@ def change_manifest(folder: Path, **changes: object) -> None:
 def test_reads_what_was_exported(exported_folder: Path) -> None:
     exported = read_exported(exported_folder)
     assert exported.submodel_id == "w1of2-d1of2"
+    assert exported.threads == 1
     assert exported.onnx == exported_folder / "model.onnx"
     assert [submodel.id for submodel in exported.folder.space] == ["w1-d1"]
 
@@ -53,9 +54,21 @@ def test_another_format_is_refused(folder: Path) -> None:
         read_exported(folder)
 
 
-@pytest.mark.parametrize("files", [None, [], {}, {"model.onnx": {}}, {"model.onnx": "abc"}])
-def test_a_malformed_manifest_is_refused(folder: Path, files: object) -> None:
-    change_manifest(folder, files=files)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"files": None},
+        {"files": []},
+        {"files": {}},
+        {"files": {"model.onnx": {}}},
+        {"files": {"model.onnx": "abc"}},
+        {"submodel": {}},
+        {"checks": {}},
+        {"checks": {"model.onnx": {"latency": {"threads": "many"}}}},
+    ],
+)
+def test_a_malformed_manifest_is_refused(folder: Path, changes: dict[str, object]) -> None:
+    change_manifest(folder, **changes)
     with pytest.raises(InputError, match="export the submodel again"):
         read_exported(folder)
 

@@ -58,17 +58,13 @@ class TestOnImages(McanContract):
 
 
 class TestOnRegions(McanContract):
-    config = dataclasses.replace(SMALL, regions=7, region_features=10)
+    config = dataclasses.replace(SMALL, regions=7, region_features=10, box_features=6, has_image_norm=False)
 
     def inputs(self) -> dict[str, Tensor]:
         """With padded regions too."""
         inputs = super().inputs()
         inputs["regions"][1, 5:] = 0
         return inputs
-
-
-class TestOnRegionsWithBoxes(TestOnRegions):
-    config = dataclasses.replace(SMALL, regions=7, region_features=10, box_features=6, has_image_norm=False)
 
     def test_a_box_is_read_as_its_corners_and_area(self) -> None:
         model = Mcan(self.config)
