@@ -48,17 +48,12 @@ def choose(folder: SupernetFolder, table: LatencyTable, bound: Bound) -> tuple[S
     accuracies = read_accuracies(folder)
     latencies = {submodel: table.latency(submodel) for submodel in accuracies}
     limit_ms = bound.value * (table.latency(folder.space.largest).ms if bound.is_share else 1)
-    within = [submodel for submodel in accuracies if _safe_ms(latencies[submodel]) <= limit_ms]
+    within = [submodel for submodel in accuracies if latencies[submodel].safe_ms <= limit_ms]
     if not within:
-        nearest = min(accuracies, key=lambda submodel: _safe_ms(latencies[submodel]))
+        nearest = min(accuracies, key=lambda submodel: latencies[submodel].safe_ms)
         raise InfeasibleBudgetError(
             f"no submodel answers within {limit_ms:.3g} ms; the nearest is {nearest.id} with "
-            f"{_safe_ms(latencies[nearest]):.3g} ms: raise the budget"
+            f"{latencies[nearest].safe_ms:.3g} ms: raise the budget"
         )
     best = max(within, key=lambda submodel: (accuracies[submodel].value, -latencies[submodel].ms))
     return best, latencies[best]
-
-
-def _safe_ms(latency: Latency) -> float:
-    # As in a search: an estimate counts with its upper end.
-    return latency.ms if latency.source == "measured" else latency.high_ms

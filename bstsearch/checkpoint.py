@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,13 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.files import writing
 
-Optimizers = Sequence[torch.optim.Optimizer]
 
-
-def save_checkpoint(path: Path, model: nn.Module, optimizers: Optimizers, progress: Mapping[str, Any]) -> None:
-    """Writes weights, buffers, the optimisers' moments and `progress` (plain JSON), atomically."""
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Adam, progress: Mapping[str, Any]) -> None:
+    """Writes weights, buffers, Adam's moments and `progress` (plain JSON), atomically."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
-        for optimizer in optimizers:
-            for moment, tensor in optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{name}/{moment}"] = torch.as_tensor(tensor)
+        for moment, tensor in optimizer.state.get(parameter, {}).items():
+            tensors[f"adam.{moment}.{name}"] = torch.as_tensor(tensor)
     with writing(path) as temporary:
         whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
         # Not save_file, which has an error of its own for a full disk.
@@ -41,8 +38,8 @@ def read_progress(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no checkpoint, or truncated: {error}; --force starts training over") from error
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizers: Optimizers) -> None:
-    """Fills `model` and `optimizers` from a checkpoint of the same model."""
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Adam) -> None:
+    """Fills `model` and `optimizer` from a checkpoint of the same model."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
@@ -50,14 +47,13 @@ def load_checkpoint(path: Path, model: nn.Module, optimizers: Optimizers) -> Non
     except (SafetensorError, OSError, RuntimeError) as error:
         raise InputError(f"{path} does not fit this model: {error}; --force starts training over") from error
     for name, parameter in model.named_parameters():
-        optimizer = next(one for one in optimizers if _has(one, parameter))
-        for moment, tensor in _under(f"optimizer.{name}/", tensors).items():
-            # Adam's step counter stays on the processor.
-            optimizer.state[parameter][moment] = tensor if moment == "step" else tensor.to(parameter.device)
-
-
-def _has(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> bool:
-    return any(parameter is one for group in optimizer.param_groups for one in group["params"])
+        moments = ("step", "exp_avg", "exp_avg_sq")
+        found = {moment: tensors.get(f"adam.{moment}.{name}") for moment in moments}
+        state = {moment: tensor for moment, tensor in found.items() if tensor is not None}
+        if state:
+            optimizer.state[parameter] = {
+                moment: tensor if moment == "step" else tensor.to(parameter.device) for moment, tensor in state.items()
+            }
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

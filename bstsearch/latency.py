@@ -37,6 +37,11 @@ class Latency:
     low_ms: float
     high_ms: float
 
+    @property
+    def safe_ms(self) -> float:
+        """What to hold against a budget: an estimate counts with its upper end."""
+        return self.ms if self.source == "measured" else self.high_ms
+
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
@@ -46,6 +51,11 @@ class Memory:
     source: Source
     low_bytes: int
     high_bytes: int
+
+    @property
+    def safe_bytes(self) -> int:
+        """What to hold against a budget, as in `Latency`."""
+        return self.bytes if self.source == "measured" else self.high_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

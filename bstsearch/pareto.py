@@ -51,12 +51,12 @@ class Candidate:
     @property
     def safe_ms(self) -> float:
         """The latency to hold against a budget: an estimate counts with its upper end."""
-        return self.latency.ms if self.latency.source == MEASURED else self.latency.high_ms
+        return self.latency.safe_ms
 
     @property
     def safe_memory_bytes(self) -> int:
         """The peak memory to hold against a budget, likewise."""
-        return self.memory.bytes if self.memory.source == MEASURED else self.memory.high_bytes
+        return self.memory.safe_bytes
 
     def _scored(self) -> Accuracy:
         if self.accuracy is None:

@@ -130,6 +130,19 @@ def test_progress_tells_the_running_accuracy_of_three_sizes(tmp_path: Path, tiny
     assert seen[0].learning_rate < seen[1].learning_rate > seen[-1].learning_rate
 
 
+def test_the_learning_rate_rises_again_at_a_restart(tmp_path: Path, tiny_config: McanConfig) -> None:
+    torch.manual_seed(0)
+    recipe = Recipe(teacher_epochs=6, teacher_restarts=(4,), batch_size=8, warmup=0.25)
+    stage = teacher_stage(Supernet(FAMILY, tiny_config), recipe, tmp_path)
+    rates = [progress.learning_rate / recipe.learning_rate for progress in stage.run(little_data(tiny_config))]
+    first, second = rates[:20], rates[20:]
+    for cycle in (first, second):
+        assert cycle[0] == 0
+        assert max(cycle) == pytest.approx(1, abs=0.05)
+        assert cycle[-1] < 0.1
+    assert first.index(max(first)) == 5  # a quarter of its twenty steps
+
+
 def test_another_recipe_does_not_go_on_from_a_checkpoint(tmp_path: Path, tiny_config: McanConfig) -> None:
     split = little_data(tiny_config)
     weights_after(stage_in(tmp_path, tiny_config), split, 4)

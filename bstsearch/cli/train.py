@@ -29,8 +29,8 @@ def train(
     preset: Annotated[str, typer.Option(help="Named configuration; the part after the first dash is the data.")] = (
         "mcan-easy-vqa"
     ),
-    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the full model alone.")] = 7,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the sandwich.")] = 8,
+    teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the full model alone.")] = 16,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the sandwich.")] = 7,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions a step.")] = 64,
     device: Annotated[TrainingDevice, typer.Option(help="Where to train.")] = TrainingDevice.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: all cores.")] = None,

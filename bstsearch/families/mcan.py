@@ -50,6 +50,7 @@ class McanConfig:
     flat_mlp: int = 512
     flat_out: int = 1024
     dropout: float = 0.1
+    word_std: float = 1.0  # of the initial word vectors; a narrow LSTM tells words apart sooner with a large one
     regions: int = 100
     region_features: int = 2048
     box_features: int = 0  # size of the box embedding beside each region's features; 0: no boxes
@@ -304,6 +305,7 @@ class Mcan(nn.Module):
     def __init__(self, config: McanConfig) -> None:
         super().__init__()
         self.embedding = nn.Embedding(config.vocab, config.word_dim)
+        nn.init.normal_(self.embedding.weight, std=config.word_std)
         self.lstm = nn.LSTM(config.word_dim, config.lstm_hidden, batch_first=True)
         if config.stem_channels:
             self.stem = GridStem(config)
@@ -447,6 +449,7 @@ PRESETS = {
         answers=13,
         question_length=10,
         word_dim=32,
+        word_std=4.0,
         lstm_hidden=64,
         hidden=64,
         head_dim=16,
