@@ -2,7 +2,7 @@
 set -eu
 start=$(date +%s)
 set -x
-"$BSTSEARCH" profile --profiles demo/profiles --measure
+"$BSTSEARCH" profile --profiles demo/profiles --measure --threads 1
 "$BSTSEARCH" pareto --profiles demo/profiles --out demo/front --force
 "$BSTSEARCH" export --pick 3 --front demo/front/front.json --out demo/export --force
 { set +x; } 2>/dev/null

@@ -18,9 +18,10 @@ Run = Callable[[], object]
 Timer = Callable[[], float]
 
 # A batch of 20 rounds is the fewest whose ranks give a 95 % interval inside the extremes with room to
-# spare (5th to 16th), and a second or two for ten small submodels.
+# spare (5th to 16th), and a second or two for ten small submodels. The interval narrows with the root of their
+# number, so a restless machine only takes longer, unless what disturbs it goes on for most of the time.
 ROUNDS = 20
-MOST_ROUNDS = 60
+MOST_ROUNDS = 200
 # Runs at a visit: as many untimed first, since the caches and threads are still another submodel's.
 RUNS = 5
 VISIT_MS = 20.0
@@ -67,7 +68,7 @@ def time_in_rounds(
     seed: int = 0,
     on_round: Callable[[int, int], None] | None = None,
 ) -> dict[str, Timing]:
-    """The timing of every run by name, from 20 rounds, or up to 60 where the rounds disagree.
+    """The timing of every run by name, from 20 rounds, or up to 200 where the rounds disagree.
 
     `on_round(done, planned)` is called after each round. Whether the result is good enough is for
     `refuse_noise` to say.

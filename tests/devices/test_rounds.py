@@ -105,7 +105,7 @@ def test_rounds_that_disagree_are_repeated_up_to_a_limit_and_then_refused() -> N
     timings = time_in_rounds(runs, timer=clock, on_round=lambda *report: reports.append(report))
     assert len(timings["noisy"].rounds_ms) == len(timings["calm"].rounds_ms) == rounds.MOST_ROUNDS
     assert reports[-1] == (rounds.MOST_ROUNDS, rounds.MOST_ROUNDS)
-    with pytest.raises(NoisyMeasurementError, match=r"noisy takes between 1 and 2 ms after 60 rounds.*Be still\."):
+    with pytest.raises(NoisyMeasurementError, match=r"noisy takes between 1 and 2 ms after 200 rounds.*Be still\."):
         refuse_noise(timings, remedy="Be still.")
 
 
