@@ -19,13 +19,20 @@ import torch
 RESULTS = Path(__file__).parent / "results"
 
 
-def in_turns(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each side in each of `rounds` rounds, after one uncounted round."""
+def in_turns(
+    sides: Mapping[str, Callable[[], object]], rounds: int, *, is_warmed: bool = False
+) -> dict[str, list[float]]:
+    """Seconds of each side in each of `rounds` rounds, after one uncounted round; the order turns every round.
+
+    With `is_warmed` each side runs once untimed before it is timed: the caches are still another side's.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
-        for name, run in sides.items():
+        for name in sides if turn % 2 else reversed(sides):
+            if is_warmed:
+                sides[name]()
             start = time.perf_counter()
-            run()
+            sides[name]()
             if turn:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
