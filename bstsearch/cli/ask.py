@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import DeviceOption, JsonOption, ProfilesOption
+from bstsearch.cli.options import DeviceOption, JsonOption, ModelOption, ProfilesOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.errors import UsageError
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 def ask(
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
     image: Annotated[Path, typer.Option("--image", metavar="FILE", help="The image that it is about.")],
-    model: Annotated[
-        Path,
-        typer.Option(
-            "--model",
-            metavar="DIR",
-            help="Exported folder or supernet folder.",
-            show_default="the demo supernet in the package",
-        ),
-    ] = DEMO,
+    model: ModelOption = DEMO,
     submodel: Annotated[
         str | None, typer.Option("--submodel", metavar="ID", help="Submodel of the supernet; default: the full one.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import JsonOption
+from bstsearch.cli.options import JsonOption, ModelOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.data.answers import Accuracy
 from bstsearch.errors import UsageError
@@ -29,15 +29,7 @@ class SplitName(StrEnum):
 
 
 def evaluate(
-    model: Annotated[
-        Path,
-        typer.Option(
-            "--model",
-            metavar="DIR",
-            help="Exported folder or supernet folder.",
-            show_default="the demo supernet in the package",
-        ),
-    ] = DEMO,
+    model: ModelOption = DEMO,
     submodel: Annotated[
         list[str] | None, typer.Option("--submodel", metavar="ID", help="Submodel to score; may be given again.")
     ] = None,

@@ -25,6 +25,15 @@ SupernetOption = Annotated[
         show_default="the demo supernet in the package",
     ),
 ]
+ModelOption = Annotated[
+    Path,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="Exported folder or supernet folder.",
+        show_default="the demo supernet in the package",
+    ),
+]
 DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="Device profile to use.", autocompletion=complete_device),
