@@ -40,7 +40,8 @@ class Recipe:
     batch_size: int = 64
     teacher_epochs: int = 16
     teacher_restarts: tuple[int, ...] = (10,)  # epochs at which the learning rate rises again
-    epochs: int = 7
+    epochs: int = 9
+    restarts: tuple[int, ...] = (7,)
     learning_rate: float = 5e-4
     warmup: float = 0.05  # share of the steps up to a restart or the end; then a cosine down to zero
     unknown_rate: float = 0.02  # words replaced by the unknown word, so that its embedding is trained
@@ -180,7 +181,7 @@ def sandwich_stage(supernet: Supernet, teacher: Supernet, recipe: Recipe, folder
             target = teacher.model(**batch.inputs)
         return sandwich_step(supernet, draw_sandwich(supernet.space, source), batch.inputs, target)
 
-    return Stage("sandwich", supernet, step, recipe, folder, epochs=recipe.epochs)
+    return Stage("sandwich", supernet, step, recipe, folder, epochs=recipe.epochs, restarts=recipe.restarts)
 
 
 def _schedule(share: float, warmup: float) -> float:

@@ -30,7 +30,7 @@ def train(
         "mcan-easy-vqa"
     ),
     teacher_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the full model alone.")] = 16,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the sandwich.")] = 7,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the sandwich.")] = 9,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions a step.")] = 64,
     device: Annotated[TrainingDevice, typer.Option(help="Where to train.")] = TrainingDevice.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: all cores.")] = None,
