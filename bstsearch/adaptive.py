@@ -9,11 +9,9 @@ from bstsearch.budget import Bound
 from bstsearch.data.answers import Accuracy
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.files import read_json
-from bstsearch.folder import SupernetFolder
+from bstsearch.folder import METRICS, SupernetFolder
 from bstsearch.latency import Latency, LatencyTable
 from bstsearch.space import Submodel
-
-METRICS = "metrics.json"
 
 
 def named(folder: SupernetFolder, name: str) -> Submodel:

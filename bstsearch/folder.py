@@ -16,6 +16,7 @@ from bstsearch.space import Space
 FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+METRICS = "metrics.json"
 
 # The demo supernet inside the package; docs/demo-supernet.md tells how it was made.
 DEMO = Path(__file__).parent / "supernets" / "easy-vqa"

@@ -20,13 +20,12 @@ from bstsearch.errors import DeviceError, InputError
 from bstsearch.evaluation import evaluate
 from bstsearch.family import Config, Family, get_family
 from bstsearch.files import refuse_existing, write_json
-from bstsearch.folder import CONFIG
+from bstsearch.folder import CONFIG, METRICS
 from bstsearch.supernet import Supernet
 from bstsearch.supernet_card import write_card
 from bstsearch.training import Progress, Recipe, Stage, sandwich_stage, teacher_stage
 
 WORK = "training"  # subfolder of the output with checkpoints and logs
-METRICS = "metrics.json"
 Report = Callable[[Progress], None]
 
 

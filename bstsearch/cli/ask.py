@@ -79,12 +79,11 @@ def _choose(
         return folder.space.largest
 
     from bstsearch.budget import Bound
-    from bstsearch.devices.profile import find_profile, load_profile, profile_folders
+    from bstsearch.cli.candidates import find_profile_of
     from bstsearch.latency import LatencyTable
 
     bound = Bound.parse(budget_ms, "--budget-ms")
-    profile = load_profile(find_profile(device, profile_folders(profiles)))
-    profile.require_model(folder.architecture, folder.family)
+    _, profile = find_profile_of(folder, device, profiles)
     chosen, latency = choose(folder, LatencyTable.from_profile(profile), bound)
     output.note(f"took {chosen.id}: {latency.ms:.3g} ms on {device} with {profile.runtime.name} ({latency.source})")
     return chosen

@@ -16,17 +16,24 @@ if TYPE_CHECKING:
     from bstsearch.space import Space, Submodel
 
 
-def read_profile(
-    folder: SupernetFolder, device: str, profiles: Path | None, space: Space, split: str
-) -> tuple[DeviceProfile, Origin]:
-    """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
+def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
+    """The profile of `device` and its file; InputError where there is none, or it is of another model."""
     from bstsearch.devices.profile import find_profile, load_profile, profile_folders
-    from bstsearch.files import digest
-    from bstsearch.origin import Origin
 
     path = find_profile(device, profile_folders(profiles))
     profile = load_profile(path)
     profile.require_model(folder.architecture, folder.family)
+    return path, profile
+
+
+def read_profile(
+    folder: SupernetFolder, device: str, profiles: Path | None, space: Space, split: str
+) -> tuple[DeviceProfile, Origin]:
+    """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
+    from bstsearch.files import digest
+    from bstsearch.origin import Origin
+
+    path, profile = find_profile_of(folder, device, profiles)
     origin = Origin(
         supernet={
             "path": str(folder.path.resolve()),
