@@ -1,47 +1,61 @@
-"""One sandwich step (teacher and five submodels), against six plain passes on separate models; target 1.1x."""
+"""One sandwich step (teacher and five submodels), against six plain float32 passes on separate models; target 1.1x.
+
+For the demo supernet, and for the published MCAN on VQA-v2 in full size, there in float32 and in bf16.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import torch
 
 from bstsearch import DEMO, Supernet
-from bstsearch.sandwich import distillation_loss, draw_sandwich, sandwich_step
+from bstsearch.family import find_preset
+from bstsearch.losses import Loss
+from bstsearch.recipes import find_recipe
+from bstsearch.sandwich import draw_sandwich, in_precision, sandwich_step
 from timing import in_turns, medians_ms, ratio, report
-
-BATCH, ROUNDS, DRAWS = 64, 5, 4
 
 
 def main() -> None:
-    supernet = Supernet.load(DEMO).train()
-    teacher = Supernet.load(DEMO).requires_grad_(False)
-    inputs = supernet.family.example_inputs(supernet.config, BATCH)
-    seconds: dict[str, list[float]] = {"sandwich": [], "plain": []}
-    for draw in range(DRAWS):
+    demo = figures(Supernet.load(DEMO), find_recipe("demo").sandwich.loss, ("float32",), batch=64, draws=2, rounds=3)
+    torch.manual_seed(0)
+    full = Supernet(*find_preset("mcan-vqa-v2"))
+    published = figures(full, find_recipe("bst").sandwich.loss, ("float32", "bf16"), batch=8, draws=2, rounds=2)
+    report("sandwich", {"demo": demo, "mcan-vqa-v2": published})
+
+
+def figures(
+    supernet: Supernet, loss: Loss, precisions: tuple[str, ...], *, batch: int, draws: int, rounds: int
+) -> dict[str, object]:
+    supernet.train()
+    teacher = supernet.materialise(supernet.space.largest).eval().requires_grad_(False)
+    inputs = supernet.family.example_inputs(supernet.config, batch)
+    seconds: dict[str, list[float]] = {}
+    for draw in range(draws):
         submodels = draw_sandwich(supernet.space, random.Random(draw))
         separate = [supernet.materialise(submodel) for submodel in submodels]
 
         def plain(separate: list[torch.nn.Module] = separate) -> None:
             with torch.no_grad():
-                target = teacher.model(**inputs)
+                target = teacher(**inputs)
             for model in separate:
-                distillation_loss(model(**inputs), target).backward()
+                loss(model(**inputs), target, questions=batch).backward()
 
-        def sandwich(submodels: list = submodels) -> None:
-            with torch.no_grad():
-                target = teacher.model(**inputs)
-            sandwich_step(supernet, submodels, inputs, target)
+        def sandwich(precision: str, submodels: list = submodels) -> Callable[[], None]:
+            def step() -> None:
+                with torch.no_grad(), in_precision(precision, torch.device("cpu")):
+                    target = teacher(**inputs)
+                sandwich_step(supernet, submodels, inputs, target, loss, precision=precision)
 
-        for name, times in in_turns({"sandwich": sandwich, "plain": plain}, ROUNDS).items():
-            seconds[name] += times
-    figures = {
-        "batch": BATCH,
-        "draws": DRAWS,
-        "ratio": round(ratio(seconds, "sandwich", "plain"), 3),
-        "medians_ms": medians_ms(seconds),
-    }
-    report("sandwich", figures)
+            return step
+
+        sides = {"plain": plain, **{precision: sandwich(precision) for precision in precisions}}
+        for name, times in in_turns(sides, rounds).items():
+            seconds.setdefault(name, []).extend(times)
+    ratios = {precision: round(ratio(seconds, precision, "plain"), 3) for precision in precisions}
+    return {"batch": batch, "draws": draws, "ratios": ratios, "medians_ms": medians_ms(seconds)}
 
 
 if __name__ == "__main__":

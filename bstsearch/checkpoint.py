@@ -14,14 +14,18 @@ from torch import Tensor, nn
 
 from bstsearch.errors import InputError
 from bstsearch.files import writing
+from bstsearch.optimizers import Stepper
+
+ON_CPU = "step"  # Adam's count of steps stays where torch makes it
 
 
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Adam, progress: Mapping[str, Any]) -> None:
-    """Writes weights, buffers, Adam's moments and `progress` (plain JSON), atomically."""
+def save_checkpoint(path: Path, model: nn.Module, stepper: Stepper, progress: Mapping[str, Any]) -> None:
+    """Writes weights, buffers, what the optimisers remember and `progress` (plain JSON), atomically."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
-        for moment, tensor in optimizer.state.get(parameter, {}).items():
-            tensors[f"adam.{moment}.{name}"] = torch.as_tensor(tensor)
+        for moment, tensor in stepper.state_of(parameter).items():
+            if tensor is not None:  # as the momentum of an SGD without
+                tensors[f"optimizer.{moment}.{name}"] = torch.as_tensor(tensor)
     with writing(path) as temporary:
         whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
         # Not save_file, which has an error of its own for a full disk.
@@ -38,22 +42,19 @@ def read_progress(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is no checkpoint, or truncated: {error}; --force starts training over") from error
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Adam) -> None:
-    """Fills `model` and `optimizer` from a checkpoint of the same model."""
+def load_checkpoint(path: Path, model: nn.Module, stepper: Stepper) -> None:
+    """Fills `model` and its optimisers from a checkpoint of the same model."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         model.load_state_dict(_under("model.", tensors))
     except (SafetensorError, OSError, RuntimeError) as error:
         raise InputError(f"{path} does not fit this model: {error}; --force starts training over") from error
-    for name, parameter in model.named_parameters():
-        moments = ("step", "exp_avg", "exp_avg_sq")
-        found = {moment: tensors.get(f"adam.{moment}.{name}") for moment in moments}
-        state = {moment: tensor for moment, tensor in found.items() if tensor is not None}
-        if state:
-            optimizer.state[parameter] = {
-                moment: tensor if moment == "step" else tensor.to(parameter.device) for moment, tensor in state.items()
-            }
+    parameters = dict(model.named_parameters())
+    for key, tensor in _under("optimizer.", tensors).items():
+        moment, _, name = key.partition(".")
+        parameter = parameters[name]
+        stepper.state_of(parameter)[moment] = tensor if moment == ON_CPU else tensor.to(parameter.device)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

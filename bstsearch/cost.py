@@ -33,7 +33,7 @@ from bstsearch.space import Submodel
 VIEWS = ("unflatten",)
 ARITHMETIC = ("abs", "add", "div", "exp", "mul", "neg", "pow", "rsub", "sqrt", "sub")
 ACTIVATIONS = ("gelu", "sigmoid", "silu", "tanh")
-OVER_AN_AXIS = ("log_softmax", "mean", "softmax", "std", "sum", "var")
+OVER_AN_AXIS = ("avg_pool2d", "log_softmax", "mean", "softmax", "std", "sum", "var")
 # BatchNorm in eval mode is one factor and one term per channel, which its convolution can take over.
 NORMS = ("batch_norm", "layer_norm")
 LOOK_UPS = ("embedding",)

@@ -17,17 +17,24 @@ BATCH_SIZE = 256
 
 def evaluate(supernet: Supernet, submodel: Submodel, split: Split, *, batch_size: int = BATCH_SIZE) -> Accuracy:
     """Accuracy of `submodel`, computed with slices of the supernet (no copy of its weights)."""
-    with torch.inference_mode(), supernet.bind(submodel) as model:
-        return evaluate_model(model, split, batch_size=batch_size)
+    return split.score(predict(supernet, submodel, split, batch_size=batch_size))
 
 
 def evaluate_model(model: nn.Module | Callable[..., Tensor], split: Split, *, batch_size: int = BATCH_SIZE) -> Accuracy:
     """Accuracy of a module that takes the split's inputs by name; runs on the module's device."""
+    return split.score(predict_with(model, split, batch_size=batch_size))
+
+
+def predict(supernet: Supernet, submodel: Submodel, split: Split, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """The most likely class of every question (N,), computed with slices of the supernet."""
+    with torch.inference_mode(), supernet.bind(submodel) as model:
+        return predict_with(model, split, batch_size=batch_size)
+
+
+def predict_with(model: nn.Module | Callable[..., Tensor], split: Split, *, batch_size: int = BATCH_SIZE) -> Tensor:
+    """The most likely class of every question (N,), from a module that takes the split's inputs by name."""
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     device = torch.device("cpu") if parameter is None else parameter.device
-    correct = 0
     with torch.inference_mode():
-        for batch in split.batches(batch_size):
-            batch = batch.to(device)
-            correct += int((model(**batch.inputs).argmax(-1) == batch.answers).sum())
-    return Accuracy(correct=correct, total=len(split))
+        batches = (batch.to(device) for batch in split.batches(batch_size))
+        return torch.cat([model(**batch.inputs).argmax(-1).cpu() for batch in batches])

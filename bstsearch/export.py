@@ -50,9 +50,10 @@ def export(
     """
     with writing_folder(out, marker=exported.MANIFEST, is_forced=is_forced) as folder:
         graphs = _write_model(pick, folder, has_int8=has_int8)
-        model = Supernet.load(folder).model  # read back, so that the checks see what was written
+        supernet = Supernet.load(folder)  # read back, so that the checks see what was written
+        model, like = supernet.model, supernet.family.example_inputs(supernet.config, 1)
         vocabulary = Vocabulary.load(folder)
-        split = load_split(vocabulary, pick.front.origin.split)
+        split = load_split(vocabulary, pick.front.origin.split, like=like, folder=_path(pick.front.origin.data_folder))
         sample = next(iter(split.batches(1))).inputs
         _write_sample(model, sample, folder)
         shutil.copyfile(exported_run.__file__, folder / exported.RUN)
@@ -65,6 +66,10 @@ def export(
         write_json(folder / exported.MANIFEST, manifest)
         write_text(folder / exported.CARD, card(manifest))
     return manifest
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _write_model(pick: Pick, folder: Path, *, has_int8: bool) -> dict[str, Path]:

@@ -65,10 +65,10 @@ def compare_answers(
         with torch.inference_mode():
             expected = model(**batch.inputs)
         for name, session in sessions.items():
-            tallies[name].add(torch.from_numpy(session.run(["logits"], feed)[0]), expected, batch.answers)
+            tallies[name].add(torch.from_numpy(session.run(["logits"], feed)[0]), expected)
         if progress:
             progress("Comparing answers", done, batches)
-    return {name: tally.answers(len(split)) for name, tally in tallies.items()}
+    return {name: tally.answers(split) for name, tally in tallies.items()}
 
 
 def time_files(
@@ -89,16 +89,17 @@ class _Tally:
     """Counts over batches."""
 
     def __init__(self) -> None:
-        self.max_difference, self.correct, self.near_ties = 0.0, 0, 0
+        self.max_difference, self.near_ties = 0.0, 0
+        self.predicted: list[Tensor] = []
 
-    def add(self, logits: Tensor, expected: Tensor, answers: Tensor) -> None:
+    def add(self, logits: Tensor, expected: Tensor) -> None:
         difference = float((logits - expected).abs().max())
         # Not max(): a NaN must stay.
         self.max_difference = difference if not difference <= self.max_difference else self.max_difference
-        self.correct += int((logits.argmax(-1) == answers).sum())
+        self.predicted.append(logits.argmax(-1))
         best, second = expected.topk(2).values.unbind(-1)
         self.near_ties += int((best - second < 2 * TOLERANCE).sum())
 
-    def answers(self, total: int) -> Answers:
-        accuracy = Accuracy(correct=self.correct, total=total)
+    def answers(self, split: Split) -> Answers:
+        accuracy = split.score(torch.cat(self.predicted))
         return Answers(max_difference=self.max_difference, accuracy=accuracy, near_ties=self.near_ties)

@@ -119,13 +119,33 @@ class Family:
                 raise InputError(f"{self.name}: {field} is fixed, but {submodel.id} makes {after} of {before}")
 
 
+def family_names() -> list[str]:
+    """The names of the families there are, one for each file in `bstsearch/families`."""
+    return [module.name for module in pkgutil.iter_modules(bstsearch.families.__path__)]
+
+
 def get_family(name: str) -> Family:
-    """The family of that name; InputError lists the names there are."""
-    names = [module.name for module in pkgutil.iter_modules(bstsearch.families.__path__)]
-    if name not in names:
-        raise InputError(f"unknown family {name!r}; this version knows {', '.join(names)}")
-    family: Family = importlib.import_module(f"bstsearch.families.{name}").FAMILY
+    """The family of that name ("clip-vil" is "clip_vil"); InputError lists the names there are."""
+    module = name.replace("-", "_")
+    if module not in family_names():
+        raise InputError(f"unknown family {name!r}; this version knows {', '.join(family_names())}")
+    family: Family = importlib.import_module(f"bstsearch.families.{module}").FAMILY
     return family
+
+
+def find_preset(name: str) -> tuple[Family, Config]:
+    """The named configuration and its family; InputError lists the presets there are.
+
+    >>> family, config = find_preset("mcan-vqa-v2")
+    >>> family.name, config.answers
+    ('mcan', 3129)
+    """
+    families = [get_family(family) for family in family_names()]
+    for family in families:
+        if name in family.presets:
+            return family, family.presets[name]
+    known = ", ".join(preset for family in families for preset in family.presets)
+    raise InputError(f"unknown preset {name!r}; this version knows {known}")
 
 
 def config_to_json(config: Config) -> dict[str, Any]:

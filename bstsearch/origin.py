@@ -22,6 +22,7 @@ class Origin:
     space: Space
     split: str
     device: Mapping[str, Any]
+    data_folder: str | None = None  # where the data set lies, where it is read from the user's disk
 
     def refuse_other(self, found: Origin, path: Path) -> None:
         """InputError, saying what changed, where `found` (read from `path`) is of another origin."""
@@ -42,12 +43,13 @@ class Origin:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` reads it back."""
-        return {
+        data = {
             "supernet": dict(self.supernet),
             "space": self.space.to_json(),
             "split": self.split,
             "device": dict(self.device),
         }
+        return data if self.data_folder is None else {**data, "data_folder": self.data_folder}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Origin:
@@ -62,6 +64,7 @@ class Origin:
             space=Space.from_json(data["space"]),
             split=data["split"],
             device=data["device"],
+            data_folder=data.get("data_folder"),
         )
 
 

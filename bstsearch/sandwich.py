@@ -1,18 +1,27 @@
-"""One step of BST training: the sandwich of submodels, each taught by a frozen teacher."""
+"""One step of BST training: the sandwich of submodels, each held against the same target."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from bstsearch.space import Space, Submodel
 from bstsearch.supernet import Supernet
 
 RANDOM_SUBMODELS = 3  # beside the smallest and the largest (BST section III-D: five a step)
+PRECISIONS = ("float32", "bf16")
+
+
+class LossFunction(Protocol):
+    """What `losses.Loss` is: the share of some questions in the loss of a batch of `questions`."""
+
+    def __call__(self, logits_BA: Tensor, target: Tensor, *, questions: int) -> Tensor:
+        """One number."""
 
 
 def draw_sandwich(space: Space, random_source: random.Random) -> list[Submodel]:
@@ -23,31 +32,50 @@ def draw_sandwich(space: Space, random_source: random.Random) -> list[Submodel]:
     return list(dict.fromkeys([smallest, largest, *chosen]))
 
 
-def distillation_loss(logits_BA: Tensor, teacher_BA: Tensor) -> Tensor:
-    """KL divergence from the teacher's answer distribution, at temperature 1, averaged over the batch.
-
-    BST's loss for single-answer data (its GQA model), but for the mean in place of the sum.
-    """
-    return F.kl_div(logits_BA.log_softmax(-1), teacher_BA.softmax(-1), reduction="batchmean")
-
-
 def sandwich_step(
-    supernet: Supernet, submodels: Sequence[Submodel], inputs: Mapping[str, Tensor], teacher_BA: Tensor
-) -> dict[Submodel, tuple[float, Tensor]]:
+    supernet: Supernet,
+    submodels: Sequence[Submodel],
+    inputs: Mapping[str, Tensor],
+    target: Tensor,
+    loss: LossFunction,
+    *,
+    questions: int | None = None,
+    precision: str = "float32",
+) -> dict[Submodel, tuple[Tensor, Tensor]]:
     """Adds the gradients of every submodel's loss to the supernet's; returns each one's loss and logits.
 
     The fixed part is computed once for all submodels and gets their summed gradient in one backward
-    pass: the same gradients as one full pass per submodel, where the fixed part has no dropout, at less cost.
+    pass: the same gradients as one full pass per submodel, where the fixed part has no dropout, at less
+    cost. `questions` is the size of the whole batch, where `inputs` are a part of it.
     """
-    features = supernet.model.fixed(**inputs)  # type: ignore[operator]
-    leaves = [feature.detach().requires_grad_(feature.requires_grad) for feature in features]
+    device = next(supernet.parameters()).device
+    with in_precision(precision, device):
+        features = supernet.model.fixed(**inputs)  # type: ignore[operator]
+    leaves = [_leaf(feature) for feature in features]
     results = {}
     for submodel in submodels:
         with supernet.bind(submodel) as model:
-            logits_BA = model.elastic(*leaves)  # type: ignore[operator]
-            loss = distillation_loss(logits_BA, teacher_BA)
-            torch.autograd.backward(loss)
-        results[submodel] = (loss.item(), logits_BA.detach())
-    pairs = [(feature, leaf.grad) for feature, leaf in zip(features, leaves, strict=True) if leaf.grad is not None]
-    torch.autograd.backward([feature for feature, _ in pairs], [gradient for _, gradient in pairs])
+            # One autocast for each pass: it keeps the weights that it has cast, and the next pass has others.
+            with in_precision(precision, device):
+                logits_BA = model.elastic(*leaves)  # type: ignore[operator]
+            value = loss(logits_BA, target, questions=questions or len(target))
+            torch.autograd.backward(value)
+        results[submodel] = (value.detach(), logits_BA.detach())
+    if pairs := [(feature, leaf.grad) for feature, leaf in zip(features, leaves, strict=True) if leaf.grad is not None]:
+        torch.autograd.backward([feature for feature, _ in pairs], [grad.to(feature.dtype) for feature, grad in pairs])
     return results
+
+
+def in_precision(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """A block in which matrix products run in that precision: "float32", or "bf16" (torch.autocast)."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def _leaf(feature: Tensor) -> Tensor:
+    """`feature` cut off from what made it, at least in float32, so that the submodels' gradients add up well."""
+    value = feature.detach()
+    if value.dtype in (torch.bfloat16, torch.float16):
+        value = value.float()
+    return value.requires_grad_(feature.requires_grad)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bstsearch.budget import Budget
 from bstsearch.data import load_split
 from bstsearch.data.answers import Accuracy
-from bstsearch.data.split import Split
+from bstsearch.data.split import ImageSplit
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.devices.profile import DeviceProfile
 from bstsearch.evaluation import evaluate
@@ -208,15 +208,15 @@ QUESTIONS = 480  # of the validation part, where all 4,800 would only cost time
 
 
 @pytest.fixture(scope="session")
-def small_split(tiny_easy_folder: Path) -> Split:
+def small_split(tiny_easy_folder: Path) -> ImageSplit:
     """The first `QUESTIONS` validation questions."""
     return load_split(Vocabulary.load(tiny_easy_folder), "validation").head(QUESTIONS)
 
 
 @pytest.fixture
-def few_questions(small_split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def few_questions(small_split: ImageSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports look at `small_split` only."""
-    monkeypatch.setattr("bstsearch.export.load_split", lambda vocabulary, split: small_split)
+    monkeypatch.setattr("bstsearch.export.load_split", lambda *_, **__: small_split)
 
 
 @pytest.fixture(scope="session")
@@ -232,7 +232,7 @@ def yes_folder(tiny_easy_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def easy_front(
-    yes_folder: Path, small_split: Split, make_candidate: MakeCandidate, tmp_path_factory: pytest.TempPathFactory
+    yes_folder: Path, small_split: ImageSplit, make_candidate: MakeCandidate, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A front file of `yes_folder`: w1of4-d1of4 (0.1 ms), w1of2-d1of2 (0.5 ms); w1-d1 is scored, but dominated."""
     supernet, folder = Supernet.load(yes_folder), read_folder(yes_folder)
@@ -256,14 +256,14 @@ def easy_front(
 
 
 @pytest.fixture(scope="session")
-def exported_folder(easy_front: Path, small_split: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Row 2 of `easy_front`, w1of2-d1of2, exported with its int8 file; copy it before you damage it."""
     from bstsearch.export import export
     from bstsearch.pick import read_pick
 
     folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("bstsearch.export.load_split", lambda vocabulary, split: small_split)
+        monkeypatch.setattr("bstsearch.export.load_split", lambda *_, **__: small_split)
         export(read_pick(easy_front, "2"), folder, has_int8=True)
     return folder
 

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import torch
 
-from bstsearch.data.split import Split
+from bstsearch.data.split import ImageSplit
 from bstsearch.evaluation import evaluate, evaluate_model
 from bstsearch.supernet import Supernet
 
 
-def split_for(supernet: Supernet, questions: int) -> Split:
+def split_for(supernet: Supernet, questions: int) -> ImageSplit:
     inputs = supernet.family.example_inputs(supernet.config, questions)
     with torch.no_grad():
         answers = supernet.model(**inputs).argmax(-1)
     answers[::4] = (answers[::4] + 1) % supernet.config.answers  # every fourth one is wrong for the full model
-    return Split(
+    return ImageSplit(
         questions=inputs["question"], image_of=torch.arange(questions), images=inputs["image"], answers=answers
     )
 

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import easy_vqa
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from bstsearch import exported_run
 from bstsearch.asking import ask_exported, read_question
+from bstsearch.data.clip_images import read_clip_image
 from bstsearch.data.images import read_image
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.exported import read_exported
 
-VOCABULARY = Vocabulary(data="test", words=("circle", "color", "gray", "is", "red"), answers=("no",), question_length=4)
+WORDS = ("circle", "color", "gray", "is", "red")
+VOCABULARY = Vocabulary(data="test", words=WORDS, answers=("no",), question_length=4)
+OPENVQA = Vocabulary(
+    data="test", words=("is", "tshirt", "red"), answers=("no",), question_length=4, tokenizer="openvqa"
+)
+PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "is", "red")
+WORDPIECE = Vocabulary(data="test", words=PIECES, answers=("no",), question_length=4, tokenizer="wordpiece-cased")
+CLIP_SHAPE = ("batch", 3, 24, 32)
 # Pillow is blocked unless asked for, and bstsearch's own requirements always.
 BLOCKED = ("bstsearch", "onnx", "pandas", "safetensors", "torch", "typer")
 
@@ -30,6 +41,35 @@ def run(folder: Path, *args: object, blocked: tuple[str, ...] = (*BLOCKED, "PIL"
     script = block + "runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-I", "-c", script, str(folder / "run.py"), *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+
+
+def folder_of(folder: Path, vocabulary: Vocabulary, name: str, shape: tuple[str | int, ...]) -> Path:
+    """An exported folder whose model reads float32 `name` of that shape; its one logit is their mean."""
+    tensor, numbers = onnx.TensorProto, onnx.helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [1])
+    graph = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Flatten", [name], ["flat"]),
+            onnx.helper.make_node("ReduceMean", ["flat", "axes"], ["logits"], keepdims=1),
+        ],
+        "mean",
+        [
+            onnx.helper.make_tensor_value_info("question", tensor.INT64, ["batch", 4]),
+            onnx.helper.make_tensor_value_info(name, tensor.FLOAT, list(shape)),
+        ],
+        [onnx.helper.make_tensor_value_info("logits", tensor.FLOAT, ["batch", 1])],
+        [numbers],
+    )
+    opset = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "model.onnx")
+    shutil.copyfile(exported_run.__file__, folder / "run.py")
+    vocabulary.save(folder)
+    return folder
+
+
+def picture(path: Path, width: int, height: int) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 def test_sample_gives_the_saved_logits(exported_folder: Path) -> None:
@@ -78,11 +118,69 @@ def test_images_are_read_as_by_bstsearch() -> None:
         np.testing.assert_array_equal(exported_run.read_image(image, side), read_image(image, side))
 
 
-@given(words=st.lists(st.sampled_from([*VOCABULARY.words, "Colour", "GREY", "zebra", "?", "is,it", "_"]), min_size=1))
-def test_questions_are_encoded_as_by_bstsearch(words: list[str]) -> None:
+@pytest.mark.parametrize("size", [(32, 24), (64, 48), (50, 10), (31, 24), (7, 3)])
+def test_wide_images_are_read_for_clip_as_by_bstsearch(tmp_path: Path, size: tuple[int, int]) -> None:
+    image = picture(tmp_path / "a.png", *size)
+    expected = read_clip_image(image, 24, 32).numpy()
+    np.testing.assert_allclose(exported_run.read_clip_image(image, 24, 32), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (24, 50), (50, 24), (5, 4), (3, 100), (99, 99)])
+def test_square_models_of_clip_read_any_image_as_by_bstsearch(tmp_path: Path, size: tuple[int, int]) -> None:
+    image = picture(tmp_path / "a.png", *size)
+    expected = read_clip_image(image, 32, 32).numpy()
+    np.testing.assert_allclose(exported_run.read_clip_image(image, 32, 32), expected, atol=1e-5)
+
+
+def test_upright_images_are_made_to_fit_where_a_model_of_clip_reads_wide_ones(tmp_path: Path) -> None:
+    Image.new("RGB", (24, 48), "white").save(tmp_path / "a.png")
+    pixels = exported_run.read_clip_image(tmp_path / "a.png", 24, 32)
+    assert pixels.shape == (3, 24, 32)
+    assert (pixels[:, :, 10:22] > 1).all()
+    assert (pixels[:, :, :10] < -1).all()
+    assert (pixels[:, :, 22:] < -1).all()
+
+
+def test_a_model_of_clip_is_asked_about_an_image(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, VOCABULARY, "image", CLIP_SHAPE)
+    result = run(folder, picture(tmp_path / "a.png", 64, 48), "Is it red?", blocked=BLOCKED)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["no", "100.00", "%"]
+
+
+QUESTION = st.lists(st.sampled_from([*WORDS, "Colour", "GREY", "zebra", "?", "is,it", "_", "T'shirt", "is/red"]))
+
+
+@pytest.mark.parametrize("vocabulary", [VOCABULARY, OPENVQA])
+@given(words=QUESTION)
+def test_questions_are_encoded_as_by_bstsearch(vocabulary: Vocabulary, words: list[str]) -> None:
     question = " ".join(["red", *words])
-    encoded = exported_run.encode(question, VOCABULARY.to_json())
-    np.testing.assert_array_equal(encoded, VOCABULARY.encode(question))
+    encoded = exported_run.encode(question, vocabulary.to_json())
+    np.testing.assert_array_equal(encoded, vocabulary.encode(question))
+
+
+def test_vocabularies_of_the_first_format_are_read() -> None:
+    first = {name: value for name, value in VOCABULARY.to_json().items() if name != "tokenizer"}
+    np.testing.assert_array_equal(exported_run.encode("is red", first), VOCABULARY.encode("is red"))
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "name", "what"), [(WORDPIECE, "image", "word pieces"), (OPENVQA, "regions", "regions")]
+)
+def test_a_model_that_needs_other_inputs_asks_for_an_npz(
+    tmp_path: Path, vocabulary: Vocabulary, name: str, what: str
+) -> None:
+    folder = folder_of(tmp_path, vocabulary, name, CLIP_SHAPE)
+    result = run(folder, picture(tmp_path / "a.png", 8, 8), "is it red?", blocked=BLOCKED)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        f"run.py: the model reads {what}, which this script cannot make; give an .npz file, as sample.npz is"
+    ]
+    inputs = {"question": np.ones((1, 4), dtype=np.int64), name: np.ones((1, *CLIP_SHAPE[1:]), dtype=np.float32)}
+    np.savez(tmp_path / "inputs.npz", **inputs, logits=np.ones((1, 1), dtype=np.float32))
+    result = run(folder, tmp_path / "inputs.npz")
+    assert result.returncode == 0, result.stderr
+    assert "largest difference from the expected logits" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -90,10 +90,15 @@ BELOW = {
     "files": {"errors"},
     "folder": {"errors", "files", "space"},
     "family": {"errors", "space", "families"},
+    **{name: {"errors", "layers"} for name in in_room("layers")},
     "slicing": {"errors", "space", "families", "family"},
     "supernet": {"errors", "files", "folder", "space", "families", "family", "slicing"},
     "cost": {"errors", "space", "families", "family"},
-    **{name: {"errors", "space", "families", "family"} for name in in_room("families") if name != "families"},
+    **{
+        name: {"errors", "space", "families", "family", *in_room("layers")}
+        for name in in_room("families")
+        if name != "families"
+    },
 }
 
 

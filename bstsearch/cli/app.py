@@ -15,6 +15,7 @@ from bstsearch.cli.ask import ask
 from bstsearch.cli.errors import show_tracebacks, translated
 from bstsearch.cli.evaluate import evaluate
 from bstsearch.cli.export import export
+from bstsearch.cli.import_ import import_
 from bstsearch.cli.output import Output
 from bstsearch.cli.pareto import pareto
 from bstsearch.cli.profile import profile
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 
 for name, verb in (
+    ("import", import_),
     ("train", train),
     ("profile", profile),
     ("pareto", pareto),

@@ -27,7 +27,12 @@ def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) 
 
 
 def read_profile(
-    folder: SupernetFolder, device: str, profiles: Path | None, space: Space, split: str
+    folder: SupernetFolder,
+    device: str,
+    profiles: Path | None,
+    space: Space,
+    split: str,
+    data_folder: Path | None = None,
 ) -> tuple[DeviceProfile, Origin]:
     """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
     from bstsearch.files import digest
@@ -49,6 +54,7 @@ def read_profile(
             "digest": digest(path),
             "runtime": profile.runtime.model_dump(),
         },
+        data_folder=None if data_folder is None else str(data_folder.resolve()),
     )
     return profile, origin
 
@@ -79,7 +85,7 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
     return price
 
 
-def make_scorer(path: Path, split: str) -> Callable[[Submodel], Accuracy]:
+def make_scorer(path: Path, split: str, data_folder: Path | None = None) -> Callable[[Submodel], Accuracy]:
     """Scores submodels of the supernet at `path`; weights and data are read when the first one is."""
 
     @functools.cache
@@ -88,7 +94,9 @@ def make_scorer(path: Path, split: str) -> Callable[[Submodel], Accuracy]:
         from bstsearch.data.vocabulary import Vocabulary
         from bstsearch.supernet import Supernet
 
-        return Supernet.load(path), load_split(Vocabulary.load(path), split)
+        supernet = Supernet.load(path)
+        like = supernet.family.example_inputs(supernet.config, 1)
+        return supernet, load_split(Vocabulary.load(path), split, like=like, folder=data_folder)
 
     def score(submodel: Submodel) -> Accuracy:
         from bstsearch.evaluation import evaluate

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import JsonOption, ModelOption
+from bstsearch.cli.options import DataDirOption, JsonOption, ModelOption, SplitName
 from bstsearch.cli.output import Column, Output
 from bstsearch.data.answers import Accuracy
 from bstsearch.errors import UsageError
+from bstsearch.files import refuse_existing, write_json
 from bstsearch.folder import DEMO, read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from torch import Tensor
 
     from bstsearch.data.split import Split
-
-
-class SplitName(StrEnum):
-    """The parts of a data set."""
-
-    train = "train"
-    validation = "validation"
-    test = "test"
 
 
 def evaluate(
@@ -35,35 +30,56 @@ def evaluate(
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Score every submodel of the supernet.")] = False,
     split: Annotated[SplitName, typer.Option("--split", help="Which questions.")] = SplitName.validation,
+    data_dir: DataDirOption = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            "--results", metavar="FILE", help="Write the answers of one submodel as the evaluation servers take them."
+        ),
+    ] = None,
     is_json: JsonOption = False,
 ) -> None:
     """Score submodels of a supernet, or an exported model, on a split.
 
-    Without --submodel and --all, a supernet's full model is scored.
+    Without --submodel and --all, a supernet's full model is scored. A split without answers (VQA-v2's
+    test part) can only be answered: give --results.
 
     \b
     Examples:
       bstsearch eval --all
       bstsearch eval --model export/w1of2-d1 --split test
+      bstsearch eval --submodel w1of2-d1 --split test --results answers.json
     """
-    from bstsearch.data import load_split
     from bstsearch.data.vocabulary import Vocabulary
     from bstsearch.exported import is_exported
 
     output = Output(is_json)
     read_folder(model)
-    if is_exported(model) and (submodel or is_all):
+    names = submodel or []
+    if is_exported(model) and (names or is_all):
         raise UsageError(f"{model} is an exported folder, which holds one submodel; leave out --submodel, --all")
-    scores = _score_exported if is_exported(model) else _score_supernet
+    if results is not None:
+        if is_all or len(names) > 1:
+            raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
+        refuse_existing(results, marker="", is_forced=False)
     vocabulary = Vocabulary.load(model)
     with output.progress("Loading questions") as bar:
-        questions = load_split(vocabulary, split.value)
-        results = {}
-        for done, total, name, accuracy in scores(model, submodel or [], is_all, questions):
-            bar.report("Scoring", done, total)
-            results[name] = accuracy
-    output.table(COLUMNS, [_row(name, accuracy) for name, accuracy in results.items()])
-    output.json({"model": str(model), "split": split.value, "submodels": [_json(*pair) for pair in results.items()]})
+        questions, predictors = (_of_exported if is_exported(model) else _of_supernet)(
+            model, names, is_all, lambda like: _load(vocabulary, split.value, like, data_dir)
+        )
+        scored = []
+        for done, predictor in enumerate(predictors, start=1):
+            bar.report("Scoring", done, predictor.of)
+            predicted = predictor.predict()
+            if results is not None:
+                write_json(results, questions.results(predicted))
+                if not questions.has_answers:
+                    break
+            scored.append(_Scored(predictor.name, questions.score(predicted), dict(questions.details(predicted))))
+    if results is not None:
+        output.note(f"wrote {len(questions):,} answers to {results}")
+    _show(output, scored)
+    output.json({"model": str(model), "split": split.value, "submodels": [_json(one) for one in scored]})
 
 
 COLUMNS = (
@@ -75,46 +91,88 @@ COLUMNS = (
 )
 
 
-def _score_supernet(path: Path, names: list[str], is_all: bool, questions: Split) -> Iterator[Any]:
+@dataclasses.dataclass(frozen=True)
+class _Predictor:
+    """A named way of answering all questions, one of `of`."""
+
+    name: str
+    of: int
+    predict: Callable[[], Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scored:
+    name: str
+    accuracy: Accuracy
+    details: dict[str, float]
+
+
+Load = Callable[[Any], "Split"]
+
+
+def _load(vocabulary: Any, split: str, like: Any, folder: Path | None) -> Split:
+    from bstsearch.data import load_split
+
+    return load_split(vocabulary, split, like=like, folder=folder)
+
+
+def _of_supernet(path: Path, names: list[str], is_all: bool, load: Load) -> tuple[Split, Iterator[_Predictor]]:
     from bstsearch.adaptive import named
-    from bstsearch.evaluation import evaluate as accuracy_of
+    from bstsearch.evaluation import predict
     from bstsearch.supernet import Supernet
 
     supernet = Supernet.load(path)
     chosen = [named(read_folder(path), name) for name in names] or [supernet.space.largest]
     submodels = list(supernet.space.grid()) if is_all else chosen
-    for done, submodel in enumerate(submodels, start=1):
-        yield done, len(submodels), submodel.id, accuracy_of(supernet, submodel, questions)
+    questions = load(supernet.family.example_inputs(supernet.config, 1))
+    return questions, (
+        _Predictor(submodel.id, len(submodels), functools.partial(predict, supernet, submodel, questions))
+        for submodel in submodels
+    )
 
 
-def _score_exported(path: Path, _: list[str], __: bool, questions: Split) -> Iterator[Any]:
+def _of_exported(path: Path, _: list[str], __: bool, load: Load) -> tuple[Split, Iterator[_Predictor]]:
     import torch
 
-    from bstsearch.evaluation import evaluate_model
+    from bstsearch.evaluation import predict_with
     from bstsearch.exported import open_session, read_exported
+    from bstsearch.family import config_from_json, get_family
 
     exported = read_exported(path)
     session = open_session(exported.onnx)
+    family = get_family(exported.folder.family)
+    questions = load(family.example_inputs(config_from_json(family.config, exported.folder.config), 1))
 
     def model(**inputs: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(session.run(["logits"], {name: array.numpy() for name, array in inputs.items()})[0])
 
-    yield 1, 1, exported.submodel_id, evaluate_model(model, questions)
+    return questions, iter([_Predictor(exported.submodel_id, 1, functools.partial(predict_with, model, questions))])
 
 
-def _row(name: str, accuracy: Accuracy) -> list[str]:
+def _show(output: Output, scored: list[_Scored]) -> None:
+    if not scored:
+        return
+    further = list(dict.fromkeys(name for one in scored for name in one.details))
+    columns = (*COLUMNS, *(Column(name, "%", is_number=True) for name in further))
+    output.table(columns, [_row(one, further) for one in scored])
+
+
+def _row(one: _Scored, further: list[str]) -> list[str | None]:
+    accuracy = one.accuracy
     low, high = accuracy.interval
     shares = [f"{100 * accuracy.value:.2f}", f"{100 * low:.2f}-{100 * high:.2f}"]
-    return [name, *shares, f"{accuracy.correct:,}", f"{accuracy.total:,}"]
+    details = [f"{one.details[name]:.2f}" if name in one.details else None for name in further]
+    return [one.name, *shares, f"{accuracy.correct:,.10g}", f"{accuracy.total:,}", *details]
 
 
-def _json(name: str, accuracy: Accuracy) -> dict[str, Any]:
-    low, high = accuracy.interval
+def _json(one: _Scored) -> dict[str, Any]:
+    low, high = one.accuracy.interval
     return {
-        "id": name,
-        "accuracy": accuracy.value,
+        "id": one.name,
+        "accuracy": one.accuracy.value,
         "accuracy_low": low,
         "accuracy_high": high,
-        "correct": accuracy.correct,
-        "questions": accuracy.total,
+        "correct": one.accuracy.correct,
+        "questions": one.accuracy.total,
+        "details": one.details,
     }

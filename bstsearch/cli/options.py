@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class SplitName(StrEnum):
+    """The parts of a data set."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
 
 
 def complete_device(context: typer.Context, incomplete: str) -> list[str]:
@@ -41,6 +50,10 @@ DeviceOption = Annotated[
 ProfilesOption = Annotated[
     Path | None,
     typer.Option("--profiles", metavar="DIR", help="Folder of device profiles to look in first."),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Folder of the data set, where no package holds it (VQA-v2, GQA)."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

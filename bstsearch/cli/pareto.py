@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.cli.candidates import make_pricer, make_scorer, read_profile
-from bstsearch.cli.options import DeviceOption, ForceOption, JsonOption, ProfilesOption, SeedOption, SupernetOption
+from bstsearch.cli.options import (
+    DataDirOption,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    ProfilesOption,
+    SeedOption,
+    SplitName,
+    SupernetOption,
+)
 from bstsearch.cli.output import Column, Output
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 
@@ -42,14 +51,6 @@ class SamplerName(StrEnum):
     tpe = "tpe"
 
 
-class SplitName(StrEnum):
-    """Which part of the data to score on."""
-
-    train = "train"
-    validation = "validation"
-    test = "test"
-
-
 def pareto(
     supernet: SupernetOption = DEMO,
     device: DeviceOption = "local",
@@ -65,6 +66,7 @@ def pareto(
     ),
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Submodels to score in a sampled space.")] = 100,
     split: Annotated[SplitName, typer.Option(help="Data to score on.")] = SplitName.validation,
+    data_dir: DataDirOption = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the front.")] = OUT,
     seed: SeedOption = 0,
     force: ForceOption = False,
@@ -84,7 +86,7 @@ def pareto(
     output = Output(is_json)
     bounds = parse_bounds({"latency_ms": budget_ms, "gflops": budget_gflops, "memory_mb": budget_mb})
     folder = read_folder(supernet)
-    profile, origin = read_profile(folder, device, profiles, _space(folder, space), split.value)
+    profile, origin = read_profile(folder, device, profiles, _space(folder, space), split.value, data_dir)
     file = None if force else _resolve(out / NAME, origin, bounds, trials, output)
     has_new_scores = file is None
     if file is None:
@@ -147,7 +149,7 @@ def _search(
     budget = Budget.resolve(bounds, corners[-1])
     _print(corner_table(corners, budget), output)
     budget.refuse_infeasible(map(cost, looked_at_first(space)))  # before --force throws anything away
-    score = make_scorer(folder.path, origin.split)
+    score = make_scorer(folder.path, origin.split, None if origin.data_folder is None else Path(origin.data_folder))
     with (
         study_file.open_study(out / study_file.NAME, origin, is_fresh=is_forced) as study,
         output.progress("scoring") as bar,

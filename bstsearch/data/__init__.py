@@ -3,34 +3,61 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import typing
+from collections.abc import Mapping
+from pathlib import Path
 
 from bstsearch.errors import InputError, UsageError
 
 if typing.TYPE_CHECKING:
+    from torch import Tensor
+
     from bstsearch.data.split import Split
     from bstsearch.data.vocabulary import Vocabulary
 
 SPLITS = ("train", "validation", "test")
+NAMES = ("easy-vqa", "gqa", "sort-of-clevr", "vqa-v2")
 
 
-def load_split(vocabulary: Vocabulary, split: str) -> Split:
-    """The "train", "validation" or "test" part of the data set that `vocabulary` was built for."""
+def load_split(
+    vocabulary: Vocabulary, split: str, *, like: Mapping[str, Tensor] | None = None, folder: Path | None = None
+) -> Split:
+    """The "train", "validation" or "test" part of the data set that `vocabulary` was built for.
+
+    `like` are a model's example inputs: batches hold inputs of those names, types and sizes. `folder` is
+    where the user's files lie, for a data set that does not come with a package.
+    """
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
-    part: Split = _module(vocabulary.data).load(split, vocabulary)
+    part: Split = _module(vocabulary.data).load(split, vocabulary, like, folder)
     return part
 
 
-def build_vocabulary(data: str) -> Vocabulary:
+def build_vocabulary(data: str, folder: Path | None = None) -> Vocabulary:
     """The vocabulary of the data set of that name."""
-    vocabulary: Vocabulary = _module(data).build_vocabulary()
+    vocabulary: Vocabulary = _module(data).build_vocabulary(folder)
     return vocabulary
 
 
+def data_of_preset(preset: str) -> str | None:
+    """The data set that a preset is named after, if it is.
+
+    >>> data_of_preset("mcan-easy-vqa"), data_of_preset("uniter-base")
+    ('easy-vqa', None)
+    """
+    return next((name for name in NAMES if preset.endswith(f"-{name}")), None)
+
+
+def needed_folder(data: str, folder: Path | None) -> Path:
+    """`folder`, which must be given and exist for a data set that is read from the user's disk."""
+    if folder is None:
+        raise UsageError(f"{data} is read from your disk; say where with --data-dir DIR")
+    if not folder.is_dir():
+        raise InputError(f"data folder {folder} does not exist; give the folder that holds {data}'s files")
+    return folder
+
+
 def _module(data: str) -> typing.Any:
-    name = data.replace("-", "_")
-    if name not in {module.name for module in pkgutil.iter_modules(__path__)}:
-        raise InputError(f"unknown data set {data!r}; this version knows easy-vqa")
-    return importlib.import_module(f"bstsearch.data.{name}")
+    if data not in NAMES:
+        raise InputError(f"unknown data set {data!r}; this version knows {', '.join(NAMES)}")
+    return importlib.import_module(f"bstsearch.data.{data.replace('-', '_')}")

@@ -6,14 +6,17 @@ eighth image is for validation (500 of 4,000). Its official test part (1,000 ima
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import easy_vqa
 import numpy as np
 import torch
+from torch import Tensor
 
 from bstsearch.data.images import read_image
-from bstsearch.data.split import Split
+from bstsearch.data.split import ImageSplit, image_kind
 from bstsearch.data.vocabulary import Vocabulary
 
 SIDE = 64
@@ -21,14 +24,16 @@ QUESTION_LENGTH = 10  # the longest question has nine words
 VALIDATION_EVERY = 8
 
 
-def build_vocabulary() -> Vocabulary:
+def build_vocabulary(_folder: Path | None = None) -> Vocabulary:
     """The words of the training questions and the 13 answers."""
     questions, _, _ = easy_vqa.get_train_questions()
     return Vocabulary.build("easy-vqa", questions, easy_vqa.get_answers(), QUESTION_LENGTH)
 
 
-def load(split: str, vocabulary: Vocabulary) -> Split:
-    """The "train", "validation" or "test" part."""
+def load(
+    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, _folder: Path | None = None
+) -> ImageSplit:
+    """The "train", "validation" or "test" part; images of the size and kind of `like["image"]`."""
     if split == "test":
         questions, answers, image_ids = easy_vqa.get_test_questions()
         paths = easy_vqa.get_test_image_paths()
@@ -36,7 +41,9 @@ def load(split: str, vocabulary: Vocabulary) -> Split:
         questions, answers, image_ids = easy_vqa.get_train_questions()
         paths = easy_vqa.get_train_image_paths()
     rows = [row for row, image in enumerate(image_ids) if split == "test" or _split_of(image) == split]
-    return _gather(rows, questions, answers, image_ids, paths, vocabulary)
+    side, is_clip_normalised = image_kind(like, SIDE)
+    part = _gather(rows, questions, answers, image_ids, paths, vocabulary, side)
+    return dataclasses.replace(part, is_clip_normalised=is_clip_normalised)
 
 
 def _split_of(image_id: int) -> str:
@@ -50,14 +57,16 @@ def _gather(
     image_ids: list[int],
     paths: dict[int, str],
     vocabulary: Vocabulary,
-) -> Split:
+    side: int,
+) -> ImageSplit:
     used = sorted({image_ids[row] for row in rows})
     place = {image: index for index, image in enumerate(used)}
     classes = {answer: index for index, answer in enumerate(vocabulary.answers)}
     encoded = {question: vocabulary.encode(question) for question in {questions[row] for row in rows}}
-    return Split(
+    return ImageSplit(
         questions=torch.from_numpy(np.stack([encoded[questions[row]] for row in rows])),
         image_of=torch.tensor([place[image_ids[row]] for row in rows]),
-        images=torch.from_numpy(np.stack([read_image(Path(paths[image]), SIDE) for image in used])),
+        images=torch.from_numpy(np.stack([read_image(Path(paths[image]), side) for image in used])),
         answers=torch.tensor([classes[answers[row]] for row in rows]),
+        names=vocabulary.answers,
     )

@@ -5,7 +5,7 @@ bilaterally slimmable Transformer (Yu et al., arXiv 2203.12814; public code MILV
 are those of that code, so its checkpoints fit.
 
 Letters in tensor names: B batch, T question tokens, V visual tokens, L LSTM size, F visual features,
-D hidden size, E fused (flat) size, A answers, N heads, H head size, C stem channels, S image side.
+D hidden size, E fused (flat) size, A answers, N heads, H head size.
 
 Fixed, never slimmed: word embedding, LSTM, box projection, convolutional stem. Elastic: the rest.
 """
@@ -13,7 +13,6 @@ Fixed, never slimmed: word embedding, LSTM, box projection, convolutional stem. 
 from __future__ import annotations
 
 import dataclasses
-import math
 from fractions import Fraction
 
 import torch
@@ -22,10 +21,14 @@ from torch import Tensor, nn
 
 from bstsearch.errors import InputError
 from bstsearch.family import Family, Stack, seeded, whole
+from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
+from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
 from bstsearch.space import Submodel
 
 ADAPTER_STD = 0.1  # typical of what enters the adapters' norms: a linear map of LSTM states or features
-MASKED = -1e9  # added to the score of a masked key; finite, so that a row of masked keys stays defined
+# Added to the score of a masked key. Next to it every score is lost to rounding, as if it were overwritten (which the
+# published code does, with -1e9): where all keys are masked, all count the same. It is finite, so nothing is undefined.
+MASKED = -1e30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,10 @@ class McanConfig:
     regions: int = 100
     region_features: int = 2048
     box_features: int = 0  # size of the box embedding beside each region's features; 0: no boxes
+    has_language_adapter: bool = True  # BST's has one; openvqa's own MCAN takes the LSTM's states as they are
+    # The order in which layers are kept; (): BST's, which is published for six layers only, see `ends_first`.
+    encoder_keep_order: tuple[int, ...] = ()
+    decoder_keep_order: tuple[int, ...] = ()
     has_image_norm: bool = True  # LayerNorm after the image projection: BST's VQA-v2 model has it, its GQA model not
     image_side: int = 0
     stem_channels: tuple[int, ...] = ()
@@ -61,15 +68,16 @@ class McanConfig:
     def __post_init__(self) -> None:
         if (len(self.encoder_heads), len(self.decoder_heads)) != (len(self.encoder_ffn), len(self.decoder_ffn)):
             raise InputError("McanConfig: heads and ffn must name the same number of layers")
-        if self.stem_channels and self.image_side % 2 ** len(self.stem_channels):
-            raise InputError(
-                f"McanConfig: each of {len(self.stem_channels)} stem layers halves image_side={self.image_side}"
-            )
+        for stack in ("encoder", "decoder"):
+            order, layers = getattr(self, f"{stack}_keep_order"), len(getattr(self, f"{stack}_ffn"))
+            if order and sorted(order) != list(range(layers)):
+                raise InputError(f"McanConfig: {stack}_keep_order must name each of {layers} layers once")
+        refuse_odd_side("McanConfig", self.stem_channels, self.image_side)
 
     @property
     def visual_tokens(self) -> int:
         """How many visual tokens the decoder sees."""
-        return (self.image_side >> len(self.stem_channels)) ** 2 if self.stem_channels else self.regions
+        return grid_tokens(self.stem_channels, self.image_side) if self.stem_channels else self.regions
 
     @property
     def visual_features(self) -> int:
@@ -77,25 +85,9 @@ class McanConfig:
         return self.stem_channels[-1] if self.stem_channels else self.region_features + self.box_features
 
 
-class McanLayerNorm(nn.Module):
-    """MCAN's own normalisation, weight * (x - mean) / (std + 1e-6) + bias, std with the n-1 divisor.
-
-    Written with torch's fused kernel, one pass instead of seven and one node in ONNX. layer_norm divides
-    by sqrt(var + eps) with the n divisor: the weight takes the factor sqrt((n-1)/n), and
-    (std + 1e-6)^2 is taken as std^2 + 2e-6 * expected_std, exact where std is `expected_std`. The relative
-    difference elsewhere is 1e-6 * (1/std - expected_std/std^2): rounding, for the rows that occur
-    (tests/families/test_mcan.py holds it against the published code's logits).
-    """
-
-    def __init__(self, size: int, *, expected_std: float = 1.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
-        self.bias = nn.Parameter(torch.zeros(size))
-        self.to_unbiased = math.sqrt((size - 1) / size)
-        self.eps = 2e-6 * expected_std * self.to_unbiased**2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.weight.shape, self.weight * self.to_unbiased, self.bias, self.eps)
+def make_norm(config: McanConfig, size: int, expected_std: float = 1.0) -> nn.Module:
+    """A norm of rows of `size`: the published one on regions, on images (our own models) the faster one."""
+    return FusedMcanLayerNorm(size, expected_std=expected_std) if config.stem_channels else McanLayerNorm(size)
 
 
 class Attention(nn.Module):
@@ -170,7 +162,7 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.mhatt = Attention(config.hidden, heads, config.head_dim, config.dropout)
         self.ffn = FeedForward(config.hidden, ffn, config.dropout)
-        self.norm1, self.norm2 = McanLayerNorm(config.hidden), McanLayerNorm(config.hidden)
+        self.norm1, self.norm2 = make_norm(config, config.hidden), make_norm(config, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x_BTD: Tensor, bias_B11T: Tensor | None) -> Tensor:
@@ -187,8 +179,8 @@ class DecoderLayer(nn.Module):
         self.mhatt1 = Attention(config.hidden, heads, config.head_dim, config.dropout)
         self.mhatt2 = Attention(config.hidden, heads, config.head_dim, config.dropout)
         self.ffn = FeedForward(config.hidden, ffn, config.dropout)
-        self.norm1, self.norm2 = McanLayerNorm(config.hidden), McanLayerNorm(config.hidden)
-        self.norm3 = McanLayerNorm(config.hidden)
+        self.norm1, self.norm2 = make_norm(config, config.hidden), make_norm(config, config.hidden)
+        self.norm3 = make_norm(config, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -244,7 +236,7 @@ class LanguageAdapter(nn.Module):
     def __init__(self, config: McanConfig) -> None:
         super().__init__()
         self.lang_linear = nn.Linear(config.lstm_hidden, config.hidden)
-        self.lang_ln = McanLayerNorm(config.hidden, expected_std=ADAPTER_STD)
+        self.lang_ln = make_norm(config, config.hidden, ADAPTER_STD)
 
     def forward(self, x_BTL: Tensor) -> Tensor:
         x_BTD: Tensor = self.lang_ln(self.lang_linear(x_BTL))
@@ -259,7 +251,7 @@ class ImageAdapter(nn.Module):
         if config.box_features:
             self.bbox_linear = nn.Linear(5, config.box_features)
         self.frcn_linear = nn.Linear(config.visual_features, config.hidden)
-        norm = McanLayerNorm(config.hidden, expected_std=ADAPTER_STD)
+        norm = make_norm(config, config.hidden, ADAPTER_STD)
         self.frcn_ln = norm if config.has_image_norm else nn.Identity()
 
     def with_boxes(self, regions_BVF: Tensor, boxes_BV4: Tensor) -> Tensor:
@@ -271,28 +263,6 @@ class ImageAdapter(nn.Module):
     def forward(self, x_BVF: Tensor) -> Tensor:
         x_BVD: Tensor = self.frcn_ln(self.frcn_linear(x_BVF))
         return x_BVD
-
-
-class GridStem(nn.Module):
-    """An image as a grid of tokens: stride-2 convolutions with BatchNorm and ReLU, plus a learned position.
-
-    Not in the published system, which reads features from disk; it lets a small MCAN see raw images.
-    """
-
-    def __init__(self, config: McanConfig) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for size_in, size_out in zip((3, *config.stem_channels), config.stem_channels, strict=False):
-            convolution = nn.Conv2d(size_in, size_out, 3, stride=2, padding=1, bias=False)
-            layers += [convolution, nn.BatchNorm2d(size_out), nn.ReLU()]
-        self.layers = nn.Sequential(*layers)
-        self.position = nn.Parameter(torch.zeros(config.visual_tokens, config.stem_channels[-1]))
-
-    def forward(self, image_BSS3: Tensor) -> Tensor:
-        x_B3SS = image_BSS3.permute(0, 3, 1, 2).to(self.position.dtype) / 127.5 - 1.0
-        tokens, channels = self.position.shape
-        grid_BVC: Tensor = self.layers(x_B3SS).reshape(-1, channels, tokens).transpose(1, 2)
-        return grid_BVC + self.position
 
 
 class Mcan(nn.Module):
@@ -308,13 +278,15 @@ class Mcan(nn.Module):
         nn.init.normal_(self.embedding.weight, std=config.word_std)
         self.lstm = nn.LSTM(config.word_dim, config.lstm_hidden, batch_first=True)
         if config.stem_channels:
-            self.stem = GridStem(config)
-        self.lang_adapter = LanguageAdapter(config)
+            self.stem = GridStem(config.stem_channels, config.image_side)
+        if config.has_language_adapter:
+            self.lang_adapter = LanguageAdapter(config)
+        self.hidden, self.has_language_adapter = config.hidden, config.has_language_adapter
         self.img_adapter = ImageAdapter(config)
         self.backbone = Backbone(config)
         self.attflat_img = AttFlat(config)
         self.attflat_lang = AttFlat(config)
-        self.proj_norm = McanLayerNorm(config.flat_out)
+        self.proj_norm = make_norm(config, config.flat_out)
         self.proj = nn.Linear(config.flat_out, config.answers)
 
     def fixed(
@@ -340,9 +312,9 @@ class Mcan(nn.Module):
         self, states_BTL: Tensor, bias_B11T: Tensor, visual_BVF: Tensor, bias_B11V: Tensor | None = None
     ) -> Tensor:
         """Logits (B, A) from what `fixed` returned."""
-        question_BTD, image_BVD = self.backbone(
-            self.lang_adapter(states_BTL), self.img_adapter(visual_BVF), bias_B11T, bias_B11V
-        )
+        # Without adapter a narrower model reads the leading part of the states: our reading, BST has the adapter.
+        words_BTD = self.lang_adapter(states_BTL) if self.has_language_adapter else states_BTL[..., : self.hidden]
+        question_BTD, image_BVD = self.backbone(words_BTD, self.img_adapter(visual_BVF), bias_B11T, bias_B11V)
         fused_BE = self.attflat_lang(question_BTD, bias_B11T) + self.attflat_img(image_BVD, bias_B11V)
         logits_BA: Tensor = self.proj(self.proj_norm(fused_BE))
         return logits_BA
@@ -380,14 +352,21 @@ def ends_first(layers: int, *, starts_at_top: bool = False) -> tuple[int, ...]:
 
 def stacks(config: McanConfig) -> tuple[Stack, ...]:
     """Encoder and decoder, each with its keep order."""
+    encoder = config.encoder_keep_order or ends_first(len(config.encoder_ffn))
+    decoder = config.decoder_keep_order or ends_first(len(config.decoder_ffn), starts_at_top=True)
     return (
-        Stack(prefix="backbone.enc_list", keep_order=ends_first(len(config.encoder_ffn))),
-        Stack(prefix="backbone.dec_list", keep_order=ends_first(len(config.decoder_ffn), starts_at_top=True)),
+        Stack(prefix="backbone.enc_list", keep_order=encoder),
+        Stack(prefix="backbone.dec_list", keep_order=decoder),
     )
 
 
 def shrink(config: McanConfig, submodel: Submodel) -> McanConfig:
     """The sizes of `submodel`: hidden, heads, FFN and pooling scale, head size stays (BST section III-B)."""
+    # Not asked of every config: `hidden` is enlarged by one to see which axes follow it.
+    if not config.has_language_adapter and config.hidden > config.lstm_hidden:
+        raise InputError(
+            f"McanConfig: without language adapter hidden={config.hidden} is a part of lstm_hidden={config.lstm_hidden}"
+        )
     encoder, decoder = (stack.kept(int(submodel.depth * len(stack.keep_order))) for stack in stacks(config))
     layers = len(encoder) + len(decoder)
     head_shares = submodel.heads or (submodel.width,) * layers
@@ -403,6 +382,8 @@ def shrink(config: McanConfig, submodel: Submodel) -> McanConfig:
     return dataclasses.replace(
         config,
         hidden=whole(config.hidden, submodel.width, "hidden"),
+        encoder_keep_order=tuple(encoder.index(layer) for layer in config.encoder_keep_order if layer in encoder),
+        decoder_keep_order=tuple(decoder.index(layer) for layer in config.decoder_keep_order if layer in decoder),
         encoder_heads=scaled("encoder_heads", encoder, head_shares[:split]),
         decoder_heads=scaled("decoder_heads", decoder, head_shares[split:]),
         encoder_ffn=scaled("encoder_ffn", encoder, ffn_shares[:split]),
@@ -443,6 +424,11 @@ PRESETS = {
     # Sizes of the published VQA-v2 and GQA models (public code MILVLG/bst, configuration and data files).
     "mcan-vqa-v2": McanConfig(vocab=20572, answers=3129, question_length=14),
     "mcan-gqa": McanConfig(vocab=2933, answers=1843, question_length=29, box_features=2048, has_image_norm=False),
+    # MCAN as openvqa has it, before BST put adapters between what is fixed and what is slimmed (public code
+    # MILVLG/openvqa, mcan_small).
+    "mcan-openvqa-vqa-v2": McanConfig(
+        vocab=20572, answers=3129, question_length=14, has_language_adapter=False, has_image_norm=False
+    ),
     # The demo: docs/demo-supernet.md says how each size was chosen.
     "mcan-easy-vqa": McanConfig(
         vocab=28,
@@ -462,6 +448,26 @@ PRESETS = {
         dropout=0.0,
         image_side=64,
         stem_channels=(8, 16, 32),
+    ),
+    # As the demo, with one more stem layer: 25 tokens, one for each 16 x 16 pixels.
+    "mcan-sort-of-clevr": McanConfig(
+        vocab=26,
+        answers=10,
+        question_length=12,
+        word_dim=32,
+        word_std=4.0,
+        lstm_hidden=64,
+        hidden=64,
+        head_dim=16,
+        encoder_heads=(4,) * 4,
+        encoder_ffn=(256,) * 4,
+        decoder_heads=(4,) * 4,
+        decoder_ffn=(256,) * 4,
+        flat_mlp=64,
+        flat_out=128,
+        dropout=0.0,
+        image_side=80,
+        stem_channels=(16, 24, 24, 24),
     ),
 }
 

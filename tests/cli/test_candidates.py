@@ -7,7 +7,7 @@ import pytest
 
 from bstsearch.cli.candidates import make_pricer, make_scorer, read_profile
 from bstsearch.cost import count
-from bstsearch.data.split import Split
+from bstsearch.data.split import ImageSplit
 from bstsearch.devices.profile import DeviceProfile
 from bstsearch.evaluation import evaluate
 from bstsearch.folder import read_folder
@@ -36,10 +36,10 @@ def test_price_of_a_layerwise_submodel_is_estimated(tiny_folder: Path, make_prof
 
 
 def test_scorer_evaluates_with_the_supernets_weights(
-    tiny_easy_folder: Path, small_split: Split, monkeypatch: pytest.MonkeyPatch
+    tiny_easy_folder: Path, small_split: ImageSplit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = []
-    monkeypatch.setattr("bstsearch.data.load_split", lambda vocabulary, split: loads.append(split) or small_split)
+    monkeypatch.setattr("bstsearch.data.load_split", lambda vocabulary, split, **_: loads.append(split) or small_split)
     score = make_scorer(tiny_easy_folder, "validation")
     assert loads == []
     supernet = Supernet.load(tiny_easy_folder)

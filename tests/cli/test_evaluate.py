@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import bstsearch.data
-from bstsearch.data.split import Split
+from bstsearch.data.split import ImageSplit
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.evaluation import evaluate
 from bstsearch.space import Submodel
@@ -20,8 +20,8 @@ load_split = bstsearch.data.load_split
 
 @pytest.fixture(autouse=True)
 def _few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def few(vocabulary: Vocabulary, split: str) -> Split:
-        return load_split(vocabulary, split).head(20)
+    def few(vocabulary: Vocabulary, split: str, **where: Any) -> ImageSplit:
+        return load_split(vocabulary, split, **where).head(20)
 
     monkeypatch.setattr(bstsearch.data, "load_split", few)
 

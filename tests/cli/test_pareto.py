@@ -56,7 +56,7 @@ def scorer(price: Price, monkeypatch: pytest.MonkeyPatch) -> Scorer:
     """The scorer of every search in this test."""
     scorer = Scorer()
     monkeypatch.setattr("bstsearch.cli.pareto.make_pricer", lambda folder, profile: price)
-    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split: scorer)
+    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: scorer)
     return scorer
 
 
@@ -86,7 +86,7 @@ def finished_run(
         patch.chdir(folder)
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
         patch.setattr("bstsearch.cli.pareto.make_pricer", lambda folder, profile: price)
-        patch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split: Scorer())
+        patch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: Scorer())
         result = CliRunner().invoke(app, ["pareto", "--supernet", "net"])
     assert result.exit_code == 0, result.output
     return folder / "front"

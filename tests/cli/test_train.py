@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 
 import bstsearch.training_run
 from bstsearch.data import load_split
-from bstsearch.data.split import Split
+from bstsearch.data.split import ImageSplit
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.families.mcan import FAMILY, McanConfig
+from bstsearch.recipes import DEMO
 from bstsearch.supernet import Supernet
+from bstsearch.training_run import fitted, plan_run
 
 Invoke = Callable[..., Any]
 
@@ -21,8 +24,10 @@ Invoke = Callable[..., Any]
 def train(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_easy_config: McanConfig) -> Invoke:
     """`bstsearch train` on 24 questions with a tiny preset."""
 
-    def little(vocabulary: Vocabulary, split: str) -> Split:
-        return load_split(vocabulary, split).head(24)
+    def little(vocabulary: Vocabulary, split: str, **options: Any) -> ImageSplit:
+        part = load_split(vocabulary, split, **options)
+        assert isinstance(part, ImageSplit)
+        return part.head(24)
 
     monkeypatch.setattr(bstsearch.training_run, "load_split", little)
     monkeypatch.setitem(FAMILY.presets, "mcan-easy-vqa", tiny_easy_config)
@@ -39,7 +44,8 @@ def test_train_writes_a_supernet_with_card_and_accuracies(train: Invoke, tmp_pat
     metrics = json.loads((tmp_path / "net/metrics.json").read_text())
     ids = [submodel.id for submodel in supernet.space]
     assert list(metrics["validation"]) == list(metrics["test"]) == ids
-    assert metrics["recipe"]["epochs"] == 1
+    assert metrics["recipe"]["name"] == "demo"
+    assert metrics["recipe"]["sandwich.epochs"] == 1
     card = (tmp_path / "net/README.md").read_text()
     assert all(f"`{submodel_id}`" in card for submodel_id in ids)
     assert "| seed | 0 |" in card
@@ -86,11 +92,58 @@ def test_not_even_force_replaces_a_folder_of_something_else(train: Invoke, tmp_p
     assert (tmp_path / "net/precious.txt").read_text() == "mine"
 
 
+def test_a_given_teacher_is_not_trained_again(train: Invoke, tmp_path: Path) -> None:
+    assert train("--out", "first").exit_code == 0
+    result = train("--out", "net", "--teacher", "first", "--recipe", "bst", "--accumulate", 2, "--precision", "bf16")
+    assert result.exit_code == 0, result.output
+    assert "teacher: step" not in result.stderr
+    metrics = json.loads((tmp_path / "net/metrics.json").read_text())
+    assert metrics["recipe"]["teacher"].startswith("given, ")
+    recipe = {name: metrics["recipe"][name] for name in ("name", "precision", "sandwich.accumulate")}
+    assert recipe == {"name": "bst", "precision": "bf16", "sandwich.accumulate": 2}
+    assert not any(name.startswith("teacher.") for name in metrics["recipe"])
+
+
+def test_a_teacher_of_other_sizes_or_data_is_refused(
+    train: Invoke, tmp_path: Path, tiny_easy_folder: Path, tiny_easy_config: McanConfig
+) -> None:
+    wider = dataclasses.replace(tiny_easy_config, lstm_hidden=16)
+    Supernet(FAMILY, wider).save(_folder(tmp_path / "wider"))
+    result = train("--out", "net", "--teacher", "wider")
+    assert result.exit_code == 4
+    assert "teacher wider has lstm_hidden=16, the preset 8" in result.stderr
+    result = train("--out", "net", "--teacher", tiny_easy_folder, "--data", "sort-of-clevr")
+    assert result.exit_code == 4
+    assert "is for easy-vqa, not sort-of-clevr" in result.stderr
+
+
+def test_a_data_set_from_the_users_disk_decides_how_many_words_and_answers_there_are(
+    tiny_easy_config: McanConfig, tmp_path: Path
+) -> None:
+    plan = plan_run("mcan-easy-vqa", DEMO, tmp_path, "cpu")
+    vocabulary = Vocabulary(data="vqa-v2", words=("is", "red"), answers=("yes", "no"), question_length=14)
+    config = fitted(dataclasses.replace(plan, data="vqa-v2"), vocabulary)
+    assert (config.vocab, config.answers, config.question_length) == (4, 2, 14)
+    assert config.hidden == plan.config.hidden
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (("--preset", "mcan-nothing"), 4, "unknown preset 'mcan-nothing'; mcan has mcan-vqa-v2"),
-        (("--preset", "bert-easy-vqa"), 4, "unknown family 'bert'"),
+        (("--preset", "mcan-nothing-easy-vqa"), 4, "unknown preset 'mcan-nothing-easy-vqa'; this version knows"),
+        (("--preset", "clip-vil-rn50x4"), 2, "is not named after a data set; say which with --data NAME"),
+        (("--preset", "mcan-vqa-v2"), 2, "vqa-v2 is read from your disk; say where with --data-dir DIR"),
+        (("--data", "nothing"), 4, "unknown data set 'nothing'"),
+        (("--preset", "mcan-vqa-v2", "--data", "easy-vqa"), 4, "the preset has vocab=20572, but easy-vqa has 28"),
+        (("--recipe", "cake"), 2, "unknown recipe 'cake'; there are demo, bst, bst-gqa, uniter, clip-vil"),
+        (("--accumulate", "3"), 2, "a batch of 8 questions does not fall into 3 parts"),
+        (("--precision", "int4"), 2, "int4"),
+        (("--teacher", "nowhere"), 4, "supernet nowhere does not exist"),
         (("--epochs", "0"), 2, "epochs"),
         (("--device", "abacus"), 2, "abacus"),
     ],

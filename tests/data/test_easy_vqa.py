@@ -6,7 +6,7 @@ import torch
 
 from bstsearch.data import build_vocabulary, load_split
 from bstsearch.data.easy_vqa import _split_of
-from bstsearch.data.split import Split
+from bstsearch.data.split import ImageSplit
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.errors import InputError, UsageError
 
@@ -17,7 +17,7 @@ def vocabulary() -> Vocabulary:
 
 
 @pytest.fixture(scope="module")
-def validation(vocabulary: Vocabulary) -> Split:
+def validation(vocabulary: Vocabulary) -> ImageSplit:
     return load_split(vocabulary, "validation")
 
 
@@ -37,7 +37,7 @@ def test_no_image_is_in_both_training_and_validation() -> None:
     assert counts == [3500, 500]
 
 
-def test_a_split_pairs_each_question_with_its_image_and_answer(vocabulary: Vocabulary, validation: Split) -> None:
+def test_a_split_pairs_each_question_with_its_image_and_answer(vocabulary: Vocabulary, validation: ImageSplit) -> None:
     questions, answers, image_ids = easy_vqa.get_train_questions()
     first = next(row for row, image in enumerate(image_ids) if _split_of(image) == "validation")
     assert validation.questions[0].tolist() == vocabulary.encode(questions[first]).tolist()
@@ -45,7 +45,7 @@ def test_a_split_pairs_each_question_with_its_image_and_answer(vocabulary: Vocab
     assert validation.images[validation.image_of[0]].shape == (64, 64, 3)
 
 
-def test_the_parts_have_the_published_sizes(vocabulary: Vocabulary, validation: Split) -> None:
+def test_the_parts_have_the_published_sizes(vocabulary: Vocabulary, validation: ImageSplit) -> None:
     # 38,575 questions in the official training part, 9,673 in the test part (the package's own README).
     train_questions, _, image_ids = easy_vqa.get_train_questions()
     in_training = sum(_split_of(image) == "train" for image in image_ids)
@@ -53,7 +53,7 @@ def test_the_parts_have_the_published_sizes(vocabulary: Vocabulary, validation: 
     assert len(load_split(vocabulary, "test")) == 9_673
 
 
-def test_batches_cover_the_split_in_the_order_asked_for(validation: Split) -> None:
+def test_batches_cover_the_split_in_the_order_asked_for(validation: ImageSplit) -> None:
     part = validation.head(10)
     order = torch.tensor([9, 3, 5])
     batches = list(part.batches(2, order))

@@ -6,11 +6,10 @@ from fractions import Fraction
 import pytest
 import torch
 from contract import FamilyContract
-from torch import Tensor, nn
+from torch import Tensor
 
 from bstsearch.errors import InputError
-from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig, McanLayerNorm, ends_first, stacks
-from bstsearch.family import seeded
+from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig, ends_first, stacks
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
 
@@ -74,18 +73,26 @@ class TestOnRegions(McanContract):
         torch.testing.assert_close(joined[0, 0], torch.cat([regions_BVF[0, 0], expected]))
 
 
-@pytest.mark.parametrize("std", [1.0, 0.1])
-def test_layer_norm_is_the_published_formula(std: float) -> None:
-    x = std * torch.randn(5, 12, dtype=torch.float64, generator=seeded())
-    norm = McanLayerNorm(12, expected_std=std).double()
-    with torch.no_grad():
-        norm.weight.normal_(generator=seeded(1))
-        norm.bias.normal_(generator=seeded(2))
-    centred = x - x.mean(-1, keepdim=True)
-    expected = norm.weight * centred / (x.std(-1, keepdim=True, unbiased=True) + 1e-6) + norm.bias
-    torch.testing.assert_close(norm(x), expected, rtol=1e-5, atol=1e-6)
-    # Not torch's: with the n divisor the result is larger by sqrt(12/11).
-    assert not torch.allclose(norm(x), nn.functional.layer_norm(x, (12,), norm.weight, norm.bias), rtol=1e-2)
+class TestWithoutAdapters(McanContract):
+    """As openvqa has it: a submodel takes the leading part of the LSTM's states."""
+
+    config = dataclasses.replace(
+        SMALL, lstm_hidden=16, regions=7, region_features=10, has_language_adapter=False, has_image_norm=False
+    )
+
+
+class TestWithKeepOrders(McanContract):
+    config = dataclasses.replace(
+        SMALL, regions=7, region_features=10, encoder_keep_order=(3, 0, 2, 1), decoder_keep_order=(1, 2, 3, 0)
+    )
+
+    def test_the_given_order_says_which_layers_stay(self) -> None:
+        kept = FAMILY.kept_layers(self.config, Submodel(depth=Fraction(1, 2)))
+        assert kept == {"backbone.enc_list": (0, 3), "backbone.dec_list": (1, 2)}
+
+    def test_a_submodel_keeps_its_layers_in_the_same_order(self) -> None:
+        small = FAMILY.shrink(self.config, Submodel(depth=Fraction(1, 2)))
+        assert (small.encoder_keep_order, small.decoder_keep_order) == ((1, 0), (0, 1))
 
 
 def test_padding_changes_nothing() -> None:
@@ -126,10 +133,18 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
         FAMILY.shrink(SMALL, Submodel(heads=(Fraction(1, 2),) * 3))
 
 
+def test_without_adapter_the_hidden_size_is_at_most_that_of_the_lstm() -> None:
+    config = dataclasses.replace(SMALL, has_language_adapter=False)
+    with pytest.raises(InputError, match="hidden=16 is a part of lstm_hidden=8"):
+        Supernet(FAMILY, config)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"encoder_heads": (4, 4)}, "same number of layers"),
+        ({"encoder_keep_order": (0, 1, 2)}, "encoder_keep_order must name each of 4 layers once"),
+        ({"decoder_keep_order": (0, 1, 2, 2)}, "decoder_keep_order must name each of 4 layers once"),
         ({"image_side": 20, "stem_channels": (4, 4, 8)}, "image_side=20"),
     ],
 )

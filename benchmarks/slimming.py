@@ -1,0 +1,124 @@
+"""Does one supernet stand in for many models? Every submodel beside itself trained alone, and beside a plain cut.
+
+    bstsearch train --preset uniter-easy-vqa --teacher-epochs 6 --epochs 4 --threads 1 --out runs/uniter-easy-vqa
+    python benchmarks/slimming.py runs/uniter-easy-vqa
+
+Beside each submodel of the supernet in the folder stand
+
+- alone: the same small architecture trained from scratch on the right answers, under the teacher's recipe, with as
+  many optimiser steps as teacher and sandwich had together;
+- cut: the full model trained alone (the last of those runs), cut to the submodel's slices without more training.
+
+Runs that are finished lie in FOLDER/alone and are not repeated; several processes may share them (`--only ID`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bstsearch.data import load_split
+from bstsearch.data.split import Split
+from bstsearch.data.vocabulary import Vocabulary
+from bstsearch.evaluation import evaluate
+from bstsearch.files import read_json, write_json
+from bstsearch.folder import METRICS
+from bstsearch.recipes import Recipe, find_recipe
+from bstsearch.space import ONE, Space, Submodel
+from bstsearch.supernet import Supernet
+from bstsearch.training import teacher_stage
+from timing import report
+
+PARTS = ("validation", "test")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="supernet folder, as 'bstsearch train' wrote it")
+    parser.add_argument("--only", metavar="ID", action="append", help="train these submodels, and report nothing")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    supernet = Supernet.load(options.folder)
+    metrics = read_json(options.folder / METRICS, "metrics")
+    splits = _splits(options.folder, supernet)
+    for submodel in supernet.space.grid():
+        if not options.only or submodel.id in options.only:
+            _train_alone(supernet, submodel, _recipe(metrics), splits, options.folder / "alone")
+    if not options.only:
+        report(f"slimming-{options.folder.name}", _figures(supernet, metrics, options.folder / "alone"))
+
+
+def _splits(folder: Path, supernet: Supernet) -> dict[str, Split]:
+    vocabulary, like = Vocabulary.load(folder), supernet.family.example_inputs(supernet.config, 1)
+    return {part: load_split(vocabulary, part, like=like) for part in ("train", *PARTS)}
+
+
+def _recipe(metrics: Mapping[str, Any]) -> Recipe:
+    """The supernet's recipe with all its steps in the teacher's stage: one cosine over teacher and sandwich."""
+    settings = metrics["recipe"]
+    recipe = find_recipe(settings["name"])
+    epochs = settings["teacher.epochs"] + settings["sandwich.epochs"]
+    schedule = dataclasses.replace(recipe.teacher.optimizer.schedule, at=())
+    optimizer = dataclasses.replace(recipe.teacher.optimizer, schedule=schedule)
+    teacher = dataclasses.replace(
+        recipe.teacher, epochs=epochs, batch_size=settings["teacher.batch_size"], optimizer=optimizer
+    )
+    return dataclasses.replace(recipe, teacher=teacher, seed=settings["seed"])
+
+
+def _train_alone(
+    supernet: Supernet, submodel: Submodel, recipe: Recipe, splits: Mapping[str, Split], work: Path
+) -> None:
+    """Writes the accuracies of `submodel` trained alone; where it is the full model, those of its cuts too."""
+    path = work / f"{submodel.id}.json"
+    if path.exists():
+        return
+    family, small = supernet.family, supernet.family.shrink(supernet.config, submodel)
+    stacks = tuple(len(stack.keep_order) for stack in family.stacks(small))
+    torch.manual_seed(recipe.seed)
+    alone = Supernet(family, small, Space(widths=(ONE,), depths=(ONE,), stacks=stacks))
+    for progress in teacher_stage(alone, recipe, work / submodel.id, unknown_id=1).run(splits["train"]):
+        steps = progress.step
+    result: dict[str, Any] = {"steps": steps, "alone": _scores(alone, alone.space.largest, splits)}
+    if submodel == supernet.space.largest:
+        full = Supernet(family, supernet.config, supernet.space).eval()
+        full.model.load_state_dict(alone.model.state_dict())
+        result["cut"] = {cut.id: _scores(full, cut, splits) for cut in supernet.space.grid()}
+    write_json(path, result)
+
+
+def _scores(supernet: Supernet, submodel: Submodel, splits: Mapping[str, Split]) -> dict[str, Any]:
+    return {part: dataclasses.asdict(evaluate(supernet, submodel, splits[part])) for part in PARTS}
+
+
+def _figures(supernet: Supernet, metrics: Mapping[str, Any], work: Path) -> dict[str, Any]:
+    alone = {submodel.id: json.loads((work / f"{submodel.id}.json").read_text()) for submodel in supernet.space.grid()}
+    cuts = alone[supernet.space.largest.id]["cut"]
+    rows = {
+        name: {
+            part: {
+                "supernet": _percent(metrics[part][name]),
+                "alone": _percent(entry["alone"][part]),
+                "cut": _percent(cuts[name][part]),
+            }
+            for part in PARTS
+        }
+        for name, entry in alone.items()
+    }
+    totals = {part: metrics[part][supernet.space.largest.id]["total"] for part in PARTS}
+    steps = {"alone": alone[supernet.space.largest.id]["steps"]}
+    return {"data": metrics["data"], "questions": totals, "steps": steps, "submodels": rows}
+
+
+def _percent(accuracy: Mapping[str, float]) -> float:
+    return round(100 * accuracy["correct"] / accuracy["total"], 2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""An image as a grid of tokens, for models that otherwise read features made by a detector.
+
+Letters: B batch, S image side, V tokens, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bstsearch.errors import InputError
+
+
+class GridStem(nn.Module):
+    """Tokens (B, V, C) of images (B, S, S, 3; uint8): stride-2 convolutions, BatchNorm, ReLU, a learned position.
+
+    In none of the published systems, which read features from disk; it lets a small model see raw images.
+    """
+
+    def __init__(self, channels: Sequence[int], side: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for size_in, size_out in zip((3, *channels), channels, strict=False):
+            convolution = nn.Conv2d(size_in, size_out, 3, stride=2, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(size_out), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.position = nn.Parameter(torch.zeros(grid_tokens(channels, side), channels[-1]))
+
+    def forward(self, image_BSS3: Tensor) -> Tensor:
+        """The tokens, row by row from the top left."""
+        x_B3SS = image_BSS3.permute(0, 3, 1, 2).to(self.position.dtype) / 127.5 - 1.0
+        tokens, channels = self.position.shape
+        grid_BVC: Tensor = self.layers(x_B3SS).reshape(-1, channels, tokens).transpose(1, 2)
+        return grid_BVC + self.position
+
+
+def grid_tokens(channels: Sequence[int], side: int) -> int:
+    """How many tokens the stem makes of an image of that side.
+
+    >>> grid_tokens((8, 16, 32), 64)
+    64
+    """
+    return (side >> len(channels)) ** 2
+
+
+def refuse_odd_side(name: str, channels: Sequence[int], side: int) -> None:
+    """InputError, in the name of a config, where the side cannot be halved once for each layer of the stem."""
+    if channels and side % 2 ** len(channels):
+        raise InputError(f"{name}: each of {len(channels)} stem layers halves image_side={side}")
