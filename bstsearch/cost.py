@@ -8,8 +8,9 @@ as parameters; element-wise operations, softmax, normalisation, biases and look-
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ from bstsearch.family import Config, Family
 from bstsearch.space import Submodel
 
 # Free of charge, beside what fvcore leaves out itself (views, copies, comparisons):
-VIEWS = ("unflatten",)
+VIEWS = ("meshgrid", "unflatten")
 ARITHMETIC = ("abs", "add", "div", "exp", "mul", "neg", "pow", "rsub", "sqrt", "sub")
 ACTIVATIONS = ("gelu", "sigmoid", "silu", "tanh")
 OVER_AN_AXIS = ("avg_pool2d", "log_softmax", "mean", "softmax", "std", "sum", "var")
@@ -66,19 +67,49 @@ class Cost:
 def count(family: Family, config: Config, submodel: Submodel) -> Cost:
     """The cost of `submodel`; InputError where its model runs an operator not known to count or to be free.
 
-    The small model is built for real: fvcore's tracing works neither with fake nor with meta tensors
-    (LSTM and BatchNorm fail). The full-size published models take half a second each.
+    No weight is allocated, whatever the model's size. The fixed part is counted once for all submodels.
     """
-    small = family.shrink(config, submodel)
-    with torch.random.fork_rng(devices=[]):
-        model = family.build(small).eval()
-    inputs = family.example_inputs(small, 1)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Cost(parameters=parameters, macs=_macs(model, inputs, family.name))
+    model = weightless(family, family.shrink(config, submodel))
+    fixed_macs, features = _fixed_part(family, config)
+    macs = fixed_macs + _macs(_Part(model, "elastic"), features, family.name)
+    return Cost(parameters=sum(parameter.numel() for parameter in model.parameters()), macs=macs)
 
 
-def _macs(model: nn.Module, inputs: Mapping[str, Tensor], name: str) -> int:
-    analysis = FlopCountAnalysis(_ByPosition(model, tuple(inputs)), tuple(inputs.values()))
+def fixed_macs(family: Family, config: Config) -> int:
+    """The multiply-adds that every submodel has: those of the part that is never slimmed."""
+    return _fixed_part(family, config)[0]
+
+
+def weightless(family: Family, config: Config) -> nn.Module:
+    """The model in eval mode, of right shapes, with one zero in memory in place of each weight.
+
+    Unlike a model on the meta device it runs: fvcore's tracing does not work there (convolutions fail).
+    """
+    with torch.device("meta"):
+        model = family.build(config).eval()
+    stand_ins: dict[nn.Parameter, nn.Parameter] = {}  # one for each identity, so that tied weights stay tied
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter not in stand_ins:
+                zeros = torch.zeros((), dtype=parameter.dtype).expand(parameter.shape)
+                stand_ins[parameter] = nn.Parameter(zeros, requires_grad=False)
+            setattr(module, name, stand_ins[parameter])
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.zeros_like(buffer, device="cpu"))
+    return model
+
+
+@functools.lru_cache(maxsize=8)
+def _fixed_part(family: Family, config: Config) -> tuple[int, tuple[Tensor, ...]]:
+    """The multiply-adds of the fixed part, and what it returns for the example inputs."""
+    model, inputs = weightless(family, config), family.example_inputs(config, 1)
+    with torch.no_grad():
+        features = model.fixed(**inputs)  # type: ignore[operator]
+    return _macs(_Part(model, "fixed", tuple(inputs)), tuple(inputs.values()), family.name), features
+
+
+def _macs(part: _Part, inputs: tuple[Tensor, ...], name: str) -> int:
+    analysis = FlopCountAnalysis(part, inputs)
     # Emptied first: fvcore counts norms by default, and goes on counting an operator whose handle is set to None.
     analysis.clear_op_handles()
     analysis.set_op_handle(**_COUNTED, **{f"aten::{operator}": None for operator in FREE})
@@ -90,16 +121,16 @@ def _macs(model: nn.Module, inputs: Mapping[str, Tensor], name: str) -> int:
     return macs
 
 
-class _ByPosition(nn.Module):
-    """A model whose named inputs are given by position, as tracing wants them."""
+class _Part(nn.Module):
+    """One method of a model as a module by itself, its inputs by position, as tracing wants it."""
 
-    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, method: str, names: Sequence[str] = ()) -> None:
         super().__init__()
-        self.model, self.names = model, names
+        self.model, self.method, self.names = model, method, names
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        output: Tensor = self.model(**dict(zip(self.names, inputs, strict=True)))
-        return output
+    def forward(self, *inputs: Tensor) -> Any:
+        method = getattr(self.model, self.method)
+        return method(**dict(zip(self.names, inputs, strict=True))) if self.names else method(*inputs)
 
 
 def _lstm(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import bstsearch.families
-from bstsearch.errors import InputError
+from bstsearch.errors import InputError, UsageError
 from bstsearch.space import Space, Submodel
 
 Config = Any  # each family's own frozen dataclass of sizes
@@ -166,6 +167,25 @@ def config_from_json(config_type: type[Any], data: Mapping[str, Any]) -> Config:
     hints = typing.get_type_hints(config_type)
     values = {name: _coerce(f"{config_type.__name__}.{name}", value, hints[name]) for name, value in data.items()}
     return config_type(**values)
+
+
+def changed(family: Family, config: Config, settings: Sequence[str]) -> Config:
+    """The config with fields replaced as in ["regions=36", "keep_order=[0, 1]"]; UsageError or InputError tell why not.
+
+    >>> family, config = find_preset("uniter-base")
+    >>> changed(family, config, ["regions=36"]).regions
+    36
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise UsageError(f"--set takes NAME=VALUE with a number, true, false or [list], not {setting!r}")
+    return config_from_json(family.config, {**config_to_json(config), **values})
 
 
 def whole(size: int, share: Fraction, name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import pytest
@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from toy import FAMILY as TOY
 from toy import Toy, ToyConfig
 
-from bstsearch.cost import Cost, count
+from bstsearch.cost import Cost, count, fixed_macs, weightless
 from bstsearch.errors import InputError
 from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig
 from bstsearch.family import Family
@@ -142,6 +142,23 @@ def test_tied_parameters_count_once() -> None:
     assert found.macs == torch_macs(tied, TOY.example_inputs(config, 1))
 
 
+def test_counting_allocates_no_weights() -> None:
+    model = weightless(FAMILY, PRESETS["mcan-vqa-v2"])
+    assert sum(parameter.numel() for parameter in model.parameters()) == 58_077_195
+    assert sum(parameter.untyped_storage().nbytes() for parameter in model.parameters()) < 4_000
+
+
+def test_a_weightless_model_has_the_real_one_s_shapes() -> None:
+    config = PRESETS["mcan-easy-vqa"]
+    shapes = {name: tensor.shape for name, tensor in Mcan(config).state_dict().items()}
+    assert {name: tensor.shape for name, tensor in weightless(FAMILY, config).state_dict().items()} == shapes
+
+
+def test_the_fixed_part_is_what_every_submodel_has() -> None:
+    # The LSTM alone: 14 words through four gates of 512, from 300 and from 512 numbers.
+    assert fixed_macs(FAMILY, PRESETS["mcan-vqa-v2"]) == 14 * 4 * 512 * (300 + 512)
+
+
 def test_units() -> None:
     cost = Cost(parameters=1_000_000, macs=2_500_000_000)
     assert (cost.gflops, cost.size_bytes) == (5.0, 4_000_000)
@@ -156,13 +173,29 @@ def test_counting_draws_no_random_number() -> None:
 # Operators one by one
 
 
-def family_of(model: nn.Module, **inputs: Tensor) -> Family:
+class AllElastic(nn.Module):
+    """A module as a model without fixed part."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(inputs.values())
+
+    def elastic(self, *features: Tensor) -> Tensor:
+        return self.module(*features)
+
+
+def family_of(build: Callable[[], nn.Module], **inputs: Tensor) -> Family:
     """A family that knows one model of one size."""
-    return dataclasses.replace(TOY, build=lambda config: model, example_inputs=lambda config, batch: inputs)
+    return dataclasses.replace(
+        TOY, build=lambda config: AllElastic(build()), example_inputs=lambda config, batch: inputs
+    )
 
 
 class Recurrent(nn.Module):
-    def __init__(self, **options: object) -> None:
+    def __init__(self, options: dict[str, object]) -> None:
         super().__init__()
         self.lstm = nn.LSTM(6, 8, **options)
 
@@ -176,8 +209,9 @@ class Recurrent(nn.Module):
     ids=str,
 )
 def test_lstm(options: dict[str, object]) -> None:
-    model, x = Recurrent(**options), torch.randn(4, 5, 6)
-    assert count(family_of(model, x=x), ToyConfig(), Submodel()).macs == torch_macs(model, {"x": x})
+    x = torch.randn(4, 5, 6)
+    family = family_of(lambda: Recurrent(options), x=x)
+    assert count(family, ToyConfig(), Submodel()).macs == torch_macs(Recurrent(options), {"x": x})
 
 
 class Attending(nn.Module):
@@ -187,13 +221,15 @@ class Attending(nn.Module):
 
 def test_attention_whose_values_are_wider_than_its_keys() -> None:
     inputs = {"q": torch.randn(2, 3, 5, 4), "k": torch.randn(2, 3, 7, 4), "v": torch.randn(2, 3, 7, 6)}
-    found = count(family_of(Attending(), **inputs), ToyConfig(), Submodel()).macs
+    found = count(family_of(Attending, **inputs), ToyConfig(), Submodel()).macs
     assert found == torch_macs(Attending(), inputs) == 2 * 3 * 5 * 7 * (4 + 6)
 
 
 def test_norms_and_element_wise_operations_are_free() -> None:
-    model = nn.Sequential(nn.LayerNorm(6), nn.GELU(), nn.BatchNorm1d(4), nn.Sigmoid(), nn.Softmax(-1))
-    assert count(family_of(model, input=torch.randn(2, 4, 6)), ToyConfig(), Submodel()).macs == 0
+    def build() -> nn.Module:
+        return nn.Sequential(nn.LayerNorm(6), nn.GELU(), nn.BatchNorm1d(4), nn.Sigmoid(), nn.Softmax(-1))
+
+    assert count(family_of(build, input=torch.randn(2, 4, 6)), ToyConfig(), Submodel()).macs == 0
 
 
 class Cumulative(nn.Module):
@@ -203,4 +239,4 @@ class Cumulative(nn.Module):
 
 def test_an_operator_that_is_not_known_is_refused() -> None:
     with pytest.raises(InputError, match="toy runs aten::cumsum, neither counted nor known to be free"):
-        count(family_of(Cumulative(), x=torch.randn(2, 3)), ToyConfig(), Submodel())
+        count(family_of(Cumulative, x=torch.randn(2, 3)), ToyConfig(), Submodel())

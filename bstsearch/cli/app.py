@@ -19,6 +19,7 @@ from bstsearch.cli.import_ import import_
 from bstsearch.cli.output import Output
 from bstsearch.cli.pareto import pareto
 from bstsearch.cli.profile import profile
+from bstsearch.cli.space import space
 from bstsearch.cli.train import train
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 for name, verb in (
+    ("space", space),
     ("import", import_),
     ("train", train),
     ("profile", profile),

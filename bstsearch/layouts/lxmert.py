@@ -137,7 +137,7 @@ class LxmertSplit:
         else:
             parts = list(torch.split(order, size))
         for rows, images in zip(parts, read_ahead(self._image, (part.tolist() for part in parts)), strict=True):
-            inputs = {"question": torch.from_numpy(self.tokens[rows].astype(np.int64)), "image": framed(images)}
+            inputs = {"question": torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64)), "image": framed(images)}
             yield Batch(inputs=inputs, answers=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
 
     def grouped(self, order: Tensor, size: int) -> Tensor:

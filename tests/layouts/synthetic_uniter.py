@@ -30,13 +30,13 @@ class Asked:
     target: Mapping[int, float] | None
 
 
-def image_record(name: str, boxes: int) -> dict[str, NDArray[Any]]:
+def image_record(name: str, boxes: int, features: int = FEATURES) -> dict[str, NDArray[Any]]:
     """The arrays of one image, the same for the same name: the last quarter of the boxes is not confident."""
     random = np.random.default_rng(list(name.encode()))
     corners = np.sort(random.random((boxes, 2, 2)), axis=1)
     low, high = corners[:, 0], corners[:, 1]
     return {
-        "features": random.standard_normal((boxes, FEATURES)).astype(np.float16),
+        "features": random.standard_normal((boxes, features)).astype(np.float16),
         "norm_bb": np.concatenate([low, high, high - low], 1).astype(np.float16),
         "conf": np.where(np.arange(boxes) < boxes * 3 // 4, 0.9, 0.1).astype(np.float16),
     }
@@ -80,10 +80,10 @@ def packed_question(question: Asked) -> bytes:
     return bytes(lz4.frame.compress(msgpack.dumps(record, use_bin_type=True)))
 
 
-def write_images(folder: Path, database: str, boxes: Mapping[str, int]) -> None:
+def write_images(folder: Path, database: str, boxes: Mapping[str, int], features: int = FEATURES) -> None:
     """Images (name -> number of boxes) in a database of that name, or as .npz files where it is empty."""
     folder.mkdir(parents=True, exist_ok=True)
-    records = {name: image_record(name, count) for name, count in boxes.items()}
+    records = {name: image_record(name, count, features) for name, count in boxes.items()}
     if not database:
         for name, record in records.items():
             (folder / name).write_bytes(_archive(record))
