@@ -84,7 +84,7 @@ def _write_model(pick: Pick, folder: Path, *, has_int8: bool) -> dict[str, Path]
     on_disk.write()
     save_weights(model, on_disk.weights)
     Vocabulary.load(source).save(folder)
-    write_onnx(model, family.example_inputs(config, 1), folder / exported.ONNX)
+    write_onnx(model, family.example_inputs(config, 1), folder / exported.ONNX, family.free_axes(config))
     if not has_int8:
         return {exported.ONNX: folder / exported.ONNX}
     write_int8(folder / exported.ONNX, folder / exported.INT8)

@@ -19,7 +19,7 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.space import Space, Submodel
 
 Config = Any  # each family's own frozen dataclass of sizes
-Inputs = Mapping[str, Tensor]
+FreeAxes = Mapping[str, Mapping[int, str]]
 
 
 class SlimmableModule(Protocol):
@@ -77,7 +77,10 @@ class Family:
     - `elastic_units(config)`: elastic field -> smallest step of an axis it may cause (head_dim for
       heads, else 1); anything that moves an axis by more is a fused axis and must be declared.
     - `fused_axes`: axes that hold several blocks side by side.
-    - `batch_axis`: first axis of every input and of the output is the batch.
+    - `free_axes(config)`: input -> axes, beside the first, whose size may differ from one call to the next
+      (images lying or upright), each with a name for the exported model.
+
+    The first axis of every input and of the output is the batch.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Family:
     example_inputs: Callable[[Config, int], dict[str, Tensor]]
     elastic_units: Callable[[Config], Mapping[str, int]]
     fused_axes: tuple[FusedAxis, ...] = ()
+    free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
 
     def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
         """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""

@@ -7,11 +7,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+from bstsearch.family import FreeAxes
 from bstsearch.files import writing
 from bstsearch.onnx_graph import simplify
 
@@ -20,12 +22,14 @@ OUTPUT = "logits"
 BATCH_AXIS = "batch"
 
 
-def write_onnx(model: nn.Module, inputs: Mapping[str, Tensor], path: Path) -> None:
+def write_onnx(
+    model: nn.Module, inputs: Mapping[str, Tensor], path: Path, free_axes: FreeAxes = MappingProxyType({})
+) -> None:
     """Replaces `path` by `model` in ONNX, in eval mode, atomically; `inputs` are an example of any batch size.
 
-    Inputs keep their names, the output is called `logits`, and the first axis of each is dynamic.
+    Inputs keep their names, the output is called `logits`, and the first axis of each is dynamic, as are `free_axes`.
     """
-    dynamic_axes = {name: {0: BATCH_AXIS} for name in (*inputs, OUTPUT)}
+    dynamic_axes = {name: {0: BATCH_AXIS, **free_axes.get(name, {})} for name in (*inputs, OUTPUT)}
     with _in_eval_mode(model), _quiet_exporter(), torch.no_grad(), writing(path) as temporary:
         torch.onnx.export(
             model,

@@ -128,8 +128,11 @@ class Stage:
         key = f"{self.recipe.seed}/{self.objective.name}/{epoch}"
         source = torch.Generator().manual_seed(random.Random(key).getrandbits(63))
         size, accumulate = self.settings.batch_size, self.settings.accumulate
-        rows = torch.randperm(len(split), generator=source)[skip * size :]
-        return cut_batches(split, rows, size, accumulate, self.processes, drops_last=self.settings.drops_last)
+        rows = split.grouped(
+            torch.randperm(len(split), generator=source), max(1, size // accumulate // self.processes.count)
+        )
+        drops_last = self.settings.drops_last
+        return cut_batches(split, rows[skip * size :], size, accumulate, self.processes, drops_last=drops_last)
 
     def _one_step(self, parts: Parts, questions: int, position: Position, running: dict[str, float]) -> Progress:
         key = f"{self.recipe.seed}/{self.objective.name}/{position.step}"

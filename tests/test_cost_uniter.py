@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from bstsearch.cost import Cost, count
-from bstsearch.families.uniter import FAMILY, PRESETS, UniterConfig
+from bstsearch.families.uniter import FAMILY, PRESETS, Uniter, UniterConfig
 from bstsearch.space import Space, Submodel
 
 BASE = PRESETS["uniter-base"]
@@ -78,3 +81,14 @@ def test_fixed_tables_cost_an_adapter(cell: str, parameters: int) -> None:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.id)
 def test_counts_are_exact(config: UniterConfig, cell: Submodel) -> None:
     assert count(FAMILY, config, cell) == closed_form(config, cell)
+
+
+@pytest.mark.parametrize("submodel", FAMILY.space(PRESETS["uniter-easy-vqa"]), ids=lambda submodel: submodel.id)
+def test_counts_of_the_small_preset_include_the_stem(submodel: Submodel) -> None:
+    small = FAMILY.shrink(PRESETS["uniter-easy-vqa"], submodel)
+    found = count(FAMILY, PRESETS["uniter-easy-vqa"], submodel)
+    model = Uniter(small).eval()
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(**FAMILY.example_inputs(small, 1))
+    assert found.macs == counter.get_total_flops() // 2
+    assert found.parameters == sum(parameter.numel() for parameter in model.parameters())

@@ -269,6 +269,25 @@ def test_an_incomplete_last_batch_can_be_left_out(tmp_path: Path, tiny_config: M
     assert [progress.steps for progress in stage.run(little_data(tiny_config, 23))] == [4] * 4
 
 
+def test_the_parts_of_batches_are_grouped_by_the_split(tmp_path: Path, tiny_config: McanConfig) -> None:
+    class Halves(ImageSplit):
+        """Whose batches are to hold questions of the first half or of the second."""
+
+        def grouped(self, order: torch.Tensor, size: int) -> torch.Tensor:
+            assert size == 4  # a part of a batch
+            return torch.cat([order[order < 20], order[order >= 20]])
+
+    found = []
+    stage = stage_in(tmp_path, tiny_config, little(DEMO, accumulate=2, epochs=1))
+    split = little_data(tiny_config)
+    fields = {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
+    halves = Halves(**{**fields, "answers": torch.arange(40)})
+    for parts, _ in stage._batches(halves, epoch=0, skip=1):
+        found += [sorted(part.answers.tolist()) for part in parts if part is not None]
+    assert len(found) == 8
+    assert all(max(part) < 20 or min(part) >= 20 for part in found)
+
+
 def test_a_number_of_steps_ends_a_run_in_the_middle_of_an_epoch(tmp_path: Path, tiny_config: McanConfig) -> None:
     stage = stage_in(tmp_path, tiny_config, little(DEMO, steps=7))
     assert [progress.step for progress in stage.run(little_data(tiny_config))] == [1, 2, 3, 4, 5, 6, 7]

@@ -50,6 +50,9 @@ class Split(Protocol):
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """Batches of `size` in the given order (default: as stored); the last one may be smaller."""
 
+    def grouped(self, order: Tensor, size: int) -> Tensor:
+        """`order`, rearranged where batches of `size` would otherwise hold inputs of several shapes."""
+
     def score(self, predicted: Tensor) -> Accuracy:
         """The data set's own accuracy of these class ids (N,); InputError where the split has no answers."""
 
@@ -101,6 +104,10 @@ class ImageSplit:
             if self.is_clip_normalised:
                 image = clip_normalised(image)
             yield Batch(inputs={"question": self.questions[part], "image": image}, answers=self.answers[part])
+
+    def grouped(self, order: Tensor, size: int) -> Tensor:  # noqa: ARG002
+        """`order` itself: all inputs are of one shape."""
+        return order
 
     def score(self, predicted: Tensor) -> Accuracy:
         """The share of right answers."""

@@ -133,7 +133,7 @@ def _write_graphs(folder: SupernetFolder, where: Path, seed: int, steps: _Steps)
             torch.manual_seed(seed)
             model = family.build(family.shrink(config, submodel))
         graphs[submodel.id] = where / f"{submodel.id}.onnx"
-        write_onnx(model, inputs, graphs[submodel.id])
+        write_onnx(model, inputs, graphs[submodel.id], family.free_axes(config))
         steps.step("Building graphs")
     arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in inputs.items()}
     np.savez(where / "inputs.npz", **arrays)

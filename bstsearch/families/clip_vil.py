@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.family import Family, Stack, seeded, whole
+from bstsearch.family import Family, FreeAxes, Stack, seeded, whole
 from bstsearch.layers import bert
 from bstsearch.layers.clip_resnet import ClipResNet, tower_features, tower_stride
 from bstsearch.space import Submodel
@@ -154,8 +154,9 @@ class VisualEncoder(bert.Encoder):
     def see(self, image_B3HW: Tensor) -> Tensor:
         """Positioned features (B, V, F) of images of any size, row by row from the top left."""
         grid_BFHW = self.visual_model(image_B3HW)
-        height, width = int(grid_BFHW.shape[2]), int(grid_BFHW.shape[3])
-        grid_BVF: Tensor = grid_BFHW.flatten(2).transpose(1, 2) + self.visual_pos(height, width)
+        # Sizes are not made plain numbers, so that an exported model follows those of its input.
+        position_VF = self.visual_pos(grid_BFHW.shape[2], grid_BFHW.shape[3])
+        grid_BVF: Tensor = grid_BFHW.flatten(2).transpose(1, 2) + position_VF
         return grid_BVF
 
     def place(self, grid_BVF: Tensor) -> Tensor:
@@ -209,7 +210,7 @@ class ClipVil(nn.Module):
         else:
             assert grid is not None
             visual_BVF = self.encoder.place(grid)
-        bias_B11S = _with_visual(bert.mask_bias(question == 0, visual_BVF.dtype), int(visual_BVF.shape[1]))
+        bias_B11S = _with_visual(bert.mask_bias(question == 0, visual_BVF.dtype), visual_BVF)
         return self.embeddings(question) if self.has_fixed_tables else question, bias_B11S, visual_BVF
 
     def elastic(self, question: Tensor, bias_B11S: Tensor, visual_BVF: Tensor) -> Tensor:
@@ -223,11 +224,16 @@ class ClipVil(nn.Module):
         return self.elastic(*self.fixed(question, image, grid))
 
 
-def _with_visual(bias_B11T: Tensor, tokens: int) -> Tensor:
-    """The mask of text and `tokens` visual tokens, each of which may be attended to, also the image's border."""
-    # A product and not F.pad, whose ONNX form computes with shapes.
-    free_V = torch.zeros(tokens, dtype=bias_B11T.dtype, device=bias_B11T.device)
-    return torch.cat([bias_B11T, bias_B11T[..., :1] * free_V], -1)
+def _with_visual(bias_B11T: Tensor, visual_BVF: Tensor) -> Tensor:
+    """The mask of text and visual tokens, each of which may be attended to, also the image's border."""
+    free_B11V = torch.zeros_like(visual_BVF[..., 0])[:, None, None]
+    return torch.cat([bias_B11T, free_B11V], -1)
+
+
+def free_axes(config: ClipVilConfig) -> FreeAxes:
+    """Height and width of images, which lie or stand; square ones are of one size."""
+    has_two_ways = bool(config.tower_layers) and config.image_height != config.image_width
+    return {"image": {2: "height", 3: "width"}} if has_two_ways else {}
 
 
 def stacks(config: ClipVilConfig) -> tuple[Stack, ...]:
@@ -285,13 +291,13 @@ PRESETS = {
         answers=13,
         question_length=10,
         positions=10,
-        hidden=48,
-        head_dim=12,
+        hidden=64,
+        head_dim=16,
         heads=(4,) * 4,
-        ffn=(192,) * 4,
-        head_hidden=96,
+        ffn=(256,) * 4,
+        head_hidden=128,
         dropout=0.0,
-        weight_std=0.14,
+        weight_std=0.125,
         word_std=1.0,
         tower_layers=(1, 1),
         tower_width=16,
@@ -310,4 +316,5 @@ FAMILY = Family(
     stacks=stacks,
     example_inputs=example_inputs,
     elastic_units=elastic_units,
+    free_axes=free_axes,
 )

@@ -141,7 +141,7 @@ class LxmertSplit:
             yield Batch(inputs=inputs, answers=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
-        """`order`, rearranged so that at most one of its batches of `size` has images of both orientations.
+        """As `Split.grouped`: at most one of the batches of `size` has images of both orientations.
 
         A batch stands where its last question stood; what fills no batch comes last.
         """

@@ -81,7 +81,8 @@ class FamilyContract:
         inputs = self.family.example_inputs(self.config, 3)
         for submodel in (supernet.space.smallest, _layerwise(supernet.space)[-1]):
             model = supernet.materialise(submodel)
-            write_onnx(model, self.family.example_inputs(self.config, 1), tmp_path / "model.onnx")
+            free = self.family.free_axes(self.config)
+            write_onnx(model, self.family.example_inputs(self.config, 1), tmp_path / "model.onnx", free)
             session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
             (logits,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
             torch.testing.assert_close(torch.from_numpy(logits), model(**inputs).detach(), rtol=1e-4, atol=1e-4)

@@ -89,6 +89,7 @@ def test_as_stored_a_batch_has_one_orientation_and_each_image_as_it_is_read_alon
         path = vqa / "mscoco" / "val2014" / f"{VAL}{number}.jpg"
         assert torch.equal(image, read_clip_image(path, 32, 64))
     assert torch.equal(batches[0].inputs["question"][0], torch.tensor([len("What is this?"), 2, 0, 0]))
+    assert [batch.inputs["question"].shape for batch in split.batches(1)] == [(1, 4)] * 4
 
 
 def test_the_list_of_sizes_gives_what_the_files_give(vqa: Path) -> None:
