@@ -29,7 +29,7 @@ demo: $(DEMO)
 
 docs: $(DEV)
 	$(VENV)/bin/python docs/cli_reference.py
-	$(VENV)/bin/python docs/readme_blocks.py
+	$(VENV)/bin/python docs/console_blocks.py
 
 clean:
 	rm -rf $(VENV) $(DEMO_VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

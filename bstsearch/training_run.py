@@ -6,7 +6,7 @@ import dataclasses
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from bstsearch.data.vocabulary import FILE, Vocabulary
 from bstsearch.distributed import Processes, is_first_process, joined, local_device
 from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.evaluation import evaluate
-from bstsearch.family import Config, Family, find_preset
+from bstsearch.family import Config, Family, changed, config_to_json, find_preset
 from bstsearch.files import refuse_existing, write_json
 from bstsearch.folder import CONFIG, METRICS, read_folder
 from bstsearch.recipes import Recipe
@@ -65,15 +65,19 @@ def plan_run(
     out: Path,
     device: str,
     *,
+    settings: Sequence[str] = (),
     data: str | None = None,
     folder: Path | None = None,
     teacher: Path | None = None,
 ) -> Plan:
-    """The plan for a preset such as "mcan-easy-vqa"; InputError or DeviceError where there is no such thing."""
+    """The plan for a preset such as "mcan-easy-vqa"; InputError or DeviceError where there is no such thing.
+
+    `settings` change sizes of the preset ("dropout=0.2").
+    """
     family, config = find_preset(preset)
     return Plan(
         family=family,
-        config=config,
+        config=changed(family, config, settings),
         data=data_for(preset, data),
         recipe=recipe,
         out=out,
@@ -155,6 +159,7 @@ def _vocabulary(plan: Plan) -> Vocabulary:
 def _train(plan: Plan, vocabulary: Vocabulary, processes: Processes, report: Report) -> Supernet:
     split = load_split(vocabulary, "train", like=_like(plan), folder=plan.folder)
     options: dict[str, Any] = {"processes": processes, "unknown_id": vocabulary.unknown_id}
+    options["identity"] = {"model": config_to_json(plan.config)}
     torch.manual_seed(plan.recipe.seed)
     work = plan.out / WORK
     if plan.teacher is None:
@@ -163,7 +168,7 @@ def _train(plan: Plan, vocabulary: Vocabulary, processes: Processes, report: Rep
     else:
         supernet = Supernet(plan.family, plan.config).to(plan.device)
         teacher = _load_teacher(plan.teacher, supernet).to(plan.device)
-        options["identity"] = {"teacher": read_folder(plan.teacher).digest()}
+        options["identity"]["teacher"] = read_folder(plan.teacher).digest()
     _run(sandwich_stage(supernet, teacher, plan.recipe, work, **options), split, report)
     return supernet
 

@@ -30,9 +30,9 @@ def script(name: str) -> ModuleType:
 
 
 cli_reference = script("cli_reference")
-readme_blocks = script("readme_blocks")
+console_blocks = script("console_blocks")
 VERBS = cli_reference.verbs()
-COMMANDS = [command for block in readme_blocks.BLOCK.findall(README) for command in readme_blocks.commands(block)]
+COMMANDS = [command for block in console_blocks.BLOCK.findall(README) for command in console_blocks.commands(block)]
 
 
 def test_the_reference_is_what_the_help_says() -> None:
@@ -107,13 +107,19 @@ def test_the_python_example_runs() -> None:
 
 
 @pytest.mark.slow
+def test_the_published_counts_are_what_the_commands_print(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
+    assert console_blocks.rewritten(text, lambda command: console_blocks.run(command, tmp_path)) == text, "run 'make docs'"
+
+
+@pytest.mark.slow
 def test_every_console_block_of_the_readme_runs(tmp_path: Path) -> None:
-    readme_blocks.prepare(tmp_path)
+    console_blocks.prepare(tmp_path)
     for command in COMMANDS:
-        readme_blocks.run(command, tmp_path)
+        console_blocks.run(command, tmp_path)
 
 
 def test_rewriting_keeps_commands_and_replaces_output() -> None:
     text = "a\n```console\n$ one\nold\nolder\n$ two\n```\nb\n```sh\n$ three\n```\n"
-    new = readme_blocks.rewritten(text, lambda command: f"{command} ran\n")
+    new = console_blocks.rewritten(text, lambda command: f"{command} ran\n")
     assert new == "a\n```console\n$ one\none ran\n$ two\ntwo ran\n```\nb\n```sh\n$ three\n```\n"

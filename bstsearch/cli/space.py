@@ -49,7 +49,7 @@ def space(
 ) -> None:
     """Count every submodel's parameters, MACs and FLOPs.
 
-    No weights are needed and none are allocated, so published models of full size can be counted anywhere. A FLOP count
+    No weights are needed and none are allocated, so published models of full size can be counted anywhere. FLOPs
     is two for each multiply-add (MAC), at batch 1. Sizes of a preset, as the number of tokens, are changed by --set.
 
     \b

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import DataDirOption, ForceOption, JsonOption, SeedOption
+from bstsearch.cli.options import DataDirOption, ForceOption, JsonOption, SeedOption, SetOption
 from bstsearch.cli.output import Column, Output
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Precision(StrEnum):
 def train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the supernet.")],
     preset: Annotated[str, typer.Option(metavar="NAME", help="Named configuration.")] = "mcan-easy-vqa",
+    settings: SetOption = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Data set.", show_default="the one in the preset's name"),
@@ -82,7 +83,6 @@ def train(
     Examples:
       bstsearch train --out runs/easy-vqa
       bstsearch train --out runs/vqa --preset mcan-vqa-v2 --data-dir vqa-v2 --teacher imported/mcan
-      torchrun --standalone --nproc-per-node 4 --no-python bstsearch train --out runs/vqa --preset mcan-vqa-v2 ...
     """
     import torch
 
@@ -95,7 +95,9 @@ def train(
     data = data_for(preset, data)
     changes = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}
     chosen = _recipe(recipe, preset, data, seed, precision.value, teacher_epochs, changes)
-    plan = plan_run(preset, chosen, out, device.value, data=data, folder=data_dir, teacher=teacher)
+    plan = plan_run(
+        preset, chosen, out, device.value, settings=settings or (), data=data, folder=data_dir, teacher=teacher
+    )
     output = Output(is_json)
     with output.progress("loading data") as bar:
         metrics = run(plan, _Reporter(output, bar), is_forced=is_forced)

@@ -72,6 +72,22 @@ def test_an_interrupted_training_goes_on(train: Invoke, tmp_path: Path, monkeypa
     assert Supernet.load(tmp_path / "net").space
 
 
+def test_sizes_can_be_changed_but_not_in_the_middle(
+    train: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bstsearch.training_run, "_measure", interrupted)
+        assert train("--out", "net", "--set", "dropout=0.25").exit_code == 130
+    result = train("--out", "net")
+    assert result.exit_code == 4
+    assert "was trained with another model; --force starts over" in result.stderr
+    assert train("--out", "net", "--set", "dropout=0.25").exit_code == 0
+    assert Supernet.load(tmp_path / "net").config.dropout == 0.25
+
+
 def test_a_finished_supernet_is_replaced_only_by_force(train: Invoke, tmp_path: Path) -> None:
     assert train("--out", "net").exit_code == 0
     before = (tmp_path / "net/model.safetensors").read_bytes()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from contract import FamilyContract
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.families.clip_vil import FAMILY, PRESETS, ClipVil, ClipVilConfig, stacks
+from bstsearch.onnx_file import write_onnx
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
 
@@ -198,3 +201,19 @@ def test_a_row_of_the_wrong_length_is_refused() -> None:
 def test_an_impossible_configuration_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         dataclasses.replace(SMALL, **changes)
+
+
+def test_an_exported_model_reads_images_that_lie_and_that_stand(model: ClipVil, tmp_path: Path) -> None:
+    free = FAMILY.free_axes(SMALL)
+    write_onnx(model, FAMILY.example_inputs(SMALL, 1), tmp_path / "model.onnx", free)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    inputs = FAMILY.example_inputs(SMALL, 2)
+    assert inputs["image"].shape[2] != inputs["image"].shape[3]
+    for image in (inputs["image"], inputs["image"].transpose(2, 3).contiguous()):
+        found = session.run(None, {"question": inputs["question"].numpy(), "image": image.numpy()})[0]
+        expected = model(question=inputs["question"], image=image)
+        torch.testing.assert_close(torch.from_numpy(found), expected.detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_square_images_are_of_one_size() -> None:
+    assert FAMILY.free_axes(PRESETS["clip-vil-easy-vqa"]) == {}

@@ -1,4 +1,4 @@
-"""Runs the console blocks of README.md in an empty folder and writes their real output back: part of `make docs`."""
+"""Runs the console blocks of the documents in an empty folder and writes back what they print: part of `make docs`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def prepare(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    with tempfile.TemporaryDirectory() as name:
-        prepare(Path(name))
-        readme.write_text(rewritten(readme.read_text(encoding="utf-8"), lambda command: run(command, Path(name))))
+    for document in (ROOT / "docs" / "published.md", ROOT / "README.md"):
+        with tempfile.TemporaryDirectory() as name:
+            prepare(Path(name))
+            text = document.read_text(encoding="utf-8")
+            document.write_text(rewritten(text, lambda command, name=name: run(command, Path(name))), encoding="utf-8")
