@@ -46,12 +46,22 @@ def read_question(text: str, image: Path, folder: SupernetFolder) -> Question:
     """The model inputs; UsageError for an empty question, InputError for unknown words or no image."""
     if not text.strip():
         raise UsageError('the question is empty; write one such as "what color is the circle?"')
-    side = folder.config.get("image_side")
-    if not side:
-        raise InputError(f"{folder.path} reads region features, not images; it cannot be asked about an image file")
+    pixels = _read_pixels(image, folder)
     vocabulary = Vocabulary.load(folder.path)
-    inputs: Inputs = {"question": vocabulary.encode(text)[None], "image": read_image(image, side)[None]}
+    inputs: Inputs = {"question": vocabulary.encode(text)[None], "image": pixels[None]}
     return Question(inputs=inputs, vocabulary=vocabulary)
+
+
+def _read_pixels(image: Path, folder: SupernetFolder) -> NDArray[Any]:
+    """The image as the folder's model reads it."""
+    config = folder.config
+    if config.get("image_side"):
+        return read_image(image, config["image_side"])
+    if config.get("tower_layers"):
+        from bstsearch.data.clip_images import read_clip_image  # loads torch, which other models do without
+
+        return read_clip_image(image, config["image_height"], config["image_width"]).numpy()
+    raise InputError(f"{folder.path} reads region features, not images; it cannot be asked about an image file")
 
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:

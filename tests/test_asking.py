@@ -14,8 +14,11 @@ import pytest
 import torch
 
 from bstsearch.asking import ask_exported, ask_supernet, read_question
+from bstsearch.data.clip_images import read_clip_image
+from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.errors import InputError, UsageError
 from bstsearch.exported import read_exported
+from bstsearch.family import find_preset
 from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
@@ -111,6 +114,21 @@ def test_a_model_of_region_features_cannot_be_asked(folder: SupernetFolder, imag
     other = dataclasses.replace(folder, config={**folder.config, "image_side": 0})
     with pytest.raises(InputError, match="reads region features, not images"):
         read_question(TEXT, image, other)
+
+
+def test_a_model_that_reads_images_as_clip_does_can_be_asked(
+    folder: SupernetFolder, image: Path, tmp_path: Path
+) -> None:
+    vocabulary = Vocabulary.load(folder.path)
+    supernet = Supernet(*find_preset("clip-vil-easy-vqa")).eval()
+    supernet.save(tmp_path)
+    vocabulary.save(tmp_path)
+    asked = read_question("is there a circle?", image, read_folder(tmp_path))
+    height, width = supernet.config.image_height, supernet.config.image_width
+    expected = read_clip_image(image, height, width)
+    assert torch.equal(torch.from_numpy(asked.inputs["image"]), expected[None])
+    reply = ask_supernet(asked, tmp_path, supernet.space.smallest, top=13)
+    assert {answer for answer, _ in reply.answers} == set(vocabulary.answers)
 
 
 def test_asking_an_exported_folder_loads_no_torch(exported_folder: Path, image: Path) -> None:

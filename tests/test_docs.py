@@ -109,7 +109,9 @@ def test_the_python_example_runs() -> None:
 @pytest.mark.slow
 def test_the_published_counts_are_what_the_commands_print(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
-    assert console_blocks.rewritten(text, lambda command: console_blocks.run(command, tmp_path)) == text, "run 'make docs'"
+    assert console_blocks.rewritten(text, lambda command: console_blocks.run(command, tmp_path)) == text, (
+        "run 'make docs'"
+    )
 
 
 @pytest.mark.slow

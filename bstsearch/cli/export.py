@@ -74,7 +74,14 @@ def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) 
     output.table(COLUMNS, rows, title=title)
     output.json({"path": str(out), **manifest})
     _warn(output, checks, manifest["device"]["name"])
-    output.hint(f'next: bstsearch ask "what colour is the circle?" --image FILE --model {out}')
+    output.hint(f"next: {_next_command(manifest, out)}")
+
+
+def _next_command(manifest: Mapping[str, Any], out: Path) -> str:
+    if "image" not in manifest["inputs"]:
+        return f"bstsearch eval --model {out} --data-dir DIR"
+    question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"
+    return f'bstsearch ask "{question}" --image FILE --model {out}'
 
 
 def _numbers(accuracy: Mapping[str, Any], ms: float) -> list[str]:
