@@ -53,9 +53,9 @@ def medians_ms(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
     return {name: round(1000 * statistics.median(times), 3) for name, times in seconds.items()}
 
 
-def gemm_flops(size: int = 1024, rounds: int = 20) -> float:
-    """FLOPs a second of a square float32 matrix product with the threads in use: the floor to hold against."""
-    a, b = torch.rand(size, size), torch.rand(size, size)
+def gemm_flops(size: int = 1024, rounds: int = 20, dtype: torch.dtype = torch.float32) -> float:
+    """FLOPs a second of a square matrix product with the threads in use: the floor to hold against."""
+    a, b = (torch.rand(size, size).to(dtype) for _ in range(2))
     best = min(in_turns({"gemm": lambda: a @ b}, rounds)["gemm"])
     return 2 * size**3 / best
 
