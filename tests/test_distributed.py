@@ -41,6 +41,8 @@ SCRIPT = textwrap.dedent("""
         def batches(self, size, order):
             for rows in order.split(size):
                 yield Batch(inputs={name: tensor[rows] for name, tensor in inputs.items()}, answers=answers[rows])
+        def grouped(self, order, size):
+            return order
 
     def little(stage):
         optimizer = dataclasses.replace(stage.optimizer, learning_rate=1e-3)
