@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,22 @@ from bstsearch.files import write_text
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
 
+PARTS = {"validation": "validation questions", "test": "test questions, which took no part in any choice"}
+
 
 def write_card(folder: Path, supernet: Supernet, metrics: Mapping[str, Any]) -> None:
     """Writes README.md into `folder`: recipe, provenance, and every submodel's cost and accuracy."""
     recipe = "\n".join(f"| {name} | {value} |" for name, value in metrics["recipe"].items())
-    rows = "\n".join(_row(supernet, submodel_id, metrics) for submodel_id in metrics["validation"])
-    validation, test = (next(iter(metrics[split].values()))["total"] for split in ("validation", "test"))
+    splits = [split for split in PARTS if split in metrics]  # VQA-v2's test part has no answers
+    rows = "\n".join(_row(supernet, submodel_id, metrics, splits) for submodel_id in metrics["validation"])
+    totals = " and of ".join(f"{next(iter(metrics[split].values()))['total']:,} {PARTS[split]}" for split in splits)
     text = f"""---
 library_name: bstsearch
 tags: [visual-question-answering, slimmable, supernet]
 datasets: [{metrics["data"]}]
 ---
 
-# A slimmable {supernet.family.name.upper()} trained on {metrics["data"]}
+# A slimmable {supernet.family.name.upper().replace("_", "-")} trained on {metrics["data"]}
 
 One set of weights; every row below is a submodel of it. Trained as the bilaterally slimmable
 Transformer (Yu et al., arXiv 2203.12814): a teacher, which is the full model alone, then the sandwich of
@@ -32,11 +35,10 @@ smallest, largest and three random submodels, all taught by that teacher.
 
 ## Accuracy
 
-Percent correct of {validation:,} validation questions (images cut from the training part) and of the {test:,}
-questions of the official test part, which took no part in any choice; in brackets the 95 % interval.
+Percent correct of {totals}; in brackets the 95 % interval.
 
-| submodel | parameters | MACs | validation | official test |
-|---|---:|---:|---:|---:|
+| submodel | parameters | MACs | {" | ".join(splits)} |
+|---|---:|---:|{"---:|" * len(splits)}
 {rows}
 
 ## Recipe
@@ -51,10 +53,10 @@ Made by bstsearch {metrics["bstsearch"]}, commit {metrics["commit"] or "unknown"
     write_text(folder / "README.md", text)
 
 
-def _row(supernet: Supernet, submodel_id: str, metrics: Mapping[str, Any]) -> str:
+def _row(supernet: Supernet, submodel_id: str, metrics: Mapping[str, Any], splits: Sequence[str]) -> str:
     cost = count(supernet.family, supernet.config, Submodel.from_id(submodel_id))
-    cells = [_percent(Accuracy(**metrics[split][submodel_id])) for split in ("validation", "test")]
-    return f"| `{submodel_id}` | {cost.parameters:,} | {cost.macs:,} | {cells[0]} | {cells[1]} |"
+    shares = [_percent(Accuracy(**metrics[split][submodel_id])) for split in splits]
+    return f"| {' | '.join([f'`{submodel_id}`', f'{cost.parameters:,}', f'{cost.macs:,}', *shares])} |"
 
 
 def _percent(accuracy: Accuracy) -> str:

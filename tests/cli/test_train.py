@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic import write_vqa_v2
 
 import bstsearch.training_run
 from bstsearch.data import load_split
@@ -141,6 +142,41 @@ def test_a_data_set_from_the_users_disk_decides_how_many_words_and_answers_there
     config = fitted(dataclasses.replace(plan, data="vqa-v2"), vocabulary)
     assert (config.vocab, config.answers, config.question_length) == (4, 2, 14)
     assert config.hidden == plan.config.hidden
+
+
+TINY = {
+    "hidden": 16,
+    "head_dim": 4,
+    "encoder_heads": [4] * 4,
+    "decoder_heads": [4] * 4,
+    "encoder_ffn": [16] * 4,
+    "decoder_ffn": [16] * 4,
+    "word_dim": 4,
+    "lstm_hidden": 8,
+    "flat_mlp": 8,
+    "flat_out": 16,
+    "region_features": 8,
+}
+
+
+@pytest.mark.slow
+def test_a_published_preset_is_trained_on_the_users_files(invoke: Invoke, tmp_path: Path) -> None:
+    write_vqa_v2(tmp_path / "vqa", questions=40)
+    sizes = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
+    result = invoke(
+        *("train", "--preset", "mcan-vqa-v2", "--data-dir", "vqa", "--out", "net", "--batch-size", 8, *sizes),
+        *("--teacher-epochs", 1, "--epochs", 1, "--threads", 1),
+    )
+    assert result.exit_code == 0, result.stderr
+    metrics = json.loads((tmp_path / "net/metrics.json").read_text())
+    assert metrics["recipe"]["name"] == "bst"
+    assert "test" not in metrics  # whose answers are kept back
+    assert "| submodel | parameters | MACs | validation |\n" in (tmp_path / "net/README.md").read_text()
+    assert Supernet.load(tmp_path / "net").config.answers == len(Vocabulary.load(tmp_path / "net").answers)
+    scored = json.loads(invoke("eval", "--model", "net", "--all", "--data-dir", "vqa", "--json").stdout)
+    assert {one["id"]: one["correct"] for one in scored["submodels"]} == {
+        name: pytest.approx(one["correct"]) for name, one in metrics["validation"].items()
+    }
 
 
 def _folder(path: Path) -> Path:
