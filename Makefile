@@ -1,7 +1,7 @@
 # make demo   profile, search and export the demo supernet, from nothing, into demo/
 # make test   every check there is; what CI runs
 # make fast   the tests that take seconds
-# make docs   docs/cli.md anew from the help, and the output in README.md from running it
+# make docs   docs/cli.md anew from the help, tables from benchmarks/results, and printed output from running it
 # make clean  removes what the other targets made
 
 PYTHON ?= python3
@@ -29,6 +29,7 @@ demo: $(DEMO)
 
 docs: $(DEV)
 	$(VENV)/bin/python docs/cli_reference.py
+	$(VENV)/bin/python docs/slimming_tables.py
 	$(VENV)/bin/python docs/console_blocks.py
 
 clean:

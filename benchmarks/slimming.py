@@ -1,6 +1,6 @@
 """Does one supernet stand in for many models? Every submodel beside itself trained alone, and beside a plain cut.
 
-    bstsearch train --preset uniter-easy-vqa --teacher-epochs 6 --epochs 4 --threads 1 --out runs/uniter-easy-vqa
+    bstsearch train --preset uniter-easy-vqa --teacher-epochs 6 --epochs 12 --threads 1 --out runs/uniter-easy-vqa
     python benchmarks/slimming.py runs/uniter-easy-vqa
 
 Beside each submodel of the supernet in the folder stand
@@ -9,7 +9,8 @@ Beside each submodel of the supernet in the folder stand
   many optimiser steps as teacher and sandwich had together;
 - cut: the full model trained alone (the last of those runs), cut to the submodel's slices without more training.
 
-Runs that are finished lie in FOLDER/alone and are not repeated; several processes may share them (`--only ID`).
+Runs that are finished lie in FOLDER/alone and are not repeated; several processes may share them (`--only ID`). What
+is not finished is null in the report.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PARTS = ("validation", "test")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="supernet folder, as 'bstsearch train' wrote it")
-    parser.add_argument("--only", metavar="ID", action="append", help="train these submodels, and report nothing")
+    parser.add_argument("--only", metavar="ID", action="append", help="train these submodels alone, no others")
     options = parser.parse_args()
     torch.set_num_threads(1)
     supernet = Supernet.load(options.folder)
@@ -50,8 +51,7 @@ def main() -> None:
     for submodel in supernet.space.grid():
         if not options.only or submodel.id in options.only:
             _train_alone(supernet, submodel, _recipe(metrics), splits, options.folder / "alone")
-    if not options.only:
-        report(f"slimming-{options.folder.name}", _figures(supernet, metrics, options.folder / "alone"))
+    report(f"slimming-{options.folder.name}", _figures(supernet, metrics, options.folder / "alone"))
 
 
 def _splits(folder: Path, supernet: Supernet) -> dict[str, Split]:
@@ -98,22 +98,28 @@ def _scores(supernet: Supernet, submodel: Submodel, splits: Mapping[str, Split])
 
 
 def _figures(supernet: Supernet, metrics: Mapping[str, Any], work: Path) -> dict[str, Any]:
-    alone = {submodel.id: json.loads((work / f"{submodel.id}.json").read_text()) for submodel in supernet.space.grid()}
-    cuts = alone[supernet.space.largest.id]["cut"]
+    paths = {submodel.id: work / f"{submodel.id}.json" for submodel in supernet.space.grid()}
+    alone = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
+    cuts = alone.get(supernet.space.largest.id, {}).get("cut", {})
     rows = {
         name: {
             part: {
                 "supernet": _percent(metrics[part][name]),
-                "alone": _percent(entry["alone"][part]),
-                "cut": _percent(cuts[name][part]),
+                "alone": _percent(alone[name]["alone"][part]) if name in alone else None,
+                "cut": _percent(cuts[name][part]) if cuts else None,
             }
             for part in PARTS
         }
-        for name, entry in alone.items()
+        for name in paths
     }
-    totals = {part: metrics[part][supernet.space.largest.id]["total"] for part in PARTS}
-    steps = {"alone": alone[supernet.space.largest.id]["steps"]}
-    return {"data": metrics["data"], "questions": totals, "steps": steps, "submodels": rows}
+    settings = metrics["recipe"]
+    return {
+        "data": metrics["data"],
+        "questions": {part: metrics[part][supernet.space.largest.id]["total"] for part in PARTS},
+        "epochs": {stage: settings[f"{stage}.epochs"] for stage in ("teacher", "sandwich")},
+        "steps_alone": sorted({entry["steps"] for entry in alone.values()}),
+        "submodels": rows,
+    }
 
 
 def _percent(accuracy: Mapping[str, float]) -> float:

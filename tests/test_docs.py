@@ -31,6 +31,7 @@ def script(name: str) -> ModuleType:
 
 cli_reference = script("cli_reference")
 console_blocks = script("console_blocks")
+slimming_tables = script("slimming_tables")
 VERBS = cli_reference.verbs()
 COMMANDS = [command for block in console_blocks.BLOCK.findall(README) for command in console_blocks.commands(block)]
 
@@ -104,6 +105,12 @@ def test_the_python_example_runs() -> None:
     for block in blocks:
         runner.run(doctest.DocTestParser().get_doctest(block, {}, "README.md", str(ROOT / "README.md"), 0))
     assert runner.summarize().failed == 0
+
+
+def test_the_slimming_tables_are_what_was_measured() -> None:
+    text = (ROOT / "docs" / "slimming.md").read_text(encoding="utf-8")
+    assert "| `w1-d1` |" in text
+    assert slimming_tables.rewritten(text) == text, "run 'make docs'"
 
 
 @pytest.mark.slow

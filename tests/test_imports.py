@@ -91,6 +91,7 @@ BELOW = {
     "folder": {"errors", "files", "space"},
     "family": {"errors", "space", "families"},
     **{name: {"errors", "layers"} for name in in_room("layers")},
+    "layers.bert_sizes": {"errors", "space", "families", "family", "layers", "layers.bert", "layers.keep_order"},
     "slicing": {"errors", "space", "families", "family"},
     "supernet": {"errors", "files", "folder", "space", "families", "family", "slicing"},
     "cost": {"errors", "space", "families", "family"},

@@ -17,41 +17,25 @@ Elastic: the rest.
 from __future__ import annotations
 
 import dataclasses
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.family import Family, FreeAxes, Stack, seeded, whole
+from bstsearch.family import Family, FreeAxes, Stack, seeded
 from bstsearch.layers import bert
+from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.clip_resnet import ClipResNet, tower_features, tower_stride
-from bstsearch.space import Submodel
 
 STAGES = 4  # of the tower that saved features come from: CLIP's have as many
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClipVilConfig:
-    """Sizes of one CLIP-ViL_p. Without `tower_layers` the visual input is a saved grid of features.
+class ClipVilConfig(BertSizes):
+    """Sizes of one CLIP-ViL_p. Without `tower_layers` the visual input is a saved grid of features."""
 
-    `hidden`, `heads`, `ffn` (one entry per layer) and `head_hidden` are elastic; all others are fixed.
-    """
-
-    answers: int
     vocab: int = 30522  # bert-base-uncased
     question_length: int = 20
-    positions: int = 512
-    hidden: int = 768
-    head_dim: int = 64
-    heads: tuple[int, ...] = (12,) * 12
-    ffn: tuple[int, ...] = (3072,) * 12
-    head_hidden: int = 1536
-    dropout: float = 0.1
-    weight_std: float = bert.STD  # of the initial weights; BERT's is too small for a narrow model to learn fast
-    word_std: float = bert.STD  # of the initial word vectors; a small model tells words apart sooner with a large one
-    table_hidden: int = 0  # size of the text tables, which then stay whole and need an adapter; 0: they are slimmed
-    keep_order: tuple[int, ...] = ()  # of the layers; (): the two ends first
     tower_layers: tuple[int, ...] = (4, 6, 10, 6)
     tower_width: int = 80
     image_height: int = 384
@@ -59,14 +43,7 @@ class ClipVilConfig:
     visual_positions: int = 25  # the longest side of a grid
 
     def __post_init__(self) -> None:
-        if len(self.heads) != len(self.ffn):
-            raise InputError("ClipVilConfig: heads and ffn must name the same number of layers")
-        if self.keep_order and sorted(self.keep_order) != list(range(len(self.ffn))):
-            raise InputError(f"ClipVilConfig: keep_order must name each of {len(self.ffn)} layers once")
-        if self.question_length > self.positions:
-            raise InputError(
-                f"ClipVilConfig: question_length={self.question_length} is over positions={self.positions}"
-            )
+        super().__post_init__()
         for side in (self.image_height, self.image_width):
             if side % self.stride or not 0 < side // self.stride <= self.visual_positions:
                 raise InputError(
@@ -237,31 +214,8 @@ def free_axes(config: ClipVilConfig) -> FreeAxes:
 
 
 def stacks(config: ClipVilConfig) -> tuple[Stack, ...]:
-    """The one stack, with the config's keep order, or the two ends first (our reading, see `ends_first`)."""
-    return (Stack(prefix="encoder.layer", keep_order=config.keep_order or bert.ends_first(len(config.ffn))),)
-
-
-def shrink(config: ClipVilConfig, submodel: Submodel) -> ClipVilConfig:
-    """The sizes of `submodel`: hidden, heads, FFN and head scale, head size stays (BST section III-B)."""
-    (stack,) = stacks(config)
-    kept = stack.kept(int(submodel.depth * len(stack.keep_order)))
-    head_shares = submodel.heads or (submodel.width,) * len(kept)
-    ffn_shares = submodel.ffn or (submodel.width,) * len(kept)
-    if not len(head_shares) == len(ffn_shares) == len(kept):
-        raise InputError(f"{submodel.id} names a share for {len(head_shares)} layers; it keeps {len(kept)}")
-
-    def scaled(name: str, shares: tuple[Fraction, ...]) -> tuple[int, ...]:
-        sizes = getattr(config, name)
-        return tuple(whole(sizes[layer], share, name) for layer, share in zip(kept, shares, strict=True))
-
-    return dataclasses.replace(
-        config,
-        hidden=whole(config.hidden, submodel.width, "hidden"),
-        heads=scaled("heads", head_shares),
-        ffn=scaled("ffn", ffn_shares),
-        head_hidden=whole(config.head_hidden, submodel.width, "head_hidden"),
-        keep_order=tuple(kept.index(layer) for layer in config.keep_order if layer in kept),
-    )
+    """The one stack of layers."""
+    return (make_stack(config, "encoder.layer"),)
 
 
 def example_inputs(config: ClipVilConfig, batch: int) -> dict[str, Tensor]:
@@ -273,11 +227,6 @@ def example_inputs(config: ClipVilConfig, batch: int) -> dict[str, Tensor]:
         return {"question": question, "image": torch.randn(shape, generator=random)}
     height, width = config.grid
     return {"question": question, "grid": torch.randn(batch, height * width, config.visual_features, generator=random)}
-
-
-def elastic_units(config: ClipVilConfig) -> dict[str, int]:
-    """Every elastic field moves an axis by one, but a head, which is `head_dim` wide."""
-    return {"hidden": 1, "heads": config.head_dim, "ffn": 1, "head_hidden": 1}
 
 
 PRESETS = {

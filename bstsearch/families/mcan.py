@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.family import Family, Stack, seeded, whole
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
+from bstsearch.layers.keep_order import ends_first
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
 from bstsearch.space import Submodel
 
@@ -331,23 +332,6 @@ class Mcan(nn.Module):
 
 def _mask(is_padding_BT: Tensor, dtype: torch.dtype) -> Tensor:
     return (is_padding_BT.to(dtype) * MASKED)[:, None, None, :]
-
-
-def ends_first(layers: int, *, starts_at_top: bool = False) -> tuple[int, ...]:
-    """The order in which layers are kept: the two ends first, then inwards, bottom before top.
-
-    BST publishes it for six layers only (public code, file mca.py): encoder 0 5 1 4 2 3, decoder
-    5 0 1 4 2 3. The pattern behind both is "alternate from the two ends inwards": the first layer reads
-    the adapter, the last feeds the pooling, and the ones between are the most alike. The decoder differs in its
-    first choice alone, the top layer, so the same exchange is made here for every number of layers.
-
-    >>> ends_first(6), ends_first(6, starts_at_top=True), ends_first(4)
-    ((0, 5, 1, 4, 2, 3), (5, 0, 1, 4, 2, 3), (0, 3, 1, 2))
-    """
-    order = [index // 2 if index % 2 == 0 else layers - 1 - index // 2 for index in range(layers)]
-    if starts_at_top:
-        order[:2] = reversed(order[:2])
-    return tuple(order)
 
 
 def stacks(config: McanConfig) -> tuple[Stack, ...]:

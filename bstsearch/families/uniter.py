@@ -15,53 +15,32 @@ Fixed, never slimmed: the stem and, where `table_hidden` is given, the text tabl
 from __future__ import annotations
 
 import dataclasses
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.family import Family, Stack, seeded, whole
+from bstsearch.family import Family, Stack, seeded
 from bstsearch.layers import bert
+from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
-from bstsearch.space import Submodel
 
 BOX = 7  # x1, y1, x2, y2, width, height as shares of the image, and width x height
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UniterConfig:
-    """Sizes of one UNITER. The visual input is region features, or an image where `stem_channels` is given.
+class UniterConfig(BertSizes):
+    """Sizes of one UNITER. The visual input is region features, or an image where `stem_channels` is given."""
 
-    `hidden`, `heads`, `ffn` (one entry per layer) and `head_hidden` are elastic; all others are fixed.
-    """
-
-    answers: int
     vocab: int = 28996  # bert-base-cased
     question_length: int = 16  # with [CLS] and [SEP]; MCAN's 14 words and these two: no source states BST's choice
-    positions: int = 512
-    hidden: int = 768
-    head_dim: int = 64
-    heads: tuple[int, ...] = (12,) * 12
-    ffn: tuple[int, ...] = (3072,) * 12
-    head_hidden: int = 1536
-    dropout: float = 0.1
-    weight_std: float = bert.STD  # of the initial weights; BERT's is too small for a narrow model to learn fast
-    word_std: float = bert.STD  # of the initial word vectors; a small model tells words apart sooner with a large one
-    table_hidden: int = 0  # size of the text tables, which then stay whole and need an adapter; 0: they are slimmed
-    keep_order: tuple[int, ...] = ()  # of the layers; (): the two ends first
     regions: int = 100  # at most; the public code keeps 10 to 100 by confidence
     region_features: int = 2048
     image_side: int = 0
     stem_channels: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.heads) != len(self.ffn):
-            raise InputError("UniterConfig: heads and ffn must name the same number of layers")
-        if self.keep_order and sorted(self.keep_order) != list(range(len(self.ffn))):
-            raise InputError(f"UniterConfig: keep_order must name each of {len(self.ffn)} layers once")
-        if self.question_length > self.positions:
-            raise InputError(f"UniterConfig: question_length={self.question_length} is over positions={self.positions}")
+        super().__post_init__()
         if 0 < self.table_hidden < self.hidden:
             raise InputError(
                 f"UniterConfig: hidden={self.hidden} takes its image vector from tables of only {self.table_hidden}"
@@ -210,31 +189,8 @@ def cell_boxes(cells: int) -> Tensor:
 
 
 def stacks(config: UniterConfig) -> tuple[Stack, ...]:
-    """The one stack. No source states its keep order; the two ends first is what BST's MCAN encoder does."""
-    return (Stack(prefix="uniter.encoder.layer", keep_order=config.keep_order or bert.ends_first(len(config.ffn))),)
-
-
-def shrink(config: UniterConfig, submodel: Submodel) -> UniterConfig:
-    """The sizes of `submodel`: hidden, heads, FFN and head scale, head size stays (BST section III-B)."""
-    (stack,) = stacks(config)
-    kept = stack.kept(int(submodel.depth * len(stack.keep_order)))
-    head_shares = submodel.heads or (submodel.width,) * len(kept)
-    ffn_shares = submodel.ffn or (submodel.width,) * len(kept)
-    if not len(head_shares) == len(ffn_shares) == len(kept):
-        raise InputError(f"{submodel.id} names a share for {len(head_shares)} layers; it keeps {len(kept)}")
-
-    def scaled(name: str, shares: tuple[Fraction, ...]) -> tuple[int, ...]:
-        sizes = getattr(config, name)
-        return tuple(whole(sizes[layer], share, name) for layer, share in zip(kept, shares, strict=True))
-
-    return dataclasses.replace(
-        config,
-        hidden=whole(config.hidden, submodel.width, "hidden"),
-        heads=scaled("heads", head_shares),
-        ffn=scaled("ffn", ffn_shares),
-        head_hidden=whole(config.head_hidden, submodel.width, "head_hidden"),
-        keep_order=tuple(kept.index(layer) for layer in config.keep_order if layer in kept),
-    )
+    """The one stack of layers."""
+    return (make_stack(config, "uniter.encoder.layer"),)
 
 
 def example_inputs(config: UniterConfig, batch: int) -> dict[str, Tensor]:
@@ -250,11 +206,6 @@ def example_inputs(config: UniterConfig, batch: int) -> dict[str, Tensor]:
     size = corners[..., 1, :] - corners[..., 0, :]
     boxes = torch.cat([corners.flatten(-2), size, size.prod(-1, keepdim=True)], -1)
     return {"question": question, "regions": regions, "boxes": boxes}
-
-
-def elastic_units(config: UniterConfig) -> dict[str, int]:
-    """Every elastic field moves an axis by one, but a head, which is `head_dim` wide."""
-    return {"hidden": 1, "heads": config.head_dim, "ffn": 1, "head_hidden": 1}
 
 
 PRESETS = {

@@ -176,15 +176,3 @@ def initialise(model: nn.Module, std: float = STD) -> None:
     for module in model.modules():
         if isinstance(module, Adapter):
             nn.init.eye_(module.dense.weight)
-
-
-def ends_first(layers: int) -> tuple[int, ...]:
-    """An order in which to keep layers: the two ends first, then inwards, bottom before top.
-
-    Our reading: no source states BERT's. It continues the order of MCAN's six encoder layers in BST's public code;
-    the first layer is next to the embeddings, the last to the pooler, and the ones between are the most alike.
-
-    >>> ends_first(6), ends_first(12)
-    ((0, 5, 1, 4, 2, 3), (0, 11, 1, 10, 2, 9, 3, 8, 4, 7, 5, 6))
-    """
-    return tuple(index // 2 if index % 2 == 0 else layers - 1 - index // 2 for index in range(layers))

@@ -10,7 +10,7 @@ import pytest
 
 import bstsearch
 
-VERBS = ("train", "profile", "pareto", "export", "eval", "ask")
+VERBS = ("space", "import", "train", "profile", "pareto", "export", "eval", "ask")
 HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "plotly", "onnx", "onnxruntime", "rich", "PIL"}
 
 

@@ -9,7 +9,8 @@ from contract import FamilyContract
 from torch import Tensor
 
 from bstsearch.errors import InputError
-from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig, ends_first, stacks
+from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig, stacks
+from bstsearch.layers.keep_order import ends_first
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet
 
