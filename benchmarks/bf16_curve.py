@@ -72,7 +72,7 @@ def train(precision: str, seed: int) -> tuple[list[float], dict[str, float]]:
 
 
 def little(precision: str, seed: int) -> Recipe:
-    teacher, sandwich = (dataclasses.replace(stage, epochs=2) for stage in (DEMO.teacher, DEMO.sandwich))
+    teacher, sandwich = dataclasses.replace(DEMO.teacher, epochs=2), dataclasses.replace(DEMO.sandwich, epochs=1)
     return dataclasses.replace(DEMO, teacher=teacher, sandwich=sandwich, precision=precision, seed=seed)
 
 
