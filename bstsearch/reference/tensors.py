@@ -65,6 +65,8 @@ def _content(path: Path) -> Mapping[str, Any]:
         raise InputError(f"checkpoint {path} does not exist") from None
     except pickle.UnpicklingError as error:
         raise InputError(_refusal(path, str(error))) from error
+    except (IndexError, KeyError, ValueError, EOFError) as error:  # of a reader that lost its way in the bytes
+        raise InputError(_refusal(path, "")) from error
     except Exception as error:  # a damaged file can raise anything: its bytes are sizes, offsets and names
         reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise InputError(f"checkpoint {path} cannot be read ({reason}); is it truncated?") from error
