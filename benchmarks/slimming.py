@@ -1,12 +1,12 @@
 """Does one supernet stand in for many models? Every submodel beside itself trained alone, and beside a plain cut.
 
-    bstsearch train --preset uniter-easy-vqa --teacher-epochs 6 --epochs 12 --threads 1 --out runs/uniter-easy-vqa
+    bstsearch train --preset uniter-easy-vqa --teacher-epochs 12 --epochs 18 --threads 1 --out runs/uniter-easy-vqa
     python benchmarks/slimming.py runs/uniter-easy-vqa
 
 Beside each submodel of the supernet in the folder stand
 
 - alone: the same small architecture trained from scratch on the right answers, under the teacher's recipe, with as
-  many optimiser steps as teacher and sandwich had together;
+  many optimiser steps as the sandwich had (or `--epochs`);
 - cut: the full model trained alone (the last of those runs), cut to the submodel's slices without more training.
 
 Runs that are finished lie in FOLDER/alone and are not repeated; several processes may share them (`--only ID`). What
@@ -43,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="supernet folder, as 'bstsearch train' wrote it")
     parser.add_argument("--only", metavar="ID", action="append", help="train these submodels alone, no others")
+    parser.add_argument("--epochs", type=int, help="of the models trained alone (default: those of the sandwich)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     supernet = Supernet.load(options.folder)
@@ -50,7 +51,7 @@ def main() -> None:
     splits = _splits(options.folder, supernet)
     for submodel in supernet.space.grid():
         if not options.only or submodel.id in options.only:
-            _train_alone(supernet, submodel, _recipe(metrics), splits, options.folder / "alone")
+            _train_alone(supernet, submodel, _recipe(metrics, options.epochs), splits, options.folder / "alone")
     report(f"slimming-{options.folder.name}", _figures(supernet, metrics, options.folder / "alone"))
 
 
@@ -59,11 +60,11 @@ def _splits(folder: Path, supernet: Supernet) -> dict[str, Split]:
     return {part: load_split(vocabulary, part, like=like) for part in ("train", *PARTS)}
 
 
-def _recipe(metrics: Mapping[str, Any]) -> Recipe:
-    """The supernet's recipe with all its steps in the teacher's stage: one cosine over teacher and sandwich."""
+def _recipe(metrics: Mapping[str, Any], epochs: int | None) -> Recipe:
+    """The supernet's recipe with that many epochs (default: the sandwich's) of the teacher's stage, in one cosine."""
     settings = metrics["recipe"]
     recipe = find_recipe(settings["name"])
-    epochs = settings["teacher.epochs"] + settings["sandwich.epochs"]
+    epochs = epochs or settings["sandwich.epochs"]
     schedule = dataclasses.replace(recipe.teacher.optimizer.schedule, at=())
     optimizer = dataclasses.replace(recipe.teacher.optimizer, schedule=schedule)
     teacher = dataclasses.replace(
