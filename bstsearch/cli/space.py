@@ -68,8 +68,9 @@ def space(
         for submodel in listed.grid():
             counted.append(_count(family, config, trained, submodel))
             bar.advance()
-    _show(output, name, counted, fixed_macs(family, config), is_all=is_all)
-    output.json(_json(name, family, config, counted))
+    fixed = fixed_macs(family, config)
+    _show(output, name, counted, fixed, is_all=is_all)
+    output.json(_json(name, family, config, counted, fixed))
 
 
 def _model(supernet: Path, preset: str | None, settings: list[str]) -> tuple[str, Family, Config, Space]:
@@ -115,8 +116,7 @@ def _show(output: Output, name: str, counted: list[_Counted], fixed: int, *, is_
         output.text(f"each of them: {fixed:,} MACs in the part that is never slimmed")
 
 
-def _json(name: str, family: Family, config: Config, counted: list[_Counted]) -> dict[str, Any]:
-    from bstsearch.cost import fixed_macs
+def _json(name: str, family: Family, config: Config, counted: list[_Counted], fixed: int) -> dict[str, Any]:
     from bstsearch.family import config_to_json
 
     full = counted[-1].cost
@@ -124,7 +124,7 @@ def _json(name: str, family: Family, config: Config, counted: list[_Counted]) ->
         "model": name,
         "family": family.name,
         "config": config_to_json(config),
-        "fixed_macs": fixed_macs(family, config),
+        "fixed_macs": fixed,
         "submodels": [
             {
                 "id": one.id,

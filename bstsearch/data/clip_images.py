@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bstsearch.errors import InputError
+from bstsearch.data.images import open_rgb
 
 # Of the RGB values between 0 and 1 in CLIP's training data (Radford et al., 2021; public code openai/CLIP).
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -31,7 +30,7 @@ def read_clip_image(path: Path, height: int, width: int) -> Tensor:
     canvas that lies for images wider than high and else stands; then normalised, the black border too.
     InputError where the file is missing, no image, truncated, or of a size that is no honest picture's.
     """
-    image = _open_rgb(path)
+    image = open_rgb(path)
     short, long = sorted((height, width))
     canvas = Image.new("RGB", (long, short) if image.width > image.height else (short, long))
     image = image.resize(_fitting(image.size, short, long), Image.Resampling.BILINEAR)
@@ -50,15 +49,3 @@ def _fitting(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:
     new_shorter = max(1, min(short, round(long * shorter / longer)))
     new_longer = min(long, int(new_shorter * longer / shorter))
     return (new_longer, new_shorter) if size[0] > size[1] else (new_shorter, new_longer)
-
-
-def _open_rgb(path: Path) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return image.convert("RGB")
-    except FileNotFoundError:
-        raise InputError(f"image {path} does not exist") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
