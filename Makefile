@@ -19,6 +19,7 @@ test: $(DEV)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --strict profiles/build.py
 	$(VENV)/bin/pytest
 
 fast: $(DEV)
@@ -29,6 +30,8 @@ demo: $(DEMO)
 
 docs: $(DEV)
 	$(VENV)/bin/python docs/cli_reference.py
+	$(VENV)/bin/python docs/profile_schema.py
+	$(VENV)/bin/python profiles/build.py
 	$(VENV)/bin/python docs/slimming_tables.py
 	$(VENV)/bin/python docs/console_blocks.py
 

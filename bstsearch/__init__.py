@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bstsearch.data import load_split
     from bstsearch.data.vocabulary import Vocabulary
-    from bstsearch.devices.profile import load_profile
+    from bstsearch.devices.profile_file import load_profile
     from bstsearch.errors import BstsearchError
     from bstsearch.evaluation import evaluate
     from bstsearch.family import Family, get_family
@@ -41,7 +41,7 @@ __all__ = [
 _FILES = {
     "data": ("load_split",),
     "data.vocabulary": ("Vocabulary",),
-    "devices.profile": ("load_profile",),
+    "devices.profile_file": ("load_profile",),
     "errors": ("BstsearchError",),
     "evaluation": ("evaluate",),
     "family": ("Family", "get_family"),

@@ -10,7 +10,7 @@ from bstsearch.data.answers import Accuracy
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.files import read_json
 from bstsearch.folder import METRICS, SupernetFolder
-from bstsearch.latency import Latency, LatencyTable
+from bstsearch.latency import Latency, Table
 from bstsearch.space import Submodel
 
 
@@ -38,7 +38,7 @@ def read_accuracies(folder: SupernetFolder) -> dict[Submodel, Accuracy]:
     return accuracies
 
 
-def choose(folder: SupernetFolder, table: LatencyTable, bound: Bound) -> tuple[Submodel, Latency]:
+def choose(folder: SupernetFolder, table: Table, bound: Bound) -> tuple[Submodel, Latency]:
     """The most accurate submodel whose latency is within `bound` (the fastest of equals), and that latency.
 
     InfeasibleBudgetError names the fastest submodel where none is within.

@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from fvcore.nn import FlopCountAnalysis
@@ -40,23 +41,34 @@ NORMS = ("batch_norm", "layer_norm")
 LOOK_UPS = ("embedding",)
 FREE = (*VIEWS, *ARITHMETIC, *ACTIVATIONS, *OVER_AN_AXIS, *NORMS, *LOOK_UPS)
 
+RECURRENT = "recurrent"  # the name under which an LSTM's steps are counted, beside "lstm" for its other products
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cost:
     """Parameters, and multiply-adds (MACs) at batch 1.
 
-    >>> cost = Cost(parameters=9_533_963, macs=82_279_936)
-    >>> round(cost.gflops, 4), cost.size_bytes
-    (0.1646, 38135852)
+    `recurrent_macs` of them are products that each wait for the one before: an LSTM's hidden-to-hidden ones.
+    They are products with vectors, whose time is that of reading the weights once for every step.
+
+    >>> cost = Cost(parameters=9_533_963, macs=82_279_936, recurrent_macs=14_680_064)
+    >>> round(cost.gflops, 4), cost.size_bytes, cost.recurrent_bytes
+    (0.1646, 38135852, 58720256)
     """
 
     parameters: int
     macs: int
+    recurrent_macs: int = 0
 
     @property
     def gflops(self) -> float:
         """Floating-point operations in units of 1e9, two to a multiply-add."""
         return 2 * self.macs / 1e9
+
+    @property
+    def recurrent_bytes(self) -> int:
+        """Bytes of float32 weights read for the recurrent products: each weight takes part in one MAC a step."""
+        return 4 * self.recurrent_macs
 
     @property
     def size_bytes(self) -> int:
@@ -70,14 +82,18 @@ def count(family: Family, config: Config, submodel: Submodel) -> Cost:
     No weight is allocated, whatever the model's size. The fixed part is counted once for all submodels.
     """
     model = weightless(family, family.shrink(config, submodel))
-    fixed_macs, features = _fixed_part(family, config)
-    macs = fixed_macs + _macs(_Part(model, "elastic"), features, family.name)
-    return Cost(parameters=sum(parameter.numel() for parameter in model.parameters()), macs=macs)
+    fixed, features = _fixed_part(family, config)
+    elastic = _macs(_Part(model, "elastic"), features, family.name)
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        macs=fixed.total + elastic.total,
+        recurrent_macs=fixed.recurrent + elastic.recurrent,
+    )
 
 
 def fixed_macs(family: Family, config: Config) -> int:
     """The multiply-adds that every submodel has: those of the part that is never slimmed."""
-    return _fixed_part(family, config)[0]
+    return _fixed_part(family, config)[0].total
 
 
 def weightless(family: Family, config: Config) -> nn.Module:
@@ -99,8 +115,13 @@ def weightless(family: Family, config: Config) -> nn.Module:
     return model
 
 
+class _Macs(NamedTuple):
+    total: int
+    recurrent: int
+
+
 @functools.lru_cache(maxsize=8)
-def _fixed_part(family: Family, config: Config) -> tuple[int, tuple[Tensor, ...]]:
+def _fixed_part(family: Family, config: Config) -> tuple[_Macs, tuple[Tensor, ...]]:
     """The multiply-adds of the fixed part, and what it returns for the example inputs."""
     model, inputs = weightless(family, config), family.example_inputs(config, 1)
     with torch.no_grad():
@@ -108,14 +129,14 @@ def _fixed_part(family: Family, config: Config) -> tuple[int, tuple[Tensor, ...]
     return _macs(_Part(model, "fixed", tuple(inputs)), tuple(inputs.values()), family.name), features
 
 
-def _macs(part: _Part, inputs: tuple[Tensor, ...], name: str) -> int:
+def _macs(part: _Part, inputs: tuple[Tensor, ...], name: str) -> _Macs:
     analysis = FlopCountAnalysis(part, inputs)
     # Emptied first: fvcore counts norms by default, and goes on counting an operator whose handle is set to None.
     analysis.clear_op_handles()
     analysis.set_op_handle(**_COUNTED, **{f"aten::{operator}": None for operator in FREE})
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with torch.no_grad():
-        macs = int(analysis.total())
+        macs = _Macs(total=int(analysis.total()), recurrent=int(analysis.by_operator()[RECURRENT]))
     if unknown := sorted(analysis.unsupported_ops()):
         raise InputError(f"{name} runs {unknown[0]}, neither counted nor known to be free; add it to bstsearch/cost.py")
     return macs
@@ -133,11 +154,15 @@ class _Part(nn.Module):
         return method(**dict(zip(self.names, inputs, strict=True))) if self.names else method(*inputs)
 
 
-def _lstm(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
+def _lstm(inputs: Sequence[Any], _outputs: Sequence[Any]) -> Counter[str]:
     """Every weight matrix is applied once to every token (any number of layers and directions)."""
     tokens = math.prod(get_shape(inputs[0])[:-1])
     shapes = [get_shape(weight) for weight in inputs[2].node().inputs()]
-    return int(tokens * sum(math.prod(shape) for shape in shapes if len(shape) == 2))
+    matrices = [math.prod(shape) for shape in shapes if len(shape) == 2]
+    layers, is_bidirectional = inputs[4].toIValue(), inputs[7].toIValue()
+    each = len(matrices) // (layers * (1 + is_bidirectional))
+    from_input = sum(matrices[::each])  # first of each layer and direction; the others act on its state
+    return Counter({"lstm": tokens * from_input, RECURRENT: tokens * (sum(matrices) - from_input)})
 
 
 def _attention(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:

@@ -32,6 +32,7 @@ from bstsearch.files import digest, write_json, write_text, writing_folder
 from bstsearch.folder import CONFIG, WEIGHTS, SupernetFolder
 from bstsearch.model_card import card
 from bstsearch.onnx_file import write_int8, write_onnx
+from bstsearch.pareto import MEASURED, Candidate
 from bstsearch.pick import Pick
 from bstsearch.space import ONE, Space
 from bstsearch.supernet import Supernet, save_weights
@@ -99,6 +100,22 @@ def _write_sample(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path) 
     np.savez(folder / exported.SAMPLE, **arrays)
 
 
+def not_measured(candidate: Candidate, device: Mapping[str, Any]) -> list[str]:
+    """What is claimed of the device and was never measured on it, each with its range; empty where all was."""
+    latency, memory, found = candidate.latency, candidate.memory, []
+    if latency.source != MEASURED:
+        found.append(
+            f"latency on {device['name']}: {latency.source}, {latency.ms:.3g} ms "
+            f"({latency.low_ms:.3g}-{latency.high_ms:.3g})"
+        )
+    if memory.source != MEASURED:
+        found.append(
+            f"peak memory on {device['name']}: {memory.source}, {memory.bytes / 1e6:.3g} MB "
+            f"({memory.low_bytes / 1e6:.3g}-{memory.high_bytes / 1e6:.3g})"
+        )
+    return found
+
+
 def _check(pick: Pick, answers: Answers, timing: Timing, threads: int) -> dict[str, Any]:
     profile = pick.candidate.latency
     low_ms, high_ms = timing.interval_ms
@@ -141,6 +158,7 @@ def _manifest(
         "supernet": dict(origin.supernet),
         "front": {"digest": digest(pick.path), "row": pick.row, "created": pick.front.created},
         "device": {**origin.device, "latency_source": candidate.latency.source},
+        "not_measured": not_measured(candidate, origin.device),
         "files": {name: _file(folder / name) for name in names},
         "checks": dict(checks),
         "versions": _versions(),

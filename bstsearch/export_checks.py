@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bstsearch.data.answers import Accuracy
 from bstsearch.data.split import Split
-from bstsearch.devices.onnxruntime_cpu import open_graph
-from bstsearch.devices.rounds import Timing, time_in_rounds
+from bstsearch.devices.driver import Visit
+from bstsearch.devices.rounds import Rounds, Timing, time_in_rounds
+from bstsearch.devices.runner import Runner
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.exported import open_session
 
@@ -75,14 +79,22 @@ def time_files(
     files: Mapping[str, Path], inputs: Mapping[str, Tensor], threads: int, *, progress: Progress | None = None
 ) -> dict[str, Timing]:
     """The timing of every ONNX file by name on `inputs`, taken as a device profile's rows are."""
-    feed = {name: tensor.numpy() for name, tensor in inputs.items()}
-    runs = {name: open_graph(path, feed, threads) for name, path in files.items()}
+    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in inputs.items()}
 
-    def report(done: int, planned: int) -> None:
+    def report(_rounds: Rounds, share: float) -> None:
         if progress:
-            progress("Timing", done, planned)
+            progress("Timing", round(100 * share), 100)
 
-    return time_in_rounds(runs, on_round=report)
+    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
+        feed = Path(scratch) / "inputs.npz"
+        np.savez(feed, **arrays)
+        runner = Runner(threads, feed)
+        runner.open(files)
+
+        def time(visits: Sequence[Visit]) -> list[tuple[float, ...]]:
+            return [tuple(runner.time(visit.name, visit.count)) for visit in visits]
+
+        return time_in_rounds([list(files)], time, on_round=report)
 
 
 class _Tally:

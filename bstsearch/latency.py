@@ -1,35 +1,31 @@
-"""A submodel's latency and memory, from a device profile: its row, or an estimate from the others (no torch)."""
+"""A submodel's latency and memory on a measured device: its own row, or the sum of its blocks' (no torch)."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from statistics import fmean
-from typing import TYPE_CHECKING, Literal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bstsearch.errors import InputError
 from bstsearch.space import Submodel
 
 if TYPE_CHECKING:
-    from bstsearch.devices.profile import DeviceProfile, EstimateErrors, MeasuredRow
+    from bstsearch.devices.profile import BlockRow, DeviceProfile, MeasuredModel
 
-ROUNDING = 1e-12  # losses that differ by less are equal
-Source = Literal["measured", "estimated"]
+Source = Literal["measured", "composed", "calibrated", "estimated"]
+Ratio = tuple[int, int]  # a share as numerator and denominator, which hash faster than a Fraction
 
-METHOD = (
-    "measured rows of one width held out in turn, and estimated by non-negative relative least squares "
-    "on 1, width, depth, depth x heads, depth x width x ffn"
-)
+BASE = "base"  # the block that is in no stack
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
     """Milliseconds for one example, with a range.
 
-    Measured: the median, and the 95 % interval of that median. Estimated: the range that no held-out row
-    of the profile left; see `LatencyTable`.
+    Measured: the median, and the 95 % interval of that median. Composed (a sum of measured blocks), calibrated
+    (a model fitted to published rows of that device) and estimated (from specifications): the range that the
+    profile's error leaves.
     """
 
     ms: float
@@ -39,7 +35,7 @@ class Latency:
 
     @property
     def safe_ms(self) -> float:
-        """What to hold against a budget: an estimate counts with its upper end."""
+        """What to hold against a budget: anything but a measurement counts with its upper end."""
         return self.ms if self.source == "measured" else self.high_ms
 
 
@@ -58,112 +54,141 @@ class Memory:
         return self.bytes if self.source == "measured" else self.high_bytes
 
 
-@dataclass(frozen=True, kw_only=True)
-class LatencyTable:
-    """The rows of a device profile, by submodel id, and what they say of submodels that have none.
+def around(ms: float, source: Source, interval: float) -> Latency:
+    """A latency from ms / (1 + interval) to ms x (1 + interval).
 
-    A profile measures submodels that are uniform over their layers. Where layers choose for themselves,
-    the cost is estimated as a sum: a constant (fixed parts), width (adapters, pooling), kept layers (one
-    kernel launch after the other), their heads (attention), their FFN units times width (matrix products).
-    No part can cost less than nothing, and errors count relative to the measured value.
+    >>> around(41.0, "estimated", 0.4).high_ms
+    57.4
     """
+    return Latency(ms=ms, source=source, low_ms=ms / (1 + interval), high_ms=round(ms * (1 + interval), 9))
 
-    rows: Mapping[str, MeasuredRow]
-    errors: EstimateErrors | None
 
-    @classmethod
-    def from_profile(cls, profile: DeviceProfile) -> LatencyTable:
-        """The table of all rows in `profile`."""
-        return cls(rows={row.id: row for row in profile.rows}, errors=profile.error)
+class Table(Protocol):
+    """Latency and memory of any submodel of one supernet on one device."""
 
     def latency(self, submodel: Submodel) -> Latency:
-        """Measured where the profile has this submodel, else estimated; InputError where neither can be."""
-        if row := self.rows.get(submodel.id):
-            return Latency(ms=row.latency_ms, source="measured", low_ms=row.low_ms, high_ms=row.high_ms)
-        errors = self._require_errors(submodel)
-        ms = _predict(self._latency_weights, submodel)
-        low, high = _range(ms, errors.latency.worst)
-        return Latency(ms=ms, source="estimated", low_ms=low, high_ms=high)
+        """Milliseconds, where they come from, and their range."""
 
     def memory(self, submodel: Submodel) -> Memory:
-        """Peak memory, measured or estimated as in `latency`."""
-        if row := self.rows.get(submodel.id):
-            size = row.peak_memory_bytes
-            return Memory(bytes=size, source="measured", low_bytes=size, high_bytes=size)
-        errors = self._require_errors(submodel)
-        size = round(_predict(self._memory_weights, submodel))
-        low, high = _range(size, errors.memory.worst)
-        return Memory(bytes=size, source="estimated", low_bytes=round(low), high_bytes=round(high))
+        """Peak bytes, likewise."""
 
-    @cached_property
-    def _latency_weights(self) -> tuple[float, ...]:
-        return _fit(self._submodels, [row.latency_ms for row in self.rows.values()])
 
-    @cached_property
-    def _memory_weights(self) -> tuple[float, ...]:
-        return _fit(self._submodels, [row.peak_memory_bytes for row in self.rows.values()])
+class LatencyTable:
+    """The rows of one measured model: whole submodels, and blocks that any other submodel is the sum of.
+
+    A submodel is one "base" block and, for every kept layer, one block of its stack. Looking one up takes
+    microseconds, since a search asks for many.
+    """
+
+    def __init__(self, device: str, model: MeasuredModel) -> None:
+        self._device, self._model = device, model
+        self._stacks = tuple(model.stacks.items())
+        self._rows = {_key(Submodel.from_id(row.id)): row for row in model.submodels}
+        self._blocks = {_block_key(row): row for row in model.blocks}
+        self._ms = {key: row.latency_ms for key, row in self._blocks.items()}
+        self._activations = {(_ratio(row.width), _ratio(row.share)): row.activation_bytes for row in model.activations}
+
+    @classmethod
+    def from_profile(cls, profile: DeviceProfile, architecture: str, family: str) -> LatencyTable:
+        """The table of that architecture; InputError where the profile does not hold it."""
+        return cls(profile.device, profile.find_model(architecture, family))
+
+    def latency(self, submodel: Submodel) -> Latency:
+        """Measured where there is a row of this submodel, else composed; InputError names a block that lacks."""
+        key = _key(submodel)
+        if row := self._rows.get(key):
+            return Latency(ms=row.latency_ms, source="measured", low_ms=row.low_ms, high_ms=row.high_ms)
+        try:
+            ms = sum([self._ms[block] for block in self._split(key)])
+        except KeyError as error:
+            raise self._lacks(submodel, error.args[0]) from None
+        return around(ms, "composed", self._model.error.interval if self._model.error else 0.0)
+
+    def memory(self, submodel: Submodel) -> Memory:
+        """Peak memory: measured, else the runtime's own + the weights + the largest live set of activations."""
+        key = _key(submodel)
+        row, fit = self._rows.get(key), self._model.memory
+        if row and row.peak_memory_bytes:
+            return _memory(row.peak_memory_bytes, "measured", 0.0)
+        if fit is None:
+            raise InputError(f"device profile {self._device!r} has no memory figures; {self._remedy}")
+        try:
+            weights = sum([self._blocks[block].weight_bytes for block in self._split(key)])
+        except KeyError as error:
+            raise self._lacks(submodel, error.args[0]) from None
+        try:
+            live = max([self._activations[key[0], share] for share in (key[0], *key[2], *key[3])])
+        except KeyError:
+            raise InputError(
+                f"device profile {self._device!r} lacks activations of submodel {submodel.id!r}; {self._remedy}"
+            ) from None
+        size = round(fit.runtime_bytes + fit.weight_copies * weights + live)
+        return _memory(size, "composed" if fit.rows else "estimated", fit.worst)
+
+    def _split(self, key: _Key) -> Iterator[tuple[object, ...]]:
+        """The keys of the submodel's blocks, in running order."""
+        width, (numerator, denominator), heads, ffn = key
+        yield (BASE, width, None, None)
+        first = 0
+        for stack, layers in self._stacks:
+            for layer in range(first, end := first + layers * numerator // denominator):
+                yield (stack, width, heads[layer] if heads else width, ffn[layer] if ffn else width)
+            first = end
+
+    def _lacks(self, submodel: Submodel, block: Sequence[object]) -> InputError:
+        names = ("", "width", "heads", "ffn")
+        words = [f"{name} {_text(value)}" for name, value in zip(names, block, strict=True) if value is not None]
+        return InputError(
+            f"device profile {self._device!r} lacks the block '{' '.join(words).strip()}' of submodel {submodel.id!r}; "
+            f"{self._remedy}"
+        )
 
     @property
-    def _submodels(self) -> list[Submodel]:
-        return [Submodel.from_id(name) for name in self.rows]
-
-    def _require_errors(self, submodel: Submodel) -> EstimateErrors:
-        if self.errors is None:
-            raise InputError(
-                f"the device profile has no row {submodel.id!r}, and its rows are of one width, too few for an "
-                "estimate; measure the supernet's submodels with 'bstsearch profile --measure'"
-            )
-        return self.errors
+    def _remedy(self) -> str:
+        return f"measure it with 'bstsearch profile --device {self._device} --measure' and the same --supernet"
 
 
-def held_out_errors(submodels: Sequence[Submodel], values: Sequence[float]) -> list[float]:
-    """|value / estimate - 1| of every submodel, by a fit to those of other widths; empty for a single width.
+_Key = tuple[Ratio, Ratio, tuple[Ratio, ...], tuple[Ratio, ...]]
 
-    Held out by width, not one by one: a submodel whose layers differ is as unlike the fitted ones as a
-    new width is. Single held-out rows look far better than such submodels turn out to be.
+
+def blocks_of(submodel: Submodel, stacks: Mapping[str, int]) -> list[tuple[str, tuple[Fraction, ...]]]:
+    """The submodel's blocks: its base (width), then every kept layer's stack with (width, heads, ffn).
+
+    >>> blocks_of(Submodel(width=Fraction(1, 2), depth=Fraction(1, 4)), {"encoder": 4})[1][0]
+    'encoder'
     """
-    errors = []
-    widths = sorted({submodel.width for submodel in submodels})
-    for width in widths if len(widths) > 1 else []:
-        seen = [pair for pair in zip(submodels, values, strict=True) if pair[0].width != width]
-        weights = _fit(*zip(*seen, strict=True))
-        for submodel, value in zip(submodels, values, strict=True):
-            if submodel.width == width:
-                errors.append(abs(value / _predict(weights, submodel) - 1))
-    return errors
+    width = submodel.width
+    blocks: list[tuple[str, tuple[Fraction, ...]]] = [(BASE, (width,))]
+    layers = [stack for stack, count in stacks.items() for _ in range(int(submodel.depth * count))]
+    for stack, heads, ffn in zip(
+        layers, submodel.heads or (width,) * len(layers), submodel.ffn or (width,) * len(layers), strict=True
+    ):
+        blocks.append((stack, (width, heads, ffn)))
+    return blocks
 
 
-def _features(submodel: Submodel) -> tuple[float, ...]:
-    width, depth = float(submodel.width), float(submodel.depth)
-    heads = fmean(submodel.heads or (submodel.width,))
-    ffn = fmean(submodel.ffn or (submodel.width,))
-    return 1.0, width, depth, depth * heads, depth * width * ffn
+def _key(submodel: Submodel) -> _Key:
+    ratio = Fraction.as_integer_ratio
+    return (
+        ratio(submodel.width),
+        ratio(submodel.depth),
+        tuple(map(ratio, submodel.heads)),
+        tuple(map(ratio, submodel.ffn)),
+    )
 
 
-def _predict(weights: Sequence[float], submodel: Submodel) -> float:
-    return sum(weight * feature for weight, feature in zip(weights, _features(submodel), strict=True))
+def _block_key(row: BlockRow) -> tuple[object, ...]:
+    return row.block, _ratio(row.width), row.heads and _ratio(row.heads), row.ffn and _ratio(row.ffn)
 
 
-def _fit(submodels: Sequence[Submodel], values: Sequence[float]) -> tuple[float, ...]:
-    """Non-negative weights with the least sum of (estimate / value - 1)^2.
-
-    With so few features every set of positive weights can be tried; the best feasible one is the optimum,
-    and of equally good ones that with the fewest and first features.
-    """
-    import numpy as np  # here, since a table of measured rows needs none of it
-
-    relative = np.array([_features(submodel) for submodel in submodels]) / np.array(values)[:, None]
-    features = relative.shape[1]
-    best, best_loss = np.zeros(features), np.inf
-    for count in range(1, features + 1):
-        for chosen in itertools.combinations(range(features), count):
-            weights = np.zeros(features)
-            weights[list(chosen)] = np.linalg.lstsq(relative[:, chosen], np.ones(len(values)))[0]
-            loss = float(np.square(relative @ weights - 1).sum())
-            if weights.min() >= 0 and loss < best_loss - ROUNDING:
-                best, best_loss = weights, loss
-    return tuple(best.tolist())
+def _ratio(text: str) -> Ratio:
+    return Fraction(text).as_integer_ratio()
 
 
-def _range(value: float, error: float) -> tuple[float, float]:
-    return max(0.0, value * (1 - error)), value * (1 + error)
+def _text(value: object) -> str:
+    return f"{Fraction(*value)}" if isinstance(value, tuple) else f"{value}"
+
+
+def _memory(size: int, source: Source, error: float) -> Memory:
+    low, high = round(size / (1 + error)), round(size * (1 + error))
+    return Memory(bytes=size, source=source, low_bytes=low, high_bytes=high)

@@ -50,7 +50,7 @@ Logits of `{ONNX}` differ from torch's by at most {check["max_difference"]:.1e} 
 
 Latency: median at batch 1, ONNX Runtime, threads: {latency["threads"]}, processor: {latency["cpu"]}. The profile of
 `{manifest["device"]["name"]}` says {latency["profile_ms"]:.3g} ms ({manifest["device"]["latency_source"]}).
-
+{_not_measured(manifest)}
 ## Where it is from
 
 Cut out of supernet `{manifest["supernet"]["digest"]}`, {_row(manifest)} of front `{manifest["front"]["digest"]}`, by
@@ -96,3 +96,8 @@ def _files(manifest: Manifest) -> str:
 def _row(manifest: Manifest) -> str:
     row = manifest["front"]["row"]
     return f"row {row}" if row else "a submodel"
+
+
+def _not_measured(manifest: Manifest) -> str:
+    claims = manifest["not_measured"]
+    return f"Not measured there: {'; '.join(claims)}.\n" if claims else ""

@@ -16,13 +16,17 @@ Written by `make docs` from the help texts; change those instead. The [guide](gu
 
 
 def verbs() -> list[str]:
-    """The verbs, in the order of use."""
-    return [command.name for command in app.registered_commands if command.name]
+    """The verbs, in the order of use; those of a group follow it, as "devices show"."""
+    groups = [
+        (group.name, group.typer_instance) for group in app.registered_groups if group.name and group.typer_instance
+    ]
+    inner = [f"{name} {command.name}" for name, group in groups for command in group.registered_commands]
+    return [command.name for command in app.registered_commands if command.name] + [name for name, _ in groups] + inner
 
 
 def reference() -> str:
     """The text of docs/cli.md."""
-    sections = [_section([]), *(_section([verb]) for verb in verbs())]
+    sections = [_section([]), *(_section(verb.split()) for verb in verbs())]
     return "\n".join([HEAD, *sections])
 
 

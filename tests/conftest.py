@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.devices.profile import DeviceProfile
 from bstsearch.evaluation import evaluate
 from bstsearch.families.mcan import FAMILY, McanConfig
-from bstsearch.folder import read_folder
+from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.front_file import FrontFile, write_front
 from bstsearch.latency import Latency, Memory
 from bstsearch.origin import Origin
@@ -132,7 +134,7 @@ def make_candidate() -> MakeCandidate:
         high_ms: float | None = None,
         memory: int = 1_000_000,
     ) -> Candidate:
-        source = "measured" if high_ms is None else "estimated"
+        source: Any = "measured" if high_ms is None else "estimated"
         return Candidate(
             submodel=Submodel.from_id(name),
             parameters=macs // 10,
@@ -148,50 +150,124 @@ def make_candidate() -> MakeCandidate:
 
 @pytest.fixture(scope="session")
 def make_profile() -> MakeProfile:
-    """Makes a device profile of a supernet folder, one row per submodel of its grid; `save` puts it on disk."""
+    """Makes a measured profile of a supernet folder: a row per submodel of its grid, and all blocks.
 
-    def make(supernet: Path, device: str = "local", **changes: Any) -> DeviceProfile:
-        folder = read_folder(supernet)
+    `changes` replace keys of the profile, `model` keys of its one model.
+    """
+
+    def make(supernet: Path, device: str = "local", model: dict[str, Any] | None = None, **changes: Any) -> Any:
+        measured = _measured(read_folder(supernet)) | (model or {})
         data = {
-            "format": 1,
+            "format": 2,
             "device": device,
-            "machine": {"cpu": "Test CPU", "cores": 2, "memory_bytes": 8_000_000_000, "system": "Linux"},
-            "obtained": "measured",
-            "date": "2025-01-31T12:00:00+00:00",
-            "bstsearch": "0.1.0",
+            "hardware": {
+                "title": "Test CPU",
+                "soc": "Test SoC",
+                "cores": 2,
+                "clusters": [],
+                "memory_bytes": 8_000_000_000,
+                "memory_gb_per_s": None,
+                "memory_evidence": None,
+                "system": "Linux",
+            },
             "runtime": {
                 "name": "onnxruntime",
                 "version": "1.20.0",
                 "provider": "CPUExecutionProvider",
                 "threads": 2,
                 "precision": "float32",
+                "cores_used": None,
             },
-            "model": {
-                "family": folder.family,
-                "architecture": folder.architecture,
-                "batch": 1,
-                "inputs": {"question": [1, 10], "image": [1, 16, 16, 3]},
-            },
+            "obtained": "measured",
+            "via": "local",
+            "date": "2025-01-31T12:00:00+00:00",
+            "bstsearch": "0.1.0",
             "units": {"latency": "ms", "memory": "bytes"},
-            "schedule": {"rounds": 2, "seed": 0},
-            "error": {
-                "method": "made up",
-                "latency": {"median": 0.05, "worst": 0.2},
-                "memory": {"median": 0.01, "worst": 0.1},
-            },
-            "warnings": [],
-            "rows": [_row(submodel) for submodel in folder.space.grid()],
+            "sources": [],
+            "notes": [],
+            "error": None,
+            "rates": None,
+            "models": [measured],
         }
         return DeviceProfile.model_validate(data | changes)
 
     return make
 
 
+@pytest.fixture(scope="session")
+def make_estimated(make_profile: MakeProfile) -> MakeProfile:
+    """Makes an estimated profile of a device, good for any model: 10 GFLOP/s, 1 GB/s, +-40 %."""
+
+    def make(supernet: Path, device: str = "phone", **changes: Any) -> DeviceProfile:
+        error = {"median": 0.3, "p90": 0.4, "worst": 0.5, "interval": 0.4, "rank_correlation": None, "rows": 27}
+        rates = {"gflops_per_s": 10.0, "exponent": 1.0, "gb_per_s": 1.0}
+        data = make_profile(supernet, device).model_dump(mode="json") | {
+            "obtained": "estimated",
+            "via": None,
+            "sources": [{"what": "made up", "where": "nowhere"}],
+            "error": error | {"computed_on": "rows of other devices"},
+            "rates": rates | {"smallest_gflops": 0.6, "largest_gflops": 6.0, "arithmetic": "made up"},
+            "models": [],
+        }
+        return DeviceProfile.model_validate(data | changes)
+
+    return make
+
+
+def _measured(folder: SupernetFolder) -> dict[str, Any]:
+    """Wider and deeper costs more: the sum of the blocks gives 0.2125 to 1 ms, as the rows do; 10.6 to 20 MB."""
+    shares = folder.space.widths
+    blocks = [_block("base", width, None, None, 0.4 * float(width)) for width in shares]
+    blocks += [
+        _block(stack, width, heads, ffn, (0.4 + 0.2 * float(width) + 0.05 * float(heads + ffn - 2 * width)) / 8)
+        for stack in ("backbone.enc_list", "backbone.dec_list")
+        for width, heads, ffn in itertools.product(shares, repeat=3)
+    ]
+    return {
+        "family": folder.family,
+        "architecture": folder.architecture,
+        "date": "2025-01-31T12:00:00+00:00",
+        "batch": 1,
+        "inputs": {"question": [1, 10], "image": [1, 16, 16, 3]},
+        "stacks": {"backbone.enc_list": 4, "backbone.dec_list": 4},
+        "schedule": {"rounds": 2, "seed": 0},
+        "noise": 0.01,
+        "error": {
+            "median": 0.02,
+            "p90": 0.05,
+            "worst": 0.1,
+            "interval": 0.25,
+            "rank_correlation": 0.99,
+            "rows": 16,
+            "computed_on": "made up",
+        },
+        "memory": {"runtime_bytes": 10_000_000, "weight_copies": 2.0, "median": 0.01, "worst": 0.1, "rows": 10},
+        "warnings": [],
+        "blocks": blocks,
+        "activations": [
+            {"width": str(width), "share": str(share), "activation_bytes": int(1_000_000 * max(width, share))}
+            for width, share in itertools.product(shares, repeat=2)
+        ],
+        "submodels": [_row(submodel) for submodel in folder.space.grid()],
+    }
+
+
+def _block(name: str, width: Fraction, heads: Fraction | None, ffn: Fraction | None, ms: float) -> dict[str, Any]:
+    return {
+        "block": name,
+        "width": str(width),
+        "heads": None if heads is None else str(heads),
+        "ffn": None if ffn is None else str(ffn),
+        "latency_ms": ms,
+        "weight_bytes": int(100_000 * width),
+    }
+
+
 def _row(submodel: Submodel) -> dict[str, Any]:
-    """Wider and deeper costs more: 0.2125 to 1 ms, 10.6 to 20 MB."""
     ms = float(submodel.width + submodel.depth) * 0.4 + float(submodel.width * submodel.depth) * 0.2
     return {
         "id": submodel.id,
+        "role": "fit",
         "latency_ms": ms,
         "low_ms": 0.99 * ms,
         "high_ms": 1.01 * ms,
@@ -199,7 +275,8 @@ def _row(submodel: Submodel) -> dict[str, Any]:
         "spread": 0.01,
         "outliers": 0,
         "times_ms": [0.99 * ms, 1.01 * ms],
-        "file_bytes": int(2_000_000 * submodel.width * submodel.depth),
+        "weight_bytes": int(2_000_000 * submodel.width * submodel.depth),
+        "activation_bytes": int(1_000_000 * submodel.width),
         "peak_memory_bytes": 10_000_000 + int(10_000_000 * submodel.width * submodel.depth),
     }
 

@@ -30,7 +30,7 @@ def folder(tiny_folder: Path, tmp_path: Path) -> SupernetFolder:
 
 @pytest.fixture
 def table(tiny_folder: Path, make_profile: MakeProfile) -> LatencyTable:
-    return LatencyTable.from_profile(make_profile(tiny_folder))
+    return LatencyTable("local", make_profile(tiny_folder).models[0])
 
 
 def know(path: Path, validation: Any) -> None:
@@ -61,14 +61,14 @@ def test_infeasible_budget_names_the_fastest(folder: SupernetFolder, table: Late
         choose(folder, table, Bound(value=0.1))
 
 
-def test_an_estimate_counts_with_its_upper_end(
+def test_what_is_composed_counts_with_its_upper_end(
     folder: SupernetFolder, tiny_folder: Path, make_profile: MakeProfile
 ) -> None:
-    profile = make_profile(tiny_folder)
-    rows = tuple(row for row in profile.rows if row.id != "w1-d1")
-    table = LatencyTable.from_profile(profile.model_copy(update={"rows": rows}))
+    model = make_profile(tiny_folder).models[0]
+    rows = tuple(row for row in model.submodels if row.id != "w1-d1")
+    table = LatencyTable("local", model.model_copy(update={"submodels": rows}))
     full = table.latency(folder.space.largest)
-    assert full.source == "estimated"
+    assert full.source == "composed"
     between = Bound(value=(full.ms + full.high_ms) / 2)
     assert choose(folder, table, between)[0] != folder.space.largest
     assert choose(folder, table, Bound(value=full.high_ms))[0] == folder.space.largest

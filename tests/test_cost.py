@@ -71,7 +71,7 @@ def closed_form(config: McanConfig, submodel: Submodel) -> Cost:
         + 2 * hidden * 2 * hidden
         + 2 * hidden * config.answers
     )
-    return Cost(parameters=parameters, macs=macs)
+    return Cost(parameters=parameters, macs=macs, recurrent_macs=words * gates * config.lstm_hidden)
 
 
 def torch_macs(model: nn.Module, inputs: dict[str, Tensor]) -> int:
@@ -102,7 +102,8 @@ def without_mkldnn() -> Iterator[None]:
     ],
 )
 def test_the_closed_form_gives_the_published_totals(preset: str, cell: str, parameters: int, macs: int) -> None:
-    assert closed_form(PRESETS[preset], Submodel.from_id(cell)) == Cost(parameters=parameters, macs=macs)
+    found = closed_form(PRESETS[preset], Submodel.from_id(cell))
+    assert (found.parameters, found.macs) == (parameters, macs)
 
 
 @pytest.mark.parametrize("preset", ["mcan-vqa-v2", "mcan-gqa"])
@@ -159,9 +160,16 @@ def test_the_fixed_part_is_what_every_submodel_has() -> None:
     assert fixed_macs(FAMILY, PRESETS["mcan-vqa-v2"]) == 14 * 4 * 512 * (300 + 512)
 
 
+def test_recurrent_products_are_those_of_the_lstm_s_state() -> None:
+    # 14 words, each through the four gates' 512 x 512; the 300 numbers of a word go in for all words at once.
+    found = count(FAMILY, PRESETS["mcan-vqa-v2"], Submodel.from_id("w1of4-d1of6"))
+    assert found.recurrent_macs == 14 * 4 * 512 * 512
+    assert found.recurrent_bytes == 14 * (4 * 512 * 512) * 4
+
+
 def test_units() -> None:
-    cost = Cost(parameters=1_000_000, macs=2_500_000_000)
-    assert (cost.gflops, cost.size_bytes) == (5.0, 4_000_000)
+    cost = Cost(parameters=1_000_000, macs=2_500_000_000, recurrent_macs=1000)
+    assert (cost.gflops, cost.size_bytes, cost.recurrent_bytes) == (5.0, 4_000_000, 4000)
 
 
 def test_counting_draws_no_random_number() -> None:
@@ -204,14 +212,30 @@ class Recurrent(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"batch_first": True}, {"num_layers": 2}, {"bidirectional": True}, {"bias": False}],
+    ("options", "recurrent"),
+    [
+        ({}, 4 * 8 * 8),
+        ({"batch_first": True}, 4 * 8 * 8),
+        ({"num_layers": 2}, 2 * 4 * 8 * 8),
+        ({"bidirectional": True}, 2 * 4 * 8 * 8),
+        ({"num_layers": 2, "bidirectional": True}, 4 * 4 * 8 * 8),
+        ({"bias": False}, 4 * 8 * 8),
+    ],
     ids=str,
 )
-def test_lstm(options: dict[str, object]) -> None:
+def test_lstm(options: dict[str, object], recurrent: int) -> None:
     x = torch.randn(4, 5, 6)
-    family = family_of(lambda: Recurrent(options), x=x)
-    assert count(family, ToyConfig(), Submodel()).macs == torch_macs(Recurrent(options), {"x": x})
+    found = count(family_of(lambda: Recurrent(options), x=x), ToyConfig(), Submodel())
+    assert found.macs == torch_macs(Recurrent(options), {"x": x})
+    assert found.recurrent_macs == 4 * 5 * recurrent  # each of 20 tokens, through these weights
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+def test_lstm_whose_state_is_projected() -> None:
+    # Four gates of 8, from 6 numbers of input and 3 of state; 8 are projected to 3 before the next step.
+    family = family_of(lambda: Recurrent({"proj_size": 3}), x=torch.randn(1, 5, 6))
+    found = count(family, ToyConfig(), Submodel())
+    assert (found.macs, found.recurrent_macs) == (5 * (4 * 8 * (6 + 3) + 3 * 8), 5 * (4 * 8 * 3 + 3 * 8))
 
 
 class Attending(nn.Module):

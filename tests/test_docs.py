@@ -31,6 +31,7 @@ def script(name: str) -> ModuleType:
 
 cli_reference = script("cli_reference")
 console_blocks = script("console_blocks")
+profile_schema = script("profile_schema")
 slimming_tables = script("slimming_tables")
 VERBS = cli_reference.verbs()
 COMMANDS = [command for block in console_blocks.BLOCK.findall(README) for command in console_blocks.commands(block)]
@@ -42,7 +43,7 @@ def test_the_reference_is_what_the_help_says() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_one_line_and_an_example(verb: str, invoke: Callable[..., Any]) -> None:
-    help_text = invoke(verb, "--help").stdout
+    help_text = invoke(*verb.split(), "--help").stdout
     usage, _, line, after = help_text.split("\n", 3)
     assert usage.startswith("Usage:")
     assert line.strip().endswith(".")
@@ -57,7 +58,7 @@ def test_no_line_of_the_command_list_is_cut(invoke: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_examples_of_the_help_are_accepted(verb: str, invoke: Callable[..., Any]) -> None:
     """Each example names only options that the verb has."""
-    text, _, options = invoke(verb, "--help").stdout.partition("Options:")
+    text, _, options = invoke(*verb.split(), "--help").stdout.partition("Options:")
     examples = " ".join(re.split("Examples?:", text.partition("Arguments:")[0])[-1].split())
     known = set(re.findall(r"--[a-z0-9-]+", options))
     found = re.findall(rf"bstsearch {verb}(.*?)(?= bstsearch |$)", examples)
@@ -105,6 +106,11 @@ def test_the_python_example_runs() -> None:
     for block in blocks:
         runner.run(doctest.DocTestParser().get_doctest(block, {}, "README.md", str(ROOT / "README.md"), 0))
     assert runner.summarize().failed == 0
+
+
+def test_the_schema_is_that_of_the_model() -> None:
+    path = ROOT / "docs" / "device-profile.schema.json"
+    assert path.read_text(encoding="utf-8") == profile_schema.schema(), "run 'make docs'"
 
 
 def test_the_slimming_tables_are_what_was_measured() -> None:

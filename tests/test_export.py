@@ -109,6 +109,7 @@ def test_manifest_schema(manifest: dict[str, Any]) -> None:
         "output": ["logits"],
         "supernet": ["architecture", "digest", "family", "path"],
         "front": ["created", "digest", "row"],
+        "not_measured": list,
         "device": ["digest", "latency_source", "name", "obtained", "runtime"],
         "files": sorted(FILES - {"README.md", "manifest.json"}),
         "checks": ["model.int8.onnx", "model.onnx"],
@@ -123,6 +124,7 @@ def test_manifest_schema(manifest: dict[str, Any]) -> None:
 
 def test_manifest_tells_what_was_picked_and_found(manifest: dict[str, Any], picked: Pick) -> None:
     assert manifest["submodel"]["id"] == "w1of2-d1of2"
+    assert manifest["not_measured"] == []  # by this profile
     assert manifest["front"]["row"] == 2
     assert manifest["supernet"]["digest"] == picked.front.origin.supernet["digest"]
     check = manifest["checks"]["model.onnx"]

@@ -69,7 +69,7 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
     }
     assert {key: type(value) for key, value in data.items()} == kinds
     assert data["format"] == FORMAT
-    assert data["budget"] == {"latency_ms": 4.0, "gflops": None, "memory_mb": None}
+    assert data["budget"] == {"latency_ms": 4.0, "gflops": None, "memory_mb": None, "at": "high"}
     assert data["front"] == [candidate.id for candidate in candidates[:4]]
     assert data["recommended"] == candidates[3].id
     assert data["hypervolume"]["reference"] == {"accuracy": 0.0, "macs": 10_000, "latency_ms": 10.0}

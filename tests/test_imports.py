@@ -160,7 +160,11 @@ LIGHT = [*(module for module in MODULES if promises_no_torch(module)), "data", "
 
 
 def test_the_torch_free_rooms_promise_it() -> None:
-    assert {"space", "files", "folder", "pareto", "latency", "budget", "front_file", "devices.profile"} <= set(LIGHT)
+    assert {"space", "files", "folder", "pareto", "latency", "budget", "front_file"} <= set(LIGHT)
+    assert {f"devices.{name}" for name in ("profile", "profile_file", "stored", "driver", "rounds", "runner")} <= set(
+        LIGHT
+    )
+    assert {"composition", "estimate"} <= set(LIGHT)
 
 
 @pytest.mark.parametrize("module", [*LIGHT, *in_room("cli")])

@@ -41,8 +41,11 @@ def test_whatever_changed_is_named_with_a_remedy(changed: dict[str, Any], words:
     assert "--out" in str(caught.value)
 
 
-def test_json_round_trip() -> None:
-    assert Origin.from_json(json.loads(json.dumps(ORIGIN.to_json()))) == ORIGIN
+@pytest.mark.parametrize("more", [{}, {"via": "ssh", "latency_error": 0.2}, {"via": None, "latency_error": None}])
+def test_json_round_trip(more: dict[str, Any]) -> None:
+    """Of 0.1.0 there are files that say neither how a device was reached nor the error."""
+    origin = dataclasses.replace(ORIGIN, device={**ORIGIN.device, **more})
+    assert Origin.from_json(json.loads(json.dumps(origin.to_json()))) == origin
 
 
 @pytest.mark.parametrize("lost", ["supernet", "space", "split", "device"])

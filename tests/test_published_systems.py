@@ -19,6 +19,7 @@ import synthetic_uniter
 import torch
 from checkpoints import Weights, as_openvqa, full_size
 
+from bstsearch.devices.profile_file import save_profile
 from bstsearch.exported import read_exported
 from bstsearch.folder import read_folder
 
@@ -214,7 +215,7 @@ def test_import_eval_pareto_and_export(
     where = ("--data-dir", "data")
     run("import", "--family", system.family, "--checkpoint", system.name, "--out", "supernet", *where, *system.options)
     scored = json.loads(run("eval", "--model", "supernet", "--submodel", "w1-d1", *where, "--json").stdout)
-    make_profile(Path("supernet")).save(Path("profiles"))
+    save_profile(make_profile(Path("supernet")), Path("profiles"))
     front = json.loads(run("pareto", "--supernet", "supernet", *where, "--json").stdout)
     assert {one["id"]: one["correct"] for one in front["candidates"]}["w1-d1"] == scored["submodels"][0]["correct"]
     run("export", "--pick", "1", "--out", "picked")

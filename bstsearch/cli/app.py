@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bstsearch import __version__
+from bstsearch.cli import devices
 from bstsearch.cli.ask import ask
 from bstsearch.cli.errors import show_tracebacks, translated
 from bstsearch.cli.evaluate import evaluate
@@ -41,6 +42,12 @@ for name, verb in (
     ("ask", ask),
 ):
     app.command(name)(translated()(verb))
+
+device_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+device_app.callback()(translated()(devices.devices))
+device_app.command("show")(translated()(devices.show))
+device_app.command("validate")(translated()(devices.validate))
+app.add_typer(device_app, name="devices")
 
 
 def _show_version(is_wanted: bool) -> None:

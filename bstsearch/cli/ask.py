@@ -79,12 +79,11 @@ def _choose(
         return folder.space.largest
 
     from bstsearch.budget import Bound
-    from bstsearch.cli.candidates import find_profile_of
-    from bstsearch.latency import LatencyTable
+    from bstsearch.cli.candidates import find_profile_of, make_table
 
     bound = Bound.parse(budget_ms, "--budget-ms")
     _, profile = find_profile_of(folder, device, profiles)
-    chosen, latency = choose(folder, LatencyTable.from_profile(profile), bound)
+    chosen, latency = choose(folder, make_table(folder, profile), bound)
     output.note(f"took {chosen.id}: {latency.ms:.3g} ms on {device} with {profile.runtime.name} ({latency.source})")
     return chosen
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bstsearch.cost import Cost
     from bstsearch.data.answers import Accuracy
     from bstsearch.devices.profile import DeviceProfile
+    from bstsearch.estimate import Work
     from bstsearch.folder import SupernetFolder
+    from bstsearch.latency import Latency, Memory, Table
     from bstsearch.origin import Origin
     from bstsearch.pareto import Candidate
     from bstsearch.space import Space, Submodel
 
 
 def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
-    """The profile of `device` and its file; InputError where there is none, or it is of another model."""
-    from bstsearch.devices.profile import find_profile, load_profile, profile_folders
+    """The profile of `device` and its file; InputError where there is none, or it was measured on other models only."""
+    from bstsearch.devices.profile_file import load_profile
+    from bstsearch.devices.stored import find_profile, profile_folders
 
     path = find_profile(device, profile_folders(profiles))
     profile = load_profile(path)
-    profile.require_model(folder.architecture, folder.family)
+    if profile.models:
+        profile.find_model(folder.architecture, folder.family)
     return path, profile
 
 
@@ -39,6 +45,8 @@ def read_profile(
     from bstsearch.origin import Origin
 
     path, profile = find_profile_of(folder, device, profiles)
+    model = profile.find_model(folder.architecture, folder.family) if profile.models else None
+    error = model.error if model else profile.error
     origin = Origin(
         supernet={
             "path": str(folder.path.resolve()),
@@ -51,6 +59,8 @@ def read_profile(
         device={
             "name": profile.device,
             "obtained": profile.obtained,
+            "via": profile.via,
+            "latency_error": error.interval if error else None,
             "digest": digest(path),
             "runtime": profile.runtime.model_dump(),
         },
@@ -59,20 +69,89 @@ def read_profile(
     return profile, origin
 
 
-def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Submodel], Candidate]:
-    """What a submodel costs: counted by fvcore, timed by the profile; each is looked at once."""
+def make_table(folder: SupernetFolder, profile: DeviceProfile) -> Table:
+    """The latencies and memory that `profile` tells of the submodels of `folder`: looked up, composed or predicted."""
+    from bstsearch.latency import LatencyTable
+
+    if profile.models:
+        return LatencyTable.from_profile(profile, folder.architecture, folder.family)
+    return _Estimates(folder, profile)
+
+
+class _Estimates:
+    """A table of a device that was not measured: rates times work."""
+
+    def __init__(self, folder: SupernetFolder, profile: DeviceProfile) -> None:
+        self._profile, self._count = profile, make_counter(folder)
+        self._live = _live_sets(folder.family, json.dumps(folder.config), folder.space)
+
+    def latency(self, submodel: Submodel) -> Latency:
+        from bstsearch.estimate import estimate
+
+        return estimate(self._profile, _work(self._count(submodel)))
+
+    def memory(self, submodel: Submodel) -> Memory:
+        from bstsearch.estimate import estimate_memory
+
+        return estimate_memory(self._count(submodel).size_bytes, self._live(submodel))
+
+
+def _work(cost: Cost) -> Work:
+    from bstsearch.estimate import Work
+
+    return Work(gflops=2 * (cost.macs - cost.recurrent_macs) / 1e9, recurrent_mb=cost.recurrent_bytes / 1e6)
+
+
+def extrapolations(folder: SupernetFolder, profile: DeviceProfile, submodels: Sequence[Submodel]) -> list[str]:
+    """A warning where one of these is smaller or larger than every model behind the profile's rates."""
+    if profile.rates is None:
+        return []
+    from bstsearch.estimate import is_extrapolated
+
+    count, rates = make_counter(folder), profile.rates
+    outside = [one for one in submodels if is_extrapolated(rates, _work(count(one)))]
+    if not outside:
+        return []
+    return [
+        f"{outside[0].id} has {count(outside[0]).gflops:.3g} GFLOPs; the published models behind the rates of "
+        f"{profile.device} have {rates.smallest_gflops:.3g} to {rates.largest_gflops:.3g}: below them the time between "
+        "operators rules, which nobody published, and real latencies will lie above the range"
+    ]
+
+
+def make_counter(folder: SupernetFolder) -> Callable[[Submodel], Cost]:
+    """What fvcore counts of a submodel; each is counted once."""
+    return _counter(folder.family, json.dumps(folder.config))
+
+
+@functools.cache
+def _counter(name: str, config_json: str) -> Callable[[Submodel], Cost]:
     from bstsearch.cost import count
     from bstsearch.family import config_from_json, get_family
-    from bstsearch.latency import LatencyTable
+
+    family = get_family(name)
+    config = config_from_json(family.config, json.loads(config_json))
+    return functools.cache(lambda submodel: count(family, config, submodel))
+
+
+@functools.cache
+def _live_sets(name: str, config_json: str, space: Space) -> Callable[[Submodel], int]:
+    """Largest live sets of activations; the same on every device, and slow to find for large models."""
+    from bstsearch.devices.activations import live_sets
+    from bstsearch.folder import SupernetFolder
+
+    return live_sets(SupernetFolder(path=Path(name), family=name, config=json.loads(config_json), space=space))
+
+
+def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Submodel], Candidate]:
+    """What a submodel costs: counted by fvcore, timed by the profile; each is looked at once."""
     from bstsearch.pareto import Candidate
 
-    family = get_family(folder.family)
-    config = config_from_json(family.config, folder.config)
-    table = LatencyTable.from_profile(profile)
+    table, count = make_table(folder, profile), make_counter(folder)
 
     @functools.cache
     def price(submodel: Submodel) -> Candidate:
-        cost = count(family, config, submodel)
+        cost = count(submodel)
         return Candidate(
             submodel=submodel,
             parameters=cost.parameters,
@@ -86,7 +165,7 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
 
 
 def make_scorer(path: Path, split: str, data_folder: Path | None = None) -> Callable[[Submodel], Accuracy]:
-    """Scores submodels of the supernet at `path`; weights and data are read when the first one is."""
+    """Scores submodels of the supernet at `path`, each once; weights and data are read when the first one is."""
 
     @functools.cache
     def load() -> tuple[Any, Any]:
@@ -98,6 +177,7 @@ def make_scorer(path: Path, split: str, data_folder: Path | None = None) -> Call
         like = supernet.family.example_inputs(supernet.config, 1)
         return supernet, load_split(Vocabulary.load(path), split, like=like, folder=data_folder)
 
+    @functools.cache
     def score(submodel: Submodel) -> Accuracy:
         from bstsearch.evaluation import evaluate
 

@@ -63,17 +63,19 @@ def export(
 def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) -> None:
     accuracy, checks = manifest["accuracy"], manifest["checks"]
     searched = picked.candidate.latency.ms
-    rows = [["(searched)", None, None, *_numbers(accuracy, searched), "100"]]
+    is_here = _is_of_this_machine(manifest["device"])
+    rows = [["(searched)", None, None, *_numbers(accuracy, searched), "100" if is_here else None]]
     for name, check in checks.items():
         size, latency = manifest["files"][name]["bytes"], check["latency"]
         numbers = _numbers(check["accuracy"], latency["ms"])
-        rows.append(
-            [name, f"{size / 1e3:.0f}", f"{check['max_difference']:.0e}", *numbers, f"{100 * latency['ratio']:.0f}"]
-        )
+        ratio = f"{100 * latency['ratio']:.0f}" if is_here else None
+        rows.append([name, f"{size / 1e3:.0f}", f"{check['max_difference']:.0e}", *numbers, ratio])
     title = f"{manifest['submodel']['id']} in {out}, on {accuracy['questions']} {accuracy['split']} questions"
     output.table(COLUMNS, rows, title=title)
     output.json({"path": str(out), **manifest})
-    _warn(output, checks, manifest["device"]["name"])
+    _warn(output, checks, manifest["device"])
+    for claim in manifest["not_measured"]:
+        output.warning(f"not measured: {claim}")
     output.hint(f"next: {_next_command(manifest, out)}")
 
 
@@ -88,15 +90,22 @@ def _numbers(accuracy: Mapping[str, Any], ms: float) -> list[str]:
     return [f"{accuracy['correct']}", f"{100 * accuracy['value']:.2f}", f"{ms:.3g}"]
 
 
-def _warn(output: Output, checks: Mapping[str, Any], device: str) -> None:
+def _is_of_this_machine(device: Mapping[str, Any]) -> bool:
+    """Whether the profile was measured the way exports are checked: here, in ONNX Runtime."""
+    return device["obtained"] == "measured" and device.get("via") in (None, "local")
+
+
+def _warn(output: Output, checks: Mapping[str, Any], device: Mapping[str, Any]) -> None:
     from bstsearch.export_checks import FAR
     from bstsearch.exported import INT8, ONNX
 
-    ratio = checks[ONNX]["latency"]["ratio"]
-    if abs(ratio - 1) > FAR:
+    ratio, name = checks[ONNX]["latency"]["ratio"], device["name"]
+    if not _is_of_this_machine(device):
+        output.note(f"the latencies of the files are this machine's; {name} is another device")
+    elif abs(ratio - 1) > FAR:
         output.warning(
-            f"{ONNX} takes {ratio:.2g} times as long as the profile of {device} says: another machine, another load, "
-            f"or an old profile; 'bstsearch profile --device {device} --measure' measures this machine"
+            f"{ONNX} takes {ratio:.2g} times as long as the profile of {name} says: another machine, another load, "
+            f"or an old profile; 'bstsearch profile --device {name} --measure' measures this machine"
         )
     if INT8 in checks and checks[INT8]["latency"]["ms"] >= checks[ONNX]["latency"]["ms"]:
         output.warning(f"{INT8} is no faster here than {ONNX}: so small a model spends its time between the products")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bstsearch.errors import UsageError
+
 
 class SplitName(StrEnum):
     """The parts of a data set."""
@@ -19,10 +21,11 @@ class SplitName(StrEnum):
 
 def complete_device(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the stored device profiles that start with `incomplete`."""
-    from bstsearch.devices.profile import profile_folders, stored_profiles
+    from bstsearch.devices.stored import profile_folders, stored_profiles
 
     names = stored_profiles(profile_folders(context.params.get("profiles")))
-    return sorted(name for name in names if name.startswith(incomplete))
+    earlier, comma, begun = incomplete.rpartition(",")
+    return sorted(f"{earlier}{comma}{name}" for name in names if name.startswith(begun))
 
 
 SupernetOption = Annotated[
@@ -47,6 +50,15 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="Device profile to use.", autocompletion=complete_device),
 ]
+DevicesOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME[,NAME...]",
+        help="Device profiles to use, one or more.",
+        autocompletion=complete_device,
+    ),
+]
 ProfilesOption = Annotated[
     Path | None,
     typer.Option("--profiles", metavar="DIR", help="Folder of device profiles to look in first."),
@@ -62,3 +74,15 @@ SetOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")]
+
+
+def split_devices(text: str) -> list[str]:
+    """The names in "pixel7,raspberrypi4", each once; UsageError where one is empty.
+
+    >>> split_devices("pixel7, raspberrypi4")
+    ['pixel7', 'raspberrypi4']
+    """
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"--device {text!r} has an empty name; write it like pixel7,raspberrypi4")
+    return list(dict.fromkeys(names))

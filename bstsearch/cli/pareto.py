@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.candidates import make_pricer, make_scorer, read_profile
+from bstsearch.cli.candidates import extrapolations, make_pricer, make_scorer, read_profile
 from bstsearch.cli.options import (
     DataDirOption,
-    DeviceOption,
+    DevicesOption,
     ForceOption,
     JsonOption,
     ProfilesOption,
     SeedOption,
     SplitName,
     SupernetOption,
+    split_devices,
 )
 from bstsearch.cli.output import Column, Output
+from bstsearch.errors import InfeasibleBudgetError
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
     from bstsearch.budget import Bound
+    from bstsearch.data.answers import Accuracy
     from bstsearch.devices.profile import DeviceProfile
     from bstsearch.front_file import FrontFile
     from bstsearch.origin import Origin
     from bstsearch.report.table import Table
-    from bstsearch.space import Space
+    from bstsearch.space import Space, Submodel
 
 OUT = Path("front")
+FRONT = "front.json"
+
+
+class BudgetEnd(StrEnum):
+    """Which end of a range a budget holds for."""
+
+    high = "high"
+    middle = "middle"
 
 
 class SpaceName(StrEnum):
@@ -53,11 +65,14 @@ class SamplerName(StrEnum):
 
 def pareto(
     supernet: SupernetOption = DEMO,
-    device: DeviceOption = "local",
+    devices: DevicesOption = "local",
     profiles: ProfilesOption = None,
     budget_ms: Annotated[str | None, typer.Option(metavar="MS", help="Latency at most; a number or '50%'.")] = None,
     budget_gflops: Annotated[str | None, typer.Option(metavar="N", help="GFLOPs at most; likewise.")] = None,
     budget_mb: Annotated[str | None, typer.Option(metavar="MB", help="Peak memory at most; likewise.")] = None,
+    budget_at: Annotated[
+        BudgetEnd, typer.Option(help="What of a range must keep to a budget: its upper end, or its middle.")
+    ] = BudgetEnd.high,
     space: Annotated[SpaceName, typer.Option(help="Submodels as trained, or every layer sized by itself.")] = (
         SpaceName.trained
     ),
@@ -75,28 +90,80 @@ def pareto(
     """Search the submodels and show the Pareto front.
 
     What fits no budget is never scored, and nothing is scored twice: the same command goes on after an
-    interrupt, and another budget is answered from the scores that are there. Shares are of the full model.
+    interrupt, and another budget is answered from the scores that are there. Shares are of the full model. Of
+    several devices each gets its front, in a folder of its name, and one table shows them side by side.
 
-    Example: bstsearch pareto --budget-ms 50%
+    \b
+    Examples:
+      bstsearch pareto --budget-ms 50%
+      bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
     from bstsearch.budget import parse_bounds
-    from bstsearch.front_file import NAME
-    from bstsearch.report import write_reports
 
     output = Output(is_json)
-    bounds = parse_bounds({"latency_ms": budget_ms, "gflops": budget_gflops, "memory_mb": budget_mb})
-    folder = read_folder(supernet)
-    profile, origin = read_profile(folder, device, profiles, _space(folder, space), split.value, data_dir)
-    file = None if force else _resolve(out / NAME, origin, bounds, trials, output)
+    request = _Request(
+        bounds=parse_bounds({"latency_ms": budget_ms, "gflops": budget_gflops, "memory_mb": budget_mb}),
+        at=budget_at.value,
+        is_forced=force,
+        plan={"sampler": sampler.value, "trials": trials, "seed": seed},
+    )
+    folder, names = read_folder(supernet), split_devices(devices)
+    found = [read_profile(folder, name, profiles, _space(folder, space), split.value, data_dir) for name in names]
+    score = make_scorer(folder.path, split.value, data_dir)
+    if len(found) == 1:
+        file = _front(folder, *found[0], request, out, score, output)
+        _show(file, output)
+        output.hint(f"next: {_next_command(file, out / FRONT)}")
+        output.json(file.to_json())
+        return
+    files = []
+    for profile, origin in found:
+        output.text(f"\n{profile.device}")
+        with _naming(profile.device):
+            files.append(_front(folder, profile, origin, request, out / profile.device, score, output))
+    _show_together(files, out, output)
+
+
+@contextlib.contextmanager
+def _naming(device: str) -> Iterator[None]:
+    """Says for which of several devices there is no submodel."""
+    try:
+        yield
+    except InfeasibleBudgetError as error:
+        raise InfeasibleBudgetError(f"{device}: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What is asked of every device alike."""
+
+    bounds: Mapping[str, Bound]
+    at: str
+    is_forced: bool
+    plan: Mapping[str, Any]
+
+
+def _front(
+    folder: SupernetFolder,
+    profile: DeviceProfile,
+    origin: Origin,
+    request: _Request,
+    out: Path,
+    score: Callable[[Submodel], Accuracy],
+    output: Output,
+) -> FrontFile:
+    """The front on one device, searched or answered from the scores in `out`, and written there."""
+    from bstsearch.report import write_reports
+
+    file = None if request.is_forced else _resolve(out / FRONT, origin, request, output)
     has_new_scores = file is None
     if file is None:
-        plan = {"sampler": sampler.value, "trials": trials, "seed": seed}
-        file = _search(folder, profile, origin, bounds, out, output, is_forced=force, **plan)
+        file = _search(folder, profile, origin, request, out, score, output)
     write_reports(file, out, has_new_scores=has_new_scores)
-    _show(file, output)
+    for warning in extrapolations(folder, profile, [candidate.submodel for candidate in file.front]):
+        output.warning(warning)
     output.note(f"written to {out}: front.json, front.csv, front.png, front.html")
-    output.hint(f"next: {_next_command(file, out / NAME)}")
-    output.json(file.to_json())
+    return file
 
 
 def _space(folder: SupernetFolder, name: SpaceName) -> Space:
@@ -106,7 +173,7 @@ def _space(folder: SupernetFolder, name: SpaceName) -> Space:
     return dataclasses.replace(space, layer_heads=space.widths, layer_ffn=space.widths)
 
 
-def _resolve(path: Path, origin: Origin, bounds: Mapping[str, Bound], trials: int, output: Output) -> FrontFile | None:
+def _resolve(path: Path, origin: Origin, request: _Request, output: Output) -> FrontFile | None:
     """The front from the scores in `path`, where they are all it takes."""
     from bstsearch.budget import Budget
     from bstsearch.front_file import read_front
@@ -116,8 +183,8 @@ def _resolve(path: Path, origin: Origin, bounds: Mapping[str, Bound], trials: in
         return None
     stored = read_front(path)
     origin.refuse_other(stored.origin, path)
-    budget = Budget.resolve(bounds, stored.full)
-    if not stored.answers(budget, trials):
+    budget = Budget.resolve(request.bounds, stored.full, request.at)
+    if not stored.answers(budget, request.plan["trials"]):
         return None
     _print(corner_table(stored.corners, budget), output)
     budget.refuse_infeasible(stored.candidates)
@@ -129,12 +196,10 @@ def _search(
     folder: SupernetFolder,
     profile: DeviceProfile,
     origin: Origin,
-    bounds: Mapping[str, Bound],
+    request: _Request,
     out: Path,
+    score: Callable[[Submodel], Accuracy],
     output: Output,
-    *,
-    is_forced: bool,
-    **plan: Any,
 ) -> FrontFile:
     """The front from the scores in the study, and from new ones where some are missing."""
     from bstsearch import study_file
@@ -146,16 +211,15 @@ def _search(
     space = origin.space
     cost = make_pricer(folder, profile)
     corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
-    budget = Budget.resolve(bounds, corners[-1])
+    budget = Budget.resolve(request.bounds, corners[-1], request.at)
     _print(corner_table(corners, budget), output)
     budget.refuse_infeasible(map(cost, looked_at_first(space)))  # before --force throws anything away
-    score = make_scorer(folder.path, origin.split, None if origin.data_folder is None else Path(origin.data_folder))
     with (
-        study_file.open_study(out / study_file.NAME, origin, is_fresh=is_forced) as study,
+        study_file.open_study(out / study_file.NAME, origin, is_fresh=request.is_forced) as study,
         output.progress("scoring") as bar,
     ):
         try:
-            found = search(study, space, cost=cost, score=score, budget=budget, progress=bar.report, **plan)
+            found = search(study, space, cost=cost, score=score, budget=budget, progress=bar.report, **request.plan)
         except KeyboardInterrupt:
             output.hint(f"{len(study.trials)} submodels are scored and kept; the same command goes on from there")
             raise
@@ -176,6 +240,22 @@ def _show(file: FrontFile, output: Output) -> None:
     output.text()
     _print(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
+
+
+def _show_together(files: Sequence[FrontFile], out: Path, output: Output) -> None:
+    """One table of all fronts, and the submodels that are on each of them."""
+    from bstsearch.report.devices_table import devices_table, on_all_fronts
+
+    output.text()
+    _print(devices_table(files), output)
+    shared = on_all_fronts(files)
+    output.text("+ on that device's front, * recommended there")
+    output.text(f"on all {len(files)} fronts: {', '.join(shared) or 'none'}")
+    first = out / files[0].origin.device["name"]
+    output.hint(f"next: {_next_command(files[0], first / FRONT)}")
+    output.json(
+        {"devices": {file.origin.device["name"]: file.to_json() for file in files}, "on_all_fronts": list(shared)}
+    )
 
 
 def _next_command(file: FrontFile, path: Path) -> str:

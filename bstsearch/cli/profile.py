@@ -1,4 +1,4 @@
-"""`bstsearch profile`: this machine's latencies and memory, measured once and shown ever after."""
+"""`bstsearch profile`: a device's latencies and memory, shown where they are stored, measured where they are not."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bstsearch.cli.measuring import BOARD_PYTHON, WASM, WEBGPU, Means, Via, measure_device
 from bstsearch.cli.options import DeviceOption, JsonOption, ProfilesOption, SupernetOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
-    from bstsearch.devices.profile import DeviceProfile
+    from bstsearch.devices.profile import DeviceProfile, MeasuredModel
 
 
 def profile(
@@ -21,78 +22,145 @@ def profile(
     supernet: SupernetOption = DEMO,
     profiles: ProfilesOption = None,
     has_to_measure: Annotated[bool, typer.Option("--measure", help="Measure, even if a profile is stored.")] = False,
+    via: Annotated[
+        Via | None, typer.Option("--via", help="How to reach the device to measure; implies --measure.")
+    ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Threads of ONNX Runtime; default: the physical cores it may use."),
+        typer.Option(min=1, metavar="N", help="Threads of the runtime; default: the physical cores it may use."),
     ] = None,
+    cores: Annotated[
+        str | None, typer.Option(metavar="LIST", help="local, ssh: run on these cores only, as in 0,1.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="USER@BOARD", help="ssh: the board, as ssh knows it.")] = None,
+    board_python: Annotated[
+        str, typer.Option(metavar="NAME", help="ssh: the Python that has onnxruntime.")
+    ] = BOARD_PYTHON,
+    is_lan: Annotated[bool, typer.Option("--lan", help="browser: let phones in this network open the page.")] = False,
+    ort_web: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="browser, adb: onnxruntime-web from here, not from its CDN.")
+    ] = None,
+    is_webgpu: Annotated[
+        bool, typer.Option("--webgpu", help="browser, adb: run on the GPU, where there is WebGPU.")
+    ] = (False),
+    serial: Annotated[str | None, typer.Option(metavar="ID", help="adb: which of several phones.")] = None,
     is_json: JsonOption = False,
 ) -> None:
-    """Measure every submodel on this machine, or show a stored profile.
+    """Measure a device, or show what is stored of it.
 
-    A profile holds each submodel's latency and memory, whatever its weights. Profiles are looked for in
-    --profiles, $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch; a new one goes to the
-    first of these that is given, else to ./profiles.
+    A profile holds latencies and memory for a model's shapes, whatever its weights. Profiles are looked for in
+    --profiles, $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch; a new one goes to the first of
+    these that is given, else to ./profiles. 'bstsearch devices' lists them.
 
-    Example: bstsearch profile --device laptop --threads 2
+    \b
+    Examples:
+      bstsearch profile --device laptop --threads 2
+      bstsearch profile --device pixel7
+      bstsearch profile --device raspberrypi4 --via ssh --host pi@raspberrypi.local
+      bstsearch profile --device my-phone --via browser --lan
     """
-    from bstsearch.devices.profile import check_name, load_profile, profile_folders, stored_profiles
+    from bstsearch.devices.profile_file import load_profile
+    from bstsearch.devices.stored import check_name, profile_folders, stored_profiles
 
     output, folder = Output(is_json), read_folder(supernet)
     check_name(device)
-    stored = None if has_to_measure else stored_profiles(profile_folders(profiles)).get(device)
-    path = stored or _measure(folder, device, profiles, threads, output)
+    stored = stored_profiles(profile_folders(profiles))
+    means = Means(
+        via=via,
+        threads=threads,
+        cores=cores,
+        host=host,
+        python=board_python,
+        is_lan=is_lan,
+        ort_web=ort_web,
+        provider=WEBGPU if is_webgpu else WASM,
+        serial=serial,
+    )
+    means.refuse_strays()
+    path, is_new = stored.get(device), via is not None or has_to_measure or device not in stored
+    if is_new:
+        means = means.checked(device, None if path is None else load_profile(path), list(stored))
+        path = measure_device(folder, device, profiles, means, output)
+    assert path is not None
     loaded = load_profile(path)
-    loaded.require_model(folder.architecture, folder.family)
-    _show(loaded, output)
-    for warning in (*loaded.warnings, *_mismatches(loaded, folder, threads)):
-        output.warning(warning)
-    output.note(f"read from {path}; --measure measures it anew" if stored else f"written to {path}")
-    output.hint(f"next: {_next_command(device, supernet, profiles)}")
-    output.json({"path": str(path), "is_new": stored is None, "profile": loaded.model_dump(mode="json")})
+    if loaded.models:
+        loaded.find_model(folder.architecture, folder.family)  # or InputError, before anything is shown
+    _show(loaded, folder, output)
+    for note in (*_warnings(loaded, folder), *([] if is_new else _mismatches(loaded, folder, threads))):
+        output.warning(note)
+    output.note(f"written to {path}" if is_new else f"read from {path}")
+    output.hint(_next_step(loaded, device, supernet, profiles))
+    output.json({"path": str(path), "is_new": is_new, "profile": loaded.model_dump(mode="json")})
 
 
-def _measure(folder: SupernetFolder, device: str, profiles: Path | None, threads: int | None, output: Output) -> Path:
-    from bstsearch.devices.machine import available_cores, cpu_name
-    from bstsearch.devices.onnxruntime_cpu import measure
-    from bstsearch.devices.profile import home_folder
+def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
+    runtime, hardware = shown.runtime, shown.hardware
+    output.text(f"{shown.device}: {shown.obtained} {shown.date:%Y-%m-%d}, {hardware.title}, {hardware.cores} cores")
+    where = f" on {runtime.cores_used}" if runtime.cores_used else ""
+    output.text(f"{runtime.name} {runtime.version}, threads: {runtime.threads}{where}, {runtime.precision}, batch: 1")
+    if shown.models:
+        _show_measured(shown.find_model(folder.architecture, folder.family), folder, output)
+    else:
+        _show_predicted(shown, folder, output)
 
-    home, threads = home_folder(profiles), threads or available_cores()
-    output.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
-    with output.progress("Building graphs") as bar:
-        return measure(folder, device, threads=threads, progress=bar.report).save(home)
 
-
-def _show(shown: DeviceProfile, output: Output) -> None:
+def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output) -> None:
     columns = [
         Column("id"),
         Column("latency\nmedian", "ms", is_number=True),
         Column("p90", "ms", is_number=True),
         Column("spread", "%", is_number=True),
-        Column("file", "MB", is_number=True),
+        Column("weights", "MB", is_number=True),
         Column("peak\nmemory", "MB", is_number=True),
     ]
+    grid = {submodel.id for submodel in folder.space.grid()}
     rows = [
         [
             row.id,
             f"{row.latency_ms:.3f}",
             f"{row.p90_ms:.3f}",
             f"{100 * row.spread:.1f}",
-            f"{row.file_bytes / 1e6:.2f}",
-            f"{row.peak_memory_bytes / 1e6:.1f}",
+            f"{row.weight_bytes / 1e6:.2f}",
+            f"{row.peak_memory_bytes / 1e6:.1f}" if row.peak_memory_bytes else None,
         ]
-        for row in shown.rows
+        for row in model.submodels
+        if row.id in grid
     ]
-    runtime, machine = shown.runtime, shown.machine
-    output.text(f"{shown.device}: {shown.obtained} {shown.date:%Y-%m-%d} on {machine.cpu}, {machine.cores} cores")
-    output.text(
-        f"{runtime.name} {runtime.version}, threads: {runtime.threads}, {runtime.precision}, batch: {shown.model.batch}"
-    )
+    output.table(columns, rows)
+    if model.error:
+        output.note(
+            f"other submodels are composed of {len(model.blocks)} blocks; on {model.error.rows} measured ones that the "
+            f"blocks had not seen such sums were off by {model.error.median:.1%} (median), {model.error.p90:.1%} (90th "
+            f"percentile), {model.error.worst:.1%} at worst; the same submodel measured twice: {model.noise:.1%}"
+        )
+
+
+def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
+    from bstsearch.cli.candidates import make_table
+    from bstsearch.report.table import range_text
+
+    table = make_table(folder, shown)
+    columns = [Column("id"), Column("latency", "ms", is_number=True), Column("peak\nmemory", "MB", is_number=True)]
+    rows = [
+        [one.id, f"{range_text(table.latency(one))} {shown.obtained}", f">{table.memory(one).bytes / 1e6:.1f}"]
+        for one in folder.space.grid()
+    ]
     output.table(columns, rows)
     if shown.error:
         output.note(
-            f"submodels without a row are estimated; such estimates were off by {shown.error.latency.median:.0%} "
-            f"(median), {shown.error.latency.worst:.0%} at worst"
+            f"{shown.obtained}, not measured: of {shown.error.rows} published latencies that the rates had not seen "
+            f"half were within {shown.error.median:.0%}, nine of ten within {shown.error.p90:.0%}; "
+            f"'bstsearch devices show {shown.device}' tells where they come from"
         )
+
+
+def _warnings(shown: DeviceProfile, folder: SupernetFolder) -> list[str]:
+    """What the profile says of itself that whoever uses its numbers must know."""
+    from bstsearch.cli.candidates import extrapolations
+
+    if shown.models:
+        return [*shown.notes, *shown.find_model(folder.architecture, folder.family).warnings]
+    return extrapolations(folder, shown, [folder.space.smallest, folder.space.largest])
 
 
 def _mismatches(shown: DeviceProfile, folder: SupernetFolder, threads: int | None) -> list[str]:
@@ -100,19 +168,23 @@ def _mismatches(shown: DeviceProfile, folder: SupernetFolder, threads: int | Non
     found = []
     if threads not in (None, shown.runtime.threads):
         found.append(f"the profile is for --threads {shown.runtime.threads}; add --measure to measure {threads}")
-    grid = {submodel.id for submodel in folder.space.grid()}
-    if missing := sorted(grid - {row.id for row in shown.rows}):
-        found.append(
-            f"the profile has no row for {len(missing)} of this supernet's {len(grid)} submodels, such as "
-            f"{missing[0]}; they will be estimated, unless you add --measure"
-        )
+    if shown.models:
+        known = {row.id for row in shown.find_model(folder.architecture, folder.family).submodels}
+        grid = {submodel.id for submodel in folder.space.grid()}
+        if missing := sorted(grid - known):
+            found.append(
+                f"the profile has no row for {len(missing)} of this supernet's {len(grid)} submodels, such as "
+                f"{missing[0]}; add --measure"
+            )
     return found
 
 
-def _next_command(device: str, supernet: Path, profiles: Path | None) -> str:
-    words = ["bstsearch", "pareto", "--device", device]
+def _next_step(shown: DeviceProfile, device: str, supernet: Path, profiles: Path | None) -> str:
+    words = ["--device", device]
     if supernet != DEMO:
         words += ["--supernet", str(supernet)]
     if profiles:
         words += ["--profiles", str(profiles)]
-    return shlex.join(words)
+    if not shown.models:
+        return f"to measure the real one: {shlex.join(['bstsearch', 'profile', *words, '--via', 'browser', '--lan'])}"
+    return f"next: {shlex.join(['bstsearch', 'pareto', *words])}"

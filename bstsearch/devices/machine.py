@@ -1,45 +1,45 @@
-"""This computer: its processor, how many cores this process may use, and how busy others keep it (no torch)."""
+"""This computer: what a profile says of it, how many cores it has, and how busy others keep them (no torch)."""
 
 from __future__ import annotations
 
-import math
 import os
-import platform
 import time
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psutil
 
-from bstsearch.devices.profile import Machine
+from bstsearch.devices.profile import Hardware, Runtime
+from bstsearch.devices.runner import NAME, PROVIDER, available_cores, cpu_name, hardware_facts
 
-CPU_INFO = Path("/proc/cpuinfo")
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-TOPOLOGY = Path("/sys/devices/system/cpu")
+__all__ = ["OthersLoad", "all_cores", "available_cores", "cpu_name", "hardware_of", "runtime_of", "this_hardware"]
 
 
-def this_machine() -> Machine:
-    """What a profile says of the computer that it was measured on."""
-    return Machine(
-        cpu=cpu_name(),
-        cores=available_cores(),
-        memory_bytes=psutil.virtual_memory().total,
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+def this_hardware() -> Hardware:
+    """What a profile says of the computer that this runs on."""
+    return hardware_of(hardware_facts())
+
+
+def hardware_of(facts: Mapping[str, Any]) -> Hardware:
+    """What a profile says of a computer whose runner found these facts."""
+    return Hardware(**facts, clusters=(), memory_gb_per_s=None, memory_evidence=None)
+
+
+def runtime_of(version: str, threads: int, cores: Sequence[int]) -> Runtime:
+    """What a profile says of ONNX Runtime on a processor; `cores` are those it is kept to, if any."""
+    return Runtime(
+        name=NAME,
+        version=version,
+        provider=PROVIDER,
+        threads=threads,
+        precision="float32",
+        cores_used=f"cores {', '.join(map(str, cores))}" if cores else None,
     )
 
 
-def cpu_name() -> str:
-    """The processor's name as its maker writes it, else its architecture."""
-    if CPU_INFO.exists():
-        for line in CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return value.strip()
-    return platform.processor() or platform.machine()
-
-
-def available_cores() -> int:
-    """Physical cores that this process may use: its CPU affinity and its container's quota count."""
-    return max(1, min(_allowed_cores(), _quota()))
+def all_cores() -> int:
+    """Physical cores of the whole computer, whoever may use them."""
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
 class OthersLoad:
@@ -52,25 +52,6 @@ class OthersLoad:
         """Busy core-seconds that are not this process's, per second."""
         busy, own, wall = (now - before for now, before in zip(_clocks(), self._start, strict=True))
         return max(0.0, busy - own) / wall if wall > 0 else 0.0
-
-
-def _allowed_cores() -> int:
-    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    if not hasattr(os, "sched_getaffinity"):  # macOS, Windows
-        return physical
-    allowed = os.sched_getaffinity(0)
-    siblings = [TOPOLOGY / f"cpu{index}" / "topology" / "thread_siblings_list" for index in allowed]
-    if all(path.exists() for path in siblings):  # two hardware threads of one core name the same siblings
-        return len({path.read_text() for path in siblings})
-    return min(physical, len(allowed))
-
-
-def _quota() -> int:
-    try:
-        quota, period = CPU_QUOTA.read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # no such file, or no limit ("max")
-        return os.cpu_count() or 1
 
 
 def _clocks() -> tuple[float, float, float]:

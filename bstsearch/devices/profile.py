@@ -1,70 +1,89 @@
-"""A device profile: one JSON file with every submodel's latency and memory, and how they came about (no torch).
+"""A device profile: what one JSON file says of a device, its latencies, and their origin and error (no torch).
 
-profiles/README.md describes each field.
+profiles/README.md describes each field; `profile_file` reads and writes the file.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-import bstsearch
-from bstsearch.errors import DeviceError, InputError, UsageError
-from bstsearch.files import read_json, write_text
+from bstsearch.errors import InputError, UsageError
 from bstsearch.space import Submodel
 
-FORMAT = 1
-VARIABLE = "BSTSEARCH_PROFILES"
+FORMAT: Final = 2
+
+MEASURED: Final = "measured"
+Obtained = Literal["measured", "calibrated", "estimated"]
+Via = Literal["local", "ssh", "browser", "adb"]
 
 Entry = TypeVar("Entry")
-# A JSON array; what is in it is checked as strictly as everything else.
-Array = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
+# JSON arrays; what is in them is checked as strictly as everything else.
+Array = Annotated[tuple[Entry, ...], Field(strict=False)]
+Filled = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(gt=0)]
+Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FractionText = Annotated[str, Field(pattern=r"^[1-9][0-9]*(/[1-9][0-9]*)?$")]
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Machine(_Record):
-    """The computer: `cores` are the physical ones that the measuring process could use."""
+class Cluster(_Record):
+    """Equal cores of one processor. A fused multiply-add counts as two FLOP; null where their number is not known.
 
-    cpu: Text
+    `evidence` begins with "measured", "theory" or "assumed" where it is.
+    """
+
+    core: Text
     cores: Count
-    memory_bytes: Count
-    system: Text
+    clock_ghz: Positive
+    fp32_flop_per_cycle: Count | None
+    evidence: Text
+
+    @property
+    def peak_gflops(self) -> float | None:
+        """The fp32 peak of one core, in GFLOP/s."""
+        return None if self.fp32_flop_per_cycle is None else self.clock_ghz * self.fp32_flop_per_cycle
+
+    @property
+    def arithmetic(self) -> str:
+        """The peak of all its cores as a sum to check."""
+        clock = f"{self.cores} x {self.clock_ghz:g} GHz"
+        if self.peak_gflops is None:
+            return f"{clock}, peak not known"
+        return f"{clock} x {self.fp32_flop_per_cycle} FLOP/cycle = {self.cores * self.peak_gflops:.4g} GFLOP/s"
+
+
+class Hardware(_Record):
+    """The device; null where nobody says. `cores` are the physical ones that a measuring process could use."""
+
+    title: Text
+    soc: Text
+    cores: Count
+    clusters: Array[Cluster]
+    memory_bytes: Count | None
+    memory_gb_per_s: Positive | None
+    memory_evidence: Text | None
+    system: Text | None
 
 
 class Runtime(_Record):
-    """What ran the submodels."""
+    """What runs the submodels; `cores_used` says on which cores, where that is known."""
 
     name: Text
     version: Text
     provider: Text
     threads: Count
     precision: Literal["float32"]
-
-
-class Model(_Record):
-    """What was run: which architecture, and the shape of every input."""
-
-    family: Text
-    architecture: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    batch: Count
-    inputs: dict[str, Array[Count]]
+    cores_used: Text | None
 
 
 class Units(_Record):
@@ -74,41 +93,105 @@ class Units(_Record):
     memory: Literal["bytes"]
 
 
+class Source(_Record):
+    """Where a fact or a published row comes from."""
+
+    what: Text
+    where: Text
+
+
+class LatencyError(_Record):
+    """How far predictions lay from `rows` latencies that they were not fitted on: abs(actual / predicted - 1).
+
+    A predicted latency is shown as the range from ms / (1 + interval) to ms x (1 + interval).
+    """
+
+    median: Amount
+    p90: Amount
+    worst: Amount
+    interval: Amount
+    rank_correlation: Annotated[float, Field(ge=-1, le=1)] | None
+    rows: Count
+    computed_on: Text
+
+
+class Rates(_Record):
+    """How latencies of a device are predicted without measuring it.
+
+    milliseconds = 1000 x GFLOPs^exponent / gflops_per_s + megabytes / gb_per_s, where GFLOPs are 2 x MACs / 1e9 of
+    everything but recurrent products, and megabytes are the recurrent weights, once for every step. The rows
+    behind them are of models from `smallest_gflops` to `largest_gflops`.
+    """
+
+    gflops_per_s: Positive
+    exponent: Annotated[float, Field(gt=0, le=1)]
+    gb_per_s: Positive
+    smallest_gflops: Positive
+    largest_gflops: Positive
+    arithmetic: Text
+
+
 class Schedule(_Record):
     """How the runs were spread: every round visits every submodel, in an order shuffled by `seed`."""
 
     rounds: Count
-    seed: Annotated[int, Field(ge=0)]
+    seed: Whole
 
 
-class RelativeError(_Record):
-    """How far measured values lay from estimates by a fit that had not seen them, as shares of the estimate."""
+class BlockRow(_Record):
+    """What one block adds: a layer of the stack `block`, or (block "base", heads and ffn null) all outside stacks.
 
-    median: Share
-    worst: Share
+    `latency_ms` may be below zero: a share of a sum, not a time that was seen.
+    """
+
+    block: Text
+    width: FractionText
+    heads: FractionText | None
+    ffn: FractionText | None
+    latency_ms: Annotated[float, Field(allow_inf_nan=False)]
+    weight_bytes: Whole
 
 
-class EstimateErrors(_Record):
-    """The errors to expect of submodels that have no row, and how they were found."""
+class ActivationRow(_Record):
+    """The largest live set of activations of a submodel of that width, all layers with `share` of heads and ffn."""
 
-    method: Text
-    latency: RelativeError
-    memory: RelativeError
+    width: FractionText
+    share: FractionText
+    activation_bytes: Count
+
+
+class MemoryFit(_Record):
+    """Peak memory = runtime_bytes + weight_copies x weights + the largest live set of activations.
+
+    `median` and `worst` are abs(measured / computed - 1) over the `rows` measured peaks. Where the device tells
+    none, `rows` is 0, and peak memory is a lower bound: weights and activations alone.
+    """
+
+    runtime_bytes: Whole
+    weight_copies: Amount
+    median: Amount
+    worst: Amount
+    rows: Whole
 
 
 class MeasuredRow(_Record):
-    """One submodel: the median of its runs, the 95 % interval of that median, and the runs themselves."""
+    """One whole submodel: the median of its runs, the 95 % interval of that median, and the runs themselves.
+
+    Blocks were fitted to the rows of role "fit"; those of role "check" tell the error.
+    """
 
     id: str
+    role: Literal["fit", "check"]
     latency_ms: Positive
     low_ms: Positive
     high_ms: Positive
     p90_ms: Positive
-    spread: Share
-    outliers: Annotated[int, Field(ge=0)]
-    times_ms: Array[Positive]
-    file_bytes: Count
-    peak_memory_bytes: Count
+    spread: Amount
+    outliers: Whole
+    times_ms: Filled[Positive]
+    weight_bytes: Count
+    activation_bytes: Count | None
+    peak_memory_bytes: Count | None
 
     @field_validator("id")
     @classmethod
@@ -125,128 +208,86 @@ class MeasuredRow(_Record):
         return self
 
 
-class DeviceProfile(_Record):
-    """Everything that one device profile file holds."""
+class MeasuredModel(_Record):
+    """One architecture, measured: whole submodels, and the blocks that others are composed of.
 
-    format: Literal[1]
-    device: Text
-    machine: Machine
-    obtained: Literal["measured"]
+    `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `noise` is the median of
+    abs(every other round / the rest - 1) over the submodels: the same thing, measured twice.
+    """
+
+    family: Text
+    architecture: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     date: Annotated[AwareDatetime, Field(strict=False)]
-    bstsearch: Text
-    runtime: Runtime
-    model: Model
-    units: Units
+    batch: Count
+    inputs: dict[str, Filled[Count]]
+    stacks: dict[str, Count]
     schedule: Schedule
-    error: EstimateErrors | None
-    warnings: Annotated[tuple[str, ...], Field(strict=False)]
-    rows: Array[MeasuredRow]
+    noise: Amount | None
+    error: LatencyError | None
+    memory: MemoryFit | None
+    warnings: Array[str]
+    blocks: Array[BlockRow]
+    activations: Array[ActivationRow]
+    submodels: Filled[MeasuredRow]
 
-    @field_validator("rows")
+    @field_validator("submodels")
     @classmethod
     def _ids_are_unique(cls, rows: tuple[MeasuredRow, ...]) -> tuple[MeasuredRow, ...]:
-        submodel, count = Counter(row.id for row in rows).most_common(1)[0]
-        if count > 1:
-            raise ValueError(f"{submodel!r} occurs {count} times, expected once")
+        _refuse_duplicates([row.id for row in rows])
         return rows
 
-    def require_model(self, architecture: str, family: str) -> None:
-        """Passes where these rows are of that architecture; else InputError."""
-        if (self.model.architecture, self.model.family) != (architecture, family):
-            raise InputError(
-                f"device profile {self.device!r} is of another model ({self.model.family} {self.model.architecture}, "
-                f"expected {family} {architecture}); measure this one with "
-                f"'bstsearch profile --device {self.device} --measure' and the same --supernet"
-            )
-
-    def save(self, folder: Path) -> Path:
-        """Writes `<device>.json` into `folder`, atomically, one row a line; returns its path."""
-        data = self.model_dump(mode="json")
-        rows = ",\n".join(f"    {json.dumps(row, allow_nan=False)}" for row in data.pop("rows"))
-        head = json.dumps(data, indent=2, allow_nan=False).removesuffix("\n}")
-        path = folder / f"{self.device}.json"
-        write_text(path, f'{head},\n  "rows": [\n{rows}\n  ]\n}}\n')
-        return path
+    @field_validator("blocks")
+    @classmethod
+    def _blocks_are_unique(cls, rows: tuple[BlockRow, ...]) -> tuple[BlockRow, ...]:
+        _refuse_duplicates([f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in rows])
+        return rows
 
 
-def load_profile(path: Path) -> DeviceProfile:
-    """The profile in `path`; InputError names the file, the row and the field that are wrong."""
-    data = read_json(path, "device profile")
-    if data.get("format") != FORMAT:
+class DeviceProfile(_Record):
+    """Everything that one device profile file holds.
+
+    A measured profile has `models` and says by which way it was measured (`via`); a
+    calibrated or estimated one has `rates`, `error` and `sources` instead.
+    """
+
+    format: Literal[2]
+    device: Text
+    hardware: Hardware
+    runtime: Runtime
+    obtained: Obtained
+    via: Via | None
+    date: Annotated[AwareDatetime, Field(strict=False)]
+    bstsearch: Text
+    units: Units
+    sources: Array[Source]
+    notes: Array[str]
+    error: LatencyError | None
+    rates: Rates | None
+    models: Array[MeasuredModel]
+
+    @model_validator(mode="after")
+    def _is_what_it_says(self) -> Self:
+        has_rates = self.rates is not None and self.error is not None and len(self.sources) > 0
+        if self.obtained == MEASURED and (not self.models or self.rates or self.error):
+            raise ValueError("a measured profile has models, and no rates or error beside theirs")
+        if self.obtained != MEASURED and (self.models or not has_rates):
+            raise ValueError(f"a profile that is {self.obtained} has rates, error and sources, and no models")
+        _refuse_duplicates([model.architecture for model in self.models])
+        return self
+
+    def find_model(self, architecture: str, family: str) -> MeasuredModel:
+        """What was measured of that architecture; InputError where it was not."""
+        for model in self.models:
+            if (model.architecture, model.family) == (architecture, family):
+                return model
+        known = ", ".join(f"{model.family} {model.architecture}" for model in self.models) or "none"
         raise InputError(
-            f"device profile {path} has format {data.get('format')!r}; this version reads format {FORMAT}; "
-            "measure it again with 'bstsearch profile --measure'"
-        )
-    try:
-        profile = DeviceProfile.model_validate(data)
-    except ValidationError as error:
-        raise InputError(f"device profile {path}, {_first_problem(error, data)}") from error
-    if profile.device != path.stem:
-        raise InputError(f"device profile {path}, device: {profile.device!r}, expected {path.stem!r}, the file's name")
-    return profile
-
-
-def check_name(name: str) -> None:
-    """Passes where `name` can be a device's and a file's name; else UsageError."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no device name; use up to 64 letters, digits, '.', '_' and '-', a letter or digit first"
+            f"device profile {self.device!r} holds no measurement of this model ({family} {architecture}), only of: "
+            f"{known}; measure it with 'bstsearch profile --device {self.device} --measure' and the same --supernet"
         )
 
 
-def profile_folders(option: Path | None) -> list[Path]:
-    """Where profiles are looked for, in order: `option`, $BSTSEARCH_PROFILES, ./profiles, those shipped."""
-    package = Path(bstsearch.__file__).parent
-    # In the wheel the shipped profiles lie inside the package, in a checkout beside it.
-    shipped = package / "profiles" if (package / "profiles").is_dir() else package.parent / "profiles"
-    variable = os.environ.get(VARIABLE)
-    chosen = [option] if option else []
-    return [*chosen, *([Path(variable)] if variable else []), Path("profiles"), shipped]
-
-
-def home_folder(option: Path | None) -> Path:
-    """Where a new profile goes: `option`, else $BSTSEARCH_PROFILES, else ./profiles; DeviceError where it cannot."""
-    folder = profile_folders(option)[0]
-    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    try:  # to find out before a measurement, not after it
-        tempfile.TemporaryFile(dir=existing).close()
-    except OSError as error:
-        reason = error.strerror or error
-        raise DeviceError(f"cannot write to {folder}: {reason}; choose another folder with --profiles DIR") from error
-    return folder
-
-
-def stored_profiles(folders: Sequence[Path]) -> dict[str, Path]:
-    """Device name -> its file; of equal names the one in the earlier folder."""
-    files = [path for folder in reversed(folders) for path in folder.glob("*.json")]
-    return {path.stem: path for path in files}
-
-
-def find_profile(name: str, folders: Sequence[Path]) -> Path:
-    """The file of device `name`; InputError lists the devices that there are."""
-    check_name(name)
-    stored = stored_profiles(folders)
-    if name not in stored:
-        known = ", ".join(sorted(stored)) or "none"
-        raise InputError(
-            f"no profile of device {name!r}; stored are: {known}. "
-            f"Run 'bstsearch profile --device {name}' to measure this machine"
-        )
-    return stored[name]
-
-
-def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> str:
-    first = error.errors(include_url=False)[0]
-    place = [str(step) for step in first["loc"]]
-    if first["loc"][:1] == ("rows",) and len(place) > 1:
-        row = data["rows"][int(place[1])]
-        name = row.get("id") if isinstance(row, dict) else None
-        place[:2] = [f"row {int(place[1]) + 1} ({name})"]
-    message = first["msg"].removeprefix("Value error, ")
-    found = "" if first["type"] in ("missing", "value_error") else f", not {_short(first['input'])}"
-    return f"{', '.join(place)}: {message[0].lower()}{message[1:]}{found}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _refuse_duplicates(names: Sequence[str]) -> None:
+    for name, count in Counter(names).most_common(1):
+        if count > 1:
+            raise ValueError(f"{name!r} occurs {count} times, expected once")

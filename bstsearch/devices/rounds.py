@@ -1,28 +1,29 @@
-"""Interleaved timing: rounds that visit every submodel, until the medians of the rounds agree (no torch).
+"""Interleaved timing: rounds that visit every graph, until the medians of the rounds agree (no torch).
 
-Drift (heat, other programs, a change of clock) then hits all submodels alike, and shows as disagreement
-between rounds. No wall clock is read but through `timer`.
+Drift (heat, other programs, a change of clock) then hits all graphs alike, and shows as disagreement between
+rounds. The device takes the times; no clock is read here.
 """
 
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bstsearch.devices import statistics
+from bstsearch.devices.driver import Visit
 from bstsearch.errors import NoisyMeasurementError
 
-Run = Callable[[], object]
-Timer = Callable[[], float]
+Time = Callable[[Sequence[Visit]], Sequence[tuple[float, ...]]]
+Rounds = Mapping[str, Sequence[tuple[float, ...]]]  # graph -> its times, a tuple for every round
 
 # A batch of 20 rounds is the fewest whose ranks give a 95 % interval inside the extremes with room to
 # spare (5th to 16th), and a second or two for ten small submodels. The interval narrows with the root of their
 # number, so a restless machine only takes longer, unless what disturbs it goes on for most of the time.
 ROUNDS = 20
 MOST_ROUNDS = 200
-# Runs at a visit: as many untimed first, since the caches and threads are still another submodel's.
+TURN = 5  # rounds of one group before the next one's turn
+# Runs at a visit: as many untimed first, since the caches and threads are still another graph's.
 RUNS = 5
 VISIT_MS = 20.0
 # Half-width of a median's 95 % interval over the median. Neighbouring submodels differ by some 10 to 40 %:
@@ -33,7 +34,7 @@ LIMIT = 0.10
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The times of one submodel, a tuple for every round, in the order in which they were taken."""
+    """The times of one graph, a tuple for every round, in the order in which they were taken."""
 
     rounds_ms: tuple[tuple[float, ...], ...]
 
@@ -60,34 +61,48 @@ class Timing:
         low, high = self.interval_ms
         return (high - low) / 2 / self.latency_ms
 
+    @property
+    def noise(self) -> float:
+        """How far the median of every other round lies from that of the rest: the same thing, measured twice."""
+        odd, even = (statistics.median([t for times in self.rounds_ms[n::2] for t in times]) for n in (0, 1))
+        return abs(odd / even - 1)
+
 
 def time_in_rounds(
-    runs: Mapping[str, Run],
+    groups: Sequence[Sequence[str]],
+    time: Time,
     *,
-    timer: Timer = time.perf_counter,
+    open_group: Callable[[Sequence[str]], None] = lambda _names: None,
+    known: Rounds | None = None,
     seed: int = 0,
-    on_round: Callable[[int, int], None] | None = None,
+    on_round: Callable[[Rounds, float], None] | None = None,
 ) -> dict[str, Timing]:
-    """The timing of every run by name, from 20 rounds, or up to 200 where the rounds disagree.
+    """The timing of every graph by name, from 20 rounds, or up to 200 of those whose rounds disagree.
 
-    `on_round(done, planned)` is called after each round. Whether the result is good enough is for
-    `refuse_noise` to say.
+    A group is what a device can hold open at once. Where there are several, each is come back to after five rounds:
+    what disturbs one of its turns then shows. `known` are rounds of an earlier, interrupted call, which goes on from
+    there. `on_round(rounds, share done)` is called after each round with all that is there. Whether the result is
+    good enough is for `refuse_noise` to say.
     """
-    counts = {name: _runs_per_visit(run, timer) for name, run in runs.items()}
-    order, shuffle = list(runs), random.Random(seed).shuffle
-    rounds: dict[str, list[tuple[float, ...]]] = {name: [] for name in runs}
-    timings: dict[str, Timing] = {}
-    for planned in range(ROUNDS, MOST_ROUNDS + 1, ROUNDS):
-        for done in range(planned - ROUNDS, planned):
-            shuffle(order)
-            for name in order:
-                rounds[name].append(_visit(runs[name], counts[name], timer))
-            if on_round:
-                on_round(done + 1, planned)
-        timings = {name: Timing(rounds_ms=tuple(times)) for name, times in rounds.items()}
-        if max(timing.uncertainty for timing in timings.values()) <= GOOD:
-            break
-    return timings
+    names = [name for group in groups for name in group]
+    rounds = {name: list((known or {}).get(name, ())) for name in names}
+    counts = {name: len(times[0]) for name, times in rounds.items() if times}
+    shuffle, opened = random.Random(seed).shuffle, None
+    for planned in range(TURN, MOST_ROUNDS + 1, TURN):
+        for group in groups:
+            unsure = [name for name in group if not _is_done(rounds[name])]
+            while order := [name for name in unsure if len(rounds[name]) < planned]:
+                if group is not opened:
+                    open_group(group)
+                    opened = group
+                shuffle(order)
+                counts.update({name: _runs_per_visit(name, time) for name in order if name not in counts})
+                found = time([Visit(name=name, count=counts[name]) for name in order])
+                for name, times_ms in zip(order, found, strict=True):
+                    rounds[name].append(times_ms)
+                if on_round:
+                    on_round(rounds, min(1.0, sum(map(len, rounds.values())) / (ROUNDS * len(names))))
+    return {name: _timing(times) for name, times in rounds.items()}
 
 
 def refuse_noise(timings: Mapping[str, Timing], *, remedy: str) -> None:
@@ -106,18 +121,17 @@ def least_certain(timings: Mapping[str, Timing]) -> tuple[str, Timing]:
     return max(timings.items(), key=lambda item: item[1].uncertainty)
 
 
-def _runs_per_visit(run: Run, timer: Timer) -> int:
-    time_ms = min(_milliseconds(run, timer) for _ in range(3))  # a first run also allocates, any may be disturbed
+def _is_done(rounds: Sequence[tuple[float, ...]]) -> bool:
+    """Whether a batch of rounds is complete and agrees."""
+    is_whole = len(rounds) >= ROUNDS and len(rounds) % ROUNDS == 0
+    return is_whole and _timing(rounds).uncertainty <= GOOD
+
+
+def _timing(rounds: Sequence[tuple[float, ...]]) -> Timing:
+    return Timing(rounds_ms=tuple(rounds))
+
+
+def _runs_per_visit(name: str, time: Time) -> int:
+    visits = [Visit(name=name, count=1)] * 3  # a first run also allocates, any may be disturbed
+    time_ms = min(times_ms[0] for times_ms in time(visits))
     return RUNS if RUNS * time_ms <= VISIT_MS else max(1, int(VISIT_MS / time_ms))
-
-
-def _visit(run: Run, count: int, timer: Timer) -> tuple[float, ...]:
-    for _ in range(count):
-        run()
-    return tuple(_milliseconds(run, timer) for _ in range(count))
-
-
-def _milliseconds(run: Run, timer: Timer) -> float:
-    start = timer()
-    run()
-    return round((timer() - start) * 1000, 6)  # to the nanosecond, which is as fine as clocks are

@@ -13,23 +13,15 @@ BUSY = 0.25  # cores kept busy by others, beyond those that the measurement left
 REMEDY = "close other programs and measure again with --measure"
 
 
-def find_warnings(timings: Mapping[str, Timing], *, threads: int, cores: int, others: float) -> tuple[str, ...]:
-    """The warnings that apply; `others` is how many cores other programs kept busy meanwhile."""
-    found = [
-        _unsure(timings),
-        _outliers(timings),
-        _oversubscribed(threads, cores),
-        _busy(threads, cores, others),
-    ]
+def find_warnings(timings: Mapping[str, Timing]) -> tuple[str, ...]:
+    """The warnings that the times alone give rise to."""
+    return tuple(warning for warning in (_unsure(timings), _outliers(timings)) if warning)
+
+
+def find_load_warnings(*, threads: int, cores: int, others: float) -> tuple[str, ...]:
+    """The warnings about the computer; `others` is how many cores other programs kept busy meanwhile."""
+    found = [_oversubscribed(threads, cores), _busy(threads, cores, others)]
     return tuple(warning for warning in found if warning)
-
-
-def noise_remedy(*, others: float, threads: int) -> str:
-    """What to do where the times cannot be trusted at all, with the cause that was seen."""
-    advice = "Close other programs, and run the same command again"
-    if threads > 1:
-        advice += f", or leave them a core with --threads {threads - 1}"
-    return f"Meanwhile other programs kept {others:.1f} cores busy. {advice}"
 
 
 def _unsure(timings: Mapping[str, Timing]) -> str | None:

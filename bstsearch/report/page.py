@@ -10,8 +10,9 @@ from pathlib import Path
 from bstsearch.errors import DeviceError
 from bstsearch.files import read_text, writing
 from bstsearch.front_file import FrontFile
+from bstsearch.pareto import MEASURED
 from bstsearch.report.plot import AXES, make_plot
-from bstsearch.report.table import accuracy_text, digits, latency_text
+from bstsearch.report.table import accuracy_text, digits, latency_kind, latency_text
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -92,8 +93,14 @@ def _rows(file: FrontFile) -> list[str]:
 def _origin(file: FrontFile) -> str:
     runtime, supernet = file.origin.device["runtime"], file.origin.supernet
     text = (
-        f"Supernet {supernet['path']} ({supernet['digest']}). Latencies {file.origin.device['obtained']} with "
+        f"Supernet {supernet['path']} ({supernet['digest']}). Latencies {_obtained(file)} with "
         f"{runtime['name']} {runtime['version']}, {runtime['provider']}, threads: {runtime['threads']}, "
         f"{runtime['precision']}, batch 1. Made {file.created}."
     )
     return html.escape(text)
+
+
+def _obtained(file: FrontFile) -> str:
+    """How the latencies came about, with the range where they are not measured."""
+    error, kind = file.origin.device.get("latency_error"), latency_kind(file.front)
+    return kind + (f" (+-{error:.0%})" if error and kind != MEASURED else "")

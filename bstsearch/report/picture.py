@@ -13,7 +13,7 @@ from bstsearch.files import writing
 from bstsearch.front_file import FrontFile
 from bstsearch.pareto import Candidate, Front, find_front
 from bstsearch.report.staircase import staircase
-from bstsearch.report.table import ID_WIDTH, shorten
+from bstsearch.report.table import ID_WIDTH, latency_kind, shorten
 
 BLUE, GREY, INK, GRID = "#2563eb", "#94a3b8", "#1e293b", "#e2e8f0"
 # Where a label may go, as a shift in points and the side that it hangs on; the first free place is taken.
@@ -27,9 +27,10 @@ PLACES = (
 )
 
 Cost = Callable[[Candidate], float]
-PANELS: tuple[tuple[str, Cost], ...] = (
-    ("latency, ms", lambda one: one.latency.ms),
-    ("GFLOPs, two per multiply-add", lambda one: one.gflops),
+Range = Callable[[Candidate], tuple[float, float]]
+PANELS: tuple[tuple[str, Cost, Range | None], ...] = (
+    ("latency, ms", lambda one: one.latency.ms, lambda one: (one.latency.low_ms, one.latency.high_ms)),
+    ("GFLOPs, two per multiply-add", lambda one: one.gflops, None),
 )
 
 
@@ -39,14 +40,16 @@ def draw_picture(file: FrontFile, path: Path) -> None:
     front = find_front(scored)
     figure = Figure(figsize=(11, 4.6), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, (label, cost) in zip(panels, PANELS, strict=True):
+    for axes, (label, cost, range_of) in zip(panels, PANELS, strict=True):
         _draw_panel(axes, scored, front, cost)
-        axes.set_xlabel(label, color=INK)
+        if range_of:
+            _draw_ranges(axes, front, range_of)
+        axes.set_xlabel(f"{label} ({latency_kind(front)})" if range_of else label, color=INK)
     panels[0].set_ylabel(f"accuracy on {file.origin.split}, %", color=INK)
     panels[0].legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
     figure.suptitle(_title(file, scored), x=0.008, ha="left", fontsize=11, color=INK)
     figure.draw_without_rendering()  # gives everything its place, so that labels find the free ones
-    for axes, (_, cost) in zip(panels, PANELS, strict=True):
+    for axes, (_, cost, _) in zip(panels, PANELS, strict=True):
         _label(axes, scored, front, cost)
     with writing(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -83,6 +86,12 @@ def _draw_panel(axes: Axes, scored: Sequence[Candidate], front: Front, cost: Cos
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK)
     axes.margins(x=0.12, y=0.12)
+
+
+def _draw_ranges(axes: Axes, front: Front, range_of: Range) -> None:
+    """Where the costs of the front's rows may lie, a faint line through each."""
+    lows, highs = zip(*map(range_of, front), strict=True)
+    axes.hlines(list(map(_percent, front)), lows, highs, color=BLUE, linewidth=1, alpha=0.35)
 
 
 def _label(axes: Axes, scored: Sequence[Candidate], front: Front, cost: Cost) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from bstsearch.front_file import FrontFile
 from bstsearch.pareto import Candidate
 from bstsearch.report.staircase import staircase
-from bstsearch.report.table import accuracy_text, digits, latency_text
+from bstsearch.report.table import accuracy_text, digits, latency_kind, latency_text
 
 BLUE, ORANGE, GREY = "#3b82f6", "#f59e0b", "#94a3b8"  # readable on light and on dark
 
@@ -23,10 +23,18 @@ class Axis:
     label: str
     cost: Callable[[Candidate], float]
     limit: str | None = None
+    range: Callable[[Candidate], tuple[float, float]] | None = None
 
 
 AXES = (
-    Axis(key="latency", name="Latency", label="latency, ms", cost=lambda one: one.latency.ms, limit="latency_ms"),
+    Axis(
+        key="latency",
+        name="Latency",
+        label="latency, ms",
+        cost=lambda one: one.latency.ms,
+        limit="latency_ms",
+        range=lambda one: (one.latency.low_ms, one.latency.high_ms),
+    ),
     Axis(key="gflops", name="GFLOPs", label="GFLOPs", cost=lambda one: one.gflops, limit="gflops"),
     Axis(key="size", name="Size", label="size of the parameters, MB", cost=lambda one: one.size_bytes / 1e6),
 )
@@ -54,7 +62,7 @@ def make_plot(file: FrontFile, axis: Axis) -> Data:
 
 
 def _points(name: str, candidates: Sequence[Candidate], axis: Axis, marker: Data, *, has_bars: bool = False) -> Data:
-    trace = {
+    trace: Data = {
         "type": "scatter",
         "mode": "markers",
         "name": name,
@@ -65,16 +73,23 @@ def _points(name: str, candidates: Sequence[Candidate], axis: Axis, marker: Data
         "marker": marker,
     }
     if has_bars:
-        trace["error_y"] = {
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * (one.interval[1] - one.share) for one in candidates],
-            "arrayminus": [100 * (one.share - one.interval[0]) for one in candidates],
-            "color": marker["color"],
-            "thickness": 1,
-            "width": 3,
-        }
+        shares = [(100 * one.interval[0], 100 * one.interval[1]) for one in candidates]
+        trace["error_y"] = _bars(trace["y"], shares, marker)
+    if has_bars and axis.range:
+        trace["error_x"] = _bars(trace["x"], [axis.range(one) for one in candidates], marker)
     return trace
+
+
+def _bars(values: Sequence[float], ranges: Sequence[tuple[float, float]], marker: Data) -> Data:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for value, (_, high) in zip(values, ranges, strict=True)],
+        "arrayminus": [value - low for value, (low, _) in zip(values, ranges, strict=True)],
+        "color": marker["color"],
+        "thickness": 1,
+        "width": 3,
+    }
 
 
 def _edge(file: FrontFile, axis: Axis) -> Data:
@@ -103,10 +118,14 @@ def _hover(candidate: Candidate) -> str:
     return "<br>".join(lines)
 
 
+def _title(file: FrontFile, axis: Axis) -> str:
+    return f"{axis.label} ({latency_kind(file.front)})" if axis.range else axis.label
+
+
 def _layout(file: FrontFile, axis: Axis) -> Data:
     limit = file.budget.limits.get(axis.limit) if axis.limit else None
     layout: Data = {
-        "xaxis": {"title": {"text": axis.label}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": _title(file, axis)}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": f"accuracy on {file.origin.split}, %"}},
         "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
         "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"},

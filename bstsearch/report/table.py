@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bstsearch.budget import COSTS, Budget
 from bstsearch.front_file import FrontFile
+from bstsearch.latency import Latency
 from bstsearch.pareto import MEASURED, Candidate
 
-ID_WIDTH = 14  # of a layer-wise id, which names every layer's choice
+ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+_Column = tuple[tuple[str, str, bool], Callable[[Candidate], str]]  # title, unit, whether it is a number; its cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +30,29 @@ class Table:
 def front_table(file: FrontFile) -> Table:
     """The front, one row per submodel, the recommended one marked.
 
-    Layer-wise ids are cut short, and their widths and depths left out: the id begins with them.
+    Layer-wise ids are cut short, and their widths and depths left out: the id begins with them. Latencies that
+    were not measured bring their range and their source, and MACs and sizes, which GFLOPs and params tell, make room.
     """
     is_layerwise = file.origin.space.is_layerwise
+    has_ranges = _has_ranges(file.front)
     macs, parameters = _Scale(one.macs for one in file.front), _Scale(one.parameters for one in file.front)
-    shape = [] if is_layerwise else [("width", "", True), ("depth", "", True)]
-    heads = [
-        ("row", "", True),
-        ("id", "", False),
-        *shape,
-        ("accuracy\n95 % interval", "%", True),
-        ("latency", "ms", True),
-        ("GFLOPs", "", True),
-        ("MACs", macs.prefix, True),
-        ("params", parameters.prefix, True),
-        ("size", "MB", True),
+    columns: list[_Column] = [
+        (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
+        (("accuracy\n95 % interval", "%", True), accuracy_text),
+        (("latency", "ms", True), latency_text),
+        (("GFLOPs", "", True), lambda one: digits(one.gflops)),
+        (("params", parameters.prefix, True), lambda one: parameters.text(one.parameters)),
     ]
-    rows = [
-        [
-            str(number),
-            shorten(one.id, ID_WIDTH),
-            *([] if is_layerwise else [str(one.submodel.width), str(one.submodel.depth)]),
-            accuracy_text(one),
-            latency_text(one),
-            digits(one.gflops),
-            macs.text(one.macs),
-            parameters.text(one.parameters),
-            digits(one.size_bytes / 1e6),
-        ]
-        for number, one in enumerate(file.front, start=1)
-    ]
+    if has_ranges:
+        columns.insert(3, (("latency is", "", False), lambda one: one.latency.source))
+    else:
+        columns.insert(4, (("MACs", macs.prefix, True), lambda one: macs.text(one.macs)))
+        columns.append((("size", "MB", True), lambda one: digits(one.size_bytes / 1e6)))
+    if not (is_layerwise or has_ranges):
+        columns.insert(1, (("width", "", True), lambda one: str(one.submodel.width)))
+        columns.insert(2, (("depth", "", True), lambda one: str(one.submodel.depth)))
+    heads = [("row", "", True), *(head for head, _ in columns)]
+    rows = [[str(number), *(cell(one) for _, cell in columns)] for number, one in enumerate(file.front, start=1)]
     kind = "exact" if file.is_exact else f"{file.trials} submodels scored, {file.sampler}"
     within = f", within {file.budget}" if file.budget else ""
     title = f"Pareto front on {file.origin.device['name']} ({kind}{within})"
@@ -64,27 +60,26 @@ def front_table(file: FrontFile) -> Table:
 
 
 def corner_table(corners: Sequence[Candidate], budget: Budget) -> Table:
-    """The smallest, middle and largest submodel: what they cost, and which limits they meet."""
+    """The smallest, middle and largest submodel: what they cost, and which limits they meet.
+
+    MACs make room for ranges, as in `front_table`.
+    """
     macs, parameters = _Scale(one.macs for one in corners), _Scale(one.parameters for one in corners)
-    limits = [(f"<= {digits(limit)}", COSTS[name].unit, True) for name, limit in budget.limits.items()]
-    heads = [
-        ("", "", False),
-        ("id", "", False),
-        ("params", parameters.prefix, True),
-        ("MACs", macs.prefix, True),
-        ("latency", "ms", True),
-        ("memory", "MB", True),
-        *limits,
+    columns: list[_Column] = [
+        (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
+        (("params", parameters.prefix, True), lambda one: parameters.text(one.parameters)),
+        (("latency", "ms", True), latency_text),
+        (("memory", "MB", True), lambda one: digits(one.safe_memory_bytes / 1e6)),
     ]
+    if not _has_ranges(corners):
+        columns.insert(2, (("MACs", macs.prefix, True), lambda one: macs.text(one.macs)))
+    limits = [(f"<= {digits(limit)}", COSTS[name].unit, True) for name, limit in budget.limits.items()]
+    heads = [("", "", False), *(head for head, _ in columns), *limits]
     rows = [
         [
             name,
-            shorten(one.id, ID_WIDTH),
-            parameters.text(one.parameters),
-            macs.text(one.macs),
-            latency_text(one),
-            digits(one.safe_memory_bytes / 1e6),
-            *("yes" if COSTS[limited].of(one) <= limit else "no" for limited, limit in budget.limits.items()),
+            *(cell(one) for _, cell in columns),
+            *("yes" if budget.cost(limited, one) <= limit else "no" for limited, limit in budget.limits.items()),
         ]
         for name, one in zip(("smallest", "middle", "largest"), corners, strict=True)
     ]
@@ -98,24 +93,40 @@ def accuracy_text(candidate: Candidate) -> str:
 
 
 def latency_text(candidate: Candidate) -> str:
-    """Milliseconds; of an estimate also the upper end, which counts against a budget: "2.31 (<2.75)"."""
-    ms = digits(candidate.latency.ms)
-    return ms if candidate.latency.source == MEASURED else f"{ms} (<{digits(candidate.safe_ms)})"
+    """Milliseconds, and where they were not measured their range, in two digits: "2.31 (2.1-2.8)"."""
+    return range_text(candidate.latency)
 
 
-def digits(value: float) -> str:
-    """`value` with three significant digits, and never an exponent.
+def range_text(latency: Latency) -> str:
+    """The same of a latency."""
+    ms = digits(latency.ms)
+    if latency.source == MEASURED:
+        return ms
+    return f"{ms} ({digits(latency.low_ms, 2)}-{digits(latency.high_ms, 2)})"
 
-    >>> digits(0.012345), digits(12.345), digits(12345.0)
-    ('0.0123', '12.3', '12345')
+
+def latency_kind(candidates: Iterable[Candidate]) -> str:
+    """Where their latencies come from: "estimated", or of several kinds "composed or measured"."""
+    return " or ".join(sorted({one.latency.source for one in candidates}))
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """`value` with that many significant digits, and never an exponent.
+
+    >>> digits(0.012345), digits(12.345), digits(12345.0), digits(0.012345, 2)
+    ('0.0123', '12.3', '12345', '0.012')
     """
-    decimals = 2 - math.floor(math.log10(value)) if value > 0 else 0
+    decimals = significant - 1 - math.floor(math.log10(value)) if value > 0 else 0
     return f"{value:.{max(0, decimals)}f}"
 
 
 def shorten(text: str, width: int) -> str:
     """`text`, cut with two dots where it is longer than `width`."""
     return text if len(text) <= width else f"{text[: width - 2]}.."
+
+
+def _has_ranges(candidates: Iterable[Candidate]) -> bool:
+    return any(one.latency.source != MEASURED for one in candidates)
 
 
 class _Scale:

@@ -10,7 +10,7 @@ import pytest
 
 import bstsearch
 
-VERBS = ("space", "import", "train", "profile", "pareto", "export", "eval", "ask")
+VERBS = ("space", "import", "train", "profile", "pareto", "export", "eval", "ask", "devices")
 HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "plotly", "onnx", "onnxruntime", "rich", "PIL"}
 
 

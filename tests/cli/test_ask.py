@@ -9,6 +9,8 @@ from typing import Any
 import easy_vqa
 import pytest
 
+from bstsearch.devices.profile_file import save_profile
+
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., Any]
 
@@ -25,7 +27,7 @@ def image() -> str:
 @pytest.fixture
 def supernet(tiny_easy_folder: Path, make_profile: MakeProfile, tmp_path: Path) -> Path:
     """A supernet that knows accuracies, with a profile in ./profiles."""
-    make_profile(tiny_easy_folder).save(tmp_path / "profiles")
+    save_profile(make_profile(tiny_easy_folder), tmp_path / "profiles")
     folder = shutil.copytree(tiny_easy_folder, tmp_path / "supernet")
     validation = {name: {"correct": correct, "total": 100} for name, correct in ACCURACIES.items()}
     (folder / "metrics.json").write_text(json.dumps({"validation": validation}))
@@ -107,10 +109,10 @@ def test_an_exported_folder_has_no_submodels_to_choose(invoke: Invoke, exported_
 def test_a_profile_of_another_model_is_an_input_error(
     invoke: Invoke, supernet: Path, tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path, image: str
 ) -> None:
-    make_profile(tiny_folder).save(tmp_path / "profiles")
+    save_profile(make_profile(tiny_folder), tmp_path / "profiles")
     result = invoke("ask", TEXT, "--image", image, "--model", supernet, "--budget-ms", "1")
     assert result.exit_code == 4
-    assert "is of another model" in result.stderr
+    assert "holds no measurement of this model" in result.stderr
 
 
 def test_a_missing_profile_names_the_command_that_makes_one(invoke: Invoke, supernet: Path, image: str) -> None:

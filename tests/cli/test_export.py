@@ -69,6 +69,36 @@ def test_a_latency_far_from_the_profile_is_a_warning(invoke: Invoke, easy_front:
     assert "'bstsearch profile --device local --measure'" in result.stderr
 
 
+@pytest.mark.parametrize("device", [{"via": "ssh"}, {"obtained": "estimated", "via": None}])
+def test_the_latency_of_another_device_is_not_held_against_this_machines(
+    invoke: Invoke, easy_front: Path, tmp_path: Path, device: dict[str, str | None]
+) -> None:
+    data = json.loads(easy_front.read_text())
+    data["device"] |= {"name": "phone", **device}
+    for candidate in data["candidates"]:
+        for key in ("latency_ms", "latency_low_ms", "latency_high_ms"):
+            candidate[key] *= 100
+    (tmp_path / "front.json").write_text(json.dumps(data))
+    result = invoke("export", "--pick", "2", "--front", "front.json")
+    assert result.exit_code == 0, result.stderr
+    assert "the latencies of the files are this machine's; phone is another device" in result.stderr
+    assert "times as long" not in result.stderr
+    assert [line.split()[-1] for line in result.stdout.splitlines()[-2:]] == ["-", "-"]
+
+
+def test_what_was_not_measured_is_said(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    data = json.loads(easy_front.read_text())
+    data["device"] |= {"name": "phone", "obtained": "estimated", "via": None}
+    for candidate in data["candidates"]:
+        candidate |= {"latency_source": "estimated", "latency_high_ms": 2 * candidate["latency_ms"]}
+    (tmp_path / "front.json").write_text(json.dumps(data))
+    result = invoke("export", "--pick", "2", "--front", "front.json", "--out", "out")
+    claim = "latency on phone: estimated, 0.5 ms (0.5-1)"
+    assert f"warning: not measured: {claim}\n" in result.stderr
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["not_measured"] == [claim]
+    assert f"Not measured there: {claim}." in (tmp_path / "out" / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("pick", "message"),
     [

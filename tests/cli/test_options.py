@@ -7,15 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from bstsearch.cli.options import split_devices
+from bstsearch.errors import UsageError
 
-@pytest.mark.parametrize(("typed", "names"), [("", ["board", "phone-a", "phone-b"]), ("ph", ["phone-a", "phone-b"])])
+
+@pytest.mark.parametrize(
+    ("command", "typed", "names"),
+    [
+        ("profile", "", ["board", "phone-a", "phone-b"]),
+        ("profile", "ph", ["phone-a", "phone-b"]),
+        ("pareto", "board,ph", ["board,phone-a", "board,phone-b"]),
+        ("pareto", "phone-a,bo", ["phone-a,board"]),
+    ],
+)
 @pytest.mark.parametrize("option", [True, False])
-def test_device_completes_to_the_stored_profiles(typed: str, names: list[str], option: bool, tmp_path: Path) -> None:
+def test_device_completes_to_the_stored_profiles(
+    command: str, typed: str, names: list[str], option: bool, tmp_path: Path
+) -> None:
     folder = tmp_path / "profiles"
     folder.mkdir()
     for name in ("phone-b", "phone-a", "board"):
         (folder / f"{name}.json").write_text("{}")
-    line = f"bstsearch profile {'--profiles ' + str(folder) if option else ''} --device {typed}"
+    line = f"bstsearch {command} {'--profiles ' + str(folder) if option else ''} --device {typed}"
     environment = {
         **os.environ,
         "_BSTSEARCH_COMPLETE": "complete_bash",
@@ -23,7 +36,26 @@ def test_device_completes_to_the_stored_profiles(typed: str, names: list[str], o
         "COMP_CWORD": str(len(line.split()) - (1 if typed else 0)),
         "BSTSEARCH_PROFILES": "" if option else str(folder),
     }
-    command = [sys.executable, "-m", "bstsearch"]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    program = [sys.executable, "-m", "bstsearch"]
+    done = subprocess.run(program, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     shipped = {path.stem for path in (Path(__file__).parents[2] / "profiles").glob("*.json")}
     assert [name for name in done.stdout.split() if name not in shipped] == names, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("local", ["local"]),
+        ("pixel7,raspberrypi4", ["pixel7", "raspberrypi4"]),
+        (" a , b ", ["a", "b"]),
+        ("b,a,b", ["b", "a"]),
+    ],
+)
+def test_devices_are_listed_with_commas(text: str, names: list[str]) -> None:
+    assert split_devices(text) == names
+
+
+@pytest.mark.parametrize("text", ["", ",", "a,", ",a", "a,,b", "a, ,b"])
+def test_an_empty_name_is_wrong_usage(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--device '{text}' has an empty name; write it like pixel7,raspberrypi4"):
+        split_devices(text)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import json
 import os
 import shutil
@@ -19,9 +20,11 @@ import pytest
 from bstsearch.cli.candidates import make_pricer
 from bstsearch.data.answers import Accuracy
 from bstsearch.devices.profile import DeviceProfile
+from bstsearch.devices.profile_file import save_profile
 from bstsearch.folder import read_folder
 from bstsearch.front_file import read_front
 from bstsearch.pareto import Candidate
+from bstsearch.report.table import range_text
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]
@@ -51,12 +54,20 @@ def price(tiny_folder: Path, make_profile: MakeProfile) -> Price:
     return make_pricer(read_folder(tiny_folder), make_profile(tiny_folder))
 
 
+@pytest.fixture(scope="module")
+def estimated_price(tiny_folder: Path, make_profile: MakeProfile, make_estimated: MakeProfile) -> Price:
+    """The costs on an estimated device, likewise."""
+    return make_pricer(read_folder(tiny_folder), make_estimated(tiny_folder))
+
+
 @pytest.fixture
-def scorer(price: Price, monkeypatch: pytest.MonkeyPatch) -> Scorer:
-    """The scorer of every search in this test."""
+def scorer(price: Price, estimated_price: Price, monkeypatch: pytest.MonkeyPatch) -> Scorer:
+    """The scorer of every search in this test; like the real one it scores a submodel once in a command."""
     scorer = Scorer()
-    monkeypatch.setattr("bstsearch.cli.pareto.make_pricer", lambda folder, profile: price)
-    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: scorer)
+    monkeypatch.setattr(
+        "bstsearch.cli.pareto.make_pricer", lambda folder, profile: estimated_price if profile.rates else price
+    )
+    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: functools.cache(scorer))
     return scorer
 
 
@@ -66,7 +77,7 @@ def pareto(
 ) -> Callable[..., Any]:
     """Runs `bstsearch pareto ARGS...` on a copy of the tiny supernet and a profile of it."""
     shutil.copytree(tiny_folder, tmp_path / "net")
-    make_profile(tmp_path / "net").save(tmp_path / "profiles")
+    save_profile(make_profile(tmp_path / "net"), tmp_path / "profiles")
     return lambda *args: invoke("pareto", "--supernet", "net", *args)
 
 
@@ -81,7 +92,7 @@ def finished_run(
 
     folder = tmp_path_factory.mktemp("finished")
     shutil.copytree(tiny_folder, folder / "net")
-    make_profile(folder / "net").save(folder / "profiles")
+    save_profile(make_profile(folder / "net"), folder / "profiles")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
@@ -339,10 +350,10 @@ def test_device_without_profile_says_what_makes_one(pareto: Invoke) -> None:
 def test_profile_of_another_model_is_refused(
     pareto: Invoke, make_profile: MakeProfile, tiny_easy_folder: Path, tmp_path: Path
 ) -> None:
-    make_profile(tiny_easy_folder).save(tmp_path / "profiles")
+    save_profile(make_profile(tiny_easy_folder), tmp_path / "profiles")
     result = pareto()
     assert result.exit_code == 4
-    assert "is of another model" in result.stderr
+    assert "holds no measurement of this model" in result.stderr
 
 
 def test_out_that_is_no_folder_is_a_device_error(pareto: Invoke, tmp_path: Path) -> None:
@@ -365,3 +376,121 @@ def test_layerwise_space_is_sampled(pareto: Invoke, scorer: Scorer, tmp_path: Pa
     assert scorer.scored.total() == 5
     assert pareto(*args, "--trials", "6").exit_code == 0
     assert scorer.scored.total() == len(scorer.scored) == 6
+
+
+# A device that was not measured
+
+
+@pytest.fixture
+def phone(pareto: Invoke, tiny_folder: Path, make_profile: MakeProfile, make_estimated: MakeProfile) -> Path:
+    """The file of an estimated device beside the measured one's."""
+    return save_profile(make_estimated(tiny_folder), Path("profiles"))
+
+
+def test_an_estimated_device_has_ranges_and_says_so(
+    pareto: Invoke, phone: Path, estimated_price: Price, tmp_path: Path
+) -> None:
+    result = pareto("--device", "phone")
+    assert result.exit_code == 0, result.output
+    front = read_front(tmp_path / "front" / "front.json")
+    assert {one.latency.source for one in front.candidates} == {"estimated"}
+    assert (front.origin.device["obtained"], front.origin.device["latency_error"]) == ("estimated", 0.4)
+    assert range_text(estimated_price(Submodel()).latency) in result.stdout
+    assert "latency is" in result.stdout
+    assert "warning: w1of4-d1of4 has " in result.stderr  # GFLOPs, too few for the rates
+
+
+def test_a_budget_holds_for_the_upper_end_or_for_the_middle(
+    pareto: Invoke, phone: Path, estimated_price: Price, scorer: Scorer, tmp_path: Path
+) -> None:
+    """A bound between the middle and the upper end of the full model's range."""
+    full = estimated_price(Submodel()).latency
+    bound = str((full.ms + full.high_ms) / 2)
+    assert pareto("--device", "phone", "--budget-ms", bound).exit_code == 0
+    high = read_front(tmp_path / "front" / "front.json")
+    assert "w1-d1" not in scorer.scored
+    assert all(one.latency.high_ms <= float(bound) for one in high.front)
+    scorer.scored.clear()
+    assert pareto("--device", "phone", "--budget-ms", bound, "--budget-at", "middle").exit_code == 0
+    middle = read_front(tmp_path / "front" / "front.json")
+    assert set(scorer.scored) == {one.id for one in middle.candidates if one.accuracy} - {
+        one.id for one in high.candidates if one.accuracy
+    }
+    assert "w1-d1" in {one.id for one in middle.front}
+    assert (high.budget.at, middle.budget.at) == ("high", "middle")
+    scorer.scored.clear()
+    assert pareto("--device", "phone", "--budget-ms", bound).exit_code == 0
+    assert not scorer.scored
+    assert read_front(tmp_path / "front" / "front.json").front == high.front
+
+
+def test_another_end_of_a_range_is_wrong_usage(pareto: Invoke) -> None:
+    assert pareto("--budget-ms", "1", "--budget-at", "low").exit_code == 2
+
+
+# Several devices
+
+
+def test_each_device_gets_its_front_and_one_table_shows_them(
+    pareto: Invoke, scorer: Scorer, phone: Path, tmp_path: Path
+) -> None:
+    result = pareto("--device", "local,phone")
+    assert result.exit_code == 0, result.output
+    assert scorer.scored == Counter(submodel.id for submodel in read_folder(tmp_path / "net").space)
+    assert {path.name for path in (tmp_path / "front").iterdir()} == {"local", "phone"}
+    files = [read_front(tmp_path / "front" / name / "front.json") for name in ("local", "phone")]
+    for name, file in zip(("local", "phone"), files, strict=True):
+        assert {path.name for path in (tmp_path / "front" / name).iterdir()} == FILES
+        assert file.origin.device["name"] == name
+        assert f"written to front/{name}: front.json" in result.stderr
+    assert [line for line in result.stdout.splitlines() if line in ("local", "phone")] == ["local", "phone"]
+    assert "Pareto fronts on 2 devices" in result.stdout
+    assert "+ on that device's front, * recommended there" in result.stdout
+    shared = [one.id for one in files[0].front if one.id in {other.id for other in files[1].front}]
+    assert f"on all 2 fronts: {', '.join(shared)}\n" in result.stdout
+    row = files[0].front.index(files[0].recommended) + 1
+    assert f"next: bstsearch export --pick {row} --front front/local/front.json\n" in result.stderr
+
+
+def test_the_same_again_is_answered_from_both(pareto: Invoke, scorer: Scorer, phone: Path) -> None:
+    pareto("--device", "local,phone")
+    scorer.scored.clear()
+    result = pareto("--device", "phone, local", "--budget-ms", "60%")
+    assert result.exit_code == 0, result.output
+    assert not scorer.scored
+    for name in ("local", "phone"):
+        assert f"answered from front/{name}/front.json: nothing had to be scored" in result.stderr
+
+
+def test_json_holds_every_devices_front_file(pareto: Invoke, phone: Path, tmp_path: Path) -> None:
+    data = json.loads(pareto("--device", "local,phone", "--json").stdout)
+    assert list(data) == ["devices", "on_all_fronts"]
+    assert list(data["devices"]) == ["local", "phone"]
+    for name, file in data["devices"].items():
+        assert file == json.loads((tmp_path / "front" / name / "front.json").read_text())
+    assert set(data["on_all_fronts"]) <= set(data["devices"]["phone"]["front"])
+
+
+def test_a_name_given_twice_counts_once(pareto: Invoke, tmp_path: Path) -> None:
+    assert pareto("--device", "local,local").exit_code == 0
+    assert {path.name for path in (tmp_path / "front").iterdir()} == FILES
+
+
+@pytest.mark.parametrize(("devices", "code"), [("local,", 2), ("local,tablet", 4), ("local,a/b", 2)])
+def test_every_device_is_found_before_anything_is_scored(
+    pareto: Invoke, scorer: Scorer, tmp_path: Path, devices: str, code: int
+) -> None:
+    result = pareto("--device", devices)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert not scorer.scored
+    assert not (tmp_path / "front").exists()
+
+
+def test_a_budget_too_tight_for_one_device_keeps_the_fronts_of_those_before(
+    pareto: Invoke, phone: Path, tmp_path: Path
+) -> None:
+    result = pareto("--device", "phone,local", "--budget-ms", "0.1")
+    assert result.exit_code == 3
+    assert "no submodel fits within latency 0.1 ms; the nearest is w1of4-d1of4 with 0.2125 ms" in result.stderr
+    assert read_front(tmp_path / "front" / "phone" / "front.json").is_exact
+    assert not (tmp_path / "front" / "local").exists()

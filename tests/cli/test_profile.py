@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bstsearch.devices import machine, onnxruntime_cpu
-from bstsearch.devices.profile import DeviceProfile, load_profile
+from bstsearch.devices import machine
+from bstsearch.devices.driver import Workload
+from bstsearch.devices.measure import Measurement
+from bstsearch.devices.profile import DeviceProfile
+from bstsearch.devices.profile_file import load_profile, save_profile
 from bstsearch.errors import DeviceError, NoisyMeasurementError
 from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.space import Space
@@ -19,20 +23,43 @@ MakeProfile = Callable[..., DeviceProfile]
 Measured = list[dict[str, Any]]
 
 
+class OthersLoad:
+    """Nobody else is at work."""
+
+    def cores(self) -> float:
+        return 0.0
+
+
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Measured:
-    """The calls of `measure`, which returns a made-up profile at once."""
+    """The calls of `measure`, which returns a made-up measurement at once, on a machine at rest."""
     calls: Measured = []
 
-    def measure(folder: SupernetFolder, device: str, *, threads: int, progress: Any) -> DeviceProfile:
-        calls.append({"folder": folder, "device": device, "threads": threads})
-        progress("Timing in rounds", 1, 2)
-        runtime = make_profile(folder.path).runtime.model_dump() | {"threads": threads}
-        return make_profile(folder.path, device, runtime=runtime)
+    @contextlib.contextmanager
+    def open_driver(workload: Workload, **options: Any) -> Iterator[Any]:
+        calls[-1].update(options)
+        yield
 
-    monkeypatch.setattr(onnxruntime_cpu, "measure", measure)
+    def measure(folder: SupernetFolder, opens: Any, *, partial: Path, remedy: str, progress: Any) -> Measurement:
+        calls.append({"folder": folder, "partial": partial, "waited": waits.copy()})
+        with opens(Workload(graphs={}, inputs=Path("inputs.npz"))):
+            progress("Timing in rounds", 1, 2)
+        made = make_profile(folder.path)
+        threads = calls[-1]["threads"] or 3
+        runtime = made.runtime.model_copy(update={"threads": threads})
+        return Measurement(hardware=made.hardware, runtime=runtime, model=made.models[0])
+
+    waits: list[tuple[int, int]] = []
+    for way in ("local", "browser"):
+        monkeypatch.setattr(f"bstsearch.devices.{way}.open_driver", open_driver)
+    monkeypatch.setattr("bstsearch.devices.measure.measure", measure)
+    monkeypatch.setattr(
+        "bstsearch.devices.quiet.wait_until_quiet", lambda *, threads, cores, note: waits.append((threads, cores))
+    )
     monkeypatch.setattr(machine, "available_cores", lambda: 3)
+    monkeypatch.setattr(machine, "all_cores", lambda: 8)
     monkeypatch.setattr(machine, "cpu_name", lambda: "Example 9000")
+    monkeypatch.setattr(machine, "OthersLoad", OthersLoad)
     return calls
 
 
@@ -41,49 +68,116 @@ def test_without_a_stored_profile_this_machine_is_measured(
 ) -> None:
     result = invoke("profile", "--supernet", tiny_folder)
     assert result.exit_code == 0, result.stderr
-    assert [(call["device"], call["threads"]) for call in measured] == [("local", 3)]
-    assert load_profile(tmp_path / "profiles" / "local.json").runtime.threads == 3
+    (call,) = measured
+    assert (call["threads"], call["cores"], call["waited"]) == (None, (), [(3, 8)])
+    assert call["partial"] == Path("profiles/.local.partial")
+    profile = load_profile(tmp_path / "profiles" / "local.json")
+    assert (profile.device, profile.obtained, profile.via, profile.runtime.threads) == ("local", "measured", "local", 3)
     assert "measuring this machine as device 'local': Example 9000, threads: 3" in result.stderr
     assert "written to profiles/local.json" in result.stderr
     assert f"next: bstsearch pareto --device local --supernet {tiny_folder}\n" in result.stderr
 
 
 def test_the_table_has_a_row_per_submodel_and_units(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
-    lines = invoke("profile", "--supernet", tiny_folder).stdout.splitlines()
-    assert lines[0] == "local: measured 2025-01-31 on Test CPU, 2 cores"
-    assert lines[1] == "onnxruntime 1.20.0, threads: 3, float32, batch: 1"
-    assert lines[4].split() == ["ms", "ms", "%", "MB", "MB"]
-    cells = {line.split()[0]: line.split()[1:] for line in lines[6:]}
+    lines = invoke("profile", "--supernet", tiny_folder, "--threads", "2").stdout.splitlines()
+    assert lines[0].startswith("local: measured 2025-01-31, Test CPU, 2 cores")
+    assert lines[1] == "onnxruntime 1.20.0, threads: 2, float32, batch: 1"
+    (rule,) = (number for number, line in enumerate(lines) if line.startswith("---"))
+    assert lines[rule - 1].split() == ["ms", "ms", "%", "MB", "MB"]
+    cells = {line.split()[0]: line.split()[1:] for line in lines[rule + 1 :]}
     assert list(cells) == [submodel.id for submodel in read_folder(tiny_folder).space.grid()]
     assert cells["w1-d1"] == ["1.000", "1.100", "1.0", "2.00", "20.0"]
     assert max(map(len, lines)) <= 80
 
 
-def test_an_unknown_name_measures_this_machine_and_says_so(
+def test_how_good_compositions_are_is_told(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
+    result = invoke("profile", "--supernet", tiny_folder)
+    assert (
+        "other submodels are composed of 132 blocks; on 16 measured ones that the blocks had not seen" in result.stderr
+    )
+    assert "off by 2.0% (median), 5.0% (90th percentile), 10.0% at worst" in result.stderr
+    assert "the same submodel measured twice: 1.0%" in result.stderr
+
+
+def test_a_new_name_measures_this_machine_and_says_so(
     invoke: Invoke, measured: Measured, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    result = invoke("profile", "--supernet", tiny_folder, "--device", "phone", "--threads", "1")
-    assert "measuring this machine as device 'phone': Example 9000, threads: 1" in result.stderr
-    assert (tmp_path / "profiles" / "phone.json").exists()
+    result = invoke("profile", "--supernet", tiny_folder, "--device", "desk", "--threads", "1")
+    assert "measuring this machine as device 'desk': Example 9000, threads: 1" in result.stderr
+    assert (tmp_path / "profiles" / "desk.json").exists()
     assert measured[0]["threads"] == 1
+
+
+def test_a_name_like_a_stored_one_is_asked_back(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path
+) -> None:
+    save_profile(make_profile(tiny_folder, "my-phone"), tmp_path / "profiles")
+    result = invoke("profile", "--supernet", tiny_folder, "--device", "my-phome")
+    assert (result.exit_code, measured) == (4, [])
+    assert "no profile of device 'my-phome'; did you mean my-phone?" in result.stderr
+    result = invoke("profile", "--supernet", tiny_folder, "--device", "my-phome", "--via", "local")
+    assert (result.exit_code, len(measured)) == (0, 1)
+
+
+def test_chosen_cores_are_those_that_are_waited_for(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
+    result = invoke("profile", "--supernet", tiny_folder, "--cores", "0,2")
+    assert "Example 9000, threads: 2" in result.stderr
+    assert (measured[0]["cores"], measured[0]["waited"]) == ((0, 2), [(2, 8)])
+
+
+def test_another_device_is_not_waited_for(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
+    result = invoke("profile", "--supernet", tiny_folder, "--device", "my-phone", "--via", "browser", "--lan")
+    assert result.exit_code == 0, result.stderr
+    assert measured[0]["waited"] == []
+    assert measured[0]["is_lan"]
+    assert "this machine" not in result.stderr
+    assert load_profile(Path("profiles/my-phone.json")).via == "browser"
+
+
+def test_ssh_without_a_host_is_wrong_usage(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
+    result = invoke("profile", "--supernet", tiny_folder, "--device", "board", "--via", "ssh")
+    assert (result.exit_code, measured) == (2, [])
+    assert "--via ssh needs --host USER@BOARD" in result.stderr
+
+
+def test_a_busy_machine_is_not_measured(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise NoisyMeasurementError("other programs still keep 1.7 of 8 cores busy")
+
+    monkeypatch.setattr("bstsearch.devices.quiet.wait_until_quiet", refuse)
+    result = invoke("profile", "--supernet", tiny_folder)
+    assert (result.exit_code, measured) == (6, [])
+    assert not Path("profiles").exists()
+
+
+def test_what_kept_the_machine_busy_meanwhile_is_noted(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OthersLoad, "cores", lambda load: 1.5)
+    result = invoke("profile", "--supernet", tiny_folder, "--threads", "2")
+    assert "warning: other programs kept 1.5 of 2 cores busy" in result.stderr
+    assert load_profile(Path("profiles/local.json")).notes[0].startswith("other programs kept 1.5")
 
 
 class TestStored:
     @pytest.fixture(autouse=True)
     def path(self, tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path) -> Path:
-        return make_profile(tiny_folder, "phone", warnings=["it was a hot day"]).save(tmp_path / "profiles")
+        made = make_profile(tiny_folder, "phone", model={"warnings": ["it was a hot day"]})
+        return save_profile(made, tmp_path / "profiles")
 
     def test_it_is_shown_and_not_measured(self, invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
         result = invoke("profile", "--supernet", tiny_folder, "--device", "phone")
         assert (result.exit_code, measured) == (0, [])
-        assert result.stdout.startswith("phone: measured 2025-01-31 on Test CPU")
-        assert "read from profiles/phone.json; --measure measures it anew" in result.stderr
+        assert result.stdout.startswith("phone: measured 2025-01-31, Test CPU, 2 cores")
+        assert "read from profiles/phone.json\n" in result.stderr
         assert "warning: it was a hot day" in result.stderr
 
     def test_measure_replaces_it(self, invoke: Invoke, measured: Measured, tiny_folder: Path, path: Path) -> None:
         result = invoke("profile", "--supernet", tiny_folder, "--device", "phone", "--measure")
         assert (result.exit_code, len(measured)) == (0, 1)
-        assert load_profile(path).warnings == ()
+        assert load_profile(path).models[0].warnings == ()
         assert [found.name for found in path.parent.iterdir()] == ["phone.json"]
 
     def test_the_option_and_the_variable_come_first(
@@ -95,7 +189,7 @@ class TestStored:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         for name in ("option", "variable"):
-            make_profile(tiny_folder, "phone").save(tmp_path / name)
+            save_profile(make_profile(tiny_folder, "phone"), tmp_path / name)
         arguments = ("profile", "--supernet", tiny_folder, "--device", "phone")
         monkeypatch.setenv("BSTSEARCH_PROFILES", "variable")
         assert "read from variable/phone.json" in invoke(*arguments).stderr
@@ -147,7 +241,7 @@ class TestStored:
         result = invoke("profile", "--supernet", tiny_folder, "--device", "phone")
         assert (result.exit_code, result.stdout) == (4, "")
         assert result.stderr == (
-            "error: device profile profiles/phone.json, row 10 (w1-d1), latency_ms: "
+            "error: device profile profiles/phone.json, models, entry 1, submodels, row 10 (w1-d1), latency_ms: "
             "input should be a finite number, not nan\n"
         )
 
@@ -173,6 +267,7 @@ def test_a_measurement_that_fails_leaves_everything_as_it_was(
     error: BaseException,
     code: int,
     invoke: Invoke,
+    measured: Measured,
     tiny_folder: Path,
     make_profile: MakeProfile,
     tmp_path: Path,
@@ -181,9 +276,9 @@ def test_a_measurement_that_fails_leaves_everything_as_it_was(
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
-    path = make_profile(tiny_folder).save(tmp_path / "profiles")
+    path = save_profile(make_profile(tiny_folder), tmp_path / "profiles")
     before = path.read_bytes()
-    monkeypatch.setattr(onnxruntime_cpu, "measure", fail)
+    monkeypatch.setattr("bstsearch.devices.measure.measure", fail)
     result = invoke("profile", "--supernet", tiny_folder, "--measure")
     assert (result.exit_code, result.stdout) == (code, "")
     assert len(result.stderr.splitlines()) == 2  # what was tried, and why it failed
@@ -213,7 +308,9 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_measuring(
     assert "cannot write to profiles" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--device", "a/b"), ("--device", "../x"), ("--threads", "0")])
+@pytest.mark.parametrize(
+    "arguments", [("--device", "a/b"), ("--device", "../x"), ("--threads", "0"), ("--via", "mail"), ("--cores", "a")]
+)
 def test_wrong_usage(arguments: tuple[str, str], invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
     assert invoke("profile", "--supernet", tiny_folder, *arguments).exit_code == 2
     assert measured == []
@@ -235,8 +332,11 @@ def test_the_command_measures_for_real(invoke: Invoke, tiny_folder: Path, tmp_pa
     if result.exit_code == NoisyMeasurementError.exit_code:
         pytest.skip("this machine is too busy to be measured")
     assert result.exit_code == 0, result.stderr
-    (row,) = json.loads(result.stdout)["profile"]["rows"]
-    assert row["id"] == "w1-d1"
+    (model,) = json.loads(result.stdout)["profile"]["models"]
+    rows = {row["id"]: row for row in model["submodels"]}
+    assert list(rows) == ["w1-d1"]
+    row = rows["w1-d1"]
     assert row["low_ms"] <= row["latency_ms"] <= row["high_ms"]
-    assert row["file_bytes"] > 0
+    assert row["weight_bytes"] > 0
+    assert row["activation_bytes"] > 0
     assert row["peak_memory_bytes"] > 0

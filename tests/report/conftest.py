@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -19,38 +19,52 @@ MakeFront = Callable[..., FrontFile]
 
 @pytest.fixture
 def make_front(make_candidate: MakeCandidate) -> MakeFront:
-    """Makes a front within a budget; `scale` multiplies every size, `layerwise` takes a space of that kind."""
+    """Makes a front within a budget; `scale` multiplies every size, `layerwise` takes a space of that kind.
 
-    def candidate(submodel: Submodel, scale: int, *, is_layerwise: bool) -> Candidate:
+    `estimated` lists the ids whose latencies have a range; of a layer-wise space all but the grid's have one.
+    """
+
+    def candidate(submodel: Submodel, scale: int, *, is_estimated: bool) -> Candidate:
         size = float(submodel.width * submodel.depth)
         made = make_candidate(
             submodel.id,
             ms=(0.1 + 0.7 * size) * scale,
             macs=int(21_000_000 * size) * scale,
             correct=900 if submodel.id == "w1of2-d1" else 930 + int(60 * size),
-            high_ms=(0.1 + 0.8 * size) * scale if is_layerwise and submodel.heads else None,
+            high_ms=(0.1 + 0.8 * size) * scale if is_estimated else None,
             memory=12_700_000 + int(4_000_000 * size) * scale,
         )
         return dataclasses.replace(
             made, parameters=int(535_000 * size) * scale, size_bytes=int(2_140_000 * size) * scale
         )
 
-    def make(budget: Budget | None = None, *, scale: int = 1, is_layerwise: bool = False) -> FrontFile:
+    def make(
+        budget: Budget | None = None,
+        *,
+        scale: int = 1,
+        is_layerwise: bool = False,
+        estimated: Collection[str] = (),
+        device: str = "local",
+    ) -> FrontFile:
         space = Space.bst(stacks=(4, 4))
         submodels = list(space)
         if is_layerwise:
             space = dataclasses.replace(space, layer_heads=space.widths, layer_ffn=space.widths)
             submodels = [*submodels[::3], space.middle]
         return FrontFile.solve(
-            [candidate(submodel, scale, is_layerwise=is_layerwise) for submodel in submodels],
+            [
+                candidate(one, scale, is_estimated=one.id in estimated or bool(is_layerwise and one.heads))
+                for one in submodels
+            ],
             budget or Budget(),
             origin=Origin(
                 supernet={"path": "runs/<net>", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
                 space=space,
                 split="validation",
                 device={
-                    "name": "local",
+                    "name": device,
                     "obtained": "measured",
+                    "latency_error": 0.25,
                     "digest": "c" * 16,
                     "runtime": {
                         "name": "onnxruntime",

@@ -12,6 +12,7 @@ from bstsearch.budget import Budget
 from bstsearch.front_file import FrontFile
 from bstsearch.report.page import write_page
 from bstsearch.report.plot import AXES, make_plot
+from bstsearch.report.table import latency_text
 
 MakeFront = Callable[..., FrontFile]
 
@@ -96,6 +97,15 @@ def test_table_is_the_front_with_the_recommended_row(file: FrontFile, source: st
 def test_page_tells_the_next_command(file: FrontFile, source: str, tmp_path: Path) -> None:
     row = file.front.index(file.recommended) + 1
     assert f"bstsearch export --pick {row} --front {tmp_path}/front.json" in source
+
+
+def test_page_tells_how_the_latencies_came_about(make_front: MakeFront, source: str, tmp_path: Path) -> None:
+    assert "Latencies measured with onnxruntime 1.20.0" in source
+    file = make_front(estimated=["w1-d1"])
+    write_page(file, tmp_path / "mixed.html")
+    mixed = (tmp_path / "mixed.html").read_text(encoding="utf-8")
+    assert "Latencies estimated or measured (+-25%) with onnxruntime 1.20.0" in mixed
+    assert f"<td>{latency_text(file.find('w1-d1'))}</td>" in mixed
 
 
 def test_names_from_outside_cannot_break_the_page(source: str) -> None:

@@ -34,9 +34,21 @@ def test_picture_is_a_png(make_front: MakeFront, tmp_path: Path) -> None:
 def test_each_panel_shows_the_front_and_names_it(make_front: MakeFront, drawn: list[Figure], tmp_path: Path) -> None:
     file = make_front()
     draw_picture(file, tmp_path / "front.png")
-    assert [axes.get_xlabel() for axes in drawn[0].axes] == [label for label, _ in PANELS]
+    assert [axes.get_xlabel() for axes in drawn[0].axes] == [f"{PANELS[0][0]} (measured)", PANELS[1][0]]
     for panel in labels(drawn[0]):
         assert {text.get_text() for text in panel} == {candidate.id for candidate in file.front}
+
+
+def test_latencies_that_were_not_measured_have_a_line_over_their_range(
+    make_front: MakeFront, drawn: list[Figure], tmp_path: Path
+) -> None:
+    file = make_front(estimated=["w1-d1"])
+    draw_picture(file, tmp_path / "front.png")
+    panel, other = drawn[0].axes
+    assert panel.get_xlabel() == f"{PANELS[0][0]} (estimated or measured)"
+    assert other.get_xlabel() == PANELS[1][0]
+    ranges = {(one.latency.low_ms, one.latency.high_ms) for one in file.front}
+    assert ranges <= {tuple(path.vertices[:, 0]) for lines in panel.collections for path in lines.get_paths()}
 
 
 def test_labels_do_not_overlap(make_front: MakeFront, drawn: list[Figure], tmp_path: Path) -> None:

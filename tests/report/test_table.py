@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -7,11 +8,15 @@ import pytest
 from bstsearch.budget import Budget
 from bstsearch.cli.output import PIPED_WIDTH, Column, _render
 from bstsearch.front_file import FrontFile
+from bstsearch.latency import Latency
 from bstsearch.pareto import Candidate
 from bstsearch.report.table import Table, accuracy_text, corner_table, digits, front_table, latency_text, shorten
+from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]
 MakeCandidate = Callable[..., Candidate]
+
+GRID = [submodel.id for submodel in Space.bst(stacks=(4, 4)).grid()]
 
 
 def width(table: Table) -> int:
@@ -19,16 +24,23 @@ def width(table: Table) -> int:
     return max(map(len, text.splitlines()))
 
 
+@pytest.mark.parametrize("estimated", [[], ["w1-d1"], GRID], ids=["measured", "mixed", "estimated"])
+@pytest.mark.parametrize("is_layerwise", [False, True])
+@pytest.mark.parametrize("scale", [1, 100, 1000], ids=["demo", "published", "slow"])
+def test_front_fits_eighty_columns(make_front: MakeFront, scale: int, is_layerwise: bool, estimated: list[str]) -> None:
+    file = make_front(scale=scale, is_layerwise=is_layerwise, estimated=estimated)
+    assert width(front_table(file)) <= PIPED_WIDTH
+
+
+@pytest.mark.parametrize("estimated", [[], ["w1-d1"], GRID], ids=["measured", "mixed", "estimated"])
 @pytest.mark.parametrize("is_layerwise", [False, True])
 @pytest.mark.parametrize("scale", [1, 100], ids=["demo", "published"])
-def test_front_fits_eighty_columns(make_front: MakeFront, scale: int, is_layerwise: bool) -> None:
-    assert width(front_table(make_front(scale=scale, is_layerwise=is_layerwise))) <= PIPED_WIDTH
-
-
-@pytest.mark.parametrize("scale", [1, 100], ids=["demo", "published"])
-def test_corners_with_all_budgets_fit_eighty_columns(make_front: MakeFront, scale: int) -> None:
+def test_corners_with_all_budgets_fit_eighty_columns(
+    make_front: MakeFront, scale: int, is_layerwise: bool, estimated: list[str]
+) -> None:
     budget = Budget(latency_ms=0.6 * scale, gflops=0.02 * scale, memory_mb=20.0 * scale)
-    assert width(corner_table(make_front(scale=scale).corners, budget)) <= PIPED_WIDTH
+    file = make_front(scale=scale, is_layerwise=is_layerwise, estimated=estimated)
+    assert width(corner_table(file.corners, budget)) <= PIPED_WIDTH
 
 
 def test_front_has_a_row_each_and_marks_the_recommended(make_front: MakeFront) -> None:
@@ -51,6 +63,18 @@ def test_layerwise_front_says_how_it_was_found_and_cuts_ids(make_front: MakeFron
     assert any(row[1].endswith("..") for row in table.rows)
 
 
+def test_what_was_not_measured_says_so_and_makes_room(make_front: MakeFront) -> None:
+    """Ranges and sources take the place of MACs and sizes."""
+    file = make_front(estimated=["w1-d1"])
+    table = front_table(file)
+    heads = [head[0] for head in table.heads]
+    assert heads == ["row", "id", "accuracy\n95 % interval", "latency", "latency is", "GFLOPs", "params"]
+    assert [row[4] for row in table.rows] == [one.latency.source for one in file.front]
+    assert [row[3] for row in table.rows] == [latency_text(one) for one in file.front]
+    assert (table.rows[-1][4], table.rows[0][4]) == ("estimated", "measured")
+    assert all(len(row) == len(heads) for row in table.rows)
+
+
 def test_units_suit_the_largest_row(make_front: MakeFront) -> None:
     small, large = (front_table(make_front(scale=scale)).heads for scale in (1, 1000))
     assert [unit for title, unit, _ in small if title in ("MACs", "params")] == ["M", "k"]
@@ -68,9 +92,10 @@ def test_accuracy_comes_with_its_interval(make_candidate: MakeCandidate) -> None
     assert accuracy_text(make_candidate(correct=979)) == "97.9 (96.8-98.6)"
 
 
-def test_estimated_latency_comes_with_its_upper_end(make_candidate: MakeCandidate) -> None:
+def test_latency_that_was_not_measured_comes_with_its_range(make_candidate: MakeCandidate) -> None:
     assert latency_text(make_candidate(ms=2.312)) == "2.31"
-    assert latency_text(make_candidate(ms=2.312, high_ms=2.75)) == "2.31 (<2.75)"
+    found = Latency(ms=231.2, source="composed", low_ms=210.1, high_ms=274.9)
+    assert latency_text(dataclasses.replace(make_candidate(), latency=found)) == "231 (210-275)"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,190 @@
+"""How far composed latencies and memory lie from measured ones, on whole submodels that no fit has seen.
+
+    python benchmarks/composition.py                      the demo and full-size MCAN, one thread; some ten minutes
+
+Each model is profiled as `bstsearch profile` does it. The error of the composition stands beside the noise floor (the
+same submodel measured twice), and beside other schemes fitted to the same rows: one rate for all FLOPs and a
+constant; differences between uniform submodels of two depths; version 0.1.0's five features.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bstsearch.cost import count
+from bstsearch.devices import chosen, local
+from bstsearch.devices.measure import measure
+from bstsearch.devices.profile import MeasuredModel
+from bstsearch.devices.runner import write_pool
+from bstsearch.devices.workload import make_workload, write_complete
+from bstsearch.family import config_from_json, config_to_json, find_preset, get_family
+from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.latency import LatencyTable
+from bstsearch.space import Submodel
+from timing import report
+
+COMPOSED = 100_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", choices=("demo", "mcan-vqa-v2"))
+    options = parser.parse_args()
+    folders = {"demo": read_folder(DEMO), "mcan-vqa-v2": _of_preset("mcan-vqa-v2")}
+    names = [options.only] if options.only else list(folders)
+    figures = {name: _figures(folders[name], options.threads) for name in names}
+    report("composition", {"threads": options.threads, **figures})
+
+
+def _of_preset(name: str) -> SupernetFolder:
+    """A supernet that has no weights, which no profile needs."""
+    family, config = find_preset(name)
+    return SupernetFolder(
+        path=Path(name), family=family.name, config=config_to_json(config), space=family.space(config)
+    )
+
+
+def _figures(folder: SupernetFolder, threads: int) -> dict[str, Any]:
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        measurement = measure(
+            folder,
+            lambda workload: local.open_driver(workload, threads=threads),
+            partial=Path(scratch) / "partial",
+            remedy="measure on a machine at rest",
+        )
+    seconds, model = time.perf_counter() - start, measurement.model
+    table = LatencyTable("here", model)
+    assert model.error is not None
+    return {
+        "profile_seconds": round(seconds, 1),
+        "submodels_measured": len(model.submodels),
+        "unseen_submodels": model.error.rows,
+        "noise_floor": _percent([model.noise or 0.0]),
+        "composed": {
+            **_summary(_composed_errors(model)),
+            "rank_correlation": round(model.error.rank_correlation or 0, 4),
+        },
+        "other_schemes": {name: _summary(errors(folder, model)) for name, errors in SCHEMES.items()},
+        "memory_unseen": _summary(_memory_errors(folder, model, table, threads)),
+        f"seconds_to_compose_{COMPOSED}": round(_seconds_to_compose(folder, table), 3),
+    }
+
+
+def _composed_errors(model: MeasuredModel) -> Sequence[float]:
+    # Without the checked rows the table must compose them.
+    fitted = tuple(row for row in model.submodels if row.role == chosen.FIT)
+    table = LatencyTable("here", model.model_copy(update={"submodels": fitted}))
+    return _errors(model, lambda submodel: table.latency(submodel).ms)
+
+
+def _errors(model: MeasuredModel, predict: Callable[[Submodel], float]) -> Sequence[float]:
+    checked = [row for row in model.submodels if row.role == chosen.CHECK]
+    return [abs(row.latency_ms / predict(Submodel.from_id(row.id)) - 1) for row in checked]
+
+
+def _flops_only(folder: SupernetFolder, model: MeasuredModel) -> Sequence[float]:
+    family = get_family(folder.family)
+    config = config_from_json(family.config, folder.config)
+    return _least_squares(model, lambda submodel: [1.0, count(family, config, submodel).gflops])
+
+
+def _five_features(_folder: SupernetFolder, model: MeasuredModel) -> Sequence[float]:
+    def features(submodel: Submodel) -> list[float]:
+        width, depth = float(submodel.width), float(submodel.depth)
+        heads, ffn = (float(np.mean(row or (submodel.width,))) for row in (submodel.heads, submodel.ffn))
+        return [1.0, width, depth, depth * heads, depth * width * ffn]
+
+    return _least_squares(model, features)
+
+
+def _least_squares(model: MeasuredModel, features: Callable[[Submodel], list[float]]) -> Sequence[float]:
+    """Least squares of relative errors on the fitted rows."""
+    fitted = [row for row in model.submodels if row.role == chosen.FIT]
+    relative = np.array([features(Submodel.from_id(row.id)) for row in fitted])
+    scaled = relative / np.array([row.latency_ms for row in fitted])[:, None]
+    weights = np.linalg.lstsq(scaled, np.ones(len(fitted)))[0]
+    return _errors(model, lambda submodel: float(np.dot(features(submodel), weights)))
+
+
+def _depth_differences(_folder: SupernetFolder, model: MeasuredModel) -> Sequence[float]:
+    """A layer costs what a deeper uniform submodel takes more than a shallower one, interpolated over shares."""
+    measured = {row.id: row.latency_ms for row in model.submodels}
+    uniform = [submodel for name in measured if not (submodel := Submodel.from_id(name)).heads]
+
+    def line(width: Any) -> tuple[float, float]:
+        """Constant and slope over depth of this width's uniform submodels."""
+        points = [(float(one.depth), measured[one.id]) for one in uniform if one.width == width]
+        depths, times = zip(*sorted(points), strict=True)
+        if len(points) == 1:  # the widest has one depth only: take its layers for all there is
+            return 0.0, times[0] / depths[0]
+        slope = (times[-1] - times[0]) / (depths[-1] - depths[0])
+        return times[0] - slope * depths[0], slope
+
+    def predict(submodel: Submodel) -> float:
+        constant, slope = line(submodel.width)
+        share = float(np.mean([*submodel.heads, *submodel.ffn])) / float(submodel.width)
+        return constant + slope * float(submodel.depth) * share
+
+    return _errors(model, predict)
+
+
+SCHEMES = {
+    "flops_and_a_constant": _flops_only,
+    "differences_between_depths": _depth_differences,
+    "five_features": _five_features,
+}
+
+
+def _memory_errors(folder: SupernetFolder, model: MeasuredModel, table: LatencyTable, threads: int) -> Sequence[float]:
+    """abs(measured / composed - 1) of the peak memory of the checked submodels, which are measured here."""
+    submodels = [Submodel.from_id(row.id) for row in model.submodels if row.role == chosen.CHECK]
+    errors = []
+    with tempfile.TemporaryDirectory() as scratch:
+        workload = make_workload(folder, submodels, Path(scratch))
+        write_pool(Path(scratch), max(graph.weight_bytes for graph in workload.graphs.values()))
+        with local.open_driver(workload, threads=threads) as driver:
+            for submodel in submodels:
+                complete = Path(scratch) / "complete.onnx"
+                write_complete(workload.graphs[submodel.id], complete)
+                peak = driver.peak_memory(complete)
+                assert peak is not None
+                errors.append(abs(peak / table.memory(submodel).bytes - 1))
+    return errors
+
+
+def _seconds_to_compose(folder: SupernetFolder, table: LatencyTable) -> float:
+    space = chosen.layerwise(folder.space)
+    draw = np.random.default_rng(0)
+    cells = list(space.grid())
+    submodels = []
+    for number in range(COMPOSED):
+        cell = cells[number % len(cells)]
+        layers = space.kept_layers(cell.depth)
+        heads, ffn = (tuple(space.widths[n] for n in draw.integers(len(space.widths), size=layers)) for _ in range(2))
+        submodels.append(dataclasses.replace(cell, heads=heads, ffn=ffn))
+    start = time.perf_counter()
+    for submodel in submodels:
+        table.latency(submodel)
+    return time.perf_counter() - start
+
+
+def _summary(errors: Sequence[float]) -> dict[str, str]:
+    return {"median": _percent(errors), "p90": _percent(errors, 90), "worst": _percent(errors, 100)}
+
+
+def _percent(errors: Sequence[float], rank: float = 50) -> str:
+    return f"{100 * np.percentile(errors, rank):.2f} %"
+
+
+if __name__ == "__main__":
+    main()

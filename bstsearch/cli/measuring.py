@@ -1,0 +1,185 @@
+"""How `bstsearch profile` reaches a device, and what it does with the measurement."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bstsearch.cli.output import Output
+from bstsearch.errors import InputError, UsageError
+from bstsearch.folder import SupernetFolder
+
+if TYPE_CHECKING:
+    from bstsearch.devices.driver import Driver, Workload
+    from bstsearch.devices.measure import Measurement
+    from bstsearch.devices.profile import DeviceProfile
+
+
+BOARD_PYTHON = "python3"
+WASM, WEBGPU = "wasm", "webgpu"
+
+
+class Via(StrEnum):
+    """The ways to reach a device."""
+
+    local = "local"
+    ssh = "ssh"
+    browser = "browser"
+    adb = "adb"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Means:
+    """What the options say of how to reach the device."""
+
+    via: Via | None
+    threads: int | None
+    cores: str | None
+    host: str | None
+    python: str
+    is_lan: bool
+    ort_web: Path | None
+    provider: str
+    serial: str | None
+
+    def refuse_strays(self) -> None:
+        """UsageError where an option is given that the way to the device has no use for."""
+        given = {
+            "--cores": (self.cores is not None, (None, Via.local, Via.ssh)),
+            "--host": (self.host is not None, (Via.ssh,)),
+            "--board-python": (self.python != BOARD_PYTHON, (Via.ssh,)),
+            "--lan": (self.is_lan, (Via.browser,)),
+            "--ort-web": (self.ort_web is not None, (Via.browser, Via.adb)),
+            "--webgpu": (self.provider != WASM, (Via.browser, Via.adb)),
+            "--serial": (self.serial is not None, (Via.adb,)),
+        }
+        for option, (is_given, ways) in given.items():
+            if is_given and self.via not in ways:
+                words = " or ".join(f"--via {way}" for way in ways if way)
+                raise UsageError(f"{option} goes with {words}, not with {self.via or 'this machine'}")
+
+    def checked(self, device: str, before: DeviceProfile | None, known: Sequence[str]) -> Means:
+        """These means with the way filled in; UsageError or InputError where that cannot be what was meant.
+
+        A name that is new, or was measured here, is this machine; another device's needs --via, and so does a
+        name so like a stored one that it is probably a slip.
+        """
+        via = self.via
+        if via is None and before is not None and before.via != Via.local:
+            raise UsageError(
+                f"device {device!r} ({before.obtained}, {before.hardware.title}) is not known to be this machine; "
+                "say how to reach it with --via ssh, browser or adb (or --via local, if it is)"
+            )
+        near = difflib.get_close_matches(device.lower(), known, n=3, cutoff=0.75)
+        if via is None and before is None and near:
+            raise InputError(
+                f"no profile of device {device!r}; did you mean {', '.join(near)}? "
+                "To measure this machine under that name, add --via local"
+            )
+        if via is Via.ssh and self.host is None:
+            raise UsageError("--via ssh needs --host USER@BOARD")
+        return dataclasses.replace(self, via=via or Via.local)
+
+    def open(self, workload: Workload, output: Output) -> AbstractContextManager[Driver]:
+        """The driver of the device, at work on `workload`."""
+        match self.via:
+            case Via.ssh:
+                from bstsearch.devices import ssh
+
+                assert self.host is not None
+                return ssh.open_driver(
+                    workload,
+                    self.host,
+                    threads=self.threads,
+                    cores=parse_cores(self.cores),
+                    python=self.python,
+                    note=output.note,
+                )
+            case Via.browser:
+                from bstsearch.devices import browser
+
+                return browser.open_driver(
+                    workload,
+                    is_lan=self.is_lan,
+                    ort_web=self.ort_web,
+                    threads=self.threads,
+                    provider=self.provider,
+                    note=output.note,
+                )
+            case Via.adb:
+                from bstsearch.devices import adb
+
+                return adb.open_driver(
+                    workload,
+                    serial=self.serial,
+                    ort_web=self.ort_web,
+                    threads=self.threads,
+                    provider=self.provider,
+                    note=output.note,
+                )
+            case _:
+                from bstsearch.devices import local
+
+                return local.open_driver(workload, threads=self.threads, cores=parse_cores(self.cores))
+
+
+def parse_cores(text: str | None) -> tuple[int, ...]:
+    """The core numbers in a list like "0,2"; UsageError where it is none.
+
+    >>> parse_cores("0,2")
+    (0, 2)
+    """
+    if text is None:
+        return ()
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise UsageError(f"--cores {text!r} is no list of core numbers; write it like 0,1")
+    return tuple(map(int, parts))
+
+
+def measure_device(folder: SupernetFolder, device: str, profiles: Path | None, means: Means, output: Output) -> Path:
+    """Measures the device, writes its profile, and returns the profile's path."""
+    from bstsearch.devices.assemble import assemble
+    from bstsearch.devices.machine import OthersLoad
+    from bstsearch.devices.measure import measure
+    from bstsearch.devices.profile_file import load_profile, save_profile
+    from bstsearch.devices.stored import home_folder
+
+    home, via = home_folder(profiles), means.via or Via.local
+    if via is Via.local:
+        _wait(device, means, output)
+    load = OthersLoad()
+    with output.progress("Building graphs") as bar:
+        found = measure(
+            folder,
+            lambda workload: means.open(workload, output),
+            partial=home / f".{device}.partial",
+            remedy="Close other programs on the device, let it cool, and run the same command again",
+            progress=bar.report,
+        )
+    notes = _load_notes(found, load.cores()) if via is Via.local else ()
+    path = home / f"{device}.json"
+    before = load_profile(path) if path.exists() else None
+    return save_profile(assemble(device, via.value, found, notes, before), home)
+
+
+def _wait(device: str, means: Means, output: Output) -> None:
+    """Returns once this machine is at rest."""
+    from bstsearch.devices.machine import all_cores, available_cores, cpu_name
+    from bstsearch.devices.quiet import wait_until_quiet
+
+    threads = means.threads or len(parse_cores(means.cores)) or available_cores()
+    output.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
+    wait_until_quiet(threads=min(threads, all_cores()), cores=all_cores(), note=output.note)
+
+
+def _load_notes(found: Measurement, others: float) -> tuple[str, ...]:
+    """What the computer's load meanwhile gives cause to say."""
+    from bstsearch.devices.warnings import find_load_warnings
+
+    return find_load_warnings(threads=found.runtime.threads, cores=found.hardware.cores, others=others)

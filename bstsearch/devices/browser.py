@@ -1,0 +1,222 @@
+"""Any phone, measured in its browser: onnxruntime-web runs the graphs, in a page that this computer serves (no torch).
+
+How the page times: its clock moves in steps (5 us where the page is isolated, else 100 us, with some browsers
+1 ms), and a reading may be a step early or late. So each timed run is a batch of runs one after the other, enough of
+them to last 40 steps, divided by their number: that keeps the clock's share of a time under 2 steps in 40, 5 %.
+A visit during which the page was hidden is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bstsearch.devices.browser_files import PROVIDERS, graph_name, ort_files, read_inputs, served_files
+from bstsearch.devices.browser_hardware import browser_of, hardware_of
+from bstsearch.devices.browser_job import Job
+from bstsearch.devices.browser_protocol import Hello, Opening, PageRuntime, Task
+from bstsearch.devices.browser_server import PageServer, running
+from bstsearch.devices.driver import Visit, Workload
+from bstsearch.devices.lan import lan_addresses
+from bstsearch.devices.profile import Runtime
+from bstsearch.devices.qr import qr_lines
+from bstsearch.errors import DeviceError, UsageError
+
+PATIENCE_S = 60.0
+ARRIVAL_S = 600.0
+GOODBYE_S = 5.0  # for the page to show the result before its server goes
+RUNTIME = "onnxruntime-web"
+
+Note = Callable[[str], None]
+
+
+class BrowserDriver:
+    """A page at work on one workload: a Driver, which also tells the page what to show."""
+
+    def __init__(self, job: Job, workload: Workload, phone: Hello, runtime: PageRuntime, provider: str) -> None:
+        self.hardware = hardware_of(phone)
+        self.runtime = Runtime(
+            name=RUNTIME,
+            version=runtime.version,
+            provider=provider,
+            threads=runtime.threads,
+            precision="float32",
+            cores_used=None,
+        )
+        self._job, self._workload = job, workload
+        self._files = {name: graph_name(number) for number, name in enumerate(workload.graphs)}
+        self._opening: Opening | None = None
+        self._openings = 0
+        self._progress = ("", 0, 0)
+        self._times: dict[str, list[float]] = {}
+
+    def report(self, text: str, done: int, total: int) -> None:
+        """Sets what the page shows during the tasks to come: a progress callback, as the library's others."""
+        self._progress = (text, done, total)
+
+    def open(self, names: Sequence[str]) -> None:
+        """Loads these graphs in a worker of their own, since the memory of WASM never shrinks."""
+        self._openings += 1
+        graphs = tuple((name, self._files[name], self._workload.graphs[name].weight_bytes) for name in names)
+        self._opening = Opening(number=self._openings, graphs=graphs)
+        self._job.run(self._task("open", f"Loading {len(names)} submodels"))
+
+    def time(self, visits: Sequence[Visit]) -> list[tuple[float, ...]]:
+        """The milliseconds of the timed runs; each is a mean over a batch where one run is too short for the clock."""
+        task = self._task("time", "Timing submodels")
+        times_ms = list(self._job.run(dataclasses.replace(task, visits=tuple(visits))).times_ms or ())
+        for visit, times in zip(visits, times_ms, strict=True):
+            self._times.setdefault(visit.name, []).extend(times)
+        return times_ms
+
+    def peak_memory(self, model: Path) -> int | None:  # noqa: ARG002 - the protocol's
+        """None: a page cannot tell."""
+        return None
+
+    def say_goodbye(self, text: str) -> None:
+        """Shows `text` and the median of every submodel timed, and lets the page rest."""
+        rows = tuple((name, statistics.median(times)) for name, times in self._times.items())
+        with contextlib.suppress(DeviceError):
+            self._job.run(Task(kind="finish", text=text, rows=rows), GOODBYE_S)
+
+    def _task(self, kind: Any, text: str) -> Task:
+        shown, done, total = self._progress
+        return Task(kind=kind, text=shown or text, done=done, total=total, opening=self._opening)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Site:
+    """A server that waits for a page, the job that it has for it, and the work in it."""
+
+    server: PageServer
+    job: Job
+    workload: Workload
+    provider: str
+    note: Note
+
+    @property
+    def port(self) -> int:
+        """The port that it serves on."""
+        return int(self.server.server_address[1])
+
+    def address(self, host: str) -> str:
+        """Where the page is, for a browser to which this computer is `host`."""
+        return f"http://{host}:{self.port}/{self.server.token}/"
+
+
+@contextlib.contextmanager
+def open_driver(
+    workload: Workload,
+    *,
+    note: Note,
+    is_lan: bool = False,
+    port: int = 0,
+    ort_web: Path | None = None,
+    threads: int | None = None,
+    provider: str = "wasm",
+    patience_s: float = PATIENCE_S,
+    arrival_s: float = ARRIVAL_S,
+) -> Iterator[BrowserDriver]:
+    """The browser that opens the address which `note` gets, at this computer or with `is_lan` in its network.
+
+    `ort_web` is a folder with onnxruntime-web, to serve instead of the public copy that the page would load.
+    `threads` is by default what onnxruntime-web chooses. DeviceError where no browser comes for `arrival_s`, and later
+    where it fails or is silent for `patience_s`.
+    """
+    with serving(
+        workload,
+        note=note,
+        is_lan=is_lan,
+        port=port,
+        ort_web=ort_web,
+        threads=threads,
+        provider=provider,
+        patience_s=patience_s,
+    ) as site:
+        address = _announce(site, is_lan=is_lan)
+        with measuring(site, address, arrival_s) as driver:
+            yield driver
+
+
+@contextlib.contextmanager
+def serving(
+    workload: Workload,
+    *,
+    note: Note,
+    is_lan: bool,
+    port: int,
+    ort_web: Path | None,
+    threads: int | None,
+    provider: str,
+    patience_s: float,
+) -> Iterator[Site]:
+    """A server for one page; it ends with the block."""
+    if provider not in PROVIDERS:
+        raise UsageError(f"unknown provider {provider!r}; onnxruntime-web has {' and '.join(PROVIDERS)}")
+    job = Job(patience_s)
+    files = served_files(workload, ort_web, provider)
+    config = _config(workload, ort_web, threads, provider, job)
+    with running("" if is_lan else "127.0.0.1", port, files=files, config=config, job=job, note=note) as server:
+        yield Site(server=server, job=job, workload=workload, provider=provider, note=note)
+
+
+@contextlib.contextmanager
+def measuring(site: Site, address: str, arrival_s: float) -> Iterator[BrowserDriver]:
+    """The driver of the first page that comes; tells it at the end that it may be closed."""
+    phone = site.job.wait_for_phone(arrival_s, address)
+    site.note(f"{browser_of(phone)} has come; it loads onnxruntime-web")
+    runtime = site.job.run(Task(kind="start", text="Loading onnxruntime-web")).runtime
+    assert runtime, "Task.accepts lets no other answer through"
+    driver = BrowserDriver(site.job, site.workload, phone, runtime, site.provider)
+    site.note(_greeting(driver, phone))
+    try:
+        yield driver
+    except DeviceError:  # the page has gone, or shows itself why it cannot go on
+        raise
+    except BaseException:
+        driver.say_goodbye("Stopped")
+        raise
+    driver.say_goodbye("Done")
+
+
+def _config(
+    workload: Workload, ort_web: Path | None, threads: int | None, provider: str, job: Job
+) -> Mapping[str, Any]:
+    """What a page is told once, when it is loaded."""
+    return {
+        "ort": {role: dataclasses.asdict(file) for role, file in ort_files(ort_web, provider).items()},
+        "provider": provider,
+        "threads": threads,
+        "pulse_ms": 1000 * job.pulse_s,
+        "patience_ms": 1000 * job.patience_s,
+        "inputs": read_inputs(workload.inputs)[0],
+    }
+
+
+def _announce(site: Site, *, is_lan: bool) -> str:
+    """Tells the address, and draws it where somebody can point a phone at it; returns it."""
+    if not is_lan:
+        site.note(f"open {site.address('localhost')} in a browser on this computer")
+        return site.address("localhost")
+    first, *others = [site.address(host) for host in lan_addresses()]
+    if sys.stderr.isatty():
+        for line in qr_lines(first):
+            site.note(line)
+    site.note(f"open {first} on the phone, in the same network")
+    if others:
+        site.note(f"if it does not open, this computer is also {' and '.join(others)}")
+    return first
+
+
+def _greeting(driver: BrowserDriver, phone: Hello) -> str:
+    runtime = driver.runtime
+    threads = "one thread" if runtime.threads == 1 else f"{runtime.threads} threads"
+    text = f"measuring {driver.hardware.title}: {runtime.name} {runtime.version}, {runtime.provider}, {threads}"
+    if phone.is_isolated:
+        return text
+    return f"{text}; browsers give threads only to pages over https or from the device itself, as with --via adb"

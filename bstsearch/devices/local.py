@@ -1,0 +1,74 @@
+"""This machine, measured with ONNX Runtime on its processor, in this process (no torch)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bstsearch.devices import runner
+from bstsearch.devices.driver import Driver, Visit, Workload
+from bstsearch.devices.machine import available_cores, runtime_of, this_hardware
+from bstsearch.devices.profile import Hardware, Runtime
+from bstsearch.devices.runner import Runner, RunnerError
+from bstsearch.errors import DeviceError
+
+
+@contextlib.contextmanager
+def open_driver(workload: Workload, *, threads: int | None = None, cores: tuple[int, ...] = ()) -> Iterator[Driver]:
+    """This machine at work on `workload`, beside whose graphs it writes their weights.
+
+    `threads` is by default the physical cores that this process may use: all, or those of `cores`, to which it is
+    kept meanwhile. DeviceError where ONNX Runtime cannot run.
+    """
+    with _device_errors():
+        version = runner.runtime_version()
+    hardware, weight_bytes = this_hardware(), max(graph.weight_bytes for graph in workload.graphs.values())
+    for folder in {graph.path.parent for graph in workload.graphs.values()}:
+        runner.write_pool(folder, weight_bytes)
+    with _kept_to(cores):
+        runtime = runtime_of(version, threads or available_cores(), cores)
+        yield _Local(workload, hardware, runtime)
+
+
+class _Local:
+    def __init__(self, workload: Workload, hardware: Hardware, runtime: Runtime) -> None:
+        self.hardware, self.runtime = hardware, runtime
+        self._workload, self._runner = workload, Runner(runtime.threads, workload.inputs)
+
+    def report(self, text: str, done: int, total: int) -> None:
+        """Shows nothing: there is no screen to show it on."""
+
+    def open(self, names: Sequence[str]) -> None:
+        with _device_errors():
+            self._runner.open({name: self._workload.graphs[name].path for name in names})
+
+    def time(self, visits: Sequence[Visit]) -> list[tuple[float, ...]]:
+        with _device_errors():
+            return [tuple(self._runner.time(visit.name, visit.count)) for visit in visits]
+
+    def peak_memory(self, model: Path) -> int | None:
+        with _device_errors():
+            return self._runner.peak_memory(model)
+
+
+@contextlib.contextmanager
+def _kept_to(cores: Sequence[int]) -> Iterator[None]:
+    if not cores:
+        yield
+        return
+    with _device_errors():
+        before = runner.pin(cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def _device_errors() -> Iterator[None]:
+    try:
+        yield
+    except RunnerError as error:
+        raise DeviceError(str(error)) from error

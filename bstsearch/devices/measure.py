@@ -1,0 +1,246 @@
+"""A device measured with one architecture: whole submodels timed in rounds, and blocks fitted to them.
+
+Whole models, not blocks: a block measured alone finds its caches warm and reads up to a fifth too fast.
+"""
+
+from __future__ import annotations
+
+import datetime
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bstsearch.devices import chosen, rounds
+from bstsearch.devices.blocks import fit_blocks
+from bstsearch.devices.chosen import Role
+from bstsearch.devices.driver import Driver, Workload
+from bstsearch.devices.live_set import largest_live_set
+from bstsearch.devices.memory_fit import fit_memory
+from bstsearch.devices.partial import Partial
+from bstsearch.devices.profile import ActivationRow, Hardware, MeasuredModel, MeasuredRow, Runtime, Schedule
+from bstsearch.devices.quiet import find_throttling
+from bstsearch.devices.rounds import Timing
+from bstsearch.devices.runner import write_pool
+from bstsearch.devices.statistics import count_outliers, median, p90, spread
+from bstsearch.devices.warnings import find_warnings
+from bstsearch.devices.workload import BATCH, make_workload, write_complete
+from bstsearch.errors import InputError, NoisyMeasurementError
+from bstsearch.family import config_from_json, get_family
+from bstsearch.folder import SupernetFolder
+from bstsearch.space import Submodel
+
+# Graphs that are open at once hold at most this many bytes of weights: what the smallest phone has to spare.
+OPEN_BYTES = 256_000_000
+# Up to this many bytes the whole grid's peak memory is measured, beyond it the smallest, middle and largest one's.
+PEAK_BYTES = 500_000_000
+
+Progress = Callable[[str, int, int], None]
+OpenDriver = Callable[[Workload], AbstractContextManager[Driver]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What a measurement found: the device, its runtime, and one model's rows."""
+
+    hardware: Hardware
+    runtime: Runtime
+    model: MeasuredModel
+
+
+def measure(
+    folder: SupernetFolder,
+    open_driver: OpenDriver,
+    *,
+    partial: Path,
+    remedy: str,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Measurement:
+    """The measurement of the supernet in `folder` with the driver that `open_driver` opens.
+
+    Rounds are kept in the file `partial` as they come, and an interrupted measurement goes on from there.
+    NoisyMeasurementError, with `remedy`, where times cannot be trusted; DeviceError where the device fails.
+    """
+    roles = chosen.choose(folder.space, is_layerwise=_is_layerwise(folder), seed=seed)
+    listeners = [progress] if progress else []
+    steps = _Steps(listeners, graphs=len(roles))
+    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
+        workload = make_workload(folder, list(roles), Path(scratch), on_graph=steps.graph)
+        with open_driver(workload) as driver:
+            listeners.append(driver.report)
+            store = Partial(path=partial, origin=_origin(folder, driver, seed))
+            timings = _time(workload, driver, store, seed, steps)
+            _refuse_restless(timings, store, remedy)
+            peaks = _peaks(folder, workload, driver, Path(scratch))
+            hardware, runtime = driver.hardware, driver.runtime
+        model = _model(folder, roles, workload, timings, peaks, seed)
+    store.remove()
+    return Measurement(hardware=hardware, runtime=runtime, model=model)
+
+
+class _Steps:
+    """Counts graphs written and rounds timed as equal steps."""
+
+    def __init__(self, listeners: Sequence[Progress], *, graphs: int) -> None:
+        self._listeners, self._graphs, self._done = listeners, graphs, 0
+
+    def graph(self) -> None:
+        self._done += 1
+        self._report("Building graphs", self._done)
+
+    def round(self, share: float) -> None:
+        self._report("Timing in rounds", self._graphs + round(share * self._graphs))
+
+    def _report(self, text: str, done: int) -> None:
+        for listener in self._listeners:
+            listener(text, done, 2 * self._graphs)
+
+
+def _is_layerwise(folder: SupernetFolder) -> bool:
+    """Whether layers of this family may choose their own heads and FFN units, all in whole numbers."""
+    family = get_family(folder.family)
+    config = config_from_json(family.config, folder.config)
+    try:
+        family.check(config, chosen.layerwise(folder.space))
+    except InputError:
+        return False
+    return True
+
+
+def _origin(folder: SupernetFolder, driver: Driver, seed: int) -> dict[str, Any]:
+    """What an interrupted measurement must have in common with this one to be gone on with."""
+    device = {"hardware": driver.hardware.model_dump(mode="json"), "runtime": driver.runtime.model_dump(mode="json")}
+    return {"architecture": folder.architecture, "space": folder.space.to_json(), "seed": seed, **device}
+
+
+def _time(workload: Workload, driver: Driver, store: Partial, seed: int, steps: _Steps) -> dict[str, Timing]:
+    def keep(known: rounds.Rounds, share: float) -> None:
+        store.save(known)
+        steps.round(share)
+
+    groups = list(_groups(workload, seed))
+    return rounds.time_in_rounds(
+        groups, driver.time, open_group=driver.open, known=store.load(), seed=seed, on_round=keep
+    )
+
+
+def _refuse_restless(timings: Mapping[str, Timing], store: Partial, remedy: str) -> None:
+    """Passes where times can be trusted; else NoisyMeasurementError, and their rounds are not gone on with."""
+    try:
+        rounds.refuse_noise(timings, remedy=remedy)
+        find_throttling([timing.rounds_ms for timing in timings.values()])
+    except NoisyMeasurementError:
+        store.remove()
+        raise
+
+
+def _groups(workload: Workload, seed: int) -> Iterator[list[str]]:
+    """Graphs that fit in memory together, drawn at random: drift from group to group must not look like size."""
+    names, group, size = list(workload.graphs), list[str](), 0
+    random.Random(seed).shuffle(names)
+    for name in names:
+        weight_bytes = workload.graphs[name].weight_bytes
+        if group and size + weight_bytes > OPEN_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(name)
+        size += weight_bytes
+    yield group
+
+
+def _peaks(folder: SupernetFolder, workload: Workload, driver: Driver, scratch: Path) -> dict[str, int]:
+    """Submodel id -> measured peak memory, of some submodels; none where the device cannot tell."""
+    space, graphs = folder.space, workload.graphs
+    submodels = list(space.grid())
+    if sum(graphs[submodel.id].weight_bytes for submodel in submodels) > PEAK_BYTES:
+        submodels = [space.smallest, space.middle, space.largest]
+    write_pool(scratch, max(graph.weight_bytes for graph in graphs.values()))
+    peaks = {}
+    for submodel in submodels:
+        model = scratch / "complete.onnx"
+        write_complete(graphs[submodel.id], model)
+        if (peak := driver.peak_memory(model)) is None:
+            break
+        peaks[submodel.id] = peak
+    return peaks
+
+
+def _model(
+    folder: SupernetFolder,
+    roles: Mapping[Submodel, Role],
+    workload: Workload,
+    timings: Mapping[str, Timing],
+    peaks: Mapping[str, int],
+    seed: int,
+) -> MeasuredModel:
+    with np.load(workload.inputs) as arrays:
+        shapes = {name: array.shape for name, array in arrays.items()}
+    rows = tuple(
+        _row(submodel, role, workload, timings[submodel.id], shapes, peaks) for submodel, role in roles.items()
+    )
+    stacks = _stacks(folder)
+    blocks, error = fit_blocks(rows, stacks, folder.space.widths)
+    return MeasuredModel(
+        family=folder.family,
+        architecture=folder.architecture,
+        date=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
+        batch=BATCH,
+        inputs=shapes,
+        stacks=stacks,
+        schedule=Schedule(rounds=min(len(timing.rounds_ms) for timing in timings.values()), seed=seed),
+        noise=median([timing.noise for timing in timings.values()]),
+        error=error,
+        memory=fit_memory(rows),
+        warnings=find_warnings(timings),
+        blocks=blocks,
+        activations=_activations(folder, rows),
+        submodels=rows,
+    )
+
+
+def _stacks(folder: SupernetFolder) -> dict[str, int]:
+    family = get_family(folder.family)
+    stacks = family.stacks(config_from_json(family.config, folder.config))
+    return {stack.prefix: len(stack.keep_order) for stack in stacks}
+
+
+def _row(
+    submodel: Submodel,
+    role: Role,
+    workload: Workload,
+    timing: Timing,
+    shapes: Mapping[str, tuple[int, ...]],
+    peaks: Mapping[str, int],
+) -> MeasuredRow:
+    graph, (low_ms, high_ms), times_ms = workload.graphs[submodel.id], timing.interval_ms, timing.times_ms
+    return MeasuredRow(
+        id=submodel.id,
+        role=role,
+        latency_ms=timing.latency_ms,
+        low_ms=low_ms,
+        high_ms=high_ms,
+        p90_ms=p90(times_ms),
+        spread=spread(times_ms),
+        outliers=count_outliers(times_ms),
+        times_ms=times_ms,
+        weight_bytes=graph.weight_bytes,
+        activation_bytes=largest_live_set(graph.path, shapes),
+        peak_memory_bytes=peaks.get(submodel.id),
+    )
+
+
+def _activations(folder: SupernetFolder, rows: Sequence[MeasuredRow]) -> tuple[ActivationRow, ...]:
+    """The largest live set for each width and share, where a submodel of that kind was measured."""
+    measured = {row.id: row.activation_bytes for row in rows}
+    found = []
+    for submodel in chosen.uniform(folder.space):
+        share = (submodel.heads or (submodel.width,))[0]
+        if (size := measured.get(submodel.id)) is not None:
+            found.append(ActivationRow(width=str(submodel.width), share=str(share), activation_bytes=size))
+    return tuple(found)

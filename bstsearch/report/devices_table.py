@@ -1,0 +1,47 @@
+"""Fronts of several devices side by side: one row per submodel that is on any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bstsearch.front_file import FrontFile
+from bstsearch.report.table import ID_WIDTH, Table, accuracy_text, latency_kind, latency_text, shorten
+
+ON_FRONT, RECOMMENDED = "+", "*"
+
+
+def devices_table(files: Sequence[FrontFile]) -> Table:
+    """Every submodel on some front, smallest first: its accuracy, and on each device its latency and a mark.
+
+    The mark is "+" on a device whose front has it, "*" where it is the recommended one.
+    """
+    ids = dict.fromkeys(one.id for file in files for one in file.front)
+    first = {name: next(file.find(name) for file in files if _is_on_front(file, name)) for name in ids}
+    ordered = sorted(ids, key=lambda name: (first[name].macs, name))
+    heads = [("id", "", False), ("accuracy\n95 % interval", "%", True), *(_head(file) for file in files)]
+    rows = [
+        [shorten(name, ID_WIDTH), accuracy_text(first[name]), *(_cell(file, name) for file in files)]
+        for name in ordered
+    ]
+    return Table(title=f"Pareto fronts on {len(files)} devices", heads=heads, rows=rows)
+
+
+def on_all_fronts(files: Sequence[FrontFile]) -> tuple[str, ...]:
+    """The ids that every front has, fastest on the first device first."""
+    return tuple(one.id for one in files[0].front if all(_is_on_front(file, one.id) for file in files))
+
+
+def _head(file: FrontFile) -> tuple[str, str, bool]:
+    return f"{file.origin.device['name']}\n{latency_kind(file.front)}", "ms", True
+
+
+def _cell(file: FrontFile, name: str) -> str:
+    found = next((one for one in file.candidates if one.id == name), None)
+    if found is None:
+        return "-"
+    mark = RECOMMENDED if name == file.recommended.id else ON_FRONT if _is_on_front(file, name) else " "
+    return f"{latency_text(found)} {mark}"
+
+
+def _is_on_front(file: FrontFile, name: str) -> bool:
+    return any(one.id == name for one in file.front)
