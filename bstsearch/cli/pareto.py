@@ -113,6 +113,7 @@ def pareto(
     if len(found) == 1:
         file = _front(folder, *found[0], request, out, score, output)
         _show(file, output)
+        output.note(_written(out))
         output.hint(f"next: {_next_command(file, out / FRONT)}")
         output.json(file.to_json())
         return
@@ -121,6 +122,7 @@ def pareto(
         output.text(f"\n{profile.device}")
         with _naming(profile.device):
             files.append(_front(folder, profile, origin, request, out / profile.device, score, output))
+        output.note(_written(out / profile.device))
     _show_together(files, out, output)
 
 
@@ -162,7 +164,6 @@ def _front(
     write_reports(file, out, has_new_scores=has_new_scores)
     for warning in extrapolations(folder, profile, [candidate.submodel for candidate in file.front]):
         output.warning(warning)
-    output.note(f"written to {out}: front.json, front.csv, front.png, front.html")
     return file
 
 
@@ -256,6 +257,10 @@ def _show_together(files: Sequence[FrontFile], out: Path, output: Output) -> Non
     output.json(
         {"devices": {file.origin.device["name"]: file.to_json() for file in files}, "on_all_fronts": list(shared)}
     )
+
+
+def _written(out: Path) -> str:
+    return f"written to {out}: front.json, front.csv, front.png, front.html"
 
 
 def _next_command(file: FrontFile, path: Path) -> str:
