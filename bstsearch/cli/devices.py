@@ -198,7 +198,7 @@ def _error(error: LatencyError) -> list[str]:
     factor = 1 + error.interval
     ranks = [] if error.rank_correlation is None else [f"order of latencies: rank correlation {error.rank_correlation}"]
     return [
-        f"+-{error.interval:.0%}: a latency is shown as ms / {factor:g} to ms x {factor:g}, so 41 ms as "
+        f"+-{error.interval:.0%}: a latency is shown as ms / {factor:.3g} to ms x {factor:.3g}, so 41 ms as "
         f"{41 / factor:.0f}-{41 * factor:.0f}",
         f"off by {error.median:.1%} (median), {error.p90:.1%} (90th percentile), {error.worst:.1%} at worst",
         f"over {error.computed_on}",

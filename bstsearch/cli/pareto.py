@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.candidates import extrapolations, make_pricer, make_scorer, read_profile
+from bstsearch.cli.candidates import make_scorer, read_profile
 from bstsearch.cli.options import (
     DataDirOption,
     DevicesOption,
@@ -24,21 +23,16 @@ from bstsearch.cli.options import (
     SupernetOption,
     split_devices,
 )
-from bstsearch.cli.output import Column, Output
+from bstsearch.cli.output import Output
+from bstsearch.cli.searching import FRONT, DeviceSearch, Request, show_table
 from bstsearch.errors import InfeasibleBudgetError
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
-    from bstsearch.budget import Bound
-    from bstsearch.data.answers import Accuracy
-    from bstsearch.devices.profile import DeviceProfile
     from bstsearch.front_file import FrontFile
-    from bstsearch.origin import Origin
-    from bstsearch.report.table import Table
-    from bstsearch.space import Space, Submodel
+    from bstsearch.space import Space
 
 OUT = Path("front")
-FRONT = "front.json"
 
 
 class BudgetEnd(StrEnum):
@@ -101,7 +95,7 @@ def pareto(
     from bstsearch.budget import parse_bounds
 
     output = Output(is_json)
-    request = _Request(
+    request = Request(
         bounds=parse_bounds({"latency_ms": budget_ms, "gflops": budget_gflops, "memory_mb": budget_mb}),
         at=budget_at.value,
         is_forced=force,
@@ -110,61 +104,22 @@ def pareto(
     folder, names = read_folder(supernet), split_devices(devices)
     found = [read_profile(folder, name, profiles, _space(folder, space), split.value, data_dir) for name in names]
     score = make_scorer(folder.path, split.value, data_dir)
-    if len(found) == 1:
-        file = _front(folder, *found[0], request, out, score, output)
-        _show(file, output)
-        output.note(_written(out))
-        output.hint(f"next: {_next_command(file, out / FRONT)}")
-        output.json(file.to_json())
-        return
-    files = []
-    for profile, origin in found:
-        output.text(f"\n{profile.device}")
-        with _naming(profile.device):
-            files.append(_front(folder, profile, origin, request, out / profile.device, score, output))
-        output.note(_written(out / profile.device))
-    _show_together(files, out, output)
-
-
-@contextlib.contextmanager
-def _naming(device: str) -> Iterator[None]:
-    """Says for which of several devices there is no submodel."""
-    try:
-        yield
-    except InfeasibleBudgetError as error:
-        raise InfeasibleBudgetError(f"{device}: {error}") from error
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Request:
-    """What is asked of every device alike."""
-
-    bounds: Mapping[str, Bound]
-    at: str
-    is_forced: bool
-    plan: Mapping[str, Any]
-
-
-def _front(
-    folder: SupernetFolder,
-    profile: DeviceProfile,
-    origin: Origin,
-    request: _Request,
-    out: Path,
-    score: Callable[[Submodel], Accuracy],
-    output: Output,
-) -> FrontFile:
-    """The front on one device, searched or answered from the scores in `out`, and written there."""
-    from bstsearch.report import write_reports
-
-    file = None if request.is_forced else _resolve(out / FRONT, origin, request, output)
-    has_new_scores = file is None
-    if file is None:
-        file = _search(folder, profile, origin, request, out, score, output)
-    write_reports(file, out, has_new_scores=has_new_scores)
-    for warning in extrapolations(folder, profile, [candidate.submodel for candidate in file.front]):
-        output.warning(warning)
-    return file
+    searches = [
+        DeviceSearch(
+            folder=folder,
+            profile=profile,
+            origin=origin,
+            request=request,
+            out=out if len(found) == 1 else out / profile.device,
+            score=score,
+            output=output,
+        )
+        for profile, origin in found
+    ]
+    if len(searches) == 1:
+        _show(searches[0], output)
+    else:
+        _show_together(searches, output)
 
 
 def _space(folder: SupernetFolder, name: SpaceName) -> Space:
@@ -174,99 +129,45 @@ def _space(folder: SupernetFolder, name: SpaceName) -> Space:
     return dataclasses.replace(space, layer_heads=space.widths, layer_ffn=space.widths)
 
 
-def _resolve(path: Path, origin: Origin, request: _Request, output: Output) -> FrontFile | None:
-    """The front from the scores in `path`, where they are all it takes."""
-    from bstsearch.budget import Budget
-    from bstsearch.front_file import read_front
-    from bstsearch.report.table import corner_table
-
-    if not path.exists():
-        return None
-    stored = read_front(path)
-    origin.refuse_other(stored.origin, path)
-    budget = Budget.resolve(request.bounds, stored.full, request.at)
-    if not stored.answers(budget, request.plan["trials"]):
-        return None
-    _print(corner_table(stored.corners, budget), output)
-    budget.refuse_infeasible(stored.candidates)
-    output.note(f"answered from {path}: nothing had to be scored")
-    return stored.resolve(budget)
-
-
-def _search(
-    folder: SupernetFolder,
-    profile: DeviceProfile,
-    origin: Origin,
-    request: _Request,
-    out: Path,
-    score: Callable[[Submodel], Accuracy],
-    output: Output,
-) -> FrontFile:
-    """The front from the scores in the study, and from new ones where some are missing."""
-    from bstsearch import study_file
-    from bstsearch.budget import Budget
-    from bstsearch.front_file import FrontFile
-    from bstsearch.report.table import corner_table
-    from bstsearch.search import looked_at_first, search
-
-    space = origin.space
-    cost = make_pricer(folder, profile)
-    corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
-    budget = Budget.resolve(request.bounds, corners[-1], request.at)
-    _print(corner_table(corners, budget), output)
-    budget.refuse_infeasible(map(cost, looked_at_first(space)))  # before --force throws anything away
-    with (
-        study_file.open_study(out / study_file.NAME, origin, is_fresh=request.is_forced) as study,
-        output.progress("scoring") as bar,
-    ):
-        try:
-            found = search(study, space, cost=cost, score=score, budget=budget, progress=bar.report, **request.plan)
-        except KeyboardInterrupt:
-            output.hint(f"{len(study.trials)} submodels are scored and kept; the same command goes on from there")
-            raise
-    return FrontFile.solve(
-        found.candidates,
-        budget,
-        origin=origin,
-        sampler=found.sampler,
-        is_exact=found.is_exact,
-        trials=found.trials,
-        searched=budget,
-    )
-
-
-def _show(file: FrontFile, output: Output) -> None:
+def _show(search: DeviceSearch, output: Output) -> None:
     from bstsearch.report.table import front_table
 
+    file = search.front()
     output.text()
-    _print(front_table(file), output)
+    show_table(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
+    output.note(search.written)
+    output.hint(f"next: {_next_command(file, search.out / FRONT)}")
+    output.json(file.to_json())
 
 
-def _show_together(files: Sequence[FrontFile], out: Path, output: Output) -> None:
+def _show_together(searches: Sequence[DeviceSearch], output: Output) -> None:
     """One table of all fronts, and the submodels that are on each of them."""
     from bstsearch.report.devices_table import devices_table, on_all_fronts
 
+    files = [_named_front(search, output) for search in searches]
     output.text()
-    _print(devices_table(files), output)
+    show_table(devices_table(files), output)
     shared = on_all_fronts(files)
     output.text("+ on that device's front, * recommended there")
     output.text(f"on all {len(files)} fronts: {', '.join(shared) or 'none'}")
-    first = out / files[0].origin.device["name"]
-    output.hint(f"next: {_next_command(files[0], first / FRONT)}")
+    output.hint(f"next: {_next_command(files[0], searches[0].out / FRONT)}")
     output.json(
         {"devices": {file.origin.device["name"]: file.to_json() for file in files}, "on_all_fronts": list(shared)}
     )
 
 
-def _written(out: Path) -> str:
-    return f"written to {out}: front.json, front.csv, front.png, front.html"
+def _named_front(search: DeviceSearch, output: Output) -> FrontFile:
+    """The front on one of several devices, which is named before it, and where none is within the budget."""
+    output.text(f"\n{search.profile.device}")
+    try:
+        file = search.front()
+    except InfeasibleBudgetError as error:
+        raise InfeasibleBudgetError(f"{search.profile.device}: {error}") from error
+    output.note(search.written)
+    return file
 
 
 def _next_command(file: FrontFile, path: Path) -> str:
     words = ["bstsearch", "export", "--pick", str(file.front.index(file.recommended) + 1)]
     return shlex.join(words if path.parent == OUT else [*words, "--front", str(path)])
-
-
-def _print(table: Table, output: Output) -> None:
-    output.table([Column(*head) for head in table.heads], table.rows, table.title, table.marked)

@@ -65,7 +65,7 @@ def scorer(price: Price, estimated_price: Price, monkeypatch: pytest.MonkeyPatch
     """The scorer of every search in this test; like the real one it scores a submodel once in a command."""
     scorer = Scorer()
     monkeypatch.setattr(
-        "bstsearch.cli.pareto.make_pricer", lambda folder, profile: estimated_price if profile.rates else price
+        "bstsearch.cli.searching.make_pricer", lambda folder, profile: estimated_price if profile.rates else price
     )
     monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: functools.cache(scorer))
     return scorer
@@ -96,7 +96,7 @@ def finished_run(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
-        patch.setattr("bstsearch.cli.pareto.make_pricer", lambda folder, profile: price)
+        patch.setattr("bstsearch.cli.searching.make_pricer", lambda folder, profile: price)
         patch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: Scorer())
         result = CliRunner().invoke(app, ["pareto", "--supernet", "net"])
     assert result.exit_code == 0, result.output

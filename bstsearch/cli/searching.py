@@ -1,0 +1,123 @@
+"""The search on one device, as `bstsearch pareto` runs it: answered from saved scores, or from new ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bstsearch.cli.candidates import extrapolations, make_pricer
+from bstsearch.cli.output import Column, Output
+
+if TYPE_CHECKING:
+    from bstsearch.budget import Bound
+    from bstsearch.data.answers import Accuracy
+    from bstsearch.devices.profile import DeviceProfile
+    from bstsearch.folder import SupernetFolder
+    from bstsearch.front_file import FrontFile
+    from bstsearch.origin import Origin
+    from bstsearch.report.table import Table
+    from bstsearch.space import Submodel
+
+FRONT = "front.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of every device alike."""
+
+    bounds: Mapping[str, Bound]
+    at: str
+    is_forced: bool
+    plan: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceSearch:
+    """One device, what is asked of it, and the folder `out` for its front."""
+
+    folder: SupernetFolder
+    profile: DeviceProfile
+    origin: Origin
+    request: Request
+    out: Path
+    score: Callable[[Submodel], Accuracy]
+    output: Output
+
+    def front(self) -> FrontFile:
+        """The front, searched or answered from the scores in `out`, and written there."""
+        from bstsearch.report import write_reports
+
+        file = None if self.request.is_forced else self._resolve()
+        has_new_scores = file is None
+        if file is None:
+            file = self._search()
+        write_reports(file, self.out, has_new_scores=has_new_scores)
+        for warning in extrapolations(self.folder, self.profile, [candidate.submodel for candidate in file.front]):
+            self.output.warning(warning)
+        return file
+
+    @property
+    def written(self) -> str:
+        """Where the front was written, in words."""
+        return f"written to {self.out}: {FRONT}, front.csv, front.png, front.html"
+
+    def _resolve(self) -> FrontFile | None:
+        """The front from the scores in `out`, where they are all it takes."""
+        from bstsearch.budget import Budget
+        from bstsearch.front_file import read_front
+        from bstsearch.report.table import corner_table
+
+        path = self.out / FRONT
+        if not path.exists():
+            return None
+        stored = read_front(path)
+        self.origin.refuse_other(stored.origin, path)
+        budget = Budget.resolve(self.request.bounds, stored.full, self.request.at)
+        if not stored.answers(budget, self.request.plan["trials"]):
+            return None
+        show_table(corner_table(stored.corners, budget), self.output)
+        budget.refuse_infeasible(stored.candidates)
+        self.output.note(f"answered from {path}: nothing had to be scored")
+        return stored.resolve(budget)
+
+    def _search(self) -> FrontFile:
+        """The front from the scores in the study, and from new ones where some are missing."""
+        from bstsearch import study_file
+        from bstsearch.budget import Budget
+        from bstsearch.front_file import FrontFile
+        from bstsearch.report.table import corner_table
+        from bstsearch.search import looked_at_first, search
+
+        space, request, output = self.origin.space, self.request, self.output
+        cost = make_pricer(self.folder, self.profile)
+        corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
+        budget = Budget.resolve(request.bounds, corners[-1], request.at)
+        show_table(corner_table(corners, budget), output)
+        budget.refuse_infeasible(map(cost, looked_at_first(space)))  # before --force throws anything away
+        with (
+            study_file.open_study(self.out / study_file.NAME, self.origin, is_fresh=request.is_forced) as study,
+            output.progress("scoring") as bar,
+        ):
+            try:
+                found = search(
+                    study, space, cost=cost, score=self.score, budget=budget, progress=bar.report, **request.plan
+                )
+            except KeyboardInterrupt:
+                output.hint(f"{len(study.trials)} submodels are scored and kept; the same command goes on from there")
+                raise
+        return FrontFile.solve(
+            found.candidates,
+            budget,
+            origin=self.origin,
+            sampler=found.sampler,
+            is_exact=found.is_exact,
+            trials=found.trials,
+            searched=budget,
+        )
+
+
+def show_table(table: Table, output: Output) -> None:
+    """Hands a report's table to `output`."""
+    output.table([Column(*head) for head in table.heads], table.rows, table.title, table.marked)
