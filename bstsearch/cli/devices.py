@@ -196,7 +196,9 @@ def _cluster(cluster: Cluster) -> str:
 
 def _error(error: LatencyError) -> list[str]:
     factor = 1 + error.interval
-    ranks = [] if error.rank_correlation is None else [f"order of latencies: rank correlation {error.rank_correlation}"]
+    ranks = (
+        [] if error.rank_correlation is None else [f"order of latencies: rank correlation {error.rank_correlation:.3f}"]
+    )
     return [
         f"+-{error.interval:.0%}: a latency is shown as ms / {factor:.3g} to ms x {factor:.3g}, so 41 ms as "
         f"{41 / factor:.0f}-{41 * factor:.0f}",

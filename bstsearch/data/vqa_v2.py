@@ -25,8 +25,9 @@ from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.data.vqa_accuracy import OFFICIAL, VARIANTS, AnswerScorer, answer_classes, soft_targets
 from bstsearch.errors import InputError
 from bstsearch.layouts import lxmert, openvqa, uniter
+from bstsearch.layouts.butd_tsv import find_tsv, open_tsv
 from bstsearch.layouts.openvqa import Part
-from bstsearch.layouts.region_files import find_npz
+from bstsearch.layouts.region_files import RegionSource, find_npz
 
 NAME = "vqa-v2"
 QUESTION_LENGTH = 14
@@ -91,11 +92,16 @@ def _load_openvqa(folder: Path, part: Part, vocabulary: Vocabulary, like: Mappin
     columns = Columns(tokens=asked.tokens, image_of=asked.image_of, images=asked.images, answers=targets)
     return RegionSplit(
         columns=columns,
-        source=find_npz(folder / FEATURES, int(like["regions"].shape[2])),
+        source=_find_regions(folder / FEATURES, int(like["regions"].shape[2])),
         judge=judge,
         classes=len(classes),
         like=like,
     )
+
+
+def _find_regions(folder: Path, features: int) -> RegionSource:
+    """The features of bottom-up attention's tables where there are any, else of one file for each image."""
+    return open_tsv(folder, features) if find_tsv(folder) else find_npz(folder, features)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,23 @@ def test_a_batch_holds_padded_regions_boxes_and_soft_targets(tmp_path: Path, upr
     assert not batch.inputs["regions"][1, 3:].any()
     torch.testing.assert_close(batch.inputs["boxes"][1, :3], torch.from_numpy(boxes).float())
     assert batch.answers.tolist() == [[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+
+
+def test_regions_may_lie_in_a_table(folder: Path, vocabulary: Vocabulary) -> None:
+    """Bottom-up attention's own files, one line for each image, give the same batch."""
+    expected = next(load_split(vocabulary, "validation", like=LIKE, folder=folder).batches(6)).inputs
+    lines = []
+    for path in sorted((folder / "feats").rglob("*.npz")):
+        with np.load(path) as file:
+            texts = [base64.b64encode(np.ascontiguousarray(array)).decode() for array in (file["bbox"], file["x"].T)]
+            head = [str(int(path.name.split("_")[2][:12])), "200", "100", str(len(file["bbox"]))]
+            lines.append("\t".join([*head, *texts]))
+        path.unlink()
+    (folder / "feats" / "trainval_36.tsv").write_text("\n".join(lines) + "\n")
+    found = next(load_split(vocabulary, "validation", like=LIKE, folder=folder).batches(6)).inputs
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor)
 
 
 def test_a_model_may_ask_for_seven_numbers_a_box(folder: Path, vocabulary: Vocabulary) -> None:
