@@ -104,14 +104,11 @@ def not_measured(candidate: Candidate, device: Mapping[str, Any]) -> list[str]:
     """What is claimed of the device and was never measured on it, each with its range; empty where all was."""
     latency, memory, found = candidate.latency, candidate.memory, []
     if latency.source != MEASURED:
-        found.append(
-            f"latency on {device['name']}: {latency.source}, {latency.ms:.3g} ms "
-            f"({latency.low_ms:.3g}-{latency.high_ms:.3g})"
-        )
+        found.append(f"latency on {device['name']}: {latency}")
     if memory.source != MEASURED:
         found.append(
-            f"peak memory on {device['name']}: {memory.source}, {memory.bytes / 1e6:.3g} MB "
-            f"({memory.low_bytes / 1e6:.3g}-{memory.high_bytes / 1e6:.3g})"
+            f"peak memory on {device['name']}: {memory.bytes / 1e6:.3g} MB "
+            f"({memory.low_bytes / 1e6:.3g}-{memory.high_bytes / 1e6:.3g}) {memory.source}"
         )
     return found
 

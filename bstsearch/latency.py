@@ -38,6 +38,12 @@ class Latency:
         """What to hold against a budget: anything but a measurement counts with its upper end."""
         return self.ms if self.source == "measured" else self.high_ms
 
+    def __str__(self) -> str:
+        """The value and what it is, with its range where it was not measured: "41 ms (29.3-57.4) estimated"."""
+        if self.source == "measured":
+            return f"{_number(self.ms)} ms measured"
+        return f"{_number(self.ms)} ms ({_number(self.low_ms)}-{_number(self.high_ms)}) {self.source}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
@@ -57,8 +63,8 @@ class Memory:
 def around(ms: float, source: Source, interval: float) -> Latency:
     """A latency from ms / (1 + interval) to ms x (1 + interval).
 
-    >>> around(41.0, "estimated", 0.4).high_ms
-    57.4
+    >>> print(around(41.0, "estimated", 0.4))
+    41 ms (29.3-57.4) estimated
     """
     return Latency(ms=ms, source=source, low_ms=ms / (1 + interval), high_ms=round(ms * (1 + interval), 9))
 
@@ -179,6 +185,10 @@ def _key(submodel: Submodel) -> _Key:
 
 def _block_key(row: BlockRow) -> tuple[object, ...]:
     return row.block, _ratio(row.width), row.heads and _ratio(row.heads), row.ffn and _ratio(row.ffn)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _ratio(text: str) -> Ratio:

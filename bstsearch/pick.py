@@ -30,7 +30,7 @@ class Pick:
     def __str__(self) -> str:
         """Which submodel was taken, whatever it was named by."""
         place = f"row {self.row} of {self.path}" if self.row else f"in {self.path}, but not on the front"
-        return f"{self.candidate.id} ({place}): {100 * self.accuracy.value:.2f} %, {self.candidate.latency.ms:.3g} ms"
+        return f"{self.candidate.id} ({place}): {100 * self.accuracy.value:.2f} %, {self.candidate.latency}"
 
 
 def read_pick(path: Path, name: str) -> Pick:

@@ -16,7 +16,7 @@ def test_row_and_id_pick_the_same_submodel(easy_front: Path) -> None:
 
 def test_it_tells_what_was_taken(easy_front: Path) -> None:
     share = 100 * read_pick(easy_front, "2").accuracy.value
-    assert str(read_pick(easy_front, "2")) == f"w1of2-d1of2 (row 2 of {easy_front}): {share:.2f} %, 0.5 ms"
+    assert str(read_pick(easy_front, "2")) == f"w1of2-d1of2 (row 2 of {easy_front}): {share:.2f} %, 0.5 ms measured"
     assert f"w1-d1 (in {easy_front}, but not on the front): " in str(read_pick(easy_front, "w1-d1"))
 
 

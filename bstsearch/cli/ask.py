@@ -84,7 +84,7 @@ def _choose(
     bound = Bound.parse(budget_ms, "--budget-ms")
     _, profile = find_profile_of(folder, device, profiles)
     chosen, latency = choose(folder, make_table(folder, profile), bound)
-    output.note(f"took {chosen.id}: {latency.ms:.3g} ms on {device} with {profile.runtime.name} ({latency.source})")
+    output.note(f"took {chosen.id}: {latency} on {device} with {profile.runtime.name}")
     return chosen
 
 

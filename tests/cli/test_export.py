@@ -20,7 +20,7 @@ def test_a_row_is_exported_and_named(invoke: Invoke, easy_front: Path) -> None:
     )
     share = f"{right / 4.8:.2f}"
     assert right > 0
-    assert result.stderr.startswith(f"took w1of2-d1of2 (row 2 of {easy_front}): {share} %, 0.5 ms\n")
+    assert result.stderr.startswith(f"took w1of2-d1of2 (row 2 of {easy_front}): {share} %, 0.5 ms measured\n")
     assert "next: bstsearch ask" in result.stderr
     title, *_, searched, exported = result.stdout.splitlines()
     assert title == "w1of2-d1of2 in export/w1of2-d1of2, on 480 validation questions"
@@ -93,7 +93,7 @@ def test_what_was_not_measured_is_said(invoke: Invoke, easy_front: Path, tmp_pat
         candidate |= {"latency_source": "estimated", "latency_high_ms": 2 * candidate["latency_ms"]}
     (tmp_path / "front.json").write_text(json.dumps(data))
     result = invoke("export", "--pick", "2", "--front", "front.json", "--out", "out")
-    claim = "latency on phone: estimated, 0.5 ms (0.5-1)"
+    claim = "latency on phone: 0.5 ms (0.5-1) estimated"
     assert f"warning: not measured: {claim}\n" in result.stderr
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["not_measured"] == [claim]
     assert f"Not measured there: {claim}." in (tmp_path / "out" / "README.md").read_text()
