@@ -164,8 +164,7 @@ def _sections(profile: DeviceProfile, path: Path) -> Iterator[tuple[str, list[st
     cores = f" on {runtime.cores_used}" if runtime.cores_used else ""
     yield "file", [str(path)]
     yield "hardware", _hardware(profile)
-    name = "any runtime" if runtime.name == "any" else f"{runtime.name} {runtime.version}"
-    yield "runtime", [f"{name}, {runtime.provider}, {runtime.precision}, threads: {runtime.threads}{cores}"]
+    yield "runtime", [f"{runtime.words}, {runtime.provider}, {runtime.precision}, threads: {runtime.threads}{cores}"]
     yield "how it was obtained", [f"{profile.obtained}: {MEANING[profile.obtained]}"]
     if profile.error is not None and profile.rates is not None:
         yield "error", _error(profile.error)

@@ -97,7 +97,7 @@ def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     runtime, hardware = shown.runtime, shown.hardware
     output.text(f"{shown.device}: {shown.obtained} {shown.date:%Y-%m-%d}, {hardware.title}, {hardware.cores} cores")
     where = f" on {runtime.cores_used}" if runtime.cores_used else ""
-    output.text(f"{runtime.name} {runtime.version}, threads: {runtime.threads}{where}, {runtime.precision}, batch: 1")
+    output.text(f"{runtime.words}, threads: {runtime.threads}{where}, {runtime.precision}, batch: 1")
     if shown.models:
         _show_measured(shown.find_model(folder.architecture, folder.family), folder, output)
     else:

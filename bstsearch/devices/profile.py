@@ -17,6 +17,7 @@ from bstsearch.space import Submodel
 FORMAT: Final = 2
 
 MEASURED: Final = "measured"
+ANY = "any"  # the name of the runtime where an estimate is for whichever runs the model
 Obtained = Literal["measured", "calibrated", "estimated"]
 Via = Literal["local", "ssh", "browser", "adb"]
 
@@ -84,6 +85,11 @@ class Runtime(_Record):
     threads: Count
     precision: Literal["float32"]
     cores_used: Text | None
+
+    @property
+    def words(self) -> str:
+        """Its name and version; an estimate may be for any runtime."""
+        return "any runtime" if self.name == ANY else f"{self.name} {self.version}"
 
 
 class Units(_Record):

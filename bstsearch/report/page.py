@@ -57,6 +57,7 @@ def _facts(file: FrontFile) -> str:
         "Budget": str(file.budget) or "none",
         "Front": f"{len(file.front)} of {scored} scored submodels, {kind}",
         "Accuracy": f"on the {file.origin.split} split, with 95 % intervals",
+        "Latency": _obtained(file),
     }
     return "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items())
 
@@ -92,9 +93,10 @@ def _rows(file: FrontFile) -> list[str]:
 
 def _origin(file: FrontFile) -> str:
     runtime, supernet = file.origin.device["runtime"], file.origin.supernet
+    words = runtime.get("words") or f"{runtime['name']} {runtime['version']}"
     text = (
         f"Supernet {supernet['path']} ({supernet['digest']}). Latencies {_obtained(file)} with "
-        f"{runtime['name']} {runtime['version']}, {runtime['provider']}, threads: {runtime['threads']}, "
+        f"{words}, {runtime['provider']}, threads: {runtime['threads']}, "
         f"{runtime['precision']}, batch 1. Made {file.created}."
     )
     return html.escape(text)
