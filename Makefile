@@ -19,7 +19,7 @@ test: $(DEV)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/mypy --strict profiles/build.py
+	$(VENV)/bin/mypy --strict profiles
 	$(VENV)/bin/pytest
 
 fast: $(DEV)
@@ -37,7 +37,7 @@ docs: $(DEV)
 
 clean:
 	rm -rf $(VENV) $(DEMO_VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find bstsearch tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
+	find bstsearch profiles tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 $(DEV): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

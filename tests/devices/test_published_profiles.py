@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import math
+import subprocess
 import sys
 from pathlib import Path
 from statistics import fmean, geometric_mean
-from types import ModuleType
 
 import pytest
 
 from bstsearch.devices.profile import DeviceProfile
-from bstsearch.devices.profile_file import load_profile, save_profile
+from bstsearch.devices.profile_file import load_profile
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 PUBLISHED = PROFILES / "published"
@@ -217,25 +216,22 @@ def test_weights_stream_at_the_share_of_memory_speed_that_gpt2_showed(name: str)
 # The script
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("build_profiles", PROFILES / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["build_profiles"] = module  # where dataclasses look their annotations up
-    spec.loader.exec_module(module)
-    return module
+def run_script(*arguments: str, folder: Path) -> str:
+    """What the script prints, run from that folder as a user runs it."""
+    command = [sys.executable, str(PROFILES / "build.py"), *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def test_the_script_makes_the_files_that_ship(script: ModuleType, tmp_path: Path) -> None:
-    made = {path.name: path.read_bytes() for path in (save_profile(one, tmp_path) for one in script.build())}
+def test_the_script_makes_the_files_that_ship(tmp_path: Path) -> None:
+    printed = run_script("--out", ".", folder=tmp_path)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(made) == sorted(printed.split()) == sorted(f"{name}.json" for name in [*CALIBRATED, *ESTIMATED])
     assert made == {name: (PROFILES / name).read_bytes() for name in made}
 
 
-def test_the_power_law_has_the_smallest_worst_error_of_the_three_models(script: ModuleType) -> None:
+def test_the_power_law_has_the_smallest_worst_error_of_the_three_models(tmp_path: Path) -> None:
     worst: dict[str, list[float]] = {}
-    for line in script.comparison().splitlines()[2:]:
+    for line in run_script("--compare", folder=tmp_path).splitlines()[2:]:
         for model, cell in zip(("constant", "power", "intercept"), line.split("|")[2:5], strict=True):
             worst.setdefault(model, []).append(float(cell.split("worst ")[1].split("%")[0]))
     assert max(worst["power"]) <= max(worst["constant"])
