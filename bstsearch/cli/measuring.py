@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 
 BOARD_PYTHON = "python3"
+SLIP = (
+    0.8  # likeness (difflib's) to a stored name: "pixle7" and "raspberrypi" have it, "laptop" to "x86-laptop" has not
+)
 WASM, WEBGPU = "wasm", "webgpu"
 
 
@@ -75,7 +78,7 @@ class Means:
                 f"device {device!r} ({before.obtained}, {before.hardware.title}) is not known to be this machine; "
                 "say how to reach it with --via ssh, browser or adb (or --via local, if it is)"
             )
-        near = difflib.get_close_matches(device.lower(), known, n=3, cutoff=0.75)
+        near = difflib.get_close_matches(device.lower(), known, n=3, cutoff=SLIP)
         if via is None and before is None and near:
             raise InputError(
                 f"no profile of device {device!r}; did you mean {', '.join(near)}? "

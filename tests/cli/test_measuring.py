@@ -42,6 +42,12 @@ def test_a_new_name_is_this_machine(name: str) -> None:
     assert NONE.checked(name, None, KNOWN).via is Via.local
 
 
+@pytest.mark.parametrize("name", ["laptop", "my-laptop", "my-board", "my-phone", "that-board"])
+def test_names_of_the_documents_are_not_taken_for_slips(name: str) -> None:
+    shipped = [path.stem for path in (Path(__file__).parents[2] / "profiles").glob("*.json")]
+    assert NONE.checked(name, None, shipped).via is Via.local
+
+
 @pytest.mark.parametrize(
     ("name", "near"),
     [("raspberrypi", "raspberrypi5, raspberrypi4"), ("Pixel7", "pixel7"), ("pixel-7", "pixel7"), ("lapto", "laptop")],
