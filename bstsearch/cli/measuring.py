@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 
 BOARD_PYTHON = "python3"
-SLIP = (
-    0.8  # likeness (difflib's) to a stored name: "pixle7" and "raspberrypi" have it, "laptop" to "x86-laptop" has not
-)
+# How like a stored name (difflib) a slip is: "pixle7" and "raspberrypi" are, "laptop" is less like "x86-laptop".
+SLIP = 0.8
 WASM, WEBGPU = "wasm", "webgpu"
 
 
