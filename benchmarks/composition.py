@@ -25,7 +25,7 @@ from bstsearch.devices.measure import measure
 from bstsearch.devices.profile import MeasuredModel
 from bstsearch.devices.runner import write_pool
 from bstsearch.devices.workload import make_workload, write_complete
-from bstsearch.family import config_from_json, config_to_json, find_preset, get_family
+from bstsearch.family import config_to_json, find_preset, restored
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 from bstsearch.latency import LatencyTable
 from bstsearch.space import Submodel
@@ -93,8 +93,7 @@ def _errors(model: MeasuredModel, predict: Callable[[Submodel], float]) -> Seque
 
 
 def _flops_only(folder: SupernetFolder, model: MeasuredModel) -> Sequence[float]:
-    family = get_family(folder.family)
-    config = config_from_json(family.config, folder.config)
+    family, config = restored(folder.family, folder.config)
     return _least_squares(model, lambda submodel: [1.0, count(family, config, submodel).gflops])
 
 
@@ -163,7 +162,7 @@ def _memory_errors(folder: SupernetFolder, model: MeasuredModel, table: LatencyT
 
 
 def _seconds_to_compose(folder: SupernetFolder, table: LatencyTable) -> float:
-    space = chosen.layerwise(folder.space)
+    space = folder.space
     draw = np.random.default_rng(0)
     cells = list(space.grid())
     submodels = []

@@ -173,6 +173,12 @@ def config_from_json(config_type: type[Any], data: Mapping[str, Any]) -> Config:
     return config_type(**values)
 
 
+def restored(name: str, data: Mapping[str, Any]) -> tuple[Family, Config]:
+    """The family of that name and the config that `config_to_json` wrote of it; InputError where either is unknown."""
+    family = get_family(name)
+    return family, config_from_json(family.config, data)
+
+
 def changed(family: Family, config: Config, settings: Sequence[str]) -> Config:
     """The config with fields replaced as in ["regions=36", "keep_order=[0, 1]"]; UsageError or InputError tell why not.
 

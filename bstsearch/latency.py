@@ -88,7 +88,7 @@ class LatencyTable:
 
     def __init__(self, device: str, model: MeasuredModel) -> None:
         self._device, self._model = device, model
-        self._stacks = tuple(model.stacks.items())
+        self._stacks = model.stacks
         self._rows = {_key(Submodel.from_id(row.id)): row for row in model.submodels}
         self._blocks = {_block_key(row): row for row in model.blocks}
         self._ms = {key: row.latency_ms for key, row in self._blocks.items()}
@@ -105,7 +105,7 @@ class LatencyTable:
         if row := self._rows.get(key):
             return Latency(ms=row.latency_ms, source="measured", low_ms=row.low_ms, high_ms=row.high_ms)
         try:
-            ms = sum([self._ms[block] for block in self._split(key)])
+            ms = sum([self._ms[block] for block in _split(key, self._stacks)])
         except KeyError as error:
             raise self._lacks(submodel, error.args[0]) from None
         return around(ms, "composed", self._model.error.interval if self._model.error else 0.0)
@@ -119,7 +119,7 @@ class LatencyTable:
         if fit is None:
             raise InputError(f"device profile {self._device!r} has no memory figures; {self._remedy}")
         try:
-            weights = sum([self._blocks[block].weight_bytes for block in self._split(key)])
+            weights = sum([self._blocks[block].weight_bytes for block in _split(key, self._stacks)])
         except KeyError as error:
             raise self._lacks(submodel, error.args[0]) from None
         try:
@@ -130,16 +130,6 @@ class LatencyTable:
             ) from None
         size = round(fit.runtime_bytes + fit.weight_copies * weights + live)
         return _memory(size, "composed" if fit.rows else "estimated", fit.worst)
-
-    def _split(self, key: _Key) -> Iterator[tuple[object, ...]]:
-        """The keys of the submodel's blocks, in running order."""
-        width, (numerator, denominator), heads, ffn = key
-        yield (BASE, width, None, None)
-        first = 0
-        for stack, layers in self._stacks:
-            for layer in range(first, end := first + layers * numerator // denominator):
-                yield (stack, width, heads[layer] if heads else width, ffn[layer] if ffn else width)
-            first = end
 
     def _lacks(self, submodel: Submodel, block: Sequence[object]) -> InputError:
         names = ("", "width", "heads", "ffn")
@@ -155,6 +145,7 @@ class LatencyTable:
 
 
 _Key = tuple[Ratio, Ratio, tuple[Ratio, ...], tuple[Ratio, ...]]
+_Block = tuple[str, Ratio, Ratio | None, Ratio | None]
 
 
 def blocks_of(submodel: Submodel, stacks: Mapping[str, int]) -> list[tuple[str, tuple[Fraction, ...]]]:
@@ -163,14 +154,19 @@ def blocks_of(submodel: Submodel, stacks: Mapping[str, int]) -> list[tuple[str, 
     >>> blocks_of(Submodel(width=Fraction(1, 2), depth=Fraction(1, 4)), {"encoder": 4})[1][0]
     'encoder'
     """
-    width = submodel.width
-    blocks: list[tuple[str, tuple[Fraction, ...]]] = [(BASE, (width,))]
-    layers = [stack for stack, count in stacks.items() for _ in range(int(submodel.depth * count))]
-    for stack, heads, ffn in zip(
-        layers, submodel.heads or (width,) * len(layers), submodel.ffn or (width,) * len(layers), strict=True
-    ):
-        blocks.append((stack, (width, heads, ffn)))
-    return blocks
+    blocks = _split(_key(submodel), stacks)
+    return [(kind, tuple(Fraction(*share) for share in shape if share)) for kind, *shape in blocks]
+
+
+def _split(key: _Key, stacks: Mapping[str, int]) -> Iterator[_Block]:
+    """The kind and the shares of width, heads and FFN of the submodel's blocks, in running order."""
+    width, (numerator, denominator), heads, ffn = key
+    yield (BASE, width, None, None)
+    first = 0
+    for stack, layers in stacks.items():
+        for layer in range(first, end := first + layers * numerator // denominator):
+            yield (stack, width, heads[layer] if heads else width, ffn[layer] if ffn else width)
+        first = end
 
 
 def _key(submodel: Submodel) -> _Key:
@@ -183,8 +179,9 @@ def _key(submodel: Submodel) -> _Key:
     )
 
 
-def _block_key(row: BlockRow) -> tuple[object, ...]:
-    return row.block, _ratio(row.width), row.heads and _ratio(row.heads), row.ffn and _ratio(row.ffn)
+def _block_key(row: BlockRow) -> _Block:
+    heads, ffn = (None if share is None else _ratio(share) for share in (row.heads, row.ffn))
+    return row.block, _ratio(row.width), heads, ffn
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import re
@@ -163,6 +164,11 @@ class Space:
     def is_layerwise(self) -> bool:
         """Whether layers choose their own heads or FFN units."""
         return bool(self.layer_heads or self.layer_ffn)
+
+    @property
+    def layerwise(self) -> Space:
+        """This space with every layer free to take any of the widths as its share of heads and of FFN units."""
+        return dataclasses.replace(self, layer_heads=self.widths, layer_ffn=self.widths)
 
     @property
     def smallest(self) -> Submodel:

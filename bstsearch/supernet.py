@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bstsearch import slicing
 from bstsearch.errors import InputError
-from bstsearch.family import Config, Family, config_from_json, config_to_json, get_family
+from bstsearch.family import Config, Family, config_to_json, restored
 from bstsearch.files import writing
 from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.space import Space, Submodel
@@ -116,8 +116,8 @@ class Supernet(nn.Module):
     def load(cls, folder: Path) -> Supernet:
         """The supernet in `folder`, in eval mode; InputError where a file is missing, truncated or foreign."""
         on_disk = read_folder(folder)
-        family = get_family(on_disk.family)
-        supernet = cls(family, config_from_json(family.config, on_disk.config), on_disk.space)
+        family, config = restored(on_disk.family, on_disk.config)
+        supernet = cls(family, config, on_disk.space)
         load_weights(supernet.model, on_disk.weights)
         return supernet.eval()
 

@@ -136,12 +136,12 @@ def _of_exported(path: Path, _: list[str], __: bool, load: Load) -> tuple[Split,
 
     from bstsearch.evaluation import predict_with
     from bstsearch.exported import open_session, read_exported
-    from bstsearch.family import config_from_json, get_family
+    from bstsearch.family import restored
 
     exported = read_exported(path)
     session = open_session(exported.onnx)
-    family = get_family(exported.folder.family)
-    questions = load(family.example_inputs(config_from_json(family.config, exported.folder.config), 1))
+    family, config = restored(exported.folder.family, exported.folder.config)
+    questions = load(family.example_inputs(config, 1))
 
     def model(**inputs: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(session.run(["logits"], {name: array.numpy() for name, array in inputs.items()})[0])

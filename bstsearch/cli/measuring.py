@@ -15,6 +15,7 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.folder import SupernetFolder
 
 if TYPE_CHECKING:
+    from bstsearch.devices.browser import PageOptions
     from bstsearch.devices.driver import Driver, Workload
     from bstsearch.devices.measure import Measurement
     from bstsearch.devices.profile import DeviceProfile
@@ -105,29 +106,19 @@ class Means:
             case Via.browser:
                 from bstsearch.devices import browser
 
-                return browser.open_driver(
-                    workload,
-                    is_lan=self.is_lan,
-                    ort_web=self.ort_web,
-                    threads=self.threads,
-                    provider=self.provider,
-                    note=output.note,
-                )
+                return browser.open_driver(workload, note=output.note, is_lan=self.is_lan, **self._page)
             case Via.adb:
                 from bstsearch.devices import adb
 
-                return adb.open_driver(
-                    workload,
-                    serial=self.serial,
-                    ort_web=self.ort_web,
-                    threads=self.threads,
-                    provider=self.provider,
-                    note=output.note,
-                )
+                return adb.open_driver(workload, note=output.note, serial=self.serial, **self._page)
             case _:
                 from bstsearch.devices import local
 
                 return local.open_driver(workload, threads=self.threads, cores=parse_cores(self.cores))
+
+    @property
+    def _page(self) -> PageOptions:
+        return {"ort_web": self.ort_web, "threads": self.threads, "provider": self.provider}
 
 
 def parse_cores(text: str | None) -> tuple[int, ...]:

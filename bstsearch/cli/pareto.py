@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Sequence
 from enum import StrEnum
@@ -123,10 +122,7 @@ def pareto(
 
 
 def _space(folder: SupernetFolder, name: SpaceName) -> Space:
-    space = folder.space
-    if name is SpaceName.trained:
-        return space
-    return dataclasses.replace(space, layer_heads=space.widths, layer_ffn=space.widths)
+    return folder.space if name is SpaceName.trained else folder.space.layerwise
 
 
 def _show(search: DeviceSearch, output: Output) -> None:

@@ -74,7 +74,7 @@ def space(
 
 
 def _model(supernet: Path, preset: str | None, settings: list[str]) -> tuple[str, Family, Config, Space]:
-    from bstsearch.family import changed, config_from_json, find_preset, get_family
+    from bstsearch.family import changed, find_preset, restored
 
     if preset is not None:
         if supernet != DEMO:
@@ -85,8 +85,7 @@ def _model(supernet: Path, preset: str | None, settings: list[str]) -> tuple[str
     if settings:
         raise UsageError("--set changes a preset; give --preset NAME (a supernet's sizes are those of its weights)")
     folder = read_folder(supernet)
-    family = get_family(folder.family)
-    return supernet.name, family, config_from_json(family.config, folder.config), folder.space
+    return supernet.name, *restored(folder.family, folder.config), folder.space
 
 
 def _count(family: Family, config: Config, trained: Space, submodel: Any) -> _Counted:

@@ -25,7 +25,7 @@ from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.data.vqa_accuracy import OFFICIAL, VARIANTS, AnswerScorer, answer_classes, soft_targets
 from bstsearch.errors import InputError
 from bstsearch.layouts import lxmert, openvqa, uniter
-from bstsearch.layouts.butd_tsv import find_tsv, open_tsv
+from bstsearch.layouts.butd_tsv import open_tsv
 from bstsearch.layouts.openvqa import Part
 from bstsearch.layouts.region_files import RegionSource, find_npz
 
@@ -101,7 +101,8 @@ def _load_openvqa(folder: Path, part: Part, vocabulary: Vocabulary, like: Mappin
 
 def _find_regions(folder: Path, features: int) -> RegionSource:
     """The features of bottom-up attention's tables where there are any, else of one file for each image."""
-    return open_tsv(folder, features) if find_tsv(folder) else find_npz(folder, features)
+    tables = open_tsv(folder, features)
+    return tables if tables.lines else find_npz(folder, features)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,27 +8,23 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from bstsearch.devices.chosen import uniform
 from bstsearch.devices.live_set import largest_live_set
-from bstsearch.devices.workload import make_workload
+from bstsearch.devices.workload import input_shapes, make_workload
 from bstsearch.folder import SupernetFolder
 from bstsearch.space import Submodel
 
 
 def live_sets(folder: SupernetFolder) -> Callable[[Submodel], int]:
     """A function from a submodel to bytes; a graph is built for every width and share it meets, once."""
-    uniform_ones = {(one.width, (one.heads or (one.width,))[0]): one for one in uniform(folder.space)}
+    uniform_ones = uniform(folder.space)
 
     @functools.cache
     def of_uniform(width: Fraction, share: Fraction) -> int:
         submodel = uniform_ones[width, share]
         with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
             workload = make_workload(folder, [submodel], Path(scratch))
-            with np.load(workload.inputs) as arrays:
-                shapes = {name: array.shape for name, array in arrays.items()}
-            return largest_live_set(workload.graphs[submodel.id].path, shapes)
+            return largest_live_set(workload.graphs[submodel.id].path, input_shapes(workload))
 
     return lambda submodel: max(
         of_uniform(submodel.width, share) for share in {submodel.width, *submodel.heads, *submodel.ffn}

@@ -11,9 +11,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Unpack
 
-from bstsearch.devices.browser import PATIENCE_S, BrowserDriver, Note, measuring, serving
+from bstsearch.devices.browser import BrowserDriver, Note, PageOptions, measuring, serving
 from bstsearch.devices.driver import Workload
 from bstsearch.errors import DeviceError
 
@@ -53,28 +53,15 @@ def open_driver(
     *,
     note: Note,
     serial: str | None = None,
-    port: int = 0,
-    ort_web: Path | None = None,
-    threads: int | None = None,
-    provider: str = "wasm",
-    patience_s: float = PATIENCE_S,
     arrival_s: float = ARRIVAL_S,
+    **options: Unpack[PageOptions],
 ) -> Iterator[BrowserDriver]:
     """The browser of the phone with this serial number, or of the only one; opened by us, and left open.
 
     The other arguments are those of the driver `browser`. DeviceError where there is no such phone, or it is not ready.
     """
     device = choose_device(list_devices(), serial)
-    with serving(
-        workload,
-        note=note,
-        is_lan=False,
-        port=port,
-        ort_web=ort_web,
-        threads=threads,
-        provider=provider,
-        patience_s=patience_s,
-    ) as site:
+    with serving(workload, note=note, **options) as site:
         address = site.address("localhost")
         with _reversed(device.serial, site.port):
             _open_page(device, address)

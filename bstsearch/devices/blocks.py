@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-import numpy as np
-
 from bstsearch import composition
 from bstsearch.composition import BlockCosts, Blocks
 from bstsearch.devices.chosen import CHECK, FIT
 from bstsearch.devices.profile import BlockRow, LatencyError, MeasuredRow
+from bstsearch.devices.statistics import median, p90, rank_correlation
 from bstsearch.latency import BASE, blocks_of
 from bstsearch.space import Submodel
 
@@ -36,13 +35,13 @@ def fit_blocks(
 def latency_error(costs: BlockCosts, models: Sequence[Blocks], actual_ms: Sequence[float]) -> LatencyError:
     """How far the sums over `models` lie from what was measured of them."""
     composed_ms = [costs.total(model) for model in models]
-    errors = np.abs(np.array(actual_ms) / composed_ms - 1)
+    errors = [abs(actual / composed - 1) for actual, composed in zip(actual_ms, composed_ms, strict=True)]
     return LatencyError(
-        median=float(np.median(errors)),
-        p90=float(np.percentile(errors, 90)),
-        worst=float(errors.max()),
-        interval=float(errors.max()),
-        rank_correlation=_rank_correlation(composed_ms, actual_ms),
+        median=median(errors),
+        p90=p90(errors),
+        worst=max(errors),
+        interval=max(errors),
+        rank_correlation=rank_correlation(composed_ms, actual_ms) if len(models) > 1 else None,  # one has no order
         rows=len(models),
         computed_on=COMPUTED_ON,
     )
@@ -69,11 +68,3 @@ def _rows(
             latency_ms=float(f"{latency.cost(block):.6g}"),
             weight_bytes=max(0, round(weights.cost(block))),
         )
-
-
-def _rank_correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Spearman's: the correlation of the ranks; None where there is only one, which has no order."""
-    if len(one) < 2:
-        return None
-    ranks = np.argsort(np.argsort([one, other], axis=1), axis=1)
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])

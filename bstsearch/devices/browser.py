@@ -14,7 +14,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from bstsearch.devices.browser_files import PROVIDERS, graph_name, ort_files, read_inputs, served_files
 from bstsearch.devices.browser_hardware import browser_of, hardware_of
@@ -109,35 +109,35 @@ class Site:
         return f"http://{host}:{self.port}/{self.server.token}/"
 
 
+class PageOptions(TypedDict, total=False):
+    """Which server and page there are to be; `serving` has the defaults.
+
+    `port` is by default a free one. `ort_web` is a folder with onnxruntime-web, to serve instead of the public copy
+    that the page would load. `threads` is by default what onnxruntime-web chooses. A page that is silent for
+    `patience_s` has left.
+    """
+
+    port: int
+    ort_web: Path | None
+    threads: int | None
+    provider: str
+    patience_s: float
+
+
 @contextlib.contextmanager
 def open_driver(
     workload: Workload,
     *,
     note: Note,
     is_lan: bool = False,
-    port: int = 0,
-    ort_web: Path | None = None,
-    threads: int | None = None,
-    provider: str = "wasm",
-    patience_s: float = PATIENCE_S,
     arrival_s: float = ARRIVAL_S,
+    **options: Unpack[PageOptions],
 ) -> Iterator[BrowserDriver]:
     """The browser that opens the address which `note` gets, at this computer or with `is_lan` in its network.
 
-    `ort_web` is a folder with onnxruntime-web, to serve instead of the public copy that the page would load.
-    `threads` is by default what onnxruntime-web chooses. DeviceError where no browser comes for `arrival_s`, and later
-    where it fails or is silent for `patience_s`.
+    DeviceError where no browser comes for `arrival_s`, and later where it fails or is silent for too long.
     """
-    with serving(
-        workload,
-        note=note,
-        is_lan=is_lan,
-        port=port,
-        ort_web=ort_web,
-        threads=threads,
-        provider=provider,
-        patience_s=patience_s,
-    ) as site:
+    with serving(workload, note=note, is_lan=is_lan, **options) as site:
         address = _announce(site, is_lan=is_lan)
         with measuring(site, address, arrival_s) as driver:
             yield driver
@@ -148,20 +148,21 @@ def serving(
     workload: Workload,
     *,
     note: Note,
-    is_lan: bool,
-    port: int,
-    ort_web: Path | None,
-    threads: int | None,
-    provider: str,
-    patience_s: float,
+    is_lan: bool = False,
+    port: int = 0,
+    ort_web: Path | None = None,
+    threads: int | None = None,
+    provider: str = "wasm",
+    patience_s: float = PATIENCE_S,
 ) -> Iterator[Site]:
-    """A server for one page; it ends with the block."""
+    """A server for one page, as `PageOptions` say; it ends with the block."""
     if provider not in PROVIDERS:
         raise UsageError(f"unknown provider {provider!r}; onnxruntime-web has {' and '.join(PROVIDERS)}")
     job = Job(patience_s)
     files = served_files(workload, ort_web, provider)
     config = _config(workload, ort_web, threads, provider, job)
-    with running("" if is_lan else "127.0.0.1", port, files=files, config=config, job=job, note=note) as server:
+    host = "" if is_lan else "127.0.0.1"
+    with running(PageServer(host, port, files=files, config=config, job=job, note=note)) as server:
         yield Site(server=server, job=job, workload=workload, provider=provider, note=note)
 
 

@@ -72,7 +72,8 @@ def served_files(workload: Workload, ort: Path | None, provider: str) -> dict[st
     for number, graph in enumerate(workload.graphs.values()):
         files[graph_name(number)] = _on_disk(graph.path)
     if ort:
-        files |= {f"ort/{name}": _on_disk(find_dist(ort, provider) / name) for name in PROVIDERS[provider]}
+        folder = find_dist(ort, provider)
+        files |= {f"ort/{name}": _on_disk(folder / name) for name in PROVIDERS[provider]}
     return files
 
 

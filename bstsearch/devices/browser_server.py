@@ -35,7 +35,10 @@ def new_token() -> str:
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves `files` and takes posts for `job`, both under `/TOKEN/`; everything else is not found."""
+    """Serves `files` and takes posts for `job`, both under `/TOKEN/`; everything else is not found.
+
+    DeviceError where it cannot have the port.
+    """
 
     daemon_threads = True
 
@@ -52,7 +55,11 @@ class PageServer(ThreadingHTTPServer):
         self.files, self.config, self.job, self.note = files, config, job, note
         self.token = new_token()
         self._open: set[socket.socket] = set()
-        super().__init__((host, port), _Handler)
+        try:
+            super().__init__((host, port), _Handler)
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "there are only 65535"
+            raise DeviceError(f"cannot serve on port {port}: {reason}; choose another, or 0 for a free one") from error
         # A page elsewhere whose name was made to lead here must not talk to us; names of this machine are known.
         is_loopback = host == "127.0.0.1"
         port = self.server_address[1]
@@ -83,27 +90,14 @@ class PageServer(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def running(
-    host: str,
-    port: int,
-    *,
-    files: Mapping[str, ServedFile],
-    config: Mapping[str, Any],
-    job: Job,
-    note: Callable[[str], None],
-) -> Iterator[PageServer]:
-    """A server that runs while the block does; DeviceError where it cannot have the port."""
-    try:
-        server = PageServer(host, port, files=files, config=config, job=job, note=note)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "there are only 65535"
-        raise DeviceError(f"cannot serve on port {port}: {reason}; choose another, or 0 for a free one") from error
+def running(server: PageServer) -> Iterator[PageServer]:
+    """The server, at work while the block runs; then its job is over, too."""
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
     try:
         yield server
     finally:
-        job.close()
+        server.job.close()
         server.shutdown()
         server.server_close()
         thread.join()

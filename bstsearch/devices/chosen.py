@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 from collections.abc import Iterator
 from fractions import Fraction
@@ -27,30 +28,26 @@ def choose(space: Space, *, is_layerwise: bool, seed: int) -> dict[Submodel, Rol
     chosen: dict[Submodel, Role] = dict.fromkeys(space.grid(), FIT)
     if not is_layerwise:
         return chosen
-    chosen.update(dict.fromkeys(uniform(space), FIT))
-    random_ones = _random(layerwise(space), seed)
+    chosen.update(dict.fromkeys(uniform(space).values(), FIT))
+    random_ones = _random(space, seed)
     parts: list[tuple[Role, int]] = [(FIT, FITTED), (CHECK, CHECKED)]
     for role, count in parts:
-        wanted = min(layerwise(space).size, len(chosen) + count)
+        wanted = min(space.layerwise.size, len(chosen) + count)
         while len(chosen) < wanted:
             chosen.setdefault(next(random_ones), role)
     return chosen
 
 
-def layerwise(space: Space) -> Space:
-    """The space in which every layer has any of the widths as its share of heads and of FFN units."""
-    return dataclasses.replace(space, layer_heads=space.widths, layer_ffn=space.widths)
-
-
-def uniform(space: Space) -> Iterator[Submodel]:
-    """For every width and every share the shallowest submodel whose layers all have that share of heads and FFN."""
+def uniform(space: Space) -> dict[tuple[Fraction, Fraction], Submodel]:
+    """(width, share) -> the shallowest submodel of that width whose layers all have that share of heads and FFN."""
     shallowest: dict[Fraction, Submodel] = {}
     for cell in space.grid():
         shallowest.setdefault(cell.width, cell)
-    for cell in shallowest.values():
-        for share in space.widths:
-            row = (share,) * space.kept_layers(cell.depth)
-            yield dataclasses.replace(cell, heads=row, ffn=row)
+    found = {}
+    for cell, share in itertools.product(shallowest.values(), space.widths):
+        row = (share,) * space.kept_layers(cell.depth)
+        found[cell.width, share] = dataclasses.replace(cell, heads=row, ffn=row)
+    return found
 
 
 def _random(space: Space, seed: int) -> Iterator[Submodel]:

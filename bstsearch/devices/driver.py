@@ -12,12 +12,10 @@ from typing import Protocol
 
 from bstsearch.devices.profile import Hardware, Runtime
 
-POOL = "weights.bin"  # the external-data file that every graph names
-
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """An ONNX file without its weights: its large tensors are slices of the file POOL, one after the other.
+    """An ONNX file without its weights: its large tensors are slices of the file `runner.POOL`, one after the other.
 
     Latency depends on shapes, not on numbers, so POOL may hold any finite ones, at least `weight_bytes` of them.
     A graph is small to send, and each device makes its own POOL.

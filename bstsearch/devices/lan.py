@@ -22,7 +22,8 @@ def lan_addresses() -> list[str]:
     ]
     if not found:
         raise DeviceError("this computer has no address in a network; connect it to the phone's, or use --via adb")
-    return sorted(found, key=lambda address: address != _way_out())
+    first = _way_out()
+    return sorted(found, key=lambda address: address != first)
 
 
 def _is_useless(address: str) -> bool:

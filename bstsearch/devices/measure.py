@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bstsearch.devices import chosen, rounds
 from bstsearch.devices.blocks import fit_blocks
 from bstsearch.devices.chosen import Role
@@ -26,12 +24,12 @@ from bstsearch.devices.partial import Partial
 from bstsearch.devices.profile import ActivationRow, Hardware, MeasuredModel, MeasuredRow, Runtime, Schedule
 from bstsearch.devices.quiet import find_throttling
 from bstsearch.devices.rounds import Timing
-from bstsearch.devices.runner import write_pool
+from bstsearch.devices.runner import POOL, write_pool
 from bstsearch.devices.statistics import count_outliers, median, p90, spread
 from bstsearch.devices.warnings import find_warnings
-from bstsearch.devices.workload import BATCH, make_workload, write_complete
+from bstsearch.devices.workload import BATCH, input_shapes, make_workload, write_complete
 from bstsearch.errors import InputError, NoisyMeasurementError
-from bstsearch.family import config_from_json, get_family
+from bstsearch.family import restored
 from bstsearch.folder import SupernetFolder
 from bstsearch.space import Submodel
 
@@ -104,10 +102,9 @@ class _Steps:
 
 def _is_layerwise(folder: SupernetFolder) -> bool:
     """Whether layers of this family may choose their own heads and FFN units, all in whole numbers."""
-    family = get_family(folder.family)
-    config = config_from_json(family.config, folder.config)
+    family, config = restored(folder.family, folder.config)
     try:
-        family.check(config, chosen.layerwise(folder.space))
+        family.check(config, folder.space.layerwise)
     except InputError:
         return False
     return True
@@ -160,7 +157,8 @@ def _peaks(folder: SupernetFolder, workload: Workload, driver: Driver, scratch: 
     submodels = list(space.grid())
     if sum(graphs[submodel.id].weight_bytes for submodel in submodels) > PEAK_BYTES:
         submodels = [space.smallest, space.middle, space.largest]
-    write_pool(scratch, max(graph.weight_bytes for graph in graphs.values()))
+    if not (scratch / POOL).exists():  # this machine's driver has written it
+        write_pool(scratch, max(graph.weight_bytes for graph in graphs.values()))
     peaks = {}
     for submodel in submodels:
         model = scratch / "complete.onnx"
@@ -179,8 +177,7 @@ def _model(
     peaks: Mapping[str, int],
     seed: int,
 ) -> MeasuredModel:
-    with np.load(workload.inputs) as arrays:
-        shapes = {name: array.shape for name, array in arrays.items()}
+    shapes = input_shapes(workload)
     rows = tuple(
         _row(submodel, role, workload, timings[submodel.id], shapes, peaks) for submodel, role in roles.items()
     )
@@ -205,9 +202,8 @@ def _model(
 
 
 def _stacks(folder: SupernetFolder) -> dict[str, int]:
-    family = get_family(folder.family)
-    stacks = family.stacks(config_from_json(family.config, folder.config))
-    return {stack.prefix: len(stack.keep_order) for stack in stacks}
+    family, config = restored(folder.family, folder.config)
+    return {stack.prefix: len(stack.keep_order) for stack in family.stacks(config)}
 
 
 def _row(
@@ -239,8 +235,7 @@ def _activations(folder: SupernetFolder, rows: Sequence[MeasuredRow]) -> tuple[A
     """The largest live set for each width and share, where a submodel of that kind was measured."""
     measured = {row.id: row.activation_bytes for row in rows}
     found = []
-    for submodel in chosen.uniform(folder.space):
-        share = (submodel.heads or (submodel.width,))[0]
+    for (width, share), submodel in chosen.uniform(folder.space).items():
         if (size := measured.get(submodel.id)) is not None:
-            found.append(ActivationRow(width=str(submodel.width), share=str(share), activation_bytes=size))
+            found.append(ActivationRow(width=str(width), share=str(share), activation_bytes=size))
     return tuple(found)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bstsearch.devices.profile import MeasuredRow, MemoryFit
+from bstsearch.devices.statistics import median
 
 
 def fit_memory(rows: Sequence[MeasuredRow]) -> MemoryFit:
@@ -24,7 +25,7 @@ def fit_memory(rows: Sequence[MeasuredRow]) -> MemoryFit:
     return MemoryFit(
         runtime_bytes=runtime,
         weight_copies=copies,
-        median=float(np.median(errors)),
+        median=median(errors),
         worst=float(errors.max()),
         rows=len(known),
     )

@@ -43,7 +43,7 @@ def wait_until_quiet(
     looks = max(1, round(patience / seconds))
     for look in range(looks):
         busy = _look(load, seconds, sleep)
-        if busy <= max(0, cores - threads) + BUSY:
+        if not is_crowded(busy, threads=threads, cores=cores):
             return
         if look == 0:
             note(
@@ -54,6 +54,11 @@ def wait_until_quiet(
         f"other programs still keep {busy:.1f} of {cores} cores busy after {patience:.0f} s, and {threads} more are "
         f"needed: latencies would read too high; nothing was measured. {_remedy(threads)}"
     )
+
+
+def is_crowded(others: float, *, threads: int, cores: int) -> bool:
+    """Whether `others`, the cores that other programs keep busy, leave fewer than `threads` of `cores` free."""
+    return others > max(0, cores - threads) + BUSY
 
 
 def find_throttling(rounds_ms: Sequence[Sequence[Sequence[float]]]) -> None:

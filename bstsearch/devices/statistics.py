@@ -56,5 +56,16 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
     return float(ordered[rank - 1]), float(ordered[-rank])
 
 
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Spearman's, of two rows of at least two values each; of equal values the earlier counts as the lower.
+
+    >>> rank_correlation([1.0, 2.0, 30.0], [0.1, 0.2, 0.3])
+    1.0
+    """
+    ranks = [np.argsort(np.argsort(row, kind="stable"), kind="stable") for row in (one, other)]
+    first, second = (rank - rank.mean() for rank in ranks)
+    return float(first @ second / math.sqrt(float((first @ first) * (second @ second))))
+
+
 def _deviation(values: Sequence[float]) -> float:
     return float(np.median(np.abs(np.asarray(values) - median(values))))

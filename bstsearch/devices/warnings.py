@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bstsearch.devices import statistics
+from bstsearch.devices.quiet import is_crowded
 from bstsearch.devices.rounds import GOOD, Timing, least_certain
 
 MANY_OUTLIERS = 0.05  # of a submodel's runs; a few happen on every machine
-BUSY = 0.25  # cores kept busy by others, beyond those that the measurement left free
 
 REMEDY = "close other programs and measure again with --measure"
 
@@ -53,6 +53,6 @@ def _oversubscribed(threads: int, cores: int) -> str | None:
 
 
 def _busy(threads: int, cores: int, others: float) -> str | None:
-    if others <= max(0, cores - threads) + BUSY:
+    if not is_crowded(others, threads=threads, cores=cores):
         return None
     return f"other programs kept {others:.1f} of {cores} cores busy, so latencies may be too high; {REMEDY}"

@@ -10,14 +10,14 @@ import onnx
 from onnx import TensorProto
 from onnx.external_data_helper import set_external_data
 
-from bstsearch.devices.driver import POOL, Graph, Workload
-from bstsearch.family import config_from_json, get_family
+from bstsearch.devices.driver import Graph, Workload
+from bstsearch.devices.runner import INPUTS, POOL, read_inputs
+from bstsearch.family import restored
 from bstsearch.folder import SupernetFolder
 from bstsearch.onnx_file import write_onnx
 from bstsearch.space import Submodel
 
 BATCH = 1
-INPUTS = "inputs.npz"
 ALIGNMENT = 64  # bytes; where a runtime that maps the file would like tensors to begin
 SMALL = 1024  # bytes; smaller tensors are shapes and axes rather than weights, and stay in the graph
 
@@ -33,8 +33,7 @@ def make_workload(
 
     Weights are random and are thrown away: latency depends on shapes only, so no trained supernet is needed.
     """
-    family = get_family(folder.family)
-    config = config_from_json(family.config, folder.config)
+    family, config = restored(folder.family, folder.config)
     inputs = family.example_inputs(config, BATCH)
     graphs = {}
     for number, submodel in enumerate(submodels):
@@ -47,6 +46,11 @@ def make_workload(
     arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
     np.savez(where / INPUTS, **arrays)  # type: ignore[arg-type]
     return Workload(graphs=graphs, inputs=where / INPUTS)
+
+
+def input_shapes(workload: Workload) -> dict[str, tuple[int, ...]]:
+    """The shape of every input."""
+    return {name: array.shape for name, array in read_inputs(workload.inputs).items()}
 
 
 def write_complete(graph: Graph, path: Path) -> None:

@@ -12,7 +12,7 @@ import base64
 import binascii
 import dataclasses
 import mmap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +63,9 @@ class TsvSource:
         return None if missing is None else f"image {missing} is in no .tsv file in {self.folder}"
 
 
-def find_tsv(folder: Path) -> Sequence[Path]:
-    """The .tsv files in and below `folder`."""
-    return sorted(folder.rglob("*.tsv"))
-
-
 def open_tsv(folder: Path, features: int) -> TsvSource:
-    """The images in the tables of `folder`; InputError names a file that is empty or no such table."""
-    lines = {image: line for path in find_tsv(folder) for image, line in _lines(path)}
+    """The images in the .tsv files in and below `folder`; InputError names one that is empty or no such table."""
+    lines = {image: line for path in sorted(folder.rglob("*.tsv")) for image, line in _lines(path)}
     return TsvSource(folder=folder, lines=lines, features=features)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bstsearch.devices.profile import LatencyError, Rates
+from bstsearch.devices.statistics import median, p90, rank_correlation
 from building.fits import PowerLaw
 from building.hardware import memory_of, streaming_share
 from building.rows import Row
-from building.sums import rank_correlation, relative_errors, round_to_4_digits
+from building.sums import relative_errors, round_to_4_digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +45,11 @@ def error_of(
     """The error over actual and predicted latencies; ranks say something of one device's models only."""
     errors = relative_errors(pairs)
     return LatencyError(
-        median=round_to_4_digits(float(np.median(errors))),
-        p90=round_to_4_digits(float(np.percentile(errors, 90))),
+        median=round_to_4_digits(median(errors)),
+        p90=round_to_4_digits(p90(errors)),
         worst=round_to_4_digits(max(errors)),
         interval=interval,
-        rank_correlation=round_to_4_digits(rank_correlation(pairs)) if is_one_device else None,
+        rank_correlation=round_to_4_digits(rank_correlation(*zip(*pairs, strict=True))) if is_one_device else None,
         rows=len(pairs),
         computed_on=computed_on,
     )

@@ -40,13 +40,6 @@ def spread(values: Iterable[float]) -> float:
     return float(np.quantile([factor(ratio) for ratio in values], QUANTILE))
 
 
-def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
-    """Spearman's, of actual and predicted latencies, no two of which are equal."""
-    ranks = [np.argsort(np.argsort(column, kind="stable"), kind="stable") for column in np.array(pairs).T]
-    first, second = (rank - rank.mean() for rank in ranks)
-    return float(first @ second / math.sqrt(float((first @ first) * (second @ second))))
-
-
 def round_up(value: float) -> float:
     """The next multiple of 0.05 that is not below the value."""
     return round(math.ceil(value / 0.05 - 1e-9) * 0.05, 2)

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from bstsearch.devices.chosen import CHECK, CHECKED, FIT, FITTED, choose, layerwise, uniform
+from bstsearch.devices.chosen import CHECK, CHECKED, FIT, FITTED, choose, uniform
 from bstsearch.latency import blocks_of
 from bstsearch.space import Space, Submodel
 
@@ -19,16 +19,16 @@ def test_a_family_without_layerwise_sizes_is_measured_on_its_grid() -> None:
 
 def test_the_grid_the_uniform_and_random_ones_are_chosen() -> None:
     chosen = choose(SPACE, is_layerwise=True, seed=0)
-    first = [*SPACE.grid(), *uniform(SPACE)]
+    first = [*SPACE.grid(), *uniform(SPACE).values()]
     assert list(chosen)[: len(set(first))] == list(dict.fromkeys(first))
     counts = Counter(chosen.values())
     assert counts == {FIT: len(set(first)) + FITTED, CHECK: CHECKED}
-    assert all(submodel in layerwise(SPACE) or submodel in SPACE for submodel in chosen)
+    assert all(submodel in SPACE.layerwise or submodel in SPACE for submodel in chosen)
 
 
 def test_what_checks_is_never_on_the_grid() -> None:
     chosen = choose(SPACE, is_layerwise=True, seed=0)
-    assert not {one for one, role in chosen.items() if role == CHECK} & {*SPACE.grid(), *uniform(SPACE)}
+    assert not {one for one, role in chosen.items() if role == CHECK} & {*SPACE.grid(), *uniform(SPACE).values()}
 
 
 def test_every_width_and_depth_is_checked() -> None:
@@ -58,8 +58,8 @@ def test_a_space_too_small_for_so_many_is_measured_as_a_whole() -> None:
     half = Fraction(1, 2)
     space = Space(widths=(half, Fraction(1)), depths=(Fraction(1),), stacks=(1,))
     chosen = choose(space, is_layerwise=True, seed=0)
-    assert len(chosen) == layerwise(space).size == 8
-    assert set(chosen) == set(layerwise(space))
+    assert len(chosen) == space.layerwise.size == 8
+    assert set(chosen) == set(space.layerwise)
 
 
 def test_the_full_model_alone_needs_no_blocks() -> None:
@@ -68,7 +68,7 @@ def test_the_full_model_alone_needs_no_blocks() -> None:
 
 
 def test_uniform_ones_have_every_width_and_share_once() -> None:
-    found = list(uniform(SPACE))
+    found = list(uniform(SPACE).values())
     shares = [(one.width, (one.heads or (one.width,))[0], (one.ffn or (one.width,))[0]) for one in found]
     assert Counter(shares) == {(width, share, share): 1 for width in SPACE.widths for share in SPACE.widths}
     shallowest = {width: min(cell.depth for cell in SPACE.grid() if cell.width == width) for width in SPACE.widths}

@@ -49,7 +49,7 @@ def make_front(make_candidate: MakeCandidate) -> MakeFront:
         space = Space.bst(stacks=(4, 4))
         submodels = list(space)
         if is_layerwise:
-            space = dataclasses.replace(space, layer_heads=space.widths, layer_ffn=space.widths)
+            space = space.layerwise
             submodels = [*submodels[::3], space.middle]
         return FrontFile.solve(
             [
