@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,18 +102,26 @@ def _work(cost: Cost) -> Work:
     return Work(gflops=2 * (cost.macs - cost.recurrent_macs) / 1e9, recurrent_mb=cost.recurrent_bytes / 1e6)
 
 
-def extrapolations(folder: SupernetFolder, profile: DeviceProfile, submodels: Sequence[Submodel]) -> list[str]:
-    """A warning where one of these is smaller or larger than every model behind the profile's rates."""
+def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mapping[Submodel, float]) -> list[str]:
+    """A warning where one of these is smaller or larger than every model behind the profile's rates.
+
+    `gflops` are theirs in all. Only where these do not decide is the recurrent part counted, which loads torch.
+    """
     if profile.rates is None:
         return []
     from bstsearch.estimate import is_extrapolated
 
-    count, rates = make_counter(folder), profile.rates
-    outside = [one for one in submodels if is_extrapolated(rates, _work(count(one)))]
-    if not outside:
+    rates = profile.rates
+
+    def is_outside(submodel: Submodel) -> bool:
+        is_small = gflops[submodel] < rates.smallest_gflops  # and without its recurrent part still smaller
+        return is_small or is_extrapolated(rates, _work(make_counter(folder)(submodel)))
+
+    outside = next(filter(is_outside, gflops), None)
+    if outside is None:
         return []
     return [
-        f"{outside[0].id} has {count(outside[0]).gflops:.3g} GFLOPs; the published models behind the rates of "
+        f"{outside.id} has {gflops[outside]:.3g} GFLOPs; the published models behind the rates of "
         f"{profile.device} have {rates.smallest_gflops:.3g} to {rates.largest_gflops:.3g}: below them the time between "
         "operators rules, which nobody published, and real latencies will lie above the range"
     ]
@@ -127,10 +135,9 @@ def make_counter(folder: SupernetFolder) -> Callable[[Submodel], Cost]:
 @functools.cache
 def _counter(name: str, config_json: str) -> Callable[[Submodel], Cost]:
     from bstsearch.cost import count
-    from bstsearch.family import config_from_json, get_family
+    from bstsearch.family import restored
 
-    family = get_family(name)
-    config = config_from_json(family.config, json.loads(config_json))
+    family, config = restored(name, json.loads(config_json))
     return functools.cache(lambda submodel: count(family, config, submodel))
 
 

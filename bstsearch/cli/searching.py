@@ -54,7 +54,7 @@ class DeviceSearch:
         if file is None:
             file = self._search()
         write_reports(file, self.out, has_new_scores=has_new_scores)
-        for warning in extrapolations(self.folder, self.profile, [candidate.submodel for candidate in file.front]):
+        for warning in extrapolations(self.folder, self.profile, {one.submodel: one.gflops for one in file.front}):
             self.output.warning(warning)
         return file
 

@@ -180,17 +180,22 @@ def test_another_budget_scores_nothing_and_leaves_the_picture(pareto: Invoke, sc
     assert read_front(finished / "front.json").front == whole.front
 
 
-@pytest.mark.usefixtures("pareto")
-def test_another_budget_imports_nothing_heavy(finished: Path, tmp_path: Path) -> None:
+def run_alone(folder: Path, *args: str) -> Any:
+    """`bstsearch pareto` in a process of its own; the last line on stdout lists the heavy libraries that it loaded."""
     program = (
         "import sys; from bstsearch.cli.app import app\n"
-        "app(['pareto', '--supernet', 'net', '--budget-ms', '60%'], standalone_mode=False)\n"
+        f"app(['pareto', '--supernet', 'net', *{list(args)}], standalone_mode=False)\n"
         "print(sorted({'torch', 'optuna', 'pandas', 'matplotlib', 'plotly', 'numpy'} & sys.modules.keys()))"
     )
     environment = {name: value for name, value in os.environ.items() if name != "BSTSEARCH_PROFILES"}
-    result = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
+
+
+@pytest.mark.usefixtures("pareto")
+def test_another_budget_imports_nothing_heavy(finished: Path, tmp_path: Path) -> None:
+    result = run_alone(tmp_path, "--budget-ms", "60%")
     assert "nothing had to be scored" in result.stderr
     assert result.stdout.splitlines()[-1] == "[]"
 
@@ -385,6 +390,16 @@ def test_layerwise_space_is_sampled(pareto: Invoke, scorer: Scorer, tmp_path: Pa
 def phone(pareto: Invoke, tiny_folder: Path, make_profile: MakeProfile, make_estimated: MakeProfile) -> Path:
     """The file of an estimated device beside the measured one's."""
     return save_profile(make_estimated(tiny_folder), Path("profiles"))
+
+
+def test_another_budget_on_an_estimated_device_imports_nothing_heavy(
+    pareto: Invoke, phone: Path, tmp_path: Path
+) -> None:
+    assert pareto("--device", "phone").exit_code == 0
+    result = run_alone(tmp_path, "--device", "phone", "--budget-ms", "60%")
+    assert "nothing had to be scored" in result.stderr
+    assert "the published models behind the rates of phone" in result.stderr
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
 def test_an_estimated_device_has_ranges_and_says_so(
