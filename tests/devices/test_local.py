@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 from bstsearch.devices import local
-from bstsearch.devices.driver import POOL, Driver, Visit, Workload
+from bstsearch.devices.driver import Driver, Visit, Workload
 from bstsearch.devices.local import open_driver
 from bstsearch.devices.machine import this_hardware
-from bstsearch.devices.runner import runtime_version
+from bstsearch.devices.runner import POOL, runtime_version
 from bstsearch.devices.workload import make_workload, write_complete
 from bstsearch.errors import DeviceError
 from bstsearch.folder import read_folder

@@ -18,10 +18,11 @@ from onnx.external_data_helper import set_external_data
 
 from bstsearch.devices import chosen, rounds
 from bstsearch.devices import measure as measuring
-from bstsearch.devices.driver import POOL, Driver, Graph, Visit, Workload
+from bstsearch.devices.driver import Driver, Graph, Visit, Workload
 from bstsearch.devices.live_set import largest_live_set
 from bstsearch.devices.measure import Measurement, measure
 from bstsearch.devices.profile import DeviceProfile
+from bstsearch.devices.runner import POOL
 from bstsearch.errors import DeviceError, NoisyMeasurementError
 from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.latency import BASE, LatencyTable, blocks_of

@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 from bstsearch.devices import runner
-from bstsearch.devices.driver import POOL, Workload
-from bstsearch.devices.runner import Runner, RunnerError
-from bstsearch.devices.workload import INPUTS, make_workload, write_complete
+from bstsearch.devices.driver import Workload
+from bstsearch.devices.runner import INPUTS, POOL, Runner, RunnerError
+from bstsearch.devices.workload import make_workload, write_complete
 from bstsearch.folder import read_folder
 from bstsearch.space import Submodel
 
@@ -184,8 +184,12 @@ def test_the_pool_holds_small_numbers_and_enough_of_them(size: int, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == [POOL]
 
 
-def test_the_pool_is_named_as_the_graphs_name_it() -> None:
-    assert (runner.POOL, runner.INPUTS) == (POOL, INPUTS)
+def test_the_pool_is_named_as_the_graphs_name_it(workload: Workload) -> None:
+    model = onnx.load(workload.graphs[LARGEST].path, load_external_data=False)
+    named = {
+        entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"
+    }
+    assert (*named, workload.inputs.name) == (runner.POOL, runner.INPUTS)
 
 
 def test_a_missing_runtime_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import pytest
 from onnx.external_data_helper import uses_external_data
 
 from bstsearch.devices import runner
-from bstsearch.devices.driver import POOL, Workload
+from bstsearch.devices.driver import Workload
+from bstsearch.devices.runner import POOL
 from bstsearch.devices.workload import ALIGNMENT, SMALL, make_workload, write_complete
 from bstsearch.folder import read_folder
 from bstsearch.space import Submodel
