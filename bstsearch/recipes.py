@@ -32,6 +32,7 @@ class StageRecipe:
     accumulate: int = 1
     drops_last: bool = False  # leaves out an epoch's last batch where it is smaller
     clip_norm: float | None = None
+    lead_in: int | None = None  # epochs at the start that ask simple questions only, where the data set has such
     unknown_rate: float = 0.0  # words replaced by the unknown word, so that its embedding is trained
 
     def changed(
@@ -77,7 +78,7 @@ def recipe_for(family: str, data: str) -> Recipe:
     ('bst-gqa', 'uniter', 'demo')
     """
     if data not in ("vqa-v2", "gqa"):
-        return DEMO
+        return CURRICULUM if data == "sort-of-clevr" else DEMO
     names = (f"{family}-{data}", family, f"bst-{data}", "bst")
     return next(RECIPES[name] for name in names if name in RECIPES)
 
@@ -90,8 +91,8 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
     return [] if is_off else [(prefix, list(value) if isinstance(value, tuple) else value)]
 
 
-def _demo(epochs: int, restart: int, loss: str) -> StageRecipe:
-    schedule = Schedule(kind="cosine", warmup=0.05, at=(restart,))
+def _small(epochs: int, loss: str, restart: tuple[int, ...] = ()) -> StageRecipe:
+    schedule = Schedule(kind="cosine", warmup=0.05, at=restart)
     return StageRecipe(
         loss=Loss(kind=loss),
         optimizer=Optimizer(kind="adam", learning_rate=5e-4, schedule=schedule),
@@ -113,7 +114,14 @@ def _published(epochs: int, warmup: int, decay: tuple[int, ...], loss: str) -> S
 
 
 # docs/decisions.md tells why the learning rate rises again.
-DEMO = Recipe(name="demo", teacher=_demo(16, 10, "cross-entropy"), sandwich=_demo(9, 7, "kl-teacher"))
+DEMO = Recipe(name="demo", teacher=_small(16, "cross-entropy", (10,)), sandwich=_small(9, "kl-teacher", (7,)))
+
+# Simple questions first (curriculum learning; Bengio et al., 2009). docs/log.md tells what they are for.
+CURRICULUM = Recipe(
+    name="curriculum",
+    teacher=dataclasses.replace(_small(4, "cross-entropy"), batch_size=128, lead_in=1),
+    sandwich=dataclasses.replace(_small(2, "kl-teacher"), batch_size=128, lead_in=1),
+)
 
 # MCAN-small as openvqa trains it: BST's teachers are of that kind, but how they were trained is not published.
 MCAN_TEACHER = _published(13, 3, (10, 12), "bce")
@@ -176,4 +184,4 @@ def _taught(stage: StageRecipe) -> StageRecipe:
 UNITER = Recipe(name="uniter", teacher=_UNITER, sandwich=_taught(_UNITER))
 CLIP_VIL = Recipe(name="clip-vil", teacher=_CLIP_VIL, sandwich=_taught(_CLIP_VIL))
 
-RECIPES = {recipe.name: recipe for recipe in (DEMO, BST, BST_GQA, UNITER, CLIP_VIL)}
+RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, BST, BST_GQA, UNITER, CLIP_VIL)}

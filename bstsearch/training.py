@@ -128,9 +128,11 @@ class Stage:
         key = f"{self.recipe.seed}/{self.objective.name}/{epoch}"
         source = torch.Generator().manual_seed(random.Random(key).getrandbits(63))
         size, accumulate = self.settings.batch_size, self.settings.accumulate
-        rows = split.grouped(
-            torch.randperm(len(split), generator=source), max(1, size // accumulate // self.processes.count)
-        )
+        order = torch.randperm(len(split), generator=source)
+        if epoch < (self.settings.lead_in or 0):
+            simple = split.first_lesson()
+            order = simple[order % len(simple)]  # each as often as fills the epoch
+        rows = split.grouped(order, max(1, size // accumulate // self.processes.count))
         drops_last = self.settings.drops_last
         return cut_batches(split, rows[skip * size :], size, accumulate, self.processes, drops_last=drops_last)
 

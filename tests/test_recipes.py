@@ -47,7 +47,8 @@ def test_the_demo_is_what_the_shipped_supernet_was_trained_with() -> None:
         ("mcan", "gqa", "bst-gqa"),
         ("uniter", "gqa", "uniter"),
         ("clip-vil", "vqa-v2", "clip-vil"),
-        ("uniter", "sort-of-clevr", "demo"),
+        ("uniter", "sort-of-clevr", "curriculum"),
+        ("uniter", "easy-vqa", "demo"),
         ("another", "gqa", "bst-gqa"),
     ],
 )

@@ -122,6 +122,10 @@ class RegionSplit:
         """`order` itself: all inputs are of one shape."""
         return order
 
+    def first_lesson(self) -> Tensor:
+        """All rows."""
+        return torch.arange(len(self))
+
     def score(self, predicted: Tensor) -> Accuracy:
         """As `Split.score`."""
         return self.judge.score(predicted.numpy())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from bstsearch.data import sort_of_clevr_scenes as scenes_of
 from bstsearch.data.sort_of_clevr_scenes import BACKGROUND, COLOURS, SHAPES, Scenes
-from bstsearch.data.split import ImageSplit, image_kind
+from bstsearch.data.split import ImageSplit, ObjectSplit, image_kind
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.errors import InputError
 
@@ -47,24 +48,41 @@ def build_vocabulary(_folder: Path | None = None) -> Vocabulary:
 
 def load(
     split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, _folder: Path | None = None
-) -> ImageSplit:
-    """The "train", "validation" or "test" part; images of the size and kind of `like["image"]`."""
-    side, is_clip_normalised = image_kind(like, SIDE)
+) -> ImageSplit | ObjectSplit:
+    """The "train", "validation" or "test" part, as the model `like` reads it: images of its size, or objects."""
     random = np.random.default_rng([SEED, list(IMAGES).index(split)])
     scenes = scenes_of.draw_scenes(IMAGES[split], random)
     asked = _draw_questions(len(scenes), random)
     classes = np.array([vocabulary.answers.index(answer) for answer in ANSWERS])
     answers = classes[np.take_along_axis(_answers(scenes), asked, 1)]
     encoded = np.stack([vocabulary.encode(question) for question in QUESTIONS])
-    return ImageSplit(
-        questions=torch.from_numpy(encoded[asked.ravel()]),
-        image_of=torch.arange(len(scenes)).repeat_interleave(asked.shape[1]),
-        images=torch.from_numpy(enlarged(scenes_of.paint(scenes), side)),
-        answers=torch.from_numpy(answers.ravel()),
-        names=vocabulary.answers,
-        kinds=tuple(kind for _ in range(len(scenes)) for kind in KINDS for _ in range(ASKED)),
-        is_clip_normalised=is_clip_normalised,
-    )
+    shared: dict[str, Any] = {
+        "questions": torch.from_numpy(encoded[asked.ravel()]),
+        "image_of": torch.arange(len(scenes)).repeat_interleave(asked.shape[1]),
+        "answers": torch.from_numpy(answers.ravel()),
+        "names": vocabulary.answers,
+        "kinds": tuple(kind for _ in range(len(scenes)) for kind in KINDS for _ in range(ASKED)),
+        "simplest": KINDS[0],
+    }
+    if like is not None and "regions" in like:
+        return _of_objects(scenes, like, shared)
+    side, is_clip_normalised = image_kind(like, SIDE)
+    images = torch.from_numpy(enlarged(scenes_of.paint(scenes), side))
+    return ImageSplit(images=images, is_clip_normalised=is_clip_normalised, **shared)
+
+
+def _of_objects(scenes: Scenes, like: Mapping[str, Tensor], shared: Mapping[str, Any]) -> ObjectSplit:
+    """The scenes as a perfect detector would report them; InputError where the model reads other features."""
+    regions, boxes = scenes_of.detected(scenes)
+    found = {name: tuple(tensor.shape[1:]) for name, tensor in like.items() if name != "question"}
+    expected = {"regions": regions.shape[1:], "boxes": boxes.shape[1:]}
+    if found != expected:
+        raise InputError(
+            f"sort-of-clevr has {len(COLOURS)} objects an image, of {regions.shape[2]} features and a box of 4 numbers "
+            f"each, but the model reads {', '.join(f'{name} {size}' for name, size in found.items())}; "
+            "use --preset mcan-objects-sort-of-clevr"
+        )
+    return ObjectSplit(regions=torch.from_numpy(regions), boxes=torch.from_numpy(boxes), **shared)
 
 
 def enlarged(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

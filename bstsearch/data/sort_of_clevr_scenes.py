@@ -71,6 +71,16 @@ def paint(scenes: Scenes) -> NDArray[np.uint8]:
     return images
 
 
+def detected(scenes: Scenes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Each object as a perfect detector reports it: features (N, O, F), its colour and shape as one-hot codes, and
+    its box (N, O, 4), x1, y1, x2, y2 as shares of the picture.
+    """
+    colours = np.broadcast_to(np.eye(len(COLOURS)), (len(scenes), len(COLOURS), len(COLOURS)))
+    features = np.concatenate([colours, np.eye(len(SHAPES))[scenes.shapes]], -1)
+    corners = np.concatenate([scenes.centres - RADIUS, scenes.centres + RADIUS + 1], -1) / SIDE
+    return features.astype(np.float32), corners.astype(np.float32)
+
+
 def is_left_of_middle(scenes: Scenes) -> NDArray[np.bool_]:
     """Whether each object lies in the left half (N, O)."""
     return scenes.centres[:, :, 0] < SIDE // 2

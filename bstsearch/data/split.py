@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -53,6 +54,9 @@ class Split(Protocol):
     def grouped(self, order: Tensor, size: int) -> Tensor:
         """`order`, rearranged where batches of `size` would otherwise hold inputs of several shapes."""
 
+    def first_lesson(self) -> Tensor:
+        """The rows to begin with where training goes from simple to hard questions; all, where none are simpler."""
+
     def score(self, predicted: Tensor) -> Accuracy:
         """The data set's own accuracy of these class ids (N,); InputError where the split has no answers."""
 
@@ -76,22 +80,24 @@ def image_kind(like: Mapping[str, Tensor] | None, default_side: int) -> tuple[in
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSplit:
-    """Held in memory: questions (N, T), the image each is about (N,), images (M, S, S, 3), answers (N,).
+class MemorySplit(abc.ABC):
+    """Held in memory: questions (N, T), the image each is about (N,), answers (N,).
 
-    `kinds`, where given, names the kind of each question (N); accuracy is then reported for each kind, too.
-    `names` are the answers by class id. Where `is_clip_normalised`, images are handed out as CLIP reads them,
-    (B, 3, S, S) in float32.
+    `kinds`, where given, names the kind of each question (N); accuracy is then reported for each kind, too, and
+    training may begin with the `simplest`. `names` are the answers by class id.
     """
 
     questions: Tensor
     image_of: Tensor
-    images: Tensor
     answers: Tensor
     names: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
-    is_clip_normalised: bool = False
+    simplest: str = ""
     has_answers: bool = True
+
+    @abc.abstractmethod
+    def seen(self, images: Tensor) -> dict[str, Tensor]:
+        """What the model reads of these images (B,)."""
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -100,14 +106,17 @@ class ImageSplit:
         """As `Split.batches`."""
         rows = torch.arange(len(self)) if order is None else order
         for part in torch.split(rows, size):
-            image = self.images[self.image_of[part]]
-            if self.is_clip_normalised:
-                image = clip_normalised(image)
-            yield Batch(inputs={"question": self.questions[part], "image": image}, answers=self.answers[part])
+            inputs = {"question": self.questions[part], **self.seen(self.image_of[part])}
+            yield Batch(inputs=inputs, answers=self.answers[part])
 
     def grouped(self, order: Tensor, size: int) -> Tensor:  # noqa: ARG002
         """`order` itself: all inputs are of one shape."""
         return order
+
+    def first_lesson(self) -> Tensor:
+        """As `Split.first_lesson`."""
+        rows = [row for row, kind in enumerate(self.kinds) if kind == self.simplest]
+        return torch.tensor(rows) if rows else torch.arange(len(self))
 
     def score(self, predicted: Tensor) -> Accuracy:
         """The share of right answers."""
@@ -125,7 +134,7 @@ class ImageSplit:
         """Row number and answer, under VQA-v2's names."""
         return [{"question_id": row, "answer": self.names[index]} for row, index in enumerate(predicted.tolist())]
 
-    def head(self, count: int) -> ImageSplit:
+    def head(self, count: int) -> Self:
         """The first `count` questions."""
         return dataclasses.replace(
             self,
@@ -134,3 +143,28 @@ class ImageSplit:
             answers=self.answers[:count],
             kinds=self.kinds[:count],
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSplit(MemorySplit):
+    """Images (M, S, S, 3); where `is_clip_normalised`, handed out as CLIP reads them, (B, 3, S, S) in float32."""
+
+    images: Tensor
+    is_clip_normalised: bool = False
+
+    def seen(self, images: Tensor) -> dict[str, Tensor]:
+        """The images themselves."""
+        found = self.images[images]
+        return {"image": clip_normalised(found) if self.is_clip_normalised else found}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectSplit(MemorySplit):
+    """The objects of each image, as a detector would find them: features (M, V, F) and boxes (M, V, 4)."""
+
+    regions: Tensor
+    boxes: Tensor
+
+    def seen(self, images: Tensor) -> dict[str, Tensor]:
+        """The objects."""
+        return {"regions": self.regions[images], "boxes": self.boxes[images]}

@@ -453,6 +453,27 @@ PRESETS = {
         image_side=80,
         stem_channels=(16, 24, 24, 24),
     ),
+    # The same, reading what a detector would find, as the published models do: six objects and their boxes.
+    "mcan-objects-sort-of-clevr": McanConfig(
+        vocab=26,
+        answers=10,
+        question_length=12,
+        word_dim=32,
+        word_std=4.0,
+        lstm_hidden=64,
+        hidden=64,
+        head_dim=16,
+        encoder_heads=(4,) * 4,
+        encoder_ffn=(256,) * 4,
+        decoder_heads=(4,) * 4,
+        decoder_ffn=(256,) * 4,
+        flat_mlp=64,
+        flat_out=128,
+        dropout=0.0,
+        regions=6,
+        region_features=8,
+        box_features=8,
+    ),
 }
 
 FAMILY = Family(
