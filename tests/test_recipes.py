@@ -58,7 +58,7 @@ def test_each_family_and_data_set_has_a_recipe(family: str, data: str, name: str
 
 
 def test_an_unknown_recipe_is_one_clear_error() -> None:
-    with pytest.raises(UsageError, match="unknown recipe 'soup'; there are demo, bst"):
+    with pytest.raises(UsageError, match="unknown recipe 'soup'; there are demo, curriculum, bst"):
         find_recipe("soup")
 
 

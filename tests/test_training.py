@@ -288,6 +288,27 @@ def test_the_parts_of_batches_are_grouped_by_the_split(tmp_path: Path, tiny_conf
     assert all(max(part) < 20 or min(part) >= 20 for part in found)
 
 
+def test_simple_questions_come_first_each_as_often_as_fills_the_epoch(tmp_path: Path, tiny_config: McanConfig) -> None:
+    stage = stage_in(tmp_path, tiny_config, little(DEMO, lead_in=1))
+    kinds = ("hard", "simple", "hard", "hard") * 10
+    split = dataclasses.replace(little_data(tiny_config), answers=torch.arange(40), kinds=kinds, simplest="simple")
+
+    def asked(epoch: int) -> list[int]:
+        batches = [part.answers for parts, _ in stage._batches(split, epoch, skip=0) for part in parts if part]
+        assert len(batches) == 5
+        return sorted(torch.cat(batches).tolist())
+
+    assert asked(0) == sorted([*range(1, 40, 4)] * 4)
+    assert asked(1) == list(range(40))
+
+
+def test_where_no_question_is_simpler_all_come_from_the_start(tmp_path: Path, tiny_config: McanConfig) -> None:
+    stages = [stage_in(tmp_path, tiny_config, little(DEMO, lead_in=lead_in)) for lead_in in (1, None)]
+    split = little_data(tiny_config)
+    first, second = ([part.answers for (part,), _ in stage._batches(split, 0, 0) if part] for stage in stages)
+    assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
+
+
 def test_a_number_of_steps_ends_a_run_in_the_middle_of_an_epoch(tmp_path: Path, tiny_config: McanConfig) -> None:
     stage = stage_in(tmp_path, tiny_config, little(DEMO, steps=7))
     assert [progress.step for progress in stage.run(little_data(tiny_config))] == [1, 2, 3, 4, 5, 6, 7]

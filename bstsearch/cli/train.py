@@ -49,7 +49,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How to train: demo, bst, bst-gqa, uniter or clip-vil.",
+            help="How to train: demo, curriculum, bst, bst-gqa, uniter or clip-vil.",
             show_default="the published one; demo for small data sets",
         ),
     ] = None,

@@ -192,7 +192,7 @@ def _folder(path: Path) -> Path:
         (("--preset", "mcan-vqa-v2"), 2, "vqa-v2 is read from your disk; say where with --data-dir DIR"),
         (("--data", "nothing"), 4, "unknown data set 'nothing'"),
         (("--preset", "mcan-vqa-v2", "--data", "easy-vqa"), 4, "the preset has vocab=20572, but easy-vqa has 28"),
-        (("--recipe", "cake"), 2, "unknown recipe 'cake'; there are demo, bst, bst-gqa, uniter, clip-vil"),
+        (("--recipe", "cake"), 2, "unknown recipe 'cake'; there are demo, curriculum, bst, bst-gqa, uniter, clip-vil"),
         (("--accumulate", "3"), 2, "a batch of 8 questions does not fall into 3 parts"),
         (("--precision", "int4"), 2, "int4"),
         (("--teacher", "nowhere"), 4, "supernet nowhere does not exist"),

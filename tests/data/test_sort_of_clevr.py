@@ -11,7 +11,7 @@ import torch
 from bstsearch.data import build_vocabulary, sort_of_clevr
 from bstsearch.data.sort_of_clevr import IMAGES, KINDS, QUESTIONS, enlarged, load
 from bstsearch.data.sort_of_clevr_scenes import COLOURS, SHAPES, SIDE, Scenes, draw_scenes, paint
-from bstsearch.data.split import ImageSplit
+from bstsearch.data.split import Batch, ImageSplit
 from bstsearch.data.tokenizers import words_of
 from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.errors import InputError
@@ -79,8 +79,9 @@ def test_relational_questions_are_those_about_other_objects(vocabulary: Vocabula
         assert (kind == "relational") == bool(is_about_others)
 
 
-def test_the_preset_has_exactly_the_sizes_of_the_data(vocabulary: Vocabulary) -> None:
-    _, config = find_preset("mcan-sort-of-clevr")
+@pytest.mark.parametrize("preset", ["mcan-sort-of-clevr", "mcan-objects-sort-of-clevr"])
+def test_the_presets_have_exactly_the_sizes_of_the_data(vocabulary: Vocabulary, preset: str) -> None:
+    _, config = find_preset(preset)
     assert (config.vocab, config.answers) == (vocabulary.size, len(vocabulary.answers))
     longest = max(len(words_of(question)) for question in QUESTIONS)
     assert config.question_length == vocabulary.question_length == longest
@@ -193,6 +194,37 @@ def test_images_come_as_the_model_reads_them(vocabulary: Vocabulary, monkeypatch
     assert batch.inputs["image"].dtype == torch.float32
     with pytest.raises(InputError, match="images of 75 pixels a side, but the model reads 64"):
         load("test", vocabulary, like={"image": torch.zeros(1, 64, 64, 3, dtype=torch.uint8)})
+
+
+def test_objects_are_what_the_picture_shows(vocabulary: Vocabulary, validation: ImageSplit) -> None:
+    family, config = find_preset("mcan-objects-sort-of-clevr")
+    objects = load("validation", vocabulary, like=family.example_inputs(config, 1))
+    for name in ("questions", "image_of", "answers"):
+        assert torch.equal(getattr(objects, name), getattr(validation, name))
+    rows = torch.arange(0, len(objects), 997)
+    (found,), (pictures,) = (list(split.batches(len(rows), rows)) for split in (objects, validation))
+    assert found.inputs.keys() == {"question", "regions", "boxes"}
+    for picture, regions, boxes in zip(pictures.inputs["image"].numpy(), *_of(found, "regions", "boxes"), strict=True):
+        shown = seen(picture[2:-3, 2:-3])
+        for (x, y, shape), colour, features, box in zip(shown.values(), np.eye(6), regions, boxes, strict=True):
+            assert features.tolist() == [*colour, shape == "square", shape == "circle"]
+            corners = np.array([x - 5, y - 5, x + 6, y + 6]) / SIDE
+            np.testing.assert_allclose(box, corners, rtol=1e-6)
+
+
+def _of(batch: Batch, *names: str) -> list[np.ndarray]:
+    return [batch.inputs[name].numpy() for name in names]
+
+
+def test_a_model_of_other_features_is_refused(vocabulary: Vocabulary) -> None:
+    like = {"regions": torch.zeros(1, 100, 2048), "boxes": torch.zeros(1, 100, 4)}
+    with pytest.raises(InputError, match=r"of 8 features and a box of 4 numbers each, but .* regions \(100, 2048\)"):
+        load("test", vocabulary, like=like)
+
+
+def test_training_begins_with_the_questions_about_one_object(validation: ImageSplit) -> None:
+    assert {validation.kinds[row] for row in validation.first_lesson().tolist()} == {"non-relational"}
+    assert len(validation.first_lesson()) == len(validation) // 2
 
 
 def test_both_spellings_of_gray_are_understood(vocabulary: Vocabulary) -> None:
