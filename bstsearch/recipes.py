@@ -116,7 +116,7 @@ def _published(epochs: int, warmup: int, decay: tuple[int, ...], loss: str) -> S
 # docs/decisions.md tells why the learning rate rises again.
 DEMO = Recipe(name="demo", teacher=_small(16, "cross-entropy", (10,)), sandwich=_small(9, "kl-teacher", (7,)))
 
-# Simple questions first (curriculum learning; Bengio et al., 2009). docs/log.md tells what they are for.
+# Simple questions first (curriculum learning; Bengio et al., 2009). docs/log.md tells what for.
 CURRICULUM = Recipe(
     name="curriculum",
     teacher=dataclasses.replace(_small(4, "cross-entropy"), batch_size=128, lead_in=1),

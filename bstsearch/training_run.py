@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import bstsearch
-from bstsearch.data import build_vocabulary, data_of_preset, load_split
+from bstsearch.data import PACKAGED, build_vocabulary, data_of_preset, load_split
 from bstsearch.data.split import Split
 from bstsearch.data.vocabulary import FILE, Vocabulary
 from bstsearch.distributed import Processes, is_first_process, joined, local_device
@@ -29,7 +29,6 @@ from bstsearch.training import Progress, Stage, sandwich_stage, teacher_stage
 
 WORK = "training"  # subfolder of the output with checkpoints and logs
 SIZES = ("vocab", "answers", "question_length")  # of a config, that a vocabulary decides
-PACKAGED = ("easy-vqa", "sort-of-clevr")  # data sets that come with a package, so their sizes are known
 Report = Callable[[Progress], None]
 
 

@@ -10,6 +10,7 @@ import typer
 
 from bstsearch.cli.options import ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
+from bstsearch.data import PACKAGED
 from bstsearch.files import refuse_existing
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) 
 
 def _next_command(manifest: Mapping[str, Any], out: Path) -> str:
     if "image" not in manifest["inputs"]:
-        return f"bstsearch eval --model {out} --data-dir DIR"
+        return f"bstsearch eval --model {out}" + ("" if manifest["data"] in PACKAGED else " --data-dir DIR")
     question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"
     return f'bstsearch ask "{question}" --image FILE --model {out}'
 

@@ -17,6 +17,7 @@ if typing.TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 NAMES = ("easy-vqa", "gqa", "sort-of-clevr", "vqa-v2")
+PACKAGED = ("easy-vqa", "sort-of-clevr")  # that come with a package: nothing to read from disk, and sizes are known
 
 
 def load_split(

@@ -404,6 +404,31 @@ def elastic_units(config: McanConfig) -> dict[str, int]:
     }
 
 
+# The demo: docs/demo-supernet.md says how each size was chosen.
+_DEMO = McanConfig(
+    vocab=28,
+    answers=13,
+    question_length=10,
+    word_dim=32,
+    word_std=4.0,
+    lstm_hidden=64,
+    hidden=64,
+    head_dim=16,
+    encoder_heads=(4,) * 4,
+    encoder_ffn=(256,) * 4,
+    decoder_heads=(4,) * 4,
+    decoder_ffn=(256,) * 4,
+    flat_mlp=64,
+    flat_out=128,
+    dropout=0.0,
+    image_side=64,
+    stem_channels=(8, 16, 32),
+)
+# With one more stem layer: 25 tokens, one for each 16 x 16 pixels.
+_SORT_OF_CLEVR = dataclasses.replace(
+    _DEMO, vocab=26, answers=10, question_length=12, image_side=80, stem_channels=(16, 24, 24, 24)
+)
+
 PRESETS = {
     # Sizes of the published VQA-v2 and GQA models (public code MILVLG/bst, configuration and data files).
     "mcan-vqa-v2": McanConfig(vocab=20572, answers=3129, question_length=14),
@@ -413,66 +438,11 @@ PRESETS = {
     "mcan-openvqa-vqa-v2": McanConfig(
         vocab=20572, answers=3129, question_length=14, has_language_adapter=False, has_image_norm=False
     ),
-    # The demo: docs/demo-supernet.md says how each size was chosen.
-    "mcan-easy-vqa": McanConfig(
-        vocab=28,
-        answers=13,
-        question_length=10,
-        word_dim=32,
-        word_std=4.0,
-        lstm_hidden=64,
-        hidden=64,
-        head_dim=16,
-        encoder_heads=(4,) * 4,
-        encoder_ffn=(256,) * 4,
-        decoder_heads=(4,) * 4,
-        decoder_ffn=(256,) * 4,
-        flat_mlp=64,
-        flat_out=128,
-        dropout=0.0,
-        image_side=64,
-        stem_channels=(8, 16, 32),
-    ),
-    # As the demo, with one more stem layer: 25 tokens, one for each 16 x 16 pixels.
-    "mcan-sort-of-clevr": McanConfig(
-        vocab=26,
-        answers=10,
-        question_length=12,
-        word_dim=32,
-        word_std=4.0,
-        lstm_hidden=64,
-        hidden=64,
-        head_dim=16,
-        encoder_heads=(4,) * 4,
-        encoder_ffn=(256,) * 4,
-        decoder_heads=(4,) * 4,
-        decoder_ffn=(256,) * 4,
-        flat_mlp=64,
-        flat_out=128,
-        dropout=0.0,
-        image_side=80,
-        stem_channels=(16, 24, 24, 24),
-    ),
-    # The same, reading what a detector would find, as the published models do: six objects and their boxes.
-    "mcan-objects-sort-of-clevr": McanConfig(
-        vocab=26,
-        answers=10,
-        question_length=12,
-        word_dim=32,
-        word_std=4.0,
-        lstm_hidden=64,
-        hidden=64,
-        head_dim=16,
-        encoder_heads=(4,) * 4,
-        encoder_ffn=(256,) * 4,
-        decoder_heads=(4,) * 4,
-        decoder_ffn=(256,) * 4,
-        flat_mlp=64,
-        flat_out=128,
-        dropout=0.0,
-        regions=6,
-        region_features=8,
-        box_features=8,
+    "mcan-easy-vqa": _DEMO,
+    "mcan-sort-of-clevr": _SORT_OF_CLEVR,
+    # Reading what a detector would find, as the published models do: six objects and their boxes.
+    "mcan-objects-sort-of-clevr": dataclasses.replace(
+        _SORT_OF_CLEVR, image_side=0, stem_channels=(), regions=6, region_features=8, box_features=8
     ),
 }
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from bstsearch.cli.export import _next_command
+
 Invoke = Callable[..., Any]
 
 pytestmark = pytest.mark.usefixtures("few_questions")
@@ -165,3 +167,15 @@ def test_an_interrupt_leaves_nothing(
     monkeypatch.setattr("bstsearch.export.time_files", interrupt)
     assert invoke("export", "--pick", "1", "--front", easy_front).exit_code == 130
     assert list((tmp_path / "export").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "inputs", "command"),
+    [
+        ("vqa-v2", ("question", "regions"), "bstsearch eval --model out --data-dir DIR"),
+        ("sort-of-clevr", ("question", "regions", "boxes"), "bstsearch eval --model out"),
+        ("sort-of-clevr", ("question", "image"), 'bstsearch ask "QUESTION" --image FILE --model out'),
+    ],
+)
+def test_the_next_command_asks_for_no_more_than_it_needs(data: str, inputs: tuple[str, ...], command: str) -> None:
+    assert _next_command({"data": data, "inputs": dict.fromkeys(inputs)}, Path("out")) == command
