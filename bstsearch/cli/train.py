@@ -50,7 +50,7 @@ def train(
         typer.Option(
             metavar="NAME",
             help="How to train: demo, curriculum, bst, bst-gqa, uniter or clip-vil.",
-            show_default="the published one; demo for small data sets",
+            show_default="the published one; demo or curriculum for small data sets",
         ),
     ] = None,
     teacher: Annotated[

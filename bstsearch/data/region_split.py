@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bstsearch.data.answers import Accuracy
-from bstsearch.data.split import Batch
+from bstsearch.data.split import Batch, Split
 from bstsearch.errors import InputError
 from bstsearch.layouts.read_ahead import read_ahead
 from bstsearch.layouts.region_files import Regions, RegionSource
@@ -87,7 +87,7 @@ class Judge(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RegionSplit:
+class RegionSplit(Split):
     """A `Split` whose memory holds questions only; `like` are the model's example inputs."""
 
     columns: Columns
@@ -117,14 +117,6 @@ class RegionSplit:
         images = [list(dict.fromkeys(self.columns.image_of[part].tolist())) for part in parts]
         for part, places, regions in zip(parts, images, read_ahead(self._regions, images), strict=True):
             yield self._batch(part, dict(zip(places, regions, strict=True)))
-
-    def grouped(self, order: Tensor, size: int) -> Tensor:  # noqa: ARG002
-        """`order` itself: all inputs are of one shape."""
-        return order
-
-    def first_lesson(self) -> Tensor:
-        """All rows."""
-        return torch.arange(len(self))
 
     def score(self, predicted: Tensor) -> Accuracy:
         """As `Split.score`."""

@@ -51,11 +51,13 @@ class Split(Protocol):
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """Batches of `size` in the given order (default: as stored); the last one may be smaller."""
 
-    def grouped(self, order: Tensor, size: int) -> Tensor:
+    def grouped(self, order: Tensor, size: int) -> Tensor:  # noqa: ARG002
         """`order`, rearranged where batches of `size` would otherwise hold inputs of several shapes."""
+        return order
 
     def first_lesson(self) -> Tensor:
         """The rows to begin with where training goes from simple to hard questions; all, where none are simpler."""
+        return torch.arange(len(self))
 
     def score(self, predicted: Tensor) -> Accuracy:
         """The data set's own accuracy of these class ids (N,); InputError where the split has no answers."""
@@ -80,7 +82,7 @@ def image_kind(like: Mapping[str, Tensor] | None, default_side: int) -> tuple[in
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MemorySplit(abc.ABC):
+class MemorySplit(Split, abc.ABC):
     """Held in memory: questions (N, T), the image each is about (N,), answers (N,).
 
     `kinds`, where given, names the kind of each question (N); accuracy is then reported for each kind, too, and
@@ -109,14 +111,10 @@ class MemorySplit(abc.ABC):
             inputs = {"question": self.questions[part], **self.seen(self.image_of[part])}
             yield Batch(inputs=inputs, answers=self.answers[part])
 
-    def grouped(self, order: Tensor, size: int) -> Tensor:  # noqa: ARG002
-        """`order` itself: all inputs are of one shape."""
-        return order
-
     def first_lesson(self) -> Tensor:
         """As `Split.first_lesson`."""
         rows = [row for row, kind in enumerate(self.kinds) if kind == self.simplest]
-        return torch.tensor(rows) if rows else torch.arange(len(self))
+        return torch.tensor(rows) if rows else super().first_lesson()
 
     def score(self, predicted: Tensor) -> Accuracy:
         """The share of right answers."""

@@ -26,7 +26,7 @@ from bstsearch.data.answers import Accuracy
 from bstsearch.data.clip_images import clip_normalised, read_clip_image
 from bstsearch.data.images import read_image
 from bstsearch.data.region_split import SparseRows
-from bstsearch.data.split import Batch
+from bstsearch.data.split import Batch, Split
 from bstsearch.errors import InputError
 from bstsearch.layouts.lxmert_images import are_lying, find_images
 from bstsearch.layouts.read_ahead import read_ahead
@@ -105,7 +105,7 @@ def load(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LxmertSplit:
+class LxmertSplit(Split):
     """Questions in memory, images read when they are asked for.
 
     For a model that reads images as CLIP does the first `lying` questions are about those that are wider than high.
@@ -151,10 +151,6 @@ class LxmertSplit:
         whole.sort(key=lambda part: int(part[-1]))
         rest = [group[len(group) // size * size :] for group in groups]
         return order[torch.cat([*whole, *rest])]
-
-    def first_lesson(self) -> Tensor:
-        """All rows."""
-        return torch.arange(len(self))
 
     def score(self, predicted: Tensor) -> Accuracy:
         """What the predicted answers are worth."""
