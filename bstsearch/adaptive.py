@@ -45,7 +45,7 @@ def choose(folder: SupernetFolder, table: Table, bound: Bound) -> tuple[Submodel
     """
     accuracies = read_accuracies(folder)
     latencies = {submodel: table.latency(submodel) for submodel in accuracies}
-    limit_ms = bound.value * (table.latency(folder.space.largest).ms if bound.is_share else 1)
+    limit_ms = bound.value * (table.latency(folder.space.largest).safe_ms if bound.is_share else 1)
     within = [submodel for submodel in accuracies if latencies[submodel].safe_ms <= limit_ms]
     if not within:
         nearest = min(accuracies, key=lambda submodel: latencies[submodel].safe_ms)

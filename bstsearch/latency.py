@@ -17,15 +17,15 @@ Source = Literal["measured", "composed", "calibrated", "estimated"]
 Ratio = tuple[int, int]  # a share as numerator and denominator, which hash faster than a Fraction
 
 BASE = "base"  # the block that is in no stack
+NARROW = 0.05  # neighbouring submodels differ by 10 % and more: a range as narrow as this cannot change their order
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
     """Milliseconds for one example, with a range.
 
-    Measured: the median, and the 95 % interval of that median. Composed (a sum of measured blocks), calibrated
-    (a model fitted to published rows of that device) and estimated (from specifications): the range that the
-    profile's error leaves.
+    Measured: the 95 % interval of the value. Composed (a sum of measured blocks), calibrated (a model fitted to
+    published rows of that device) and estimated (from specifications): the range that the profile's error leaves.
     """
 
     ms: float
@@ -35,12 +35,17 @@ class Latency:
 
     @property
     def safe_ms(self) -> float:
-        """What to hold against a budget: anything but a measurement counts with its upper end."""
-        return self.ms if self.source == "measured" else self.high_ms
+        """What to hold against a budget: the upper end of the range."""
+        return self.high_ms
+
+    @property
+    def has_range(self) -> bool:
+        """Whether the range belongs beside the value: it was not measured, or not to 5 %."""
+        return self.source != "measured" or max(self.high_ms / self.ms, self.ms / self.low_ms) > 1 + NARROW
 
     def __str__(self) -> str:
-        """The value and what it is, with its range where it was not measured: "41 ms (29.3-57.4) estimated"."""
-        if self.source == "measured":
+        """The value and what it is, with its range where that says more: "41 ms (29.3-57.4) estimated"."""
+        if not self.has_range:
             return f"{_number(self.ms)} ms measured"
         return f"{_number(self.ms)} ms ({_number(self.low_ms)}-{_number(self.high_ms)}) {self.source}"
 

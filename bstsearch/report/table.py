@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bstsearch.budget import COSTS, Budget
 from bstsearch.front_file import FrontFile
 from bstsearch.latency import Latency
-from bstsearch.pareto import MEASURED, Candidate
+from bstsearch.pareto import Candidate
 
 ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -93,14 +93,14 @@ def accuracy_text(candidate: Candidate) -> str:
 
 
 def latency_text(candidate: Candidate) -> str:
-    """Milliseconds, and where they were not measured their range, in two digits: "2.31 (2.1-2.8)"."""
+    """Milliseconds, and where it says more their range, in two digits: "2.31 (2.1-2.8)"."""
     return range_text(candidate.latency)
 
 
 def range_text(latency: Latency) -> str:
     """The same of a latency."""
     ms = digits(latency.ms)
-    if latency.source == MEASURED:
+    if not latency.has_range:
         return ms
     return f"{ms} ({digits(latency.low_ms, 2)}-{digits(latency.high_ms, 2)})"
 
@@ -126,7 +126,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def _has_ranges(candidates: Iterable[Candidate]) -> bool:
-    return any(one.latency.source != MEASURED for one in candidates)
+    return any(one.latency.has_range for one in candidates)
 
 
 class _Scale:

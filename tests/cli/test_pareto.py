@@ -173,7 +173,7 @@ def test_another_budget_scores_nothing_and_leaves_the_picture(pareto: Invoke, sc
     assert (finished / "front.png").read_bytes() == b"as it was"
     within = read_front(finished / "front.json")
     assert len(within.front) < len(whole.front)
-    assert within.budget.latency_ms == pytest.approx(0.6 * whole.full.latency.ms)
+    assert within.budget.latency_ms == pytest.approx(0.6 * whole.full.latency.safe_ms)
     with (finished / "front.csv").open(newline="") as stream:
         assert [row["id"] for row in csv.DictReader(stream)] == [candidate.id for candidate in within.front]
     assert pareto().exit_code == 0
@@ -215,7 +215,7 @@ def test_infeasible_budget_names_the_nearest_and_changes_nothing(
     before = contents(finished) if is_finished else None
     result = pareto("--budget-ms", "0.1", *args)
     assert result.exit_code == 3
-    assert "no submodel fits within latency 0.1 ms; the nearest is w1of4-d1of4 with 0.2125 ms" in result.stderr
+    assert "no submodel fits within latency 0.1 ms; the nearest is w1of4-d1of4 with 0.2146 ms" in result.stderr
     assert "smallest" in result.stdout
     assert not scorer.scored
     assert (contents(finished) if finished.exists() else None) == before
@@ -506,6 +506,6 @@ def test_a_budget_too_tight_for_one_device_keeps_the_fronts_of_those_before(
 ) -> None:
     result = pareto("--device", "phone,local", "--budget-ms", "0.1")
     assert result.exit_code == 3
-    assert "no submodel fits within latency 0.1 ms; the nearest is w1of4-d1of4 with 0.2125 ms" in result.stderr
+    assert "no submodel fits within latency 0.1 ms; the nearest is w1of4-d1of4 with 0.2146 ms" in result.stderr
     assert read_front(tmp_path / "front" / "phone" / "front.json").is_exact
     assert not (tmp_path / "front" / "local").exists()
