@@ -24,8 +24,8 @@ from bstsearch.data import load_split
 from bstsearch.data.answers import Accuracy
 from bstsearch.data.vocabulary import FILE as VOCABULARY
 from bstsearch.data.vocabulary import Vocabulary
+from bstsearch.devices.estimator import Timing
 from bstsearch.devices.machine import cpu_name
-from bstsearch.devices.rounds import Timing
 from bstsearch.export_checks import Answers, compare_answers, time_files
 from bstsearch.family import config_to_json
 from bstsearch.files import digest, write_json, write_text, writing_folder
@@ -115,15 +115,15 @@ def not_measured(candidate: Candidate, device: Mapping[str, Any]) -> list[str]:
 
 def _check(pick: Pick, answers: Answers, timing: Timing, threads: int) -> dict[str, Any]:
     profile = pick.candidate.latency
-    low_ms, high_ms = timing.interval_ms
     return {
         "max_difference": answers.max_difference,
         "near_ties": answers.near_ties,
         "accuracy": _accuracy(pick, answers.accuracy),
         "latency": {
             "ms": timing.latency_ms,
-            "low_ms": low_ms,
-            "high_ms": high_ms,
+            "low_ms": timing.low_ms,
+            "high_ms": timing.high_ms,
+            "seen_ms": timing.seen_ms,
             "threads": threads,
             "cpu": cpu_name(),
             "profile_ms": profile.ms,

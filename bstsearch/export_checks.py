@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from bstsearch.data.answers import Accuracy
 from bstsearch.data.split import Split
-from bstsearch.devices.driver import Visit
-from bstsearch.devices.rounds import Rounds, Timing, time_in_rounds
+from bstsearch.devices.driver import Run, Visit
+from bstsearch.devices.estimator import Rounds, Timing
+from bstsearch.devices.rounds import time_in_rounds
 from bstsearch.devices.runner import Runner
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.exported import open_session
@@ -91,7 +92,7 @@ def time_files(
         runner = Runner(threads, feed)
         runner.open(files)
 
-        def time(visits: Sequence[Visit]) -> list[tuple[float, ...]]:
+        def time(visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
             return [tuple(runner.time(visit.name, visit.count)) for visit in visits]
 
         return time_in_rounds([list(files)], time, on_round=report)

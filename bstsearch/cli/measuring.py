@@ -135,8 +135,13 @@ def parse_cores(text: str | None) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def measure_device(folder: SupernetFolder, device: str, profiles: Path | None, means: Means, output: Output) -> Path:
-    """Measures the device, writes its profile, and returns the profile's path."""
+def measure_device(
+    folder: SupernetFolder, device: str, profiles: Path | None, means: Means, output: Output, *, is_strict: bool = False
+) -> Path:
+    """Measures the device, writes its profile, and returns the profile's path.
+
+    With `is_strict` a device that is not at rest is refused.
+    """
     from bstsearch.devices.assemble import assemble
     from bstsearch.devices.machine import OthersLoad
     from bstsearch.devices.measure import measure
@@ -145,34 +150,38 @@ def measure_device(folder: SupernetFolder, device: str, profiles: Path | None, m
 
     home, via = home_folder(profiles), means.via or Via.local
     if via is Via.local:
-        _wait(device, means, output)
-    load = OthersLoad()
+        _look_around(device, means, output, is_strict=is_strict)
     with output.progress("Building graphs") as bar:
         found = measure(
             folder,
             lambda workload: means.open(workload, output),
             partial=home / f".{device}.partial",
             remedy="Close other programs on the device, let it cool, and run the same command again",
+            is_strict=is_strict,
+            others=OthersLoad if via is Via.local else None,
             progress=bar.report,
         )
-    notes = _load_notes(found, load.cores()) if via is Via.local else ()
+    notes = _load_notes(found)
     path = home / f"{device}.json"
     before = load_profile(path) if path.exists() else None
     return save_profile(assemble(device, via.value, found, notes, before), home)
 
 
-def _wait(device: str, means: Means, output: Output) -> None:
-    """Returns once this machine is at rest."""
+def _look_around(device: str, means: Means, output: Output, *, is_strict: bool) -> None:
+    """Says what is measured and how busy it is; with `is_strict` returns once this machine is at rest."""
     from bstsearch.devices.machine import all_cores, available_cores, cpu_name
     from bstsearch.devices.quiet import wait_until_quiet
 
     threads = means.threads or len(parse_cores(means.cores)) or available_cores()
     output.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
-    wait_until_quiet(threads=min(threads, all_cores()), cores=all_cores(), note=output.note)
+    if is_strict:
+        wait_until_quiet(threads=min(threads, all_cores()), cores=all_cores(), note=output.note)
 
 
-def _load_notes(found: Measurement, others: float) -> tuple[str, ...]:
+def _load_notes(found: Measurement) -> tuple[str, ...]:
     """What the computer's load meanwhile gives cause to say."""
     from bstsearch.devices.warnings import find_load_warnings
 
-    return find_load_warnings(threads=found.runtime.threads, cores=found.hardware.cores, others=others)
+    load = found.model.load
+    others = load.other_cores if load else None
+    return find_load_warnings(threads=found.runtime.threads, cores=found.hardware.cores, others=others or 0.0)

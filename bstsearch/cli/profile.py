@@ -44,6 +44,9 @@ def profile(
         bool, typer.Option("--webgpu", help="browser, adb: run on the GPU, where there is WebGPU.")
     ] = (False),
     serial: Annotated[str | None, typer.Option(metavar="ID", help="adb: which of several phones.")] = None,
+    is_strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a device that is not at rest, in place of wider intervals.")
+    ] = False,
     is_json: JsonOption = False,
 ) -> None:
     """Measure a device, or show what is stored of it.
@@ -80,7 +83,7 @@ def profile(
     path, is_new = stored.get(device), via is not None or has_to_measure or device not in stored
     if is_new:
         means = means.checked(device, None if path is None else load_profile(path), list(stored))
-        path = measure_device(folder, device, profiles, means, output)
+        path = measure_device(folder, device, profiles, means, output, is_strict=is_strict)
     assert path is not None
     loaded = load_profile(path)
     if loaded.models:
@@ -105,11 +108,14 @@ def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
 
 
 def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output) -> None:
+    from bstsearch.report.table import digits
+
     columns = [
         Column("id"),
-        Column("latency\nmedian", "ms", is_number=True),
+        Column("latency\nquiet", "ms", is_number=True),
+        Column("95 %\ninterval", "ms", is_number=True),
+        Column("latency\nas seen", "ms", is_number=True),
         Column("p90", "ms", is_number=True),
-        Column("spread", "%", is_number=True),
         Column("weights", "MB", is_number=True),
         Column("peak\nmemory", "MB", is_number=True),
     ]
@@ -117,9 +123,10 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
     rows = [
         [
             row.id,
-            f"{row.latency_ms:.3f}",
-            f"{row.p90_ms:.3f}",
-            f"{100 * row.spread:.1f}",
+            digits(row.latency_ms),
+            f"{digits(row.low_ms)}-{digits(row.high_ms)}",
+            digits(row.seen_ms) if row.seen_ms else None,
+            digits(row.p90_ms),
             f"{row.weight_bytes / 1e6:.2f}",
             f"{row.peak_memory_bytes / 1e6:.1f}" if row.peak_memory_bytes else None,
         ]
@@ -127,12 +134,25 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
         if row.id in grid
     ]
     output.table(columns, rows)
+    output.text(_certainty(model))
     if model.error:
         output.note(
             f"other submodels are composed of {len(model.blocks)} blocks; on {model.error.rows} measured ones that the "
             f"blocks had not seen such sums were off by {model.error.median:.1%} (median), {model.error.p90:.1%} (90th "
             f"percentile), {model.error.worst:.1%} at worst; the same submodel measured twice: {model.noise:.1%}"
         )
+
+
+def _certainty(model: MeasuredModel) -> str:
+    """How well the latencies are known, and what else the device did, in one line."""
+    widths = sorted(max(row.high_ms / row.latency_ms, row.latency_ms / row.low_ms) - 1 for row in model.submodels)
+    known = f"nine of ten latencies known to +-{widths[(9 * len(widths) - 1) // 10]:.1%} or better"
+    parts = [f"grade {model.grade}: {known}" if model.grade else known, f"{model.schedule.rounds} rounds"]
+    if model.load and model.load.other_cores is not None:
+        parts.append(f"other programs kept {model.load.other_cores:.1f} cores busy")
+    if model.load and model.load.preempted is not None:
+        parts.append(f"{model.load.preempted:.0%} of runs interrupted")
+    return "; ".join(parts)
 
 
 def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:

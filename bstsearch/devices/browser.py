@@ -21,7 +21,7 @@ from bstsearch.devices.browser_hardware import browser_of, hardware_of
 from bstsearch.devices.browser_job import Job
 from bstsearch.devices.browser_protocol import Hello, Opening, PageRuntime, Task
 from bstsearch.devices.browser_server import PageServer, running
-from bstsearch.devices.driver import Visit, Workload
+from bstsearch.devices.driver import Run, Visit, Workload
 from bstsearch.devices.lan import lan_addresses
 from bstsearch.devices.profile import Runtime
 from bstsearch.devices.qr import qr_lines
@@ -66,13 +66,13 @@ class BrowserDriver:
         self._opening = Opening(number=self._openings, graphs=graphs)
         self._job.run(self._task("open", f"Loading {len(names)} submodels"))
 
-    def time(self, visits: Sequence[Visit]) -> list[tuple[float, ...]]:
-        """The milliseconds of the timed runs; each is a mean over a batch where one run is too short for the clock."""
+    def time(self, visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
+        """The timed runs; each is a mean over a batch where one run is too short for the clock."""
         task = self._task("time", "Timing submodels")
         times_ms = list(self._job.run(dataclasses.replace(task, visits=tuple(visits))).times_ms or ())
         for visit, times in zip(visits, times_ms, strict=True):
             self._times.setdefault(visit.name, []).extend(times)
-        return times_ms
+        return [tuple(map(Run, times)) for times in times_ms]
 
     def peak_memory(self, model: Path) -> int | None:  # noqa: ARG002 - the protocol's
         """None: a page cannot tell."""

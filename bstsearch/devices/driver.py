@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from bstsearch.devices.profile import Hardware, Runtime
+from bstsearch.devices.runner import Run
+
+__all__ = ["Driver", "Graph", "Run", "Visit", "Workload"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,8 @@ class Driver(Protocol):
     def open(self, names: Sequence[str]) -> None:
         """Loads these graphs, in place of those loaded before."""
 
-    def time(self, visits: Sequence[Visit]) -> list[tuple[float, ...]]:
-        """The milliseconds of the timed runs of each visit, made in this order; the graphs are open."""
+    def time(self, visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
+        """The timed runs of each visit, made in this order; the graphs are open."""
 
     def peak_memory(self, model: Path) -> int | None:
         """Peak bytes that loading and running `model`, an ONNX file with its weights inside, adds to a process

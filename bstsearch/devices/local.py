@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bstsearch.devices import runner
-from bstsearch.devices.driver import Driver, Visit, Workload
+from bstsearch.devices.driver import Driver, Run, Visit, Workload
 from bstsearch.devices.machine import available_cores, runtime_of, this_hardware
 from bstsearch.devices.profile import Hardware, Runtime
 from bstsearch.devices.runner import Runner, RunnerError
@@ -44,7 +44,7 @@ class _Local:
         with _device_errors():
             self._runner.open({name: self._workload.graphs[name].path for name in names})
 
-    def time(self, visits: Sequence[Visit]) -> list[tuple[float, ...]]:
+    def time(self, visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
         with _device_errors():
             return [tuple(self._runner.time(visit.name, visit.count)) for visit in visits]
 

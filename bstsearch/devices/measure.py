@@ -18,12 +18,13 @@ from bstsearch.devices import chosen, rounds
 from bstsearch.devices.blocks import fit_blocks
 from bstsearch.devices.chosen import Role
 from bstsearch.devices.driver import Driver, Workload
+from bstsearch.devices.estimator import Rounds, Timing, grade, preempted_share
 from bstsearch.devices.live_set import largest_live_set
 from bstsearch.devices.memory_fit import fit_memory
 from bstsearch.devices.partial import Partial
-from bstsearch.devices.profile import ActivationRow, Hardware, MeasuredModel, MeasuredRow, Runtime, Schedule
-from bstsearch.devices.quiet import find_throttling
-from bstsearch.devices.rounds import Timing
+from bstsearch.devices.profile import ActivationRow, Hardware, Load, MeasuredModel, MeasuredRow, Runtime, Schedule
+from bstsearch.devices.quiet import Load as Others
+from bstsearch.devices.quiet import refuse_nothing, refuse_restless
 from bstsearch.devices.runner import POOL, write_pool
 from bstsearch.devices.statistics import count_outliers, median, p90, spread
 from bstsearch.devices.warnings import find_warnings
@@ -57,13 +58,16 @@ def measure(
     *,
     partial: Path,
     remedy: str,
+    is_strict: bool = False,
+    others: Callable[[], Others] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Measurement:
     """The measurement of the supernet in `folder` with the driver that `open_driver` opens.
 
-    Rounds are kept in the file `partial` as they come, and an interrupted measurement goes on from there.
-    NoisyMeasurementError, with `remedy`, where times cannot be trusted; DeviceError where the device fails.
+    Rounds are kept in the file `partial` as they come, and an interrupted measurement goes on from there. `others`
+    begins to look at what else the device does. NoisyMeasurementError, with `remedy`, where the times say nothing, or
+    with `is_strict` are not those of a device at rest; DeviceError where the device fails.
     """
     roles = chosen.choose(folder.space, is_layerwise=_is_layerwise(folder), seed=seed)
     listeners = [progress] if progress else []
@@ -73,11 +77,13 @@ def measure(
         with open_driver(workload) as driver:
             listeners.append(driver.report)
             store = Partial(path=partial, origin=_origin(folder, driver, seed))
-            timings = _time(workload, driver, store, seed, steps)
-            _refuse_restless(timings, store, remedy)
+            looking = others() if others else None
+            timings = _time(workload, driver, store, seed, steps, is_strict=is_strict)
+            load = Load(other_cores=looking.cores() if looking else None, preempted=preempted_share(timings))
+            _refuse(timings, store, remedy, is_strict=is_strict)
             peaks = _peaks(folder, workload, driver, Path(scratch))
             hardware, runtime = driver.hardware, driver.runtime
-        model = _model(folder, roles, workload, timings, peaks, seed)
+        model = _model(folder, roles, workload, timings, load, peaks, seed)
     store.remove()
     return Measurement(hardware=hardware, runtime=runtime, model=model)
 
@@ -116,25 +122,32 @@ def _origin(folder: SupernetFolder, driver: Driver, seed: int) -> dict[str, Any]
     return {"architecture": folder.architecture, "space": folder.space.to_json(), "seed": seed, **device}
 
 
-def _time(workload: Workload, driver: Driver, store: Partial, seed: int, steps: _Steps) -> dict[str, Timing]:
-    def keep(known: rounds.Rounds, share: float) -> None:
-        store.save(known)
+def _time(
+    workload: Workload, driver: Driver, store: Partial, seed: int, steps: _Steps, *, is_strict: bool
+) -> dict[str, Timing]:
+    def keep(known: Rounds, share: float) -> None:
+        store.add(known)
         steps.round(share)
 
-    groups = list(_groups(workload, seed))
     return rounds.time_in_rounds(
-        groups, driver.time, open_group=driver.open, known=store.load(), seed=seed, on_round=keep
+        list(_groups(workload, seed)),
+        driver.time,
+        open_group=driver.open,
+        known=store.load(is_strict=is_strict),
+        seed=seed,
+        on_round=keep,
     )
 
 
-def _refuse_restless(timings: Mapping[str, Timing], store: Partial, remedy: str) -> None:
-    """Passes where times can be trusted; else NoisyMeasurementError, and their rounds are not gone on with."""
-    try:
-        rounds.refuse_noise(timings, remedy=remedy)
-        find_throttling([timing.rounds_ms for timing in timings.values()])
-    except NoisyMeasurementError:
-        store.remove()
-        raise
+def _refuse(timings: Mapping[str, Timing], store: Partial, remedy: str, *, is_strict: bool) -> None:
+    """Passes where the times serve; else NoisyMeasurementError, and their rounds are kept for a less strict judge."""
+    refuse_nothing(timings, remedy=remedy)
+    if is_strict:
+        try:
+            refuse_restless(timings, remedy=remedy)
+        except NoisyMeasurementError:
+            store.mark_refused()
+            raise
 
 
 def _groups(workload: Workload, seed: int) -> Iterator[list[str]]:
@@ -174,6 +187,7 @@ def _model(
     roles: Mapping[Submodel, Role],
     workload: Workload,
     timings: Mapping[str, Timing],
+    load: Load,
     peaks: Mapping[str, int],
     seed: int,
 ) -> MeasuredModel:
@@ -190,7 +204,9 @@ def _model(
         batch=BATCH,
         inputs=shapes,
         stacks=stacks,
-        schedule=Schedule(rounds=min(len(timing.rounds_ms) for timing in timings.values()), seed=seed),
+        schedule=Schedule(rounds=min(len(timing.visits) for timing in timings.values()), seed=seed),
+        load=load,
+        grade=grade(timings),
         noise=median([timing.noise for timing in timings.values()]),
         error=error,
         memory=fit_memory(rows),
@@ -214,17 +230,22 @@ def _row(
     shapes: Mapping[str, tuple[int, ...]],
     peaks: Mapping[str, int],
 ) -> MeasuredRow:
-    graph, (low_ms, high_ms), times_ms = workload.graphs[submodel.id], timing.interval_ms, timing.times_ms
+    graph, times_ms = workload.graphs[submodel.id], timing.times_ms
+    cpu_ms, switches = ([getattr(run, name) for run in timing.runs] for name in ("cpu_ms", "switches"))
     return MeasuredRow(
         id=submodel.id,
         role=role,
         latency_ms=timing.latency_ms,
-        low_ms=low_ms,
-        high_ms=high_ms,
+        low_ms=timing.low_ms,
+        high_ms=timing.high_ms,
+        seen_ms=timing.seen_ms,
         p90_ms=p90(times_ms),
         spread=spread(times_ms),
         outliers=count_outliers(times_ms),
+        visits=len(timing.visits),
         times_ms=times_ms,
+        cpu_ms=None if None in cpu_ms else tuple(cpu_ms),
+        switches=None if None in switches else tuple(switches),
         weight_bytes=graph.weight_bytes,
         activation_bytes=largest_live_set(graph.path, shapes),
         peak_memory_bytes=peaks.get(submodel.id),

@@ -158,6 +158,17 @@ class BlockRow(_Record):
     weight_bytes: Whole
 
 
+class Load(_Record):
+    """What else the device did while it was measured; null where nobody tells.
+
+    `other_cores` is how many cores other programs kept busy, `preempted` the share of the timed runs that had to give
+    up their core to one.
+    """
+
+    other_cores: Amount | None
+    preempted: Annotated[float, Field(ge=0, le=1)] | None
+
+
 class ActivationRow(_Record):
     """The largest live set of activations of a submodel of that width, all layers with `share` of heads and ffn."""
 
@@ -181,9 +192,13 @@ class MemoryFit(_Record):
 
 
 class MeasuredRow(_Record):
-    """One whole submodel: the median of its runs, the 95 % interval of that median, and the runs themselves.
+    """One whole submodel: its latency, the 95 % interval of that, and the runs themselves.
 
-    Blocks were fitted to the rows of role "fit"; those of role "check" tell the error.
+    `latency_ms` is the quiet latency, what the model needs when nothing disturbs it; `seen_ms` and `p90_ms` are the
+    median and the 90th percentile of the runs by the clock on the wall, `times_ms`. Of each run `cpu_ms` tells how
+    long its thread had a core, and `switches` how often it had to give that up; null where the device does not tell.
+    `visits` of equally many runs follow one another. Blocks were fitted to the rows of role "fit"; those of role
+    "check" tell the error. Before 0.2.0 `latency_ms` was what `seen_ms` is now, which is null there.
     """
 
     id: str
@@ -191,10 +206,14 @@ class MeasuredRow(_Record):
     latency_ms: Positive
     low_ms: Positive
     high_ms: Positive
+    seen_ms: Positive | None = None
     p90_ms: Positive
     spread: Amount
     outliers: Whole
+    visits: Count | None = None
     times_ms: Filled[Positive]
+    cpu_ms: Array[Amount] | None = None
+    switches: Array[Whole] | None = None
     weight_bytes: Count
     activation_bytes: Count | None
     peak_memory_bytes: Count | None
@@ -217,8 +236,9 @@ class MeasuredRow(_Record):
 class MeasuredModel(_Record):
     """One architecture, measured: whole submodels, and the blocks that others are composed of.
 
-    `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `noise` is the median of
-    abs(every other round / the rest - 1) over the submodels: the same thing, measured twice.
+    `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `grade` tells how well
+    latencies are known: nine of ten intervals reach no farther than 5 % ("good"), 15 % ("fair"), or they do ("poor").
+    `noise` is the median of abs(every other round / the rest - 1) over the submodels: the same thing, measured twice.
     """
 
     family: Text
@@ -228,6 +248,8 @@ class MeasuredModel(_Record):
     inputs: dict[str, Filled[Count]]
     stacks: dict[str, Count]
     schedule: Schedule
+    load: Load | None = None
+    grade: Literal["good", "fair", "poor"] | None = None
     noise: Amount | None
     error: LatencyError | None
     memory: MemoryFit | None

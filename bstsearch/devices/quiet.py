@@ -1,11 +1,13 @@
-"""Whether a device is at rest: not kept busy by others before it is measured, not slowed down meanwhile (no torch)."""
+"""Whether a device is at rest: what others keep busy, whether it slowed down, what `--strict` refuses (no torch)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from bstsearch.devices.driver import Run
+from bstsearch.devices.estimator import NOTHING, Timing, quiet_ms
 from bstsearch.devices.machine import OthersLoad
 from bstsearch.devices.statistics import median
 from bstsearch.errors import NoisyMeasurementError
@@ -14,6 +16,7 @@ BUSY = 0.25  # cores beyond those left free: a resting desktop keeps a tenth or 
 LOOK_S = 1.0
 PATIENCE_S = 30.0
 
+LIMIT = 0.10  # of --strict: neighbouring submodels differ by 10 % and more, beyond it their order is a guess
 # A clock that falls takes 20 % and more; neighbouring submodels differ by 10 % and more.
 SLOWDOWN = 0.10
 FEWEST_ROUNDS = 8  # below two rounds a quarter, one disturbed round would pass for a slowdown
@@ -52,7 +55,7 @@ def wait_until_quiet(
             )
     raise NoisyMeasurementError(
         f"other programs still keep {busy:.1f} of {cores} cores busy after {patience:.0f} s, and {threads} more are "
-        f"needed: latencies would read too high; nothing was measured. {_remedy(threads)}"
+        f"needed; --strict measures a machine at rest only. {_remedy(threads)}"
     )
 
 
@@ -61,21 +64,40 @@ def is_crowded(others: float, *, threads: int, cores: int) -> bool:
     return others > max(0, cores - threads) + BUSY
 
 
-def find_throttling(rounds_ms: Sequence[Sequence[Sequence[float]]]) -> None:
-    """Passes where the device ended as fast as it began; else NoisyMeasurementError with the numbers.
-
-    `rounds_ms` holds the rounds of every graph, in order, each with its times. The medians of the last quarter are
-    held against those of the first; the median over all graphs decides, since single ones vary.
-    """
-    quarters = [(_quarter(rounds, 0), _quarter(rounds, -1)) for rounds in rounds_ms if len(rounds) >= FEWEST_ROUNDS]
-    if quarters and (slowdown := median([last / first - 1 for first, last in quarters])) > SLOWDOWN:
-        first, last = map(median, zip(*quarters, strict=True))
+def refuse_restless(timings: Mapping[str, Timing], *, remedy: str) -> None:
+    """Passes where every latency is known to 10 % and the device kept its pace; else NoisyMeasurementError."""
+    name, timing = max(timings.items(), key=lambda item: item[1].uncertainty)
+    if timing.uncertainty > LIMIT:
         raise NoisyMeasurementError(
-            f"the device became {slowdown:.0%} slower while it was measured (median submodel: {first:.3g} ms in the "
-            f"first quarter of the rounds, {last:.3g} ms in the last; at most {SLOWDOWN:.0%} is trusted): most "
-            "likely its clock fell, from heat or for want of power; nothing was written. Let it cool, plug it in, "
-            "and run the same command again"
+            f"too noisy for --strict: {name} takes between {timing.low_ms:.3g} and {timing.high_ms:.3g} ms after "
+            f"{len(timing.visits)} rounds (at most +-{LIMIT:.0%} is trusted). {remedy}"
         )
+    if (slower := slowdown(timings)) > SLOWDOWN:
+        raise NoisyMeasurementError(
+            f"the device became {slower:.0%} slower while it was measured (at most {SLOWDOWN:.0%} is trusted by "
+            f"--strict): most likely its clock fell, from heat or for want of power. {remedy}"
+        )
+
+
+def refuse_nothing(timings: Mapping[str, Timing], *, remedy: str) -> None:
+    """Passes where the times say something; NoisyMeasurementError where half are not known to a factor of two."""
+    if median([timing.uncertainty for timing in timings.values()]) <= NOTHING:
+        return
+    name, timing = min(timings.items(), key=lambda item: item[1].uncertainty)
+    rounds = max(len(timing.visits) for timing in timings.values())
+    raise NoisyMeasurementError(
+        f"the times say nothing: after {rounds} rounds half of the latencies are not known to a factor of "
+        f"two (best known is {name}, {timing.low_ms:.3g} to {timing.high_ms:.3g} ms). The rounds are kept. {remedy}"
+    )
+
+
+def slowdown(timings: Mapping[str, Timing]) -> float:
+    """How much slower than in the first quarter of the rounds the device was in the last, as a share; 0 of few rounds.
+
+    The median over all graphs decides, since single ones vary.
+    """
+    known = [timing.visits for timing in timings.values() if len(timing.visits) >= FEWEST_ROUNDS]
+    return median([_quarter(visits, -1) / _quarter(visits, 0) - 1 for visits in known]) if known else 0.0
 
 
 def _look(load: Callable[[], Load], seconds: float, sleep: Callable[[float], None]) -> float:
@@ -86,11 +108,11 @@ def _look(load: Callable[[], Load], seconds: float, sleep: Callable[[float], Non
 
 def _remedy(threads: int) -> str:
     fewer = f", or leave them a core with --threads {threads - 1}" if threads > 1 else ""
-    return f"Close other programs, and run the same command again{fewer}"
+    return f"Close other programs, and run the same command again{fewer}, or without --strict"
 
 
-def _quarter(rounds: Sequence[Sequence[float]], end: int) -> float:
-    """The median of all times in the first (0) or last (-1) quarter of the rounds."""
-    size = len(rounds) // 4
-    chosen = rounds[:size] if end == 0 else rounds[-size:]
-    return median([time_ms for times_ms in chosen for time_ms in times_ms])
+def _quarter(visits: Sequence[Sequence[Run]], end: int) -> float:
+    """The median of all runs in the first (0) or last (-1) quarter of the visits."""
+    size = len(visits) // 4
+    chosen = visits[:size] if end == 0 else visits[-size:]
+    return median([quiet_ms(run) for visit in chosen for run in visit])

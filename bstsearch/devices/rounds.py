@@ -1,137 +1,116 @@
-"""Interleaved timing: rounds that visit every graph, until the medians of the rounds agree (no torch).
+"""Interleaved timing: rounds that visit every graph, until latencies are known or the time is up (no torch).
 
-Drift (heat, other programs, a change of clock) then hits all graphs alike, and shows as disagreement between
-rounds. The device takes the times; no clock is read here.
+Drift (heat, other programs, a change of clock) then hits all graphs alike, and `estimator` takes it out again. The
+device takes the times; the clock read here only ends the work.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
 
-from bstsearch.devices import statistics
-from bstsearch.devices.driver import Visit
-from bstsearch.errors import NoisyMeasurementError
+from bstsearch.devices.driver import Run, Visit
+from bstsearch.devices.estimator import GOOD, Rounds, Timing, estimate, typical_uncertainty
 
-Time = Callable[[Sequence[Visit]], Sequence[tuple[float, ...]]]
-Rounds = Mapping[str, Sequence[tuple[float, ...]]]  # graph -> its times, a tuple for every round
+Time = Callable[[Sequence[Visit]], Sequence[tuple[Run, ...]]]
 
 # A batch of 20 rounds is the fewest whose ranks give a 95 % interval inside the extremes with room to
-# spare (5th to 16th), and a second or two for ten small submodels. The interval narrows with the root of their
-# number, so a restless machine only takes longer, unless what disturbs it goes on for most of the time.
+# spare (5th to 16th), and a second or two for ten small submodels.
 ROUNDS = 20
 MOST_ROUNDS = 200
 TURN = 5  # rounds of one group before the next one's turn
+# A machine that others keep busy is measured for longer, up to so many seconds: intervals narrow with the root of
+# the rounds, so twice the time would bring little. A device so slow that even a batch does not end stops, too.
+PATIENCE_S = 60.0
+MOST_S = 1200.0
 # Runs at a visit: as many untimed first, since the caches and threads are still another graph's.
 RUNS = 5
 VISIT_MS = 20.0
-# Half-width of a median's 95 % interval over the median. Neighbouring submodels differ by some 10 to 40 %:
-# at 5 % their order is sure, beyond 10 % it is a guess, and a budget means little.
-GOOD = 0.05
-LIMIT = 0.10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """The times of one graph, a tuple for every round, in the order in which they were taken."""
-
-    rounds_ms: tuple[tuple[float, ...], ...]
-
-    @property
-    def times_ms(self) -> tuple[float, ...]:
-        """All times, round after round."""
-        return tuple(time_ms for times_ms in self.rounds_ms for time_ms in times_ms)
-
-    @property
-    def latency_ms(self) -> float:
-        """The median of all times."""
-        return statistics.median(self.times_ms)
-
-    @property
-    def interval_ms(self) -> tuple[float, float]:
-        """The 95 % interval of the median, taken over the rounds: runs of one round are not independent."""
-        low, high = statistics.median_interval([statistics.median(times_ms) for times_ms in self.rounds_ms])
-        # The median of all need not be the median of the rounds' medians; it belongs to its interval.
-        return min(low, self.latency_ms), max(high, self.latency_ms)
-
-    @property
-    def uncertainty(self) -> float:
-        """Half-width of the interval, as a share of the median."""
-        low, high = self.interval_ms
-        return (high - low) / 2 / self.latency_ms
-
-    @property
-    def noise(self) -> float:
-        """How far the median of every other round lies from that of the rest: the same thing, measured twice."""
-        odd, even = (statistics.median([t for times in self.rounds_ms[n::2] for t in times]) for n in (0, 1))
-        return abs(odd / even - 1)
 
 
 def time_in_rounds(
     groups: Sequence[Sequence[str]],
-    time: Time,
+    take: Time,
     *,
     open_group: Callable[[Sequence[str]], None] = lambda _names: None,
     known: Rounds | None = None,
     seed: int = 0,
     on_round: Callable[[Rounds, float], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Timing]:
-    """The timing of every graph by name, from 20 rounds, or up to 200 of those whose rounds disagree.
+    """The timing of every graph by name, from 20 rounds, or more while nine of ten are not known to 5 %.
 
-    A group is what a device can hold open at once. Where there are several, each is come back to after five rounds:
-    what disturbs one of its turns then shows. `known` are rounds of an earlier, interrupted call, which goes on from
-    there. `on_round(rounds, share done)` is called after each round with all that is there. Whether the result is
-    good enough is for `refuse_noise` to say.
+    It ends after 200 further rounds or a minute, whichever comes first, but not before the 20th round unless that
+    takes twenty minutes. A group is what a device can hold open at once. Where there are several, each is come back to
+    after five rounds: what disturbs one of its turns then shows. `known` are rounds of an earlier call, which goes on
+    from there. `on_round(rounds, share done)` is called after each round with all that is there.
     """
-    names = [name for group in groups for name in group]
-    rounds = {name: list((known or {}).get(name, ())) for name in names}
-    counts = {name: len(times[0]) for name, times in rounds.items() if times}
-    shuffle, opened = random.Random(seed).shuffle, None
-    for planned in range(TURN, MOST_ROUNDS + 1, TURN):
+    work, start, opened = _Work(groups, take, known or {}, seed, on_round), clock(), None
+    for planned in range(TURN * (1 + work.fewest // TURN), work.fewest + MOST_ROUNDS + 1, TURN):
+        if work.is_done:
+            break
         for group in groups:
-            unsure = [name for name in group if not _is_done(rounds[name])]
-            while order := [name for name in unsure if len(rounds[name]) < planned]:
+            while work.count(group) < planned:
+                seconds, fewest = clock() - start, work.fewest
+                if (seconds > PATIENCE_S and fewest >= ROUNDS) or (seconds > MOST_S and fewest):
+                    return work.timings()
                 if group is not opened:
                     open_group(group)
                     opened = group
-                shuffle(order)
-                counts.update({name: _runs_per_visit(name, time) for name in order if name not in counts})
-                found = time([Visit(name=name, count=counts[name]) for name in order])
-                for name, times_ms in zip(order, found, strict=True):
-                    rounds[name].append(times_ms)
-                if on_round:
-                    on_round(rounds, min(1.0, sum(map(len, rounds.values())) / (ROUNDS * len(names))))
-    return {name: _timing(times) for name, times in rounds.items()}
+                work.round(group)
+    return work.timings()
 
 
-def refuse_noise(timings: Mapping[str, Timing], *, remedy: str) -> None:
-    """Passes where every median is known to 10 % or better; else NoisyMeasurementError with `remedy`."""
-    name, timing = least_certain(timings)
-    if timing.uncertainty > LIMIT:
-        low, high = timing.interval_ms
-        raise NoisyMeasurementError(
-            f"too noisy to trust: {name} takes between {low:.3g} and {high:.3g} ms after {len(timing.rounds_ms)} "
-            f"rounds (+-{timing.uncertainty:.0%}, at most {LIMIT:.0%} is trusted); nothing was written. {remedy}"
-        )
+class _Work:
+    """The rounds so far, and the next one."""
+
+    def __init__(
+        self,
+        groups: Sequence[Sequence[str]],
+        take: Time,
+        known: Rounds,
+        seed: int,
+        on_round: Callable[[Rounds, float], None] | None,
+    ) -> None:
+        self._take, self._on_round = take, on_round
+        self._rounds = {name: list(known.get(name, ())) for group in groups for name in group}
+        self._runs = {name: len(visits[0]) for name, visits in self._rounds.items() if visits}
+        self._shuffle = random.Random(seed).shuffle
+
+    def count(self, group: Sequence[str]) -> int:
+        """The rounds that every graph of `group` has."""
+        return min(len(self._rounds[name]) for name in group)
+
+    @property
+    def fewest(self) -> int:
+        """The rounds that every graph has."""
+        return self.count(list(self._rounds))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there are rounds enough, and latencies known well enough."""
+        return self.fewest >= ROUNDS and typical_uncertainty(self.timings()) <= GOOD
+
+    def timings(self) -> dict[str, Timing]:
+        """The timing of every graph."""
+        return estimate(self._rounds)
+
+    def round(self, group: Sequence[str]) -> None:
+        """Visits every graph of `group` that has the fewest rounds, in a new order."""
+        count = self.count(group)
+        order = [name for name in group if len(self._rounds[name]) == count]
+        self._shuffle(order)
+        self._runs.update({name: _runs_per_visit(name, self._take) for name in order if name not in self._runs})
+        found = self._take([Visit(name=name, count=self._runs[name]) for name in order])
+        for name, runs in zip(order, found, strict=True):
+            self._rounds[name].append(runs)
+        if self._on_round:
+            done = sum(map(len, self._rounds.values())) / (ROUNDS * len(self._rounds))
+            self._on_round(self._rounds, min(1.0, done))
 
 
-def least_certain(timings: Mapping[str, Timing]) -> tuple[str, Timing]:
-    """The name and timing whose median is known worst."""
-    return max(timings.items(), key=lambda item: item[1].uncertainty)
-
-
-def _is_done(rounds: Sequence[tuple[float, ...]]) -> bool:
-    """Whether a batch of rounds is complete and agrees."""
-    is_whole = len(rounds) >= ROUNDS and len(rounds) % ROUNDS == 0
-    return is_whole and _timing(rounds).uncertainty <= GOOD
-
-
-def _timing(rounds: Sequence[tuple[float, ...]]) -> Timing:
-    return Timing(rounds_ms=tuple(rounds))
-
-
-def _runs_per_visit(name: str, time: Time) -> int:
+def _runs_per_visit(name: str, take: Time) -> int:
     visits = [Visit(name=name, count=1)] * 3  # a first run also allocates, any may be disturbed
-    time_ms = min(times_ms[0] for times_ms in time(visits))
-    return RUNS if RUNS * time_ms <= VISIT_MS else max(1, int(VISIT_MS / time_ms))
+    ms = min(runs[0].wall_ms for runs in take(visits))
+    return RUNS if RUNS * ms <= VISIT_MS else max(1, int(VISIT_MS / ms))

@@ -19,7 +19,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 NAME = "onnxruntime"
 PROVIDER = "CPUExecutionProvider"
@@ -50,12 +55,42 @@ class HostLeftError(Exception):
     """Nobody waits for the answer any more."""
 
 
+class Run(NamedTuple):
+    """One timed run: milliseconds that passed, those that its thread had a core, how often it had to give that up.
+
+    None where the system does not tell, or the run has several threads.
+    """
+
+    wall_ms: float
+    cpu_ms: float | None = None
+    switches: int | None = None
+
+
+def no_usage() -> tuple[float | None, int | None]:
+    """Nothing is known: what several threads use has no clock that tells one run's."""
+    return None, None
+
+
+def thread_usage() -> tuple[float | None, int | None]:
+    """Seconds that this thread has had a core, and how often it had to give that up; None where nobody says."""
+    is_linux = hasattr(resource, "RUSAGE_THREAD")
+    switches = int(resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw) if is_linux else None
+    return time.thread_time(), switches
+
+
 class Runner:
     """Graphs that are open, and the inputs that fit them all; POOL lies beside the graphs."""
 
-    def __init__(self, threads: int, inputs: Path, timer: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        threads: int,
+        inputs: Path,
+        timer: Callable[[], float] = time.perf_counter,
+        usage: Callable[[], tuple[float | None, int | None]] | None = None,
+    ) -> None:
         self.threads = threads
         self._inputs, self._timer = inputs, timer
+        self._usage = usage or (thread_usage if threads == 1 else no_usage)  # one thread: the caller's own
         self._feed: dict[str, Any] = {}
         self._sessions: dict[str, Any] = {}
 
@@ -67,18 +102,19 @@ class Runner:
             with _one_line_errors(f"ONNX Runtime cannot open {name!r}"):
                 self._sessions[name] = open_session(path, self.threads)
 
-    def time(self, name: str, count: int) -> list[float]:
-        """The milliseconds of `count` runs of an open graph, made after as many untimed ones."""
-        session, feed, timer = self._sessions[name], self._feed, self._timer
-        times_ms = []
+    def time(self, name: str, count: int) -> list[Run]:
+        """`count` runs of an open graph, made after as many untimed ones."""
+        session, feed, timer, usage = self._sessions[name], self._feed, self._timer, self._usage
+        runs = []
         with _one_line_errors(f"ONNX Runtime cannot run {name!r}"):
             for _ in range(count):  # the caches and threads are still those of the graph before
                 session.run(None, feed)
             for _ in range(count):
-                start = timer()
+                before, start = usage(), timer()
                 session.run(None, feed)
-                times_ms.append(round((timer() - start) * 1000, 6))  # to the nanosecond, as fine as clocks are
-        return times_ms
+                end, after = timer(), usage()
+                runs.append(_run(end - start, before, after))
+        return runs
 
     def peak_memory(self, model: Path) -> int | None:
         """Peak bytes that loading and running `model` adds to a process that has the runtime; None if not known.
@@ -97,6 +133,14 @@ class Runner:
             raise RunnerError(f"ONNX Runtime cannot run {model.name}: {reason}")
         peak: int | None = json.loads(result.stdout.splitlines()[-1])
         return peak
+
+
+def _run(seconds: float, before: tuple[float | None, int | None], after: tuple[float | None, int | None]) -> Run:
+    """To the nanosecond, as fine as clocks are."""
+    (cpu_before, switches_before), (cpu_after, switches_after) = before, after
+    cpu_ms = None if cpu_before is None or cpu_after is None else round((cpu_after - cpu_before) * 1000, 6)
+    switches = None if switches_before is None or switches_after is None else switches_after - switches_before
+    return Run(round(seconds * 1000, 6), cpu_ms, switches)
 
 
 def open_session(graph: Path, threads: int) -> Any:
@@ -289,13 +333,14 @@ class _Service:
     def open(self, graphs: Mapping[str, str]) -> None:
         self._started().open({name: self._folder / path for name, path in graphs.items()})
 
-    def time(self, visits: Sequence[tuple[str, int]]) -> list[list[float]]:
-        times_ms = []
+    def time(self, visits: Sequence[tuple[str, int]]) -> list[list[Run]]:
+        """A run goes over the pipe as [wall_ms, cpu_ms, switches]."""
+        runs = []
         for name, count in visits:
             if select.select([self._requests], [], [], 0)[0]:  # a host that waits sends nothing, so this is its end
                 raise HostLeftError
-            times_ms.append(self._started().time(name, count))
-        return times_ms
+            runs.append(self._started().time(name, count))
+        return runs
 
     def peak_memory(self, model: str) -> int | None:
         return self._started().peak_memory(self._folder / model)

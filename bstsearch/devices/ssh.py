@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bstsearch.devices.driver import Driver, Visit, Workload
+from bstsearch.devices.driver import Driver, Run, Visit, Workload
 from bstsearch.devices.machine import hardware_of, runtime_of
 from bstsearch.devices.profile import Hardware, Runtime
 from bstsearch.devices.runner import INPUTS
@@ -62,9 +62,9 @@ class _Board:
     def open(self, names: Sequence[str]) -> None:
         self._connection.ask("open", graphs={name: self._files[name] for name in names})
 
-    def time(self, visits: Sequence[Visit]) -> list[tuple[float, ...]]:
+    def time(self, visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
         found = self._connection.ask("time", visits=[(visit.name, visit.count) for visit in visits])
-        return [tuple(times_ms) for times_ms in found]
+        return [tuple(Run(*run) for run in runs) for runs in found]
 
     def peak_memory(self, model: Path) -> int | None:
         self._connection.send(model, MODEL)

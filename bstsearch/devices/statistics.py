@@ -43,17 +43,22 @@ def count_outliers(values: Sequence[float]) -> int:
     return int(np.sum(distances > OUTLIER * sigma)) if sigma else 0
 
 
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the median, from ranks alone: no distribution is assumed, two modes show.
+def quantile_interval(values: Sequence[float], share: float) -> tuple[float, float]:
+    """The 95 % interval of the quantile that `share` lie below, from ranks alone: no distribution is assumed.
 
-    Ranks n/2 -+ 0.98 sqrt(n), rounded outwards; for fewer than six values, smallest to largest, which holds less.
+    Ranks n share -+ 1.96 sqrt(n share (1 - share)), rounded outwards; of few values, smallest to largest, which holds
+    less.
 
-    >>> median_interval(range(1, 21))
+    >>> quantile_interval(range(1, 21), 0.5)
     (5.0, 16.0)
+    >>> quantile_interval(range(1, 21), 0.25)
+    (1.0, 10.0)
     """
-    ordered = sorted(values)
-    rank = max(1, math.floor(len(ordered) / 2 - 0.98 * math.sqrt(len(ordered))))
-    return float(ordered[rank - 1]), float(ordered[-rank])
+    ordered, count = sorted(values), len(values)
+    reach = 1.96 * math.sqrt(count * share * (1 - share))
+    low = max(1, math.floor(count * share - reach))
+    high = min(count, count + 1 - math.floor(count * (1 - share) - reach))
+    return float(ordered[low - 1]), float(ordered[high - 1])
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:

@@ -1,21 +1,21 @@
-"""What may be wrong with a measurement, each with its likely cause and what to do about it (no torch)."""
+"""What must be known of a measurement beside its numbers, each with its likely cause and what to do (no torch)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bstsearch.devices import statistics
-from bstsearch.devices.quiet import is_crowded
-from bstsearch.devices.rounds import GOOD, Timing, least_certain
+from bstsearch.devices.estimator import GOOD, Timing, typical_uncertainty
+from bstsearch.devices.quiet import SLOWDOWN, is_crowded, slowdown
+from bstsearch.devices.statistics import median
 
-MANY_OUTLIERS = 0.05  # of a submodel's runs; a few happen on every machine
+SEEN = 1.25  # times the quiet latency: whoever waits on this machine notices
 
 REMEDY = "close other programs and measure again with --measure"
 
 
 def find_warnings(timings: Mapping[str, Timing]) -> tuple[str, ...]:
     """The warnings that the times alone give rise to."""
-    return tuple(warning for warning in (_unsure(timings), _outliers(timings)) if warning)
+    return tuple(warning for warning in (_unsure(timings), _slower(timings), _seen(timings)) if warning)
 
 
 def find_load_warnings(*, threads: int, cores: int, others: float) -> tuple[str, ...]:
@@ -25,24 +25,31 @@ def find_load_warnings(*, threads: int, cores: int, others: float) -> tuple[str,
 
 
 def _unsure(timings: Mapping[str, Timing]) -> str | None:
-    name, timing = least_certain(timings)
-    if timing.uncertainty <= GOOD:
+    if (uncertainty := typical_uncertainty(timings)) <= GOOD:
         return None
+    rounds = min(len(timing.visits) for timing in timings.values())
     return (
-        f"the latency of {name} is known to +-{timing.uncertainty:.0%} only, after {len(timing.rounds_ms)} rounds: "
-        f"the machine was not at rest; {REMEDY}"
+        f"one latency in ten is known to +-{uncertainty:.0%} or less well, after {rounds} rounds: the device was not "
+        f"at rest; for narrower intervals {REMEDY}"
     )
 
 
-def _outliers(timings: Mapping[str, Timing]) -> str | None:
-    counts = {name: statistics.count_outliers(timing.times_ms) for name, timing in timings.items()}
-    name = max(counts, key=lambda name: counts[name] / len(timings[name].times_ms))
-    times_ms = timings[name].times_ms
-    if counts[name] < MANY_OUTLIERS * len(times_ms):
+def _slower(timings: Mapping[str, Timing]) -> str | None:
+    if (slower := slowdown(timings)) <= SLOWDOWN:
         return None
     return (
-        f"{counts[name]} of {len(times_ms)} runs of {name} are outliers, up to {max(times_ms):.3g} ms: "
-        f"something interrupts them; {REMEDY}"
+        f"the device became {slower:.0%} slower while it was measured, most likely from heat; latencies are those of "
+        "its quicker rounds, and where it works for long it will be as slow as it became"
+    )
+
+
+def _seen(timings: Mapping[str, Timing]) -> str | None:
+    ratio = median([timing.seen_ms / timing.latency_ms for timing in timings.values()])
+    if ratio <= SEEN:
+        return None
+    return (
+        f"as seen, submodels took {ratio:.2g} times their quiet latency (median): beside what else this device does, a "
+        "user waits that long"
     )
 
 
@@ -55,4 +62,4 @@ def _oversubscribed(threads: int, cores: int) -> str | None:
 def _busy(threads: int, cores: int, others: float) -> str | None:
     if not is_crowded(others, threads=threads, cores=cores):
         return None
-    return f"other programs kept {others:.1f} of {cores} cores busy, so latencies may be too high; {REMEDY}"
+    return f"other programs kept {others:.1f} of {cores} cores busy; intervals are wider for it"

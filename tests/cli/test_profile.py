@@ -12,7 +12,7 @@ import pytest
 from bstsearch.devices import machine
 from bstsearch.devices.driver import Workload
 from bstsearch.devices.measure import Measurement
-from bstsearch.devices.profile import DeviceProfile
+from bstsearch.devices.profile import DeviceProfile, Load
 from bstsearch.devices.profile_file import load_profile, save_profile
 from bstsearch.errors import DeviceError, NoisyMeasurementError
 from bstsearch.folder import SupernetFolder, read_folder
@@ -40,14 +40,25 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
         calls[-1].update(options)
         yield
 
-    def measure(folder: SupernetFolder, opens: Any, *, partial: Path, remedy: str, progress: Any) -> Measurement:
-        calls.append({"folder": folder, "partial": partial, "waited": waits.copy()})
+    def measure(
+        folder: SupernetFolder,
+        opens: Any,
+        *,
+        partial: Path,
+        remedy: str,
+        is_strict: bool,
+        others: Callable[[], OthersLoad] | None,
+        progress: Any,
+    ) -> Measurement:
+        calls.append({"folder": folder, "partial": partial, "is_strict": is_strict, "waited": waits.copy()})
         with opens(Workload(graphs={}, inputs=Path("inputs.npz"))):
             progress("Timing in rounds", 1, 2)
         made = make_profile(folder.path)
         threads = calls[-1]["threads"] or 3
         runtime = made.runtime.model_copy(update={"threads": threads})
-        return Measurement(hardware=made.hardware, runtime=runtime, model=made.models[0])
+        load = Load(other_cores=others().cores() if others else None, preempted=0.25)
+        model = made.models[0].model_copy(update={"load": load, "grade": "good"})
+        return Measurement(hardware=made.hardware, runtime=runtime, model=model)
 
     waits: list[tuple[int, int]] = []
     for way in ("local", "browser"):
@@ -69,7 +80,7 @@ def test_without_a_stored_profile_this_machine_is_measured(
     result = invoke("profile", "--supernet", tiny_folder)
     assert result.exit_code == 0, result.stderr
     (call,) = measured
-    assert (call["threads"], call["cores"], call["waited"]) == (None, (), [(3, 8)])
+    assert (call["threads"], call["cores"], call["is_strict"], call["waited"]) == (None, (), False, [])
     assert call["partial"] == Path("profiles/.local.partial")
     profile = load_profile(tmp_path / "profiles" / "local.json")
     assert (profile.device, profile.obtained, profile.via, profile.runtime.threads) == ("local", "measured", "local", 3)
@@ -83,11 +94,15 @@ def test_the_table_has_a_row_per_submodel_and_units(invoke: Invoke, measured: Me
     assert lines[0].startswith("local: measured 2025-01-31, Test CPU, 2 cores")
     assert lines[1] == "onnxruntime 1.20.0, threads: 2, float32, batch: 1"
     (rule,) = (number for number, line in enumerate(lines) if line.startswith("---"))
-    assert lines[rule - 1].split() == ["ms", "ms", "%", "MB", "MB"]
-    cells = {line.split()[0]: line.split()[1:] for line in lines[rule + 1 :]}
+    assert lines[rule - 1].split() == ["ms", "ms", "ms", "ms", "MB", "MB"]
+    cells = {line.split()[0]: line.split()[1:] for line in lines[rule + 1 : -1]}
     assert list(cells) == [submodel.id for submodel in read_folder(tiny_folder).space.grid()]
-    assert cells["w1-d1"] == ["1.000", "1.100", "1.0", "2.00", "20.0"]
-    assert max(map(len, lines)) <= 80
+    assert cells["w1-d1"] == ["1.00", "0.990-1.01", "1.02", "1.10", "2.00", "20.0"]
+    assert lines[-1] == (
+        "grade good: nine of ten latencies known to +-1.0% or better; 2 rounds; other programs kept 0.0 cores busy; "
+        "25% of runs interrupted"
+    )
+    assert max(map(len, lines[:-1])) <= 80
 
 
 def test_how_good_compositions_are_is_told(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
@@ -119,14 +134,17 @@ def test_a_name_like_a_stored_one_is_asked_back(
     assert (result.exit_code, len(measured)) == (0, 1)
 
 
-def test_chosen_cores_are_those_that_are_waited_for(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
-    result = invoke("profile", "--supernet", tiny_folder, "--cores", "0,2")
+def test_strict_waits_for_the_chosen_cores(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
+    result = invoke("profile", "--supernet", tiny_folder, "--cores", "0,2", "--strict")
     assert "Example 9000, threads: 2" in result.stderr
     assert (measured[0]["cores"], measured[0]["waited"]) == ((0, 2), [(2, 8)])
+    assert measured[0]["is_strict"]
 
 
 def test_another_device_is_not_waited_for(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
-    result = invoke("profile", "--supernet", tiny_folder, "--device", "my-phone", "--via", "browser", "--lan")
+    result = invoke(
+        "profile", "--supernet", tiny_folder, "--device", "my-phone", "--via", "browser", "--lan", "--strict"
+    )
     assert result.exit_code == 0, result.stderr
     assert measured[0]["waited"] == []
     assert measured[0]["is_lan"]
@@ -140,14 +158,14 @@ def test_ssh_without_a_host_is_wrong_usage(invoke: Invoke, measured: Measured, t
     assert "--via ssh needs --host USER@BOARD" in result.stderr
 
 
-def test_a_busy_machine_is_not_measured(
+def test_strict_does_not_measure_a_busy_machine(
     invoke: Invoke, measured: Measured, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(**_: object) -> None:
         raise NoisyMeasurementError("other programs still keep 1.7 of 8 cores busy")
 
     monkeypatch.setattr("bstsearch.devices.quiet.wait_until_quiet", refuse)
-    result = invoke("profile", "--supernet", tiny_folder)
+    result = invoke("profile", "--supernet", tiny_folder, "--strict")
     assert (result.exit_code, measured) == (6, [])
     assert not Path("profiles").exists()
 

@@ -178,7 +178,8 @@ def knock(workload: Workload) -> Iterator[Phone]:
 
 def time_once(driver: Driver) -> list[tuple[float, ...]]:
     driver.open(["small", "large"])
-    return driver.time([Visit(name="small", count=2), Visit(name="large", count=1)])
+    found = driver.time([Visit(name="small", count=2), Visit(name="large", count=1)])
+    return [tuple(run.wall_ms for run in runs) for runs in found]
 
 
 def kinds(phone: Phone, number: int) -> list[str]:

@@ -170,9 +170,9 @@ def time_all(driver: BrowserDriver, rounds: int = 5) -> dict[str, float]:
     for number in range(rounds):
         driver.report("Timing in rounds", number, rounds)
         found = driver.time([Visit(name=name, count=5) for name in names])
-        assert [len(times_ms) for times_ms in found] == [5, 5]
-        for name, times_ms in zip(names, found, strict=True):
-            times[name] += times_ms
+        assert [len(runs) for runs in found] == [5, 5]
+        for name, runs in zip(names, found, strict=True):
+            times[name] += [run.wall_ms for run in runs]
     return {name: statistics.median(times_ms) for name, times_ms in times.items()}
 
 

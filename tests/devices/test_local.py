@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,9 +38,12 @@ def driver(workload: Workload) -> Iterator[Driver]:
 def test_each_visit_gives_its_times_in_order(driver: Driver) -> None:
     driver.open([SMALLEST, LARGEST])
     visits = [Visit(name=LARGEST, count=2), Visit(name=SMALLEST, count=3), Visit(name=LARGEST, count=1)]
-    times = driver.time(visits)
-    assert [len(times_ms) for times_ms in times] == [2, 3, 1]
-    assert all(time_ms > 0 for times_ms in times for time_ms in times_ms)
+    found = driver.time(visits)
+    assert [len(runs) for runs in found] == [2, 3, 1]
+    for run in itertools.chain(*found):
+        assert run.wall_ms > 0
+        assert run.cpu_ms is not None
+        assert (run.switches is None) == (not hasattr(resource, "RUSAGE_THREAD"))
 
 
 def test_weights_lie_beside_the_graphs(driver: Driver, workload: Workload) -> None:

@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -88,19 +89,33 @@ def test_without_psutil_linux_says_the_same(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_visit_runs_untimed_first(workload: Workload) -> None:
     calls = []
-    here = Runner(1, workload.inputs, Ticks())
+    here = Runner(1, workload.inputs, Ticks(), usage=lambda: (0.25 * len(calls) ** 2, len(calls)))
     here._sessions["graph"] = SimpleNamespace(run=lambda *arguments: calls.append(arguments))
-    assert here.time("graph", 3) == [1.0, 1.0, 1.0]  # milliseconds, to the nanosecond
+    runs = here.time("graph", 3)
+    assert [run.wall_ms for run in runs] == [1.0, 1.0, 1.0]  # milliseconds, to the nanosecond
+    assert [run.cpu_ms for run in runs] == [1750.0, 2250.0, 2750.0]  # 0.25 x (4^2 - 3^2) s, and so on
+    assert [run.switches for run in runs] == [1, 1, 1]
     assert len(calls) == 6
+
+
+@pytest.mark.parametrize(("threads", "is_told"), [(1, True), (2, False)])
+def test_what_a_run_used_is_told_where_its_thread_is_the_only_one(
+    threads: int, is_told: bool, workload: Workload
+) -> None:
+    here = Runner(threads, workload.inputs)
+    here._sessions["graph"] = SimpleNamespace(run=lambda *_: None)
+    (run,) = here.time("graph", 1)
+    assert (run.cpu_ms is not None) == is_told
+    assert (run.switches is not None) == (is_told and hasattr(resource, "RUSAGE_THREAD"))
 
 
 def test_graphs_run_with_weights_from_the_pool(workload: Workload) -> None:
     here = Runner(1, workload.inputs)
     here.open({name: graph.path for name, graph in workload.graphs.items()})
     for name in (SMALLEST, LARGEST):
-        times_ms = here.time(name, 2)
-        assert len(times_ms) == 2
-        assert all(0 < time_ms == round(time_ms, 6) for time_ms in times_ms)
+        runs = here.time(name, 2)
+        assert len(runs) == 2
+        assert all(0 < run.wall_ms == round(run.wall_ms, 6) for run in runs)
     (logits,) = here._sessions[LARGEST].run(None, here._feed)
     assert np.isfinite(logits).all()
 
@@ -353,8 +368,9 @@ def test_a_script_answers_requests_until_they_end(host: Host, workload: Workload
     for number, graph in enumerate(workload.graphs.values()):
         assert host.send(graph.path, f"{number}.onnx") == {"ok": None}
     assert host.ask("open", graphs={SMALLEST: "0.onnx", LARGEST: "1.onnx"}) == {"ok": None}
-    times = host.ask("time", visits=[[LARGEST, 2], [SMALLEST, 3], [LARGEST, 1]])["ok"]
-    assert [len(times_ms) for times_ms in times] == [2, 3, 1]
+    found = host.ask("time", visits=[[LARGEST, 2], [SMALLEST, 3], [LARGEST, 1]])["ok"]
+    assert [len(runs) for runs in found] == [2, 3, 1]
+    assert all(len(run) == 3 and run[0] > 0 for runs in found for run in runs)
     host.send(models[SMALLEST], "model.onnx")
     assert host.ask("peak_memory", model="model.onnx")["ok"] > 1_000_000
 

@@ -207,9 +207,9 @@ def test_a_board_is_measured_and_left_as_it_was(board: Board, workload: Workload
         assert (driver.runtime.version, driver.runtime.threads) == (runtime_version(), 1)
         driver.open([SMALLEST, LARGEST])
         visits = [Visit(name=LARGEST, count=2), Visit(name=SMALLEST, count=3), Visit(name=LARGEST, count=1)]
-        times = driver.time(visits)
-        assert [len(times_ms) for times_ms in times] == [2, 3, 1]
-        assert all(time_ms > 0 for times_ms in times for time_ms in times_ms)
+        found = driver.time(visits)
+        assert [len(runs) for runs in found] == [2, 3, 1]
+        assert all(run.wall_ms > 0 for runs in found for run in runs)
         peak = driver.peak_memory(tmp_path / "model.onnx")
         assert peak is not None
         assert 1_000_000 < peak < 40_000_000

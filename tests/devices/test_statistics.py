@@ -62,19 +62,28 @@ def test_equal_times_have_no_outliers_and_one_other_time_is_one() -> None:
 @pytest.mark.parametrize("count", [6, 10, 20, 40, 60])
 def test_the_interval_covers_the_median_in_95_of_100_draws(count: int) -> None:
     """Draws have a fair coin's chance to lie above the true median; ranks are then binomial, counted exactly."""
-    low, high = statistics.median_interval([float(rank) for rank in range(1, count + 1)])
+    low, high = statistics.quantile_interval([float(rank) for rank in range(1, count + 1)], 0.5)
     # The interval from the low-th to the high-th smallest misses if fewer than low, or high or more, lie below.
     ways = sum(math.comb(count, below) for below in range(count + 1) if low <= below < high)
     assert ways / 2**count >= 0.94
     assert low + high == count + 1
 
 
+@pytest.mark.parametrize("count", [10, 20, 40, 60])
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_the_interval_covers_lower_quantiles_too(count: int, share: float) -> None:
+    low, high = statistics.quantile_interval([float(rank) for rank in range(1, count + 1)], share)
+    ways = [math.comb(count, below) * share**below * (1 - share) ** (count - below) for below in range(count + 1)]
+    is_open = low == 1  # nothing lies below the smallest value: where few are below the quantile, it is the end
+    assert sum(way for below, way in enumerate(ways) if (low <= below or is_open) and below < high) >= 0.94
+
+
 @pytest.mark.parametrize("count", range(1, 6))
 def test_few_values_span_from_smallest_to_largest(count: int) -> None:
     values = [float(rank) for rank in range(1, count + 1)]
     for order in itertools.permutations(values):
-        assert statistics.median_interval(order) == (1.0, float(count))
+        assert statistics.quantile_interval(order, 0.5) == (1.0, float(count))
 
 
 def test_two_modes_show_in_the_interval() -> None:
-    assert statistics.median_interval([1.0] * 10 + [2.0] * 10) == (1.0, 2.0)
+    assert statistics.quantile_interval([1.0] * 10 + [2.0] * 10, 0.5) == (1.0, 2.0)
