@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from bstsearch.errors import DeviceError, UsageError
 
 PRECISIONS = ("float32", "bf16")
+SIDE = 256  # of the matrices that are timed: 0.1 s where bf16 is slowest, 1 ms where it is not
 
 
 def in_precision(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
@@ -45,6 +47,24 @@ def has_bf16(device: torch.device) -> bool:
 def has_bf16_lstm(device: torch.device) -> bool:
     """Whether an LSTM and its gradients can; torch has none for processors without AVX-512."""
     return _runs(nn.LSTM, device)
+
+
+def bf16_slowdown(device: torch.device) -> float:
+    """How many times as long as in float32 a product of matrices takes in bf16; 1 for a GPU, which is not asked."""
+    if device.type != "cpu":
+        return 1.0
+    whole = torch.ones(SIDE, SIDE)
+    half = whole.bfloat16()
+    return _shortest(lambda: half @ half) / _shortest(lambda: whole @ whole)
+
+
+def _shortest(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(4):  # the first one also makes the kernel
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def _runs(layer: Callable[..., nn.Module], device: torch.device) -> bool:

@@ -1,14 +1,20 @@
-"""What a training computes on: the device, and how many threads of the processor."""
+"""What a training computes on: the device, how many threads, and what of a precision they lack."""
 
 from __future__ import annotations
 
 import os
 
 import torch
+from torch import nn
 
+from bstsearch.cost import weightless
 from bstsearch.devices.machine import available_cores
 from bstsearch.distributed import local_device
 from bstsearch.errors import DeviceError, UsageError
+from bstsearch.family import Config, Family
+from bstsearch.precision import bf16_slowdown, has_bf16_lstm
+
+TOO_SLOW = 3  # times; below, other things than products decide, and a busy machine may be what was timed
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,3 +43,17 @@ def choose_threads(asked: int | None) -> int:
     if asked > allowed:
         raise UsageError(f"--threads {asked}: this process may use {allowed} processors; give at most {allowed}")
     return asked
+
+
+def exceptions(precision: str, device: torch.device, family: Family, config: Config) -> list[str]:
+    """What of the precision a training of that model does not get, or gains nothing by, on `device`: a line each."""
+    if precision == "float32":
+        return []
+    found, modules = [], weightless(family, config).modules()
+    if not has_bf16_lstm(device) and any(isinstance(module, nn.LSTM) for module in modules):
+        found.append(f"torch has no LSTM in {precision} for this processor: it runs in float32, all else as asked")
+    if (times := bf16_slowdown(device)) > TOO_SLOW:
+        found.append(
+            f"products in {precision} take {times:.0f} times as long as in float32 here; float32 trains faster"
+        )
+    return found

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import bstsearch
-from bstsearch.cost import weightless
 from bstsearch.data import PACKAGED, build_vocabulary, data_of_preset, load_split
 from bstsearch.data.split import Split
 from bstsearch.data.vocabulary import FILE, Vocabulary
@@ -24,7 +22,7 @@ from bstsearch.evaluation import evaluate
 from bstsearch.family import Config, Family, changed, config_to_json, find_preset
 from bstsearch.files import refuse_existing, write_json
 from bstsearch.folder import CONFIG, METRICS, read_folder
-from bstsearch.precision import check_precision, has_bf16_lstm
+from bstsearch.precision import check_precision
 from bstsearch.recipes import Recipe
 from bstsearch.supernet import Supernet
 from bstsearch.supernet_card import write_card
@@ -91,15 +89,6 @@ def plan_run(
         folder=folder,
         teacher=teacher,
     )
-
-
-def exception(plan: Plan) -> str | None:
-    """What is computed on this machine in another precision than the plan's, in one line; None for nothing."""
-    if plan.recipe.precision == "float32" or has_bf16_lstm(plan.device):
-        return None
-    if not any(isinstance(module, nn.LSTM) for module in weightless(plan.family, plan.config).modules()):
-        return None
-    return f"torch has no LSTM in {plan.recipe.precision} for this processor: it runs in float32, all else as asked"
 
 
 def train(plan: Plan, report: Report, *, is_forced: bool = False) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import bstsearch
 from bstsearch import precision
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.precision import check_precision, has_bf16, has_bf16_lstm, in_precision
+from bstsearch.precision import bf16_slowdown, check_precision, has_bf16, has_bf16_lstm, in_precision
 
 CPU = torch.device("cpu")
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
@@ -84,9 +84,16 @@ def test_only_bf16_asks_anything(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert asked == ([CPU] if name == "bf16" else [])
 
 
-def states_and_gradients(lstm: nn.LSTM, linear: nn.Linear, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def test_bf16_is_timed_against_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0, 9, 10, 15, 20, 24, 30, 36, 40, 49, 50, 52, 60, 63, 70, 74])  # bf16 first: 4 s at best, against 2
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    assert bf16_slowdown(CPU) == 2
+    assert bf16_slowdown(torch.device("cuda")) == 1
+
+
+def states_and_gradients(lstm: nn.LSTM, first: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     lstm.zero_grad()
-    words = linear(x)
+    words = first(x)
     states, _ = lstm(words)
     states.float().square().sum().backward()
     assert lstm.weight_ih_l0.grad is not None
@@ -104,7 +111,7 @@ def test_the_lstm_alone_runs_in_float32(monkeypatch: pytest.MonkeyPatch, layers:
         words, states, gradient = states_and_gradients(lstm, linear, x)
         again = linear(states)
     assert (words.dtype, states.dtype, again.dtype) == (torch.bfloat16, torch.float32, torch.bfloat16)
-    _, expected, expected_gradient = states_and_gradients(lstm, nn.Identity(), words.detach().float())  # type: ignore[arg-type]
+    _, expected, expected_gradient = states_and_gradients(lstm, nn.Identity(), words.detach().float())
     assert torch.equal(states, expected)
     assert torch.equal(gradient, expected_gradient)
 

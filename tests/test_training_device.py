@@ -7,7 +7,8 @@ import torch
 
 from bstsearch import training_device
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.training_device import choose_device, choose_threads
+from bstsearch.family import find_preset
+from bstsearch.training_device import choose_device, choose_threads, exceptions
 
 
 @pytest.fixture
@@ -56,3 +57,23 @@ def test_by_default_the_lesser_of_torch_and_the_quota(
     monkeypatch.setattr(torch, "get_num_threads", lambda: of_torch)
     monkeypatch.setattr(training_device, "available_cores", lambda: of_quota)
     assert choose_threads(None) == taken
+
+
+@pytest.mark.parametrize(("preset", "has_lstm"), [("mcan-easy-vqa", True), ("uniter-base", False)])
+@pytest.mark.parametrize("slowdown", [0.5, 67.5])
+def test_only_what_concerns_the_model_is_said(
+    monkeypatch: pytest.MonkeyPatch, preset: str, has_lstm: bool, slowdown: float
+) -> None:
+    monkeypatch.setattr(training_device, "has_bf16_lstm", lambda device: False)
+    monkeypatch.setattr(training_device, "bf16_slowdown", lambda device: slowdown)
+    cpu, model = torch.device("cpu"), find_preset(preset)
+    said = " ".join(exceptions("bf16", cpu, *model))
+    assert ("no LSTM in bf16" in said) == has_lstm
+    assert ("products in bf16 take 68 times as long as in float32 here" in said) == (slowdown > 1)
+    assert exceptions("float32", cpu, *model) == []
+
+
+def test_a_processor_that_has_all_of_it_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_device, "has_bf16_lstm", lambda device: True)
+    monkeypatch.setattr(training_device, "bf16_slowdown", lambda device: 0.5)
+    assert exceptions("bf16", torch.device("cpu"), *find_preset("mcan-easy-vqa")) == []

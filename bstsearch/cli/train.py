@@ -87,8 +87,8 @@ def train(
     import torch
 
     from bstsearch.distributed import is_first_process
-    from bstsearch.training_device import choose_threads
-    from bstsearch.training_run import data_for, exception, plan_run
+    from bstsearch.training_device import choose_threads, exceptions
+    from bstsearch.training_run import data_for, plan_run
     from bstsearch.training_run import train as run
 
     torch.set_num_threads(choose_threads(threads))
@@ -99,8 +99,9 @@ def train(
         preset, chosen, out, device.value, settings=settings or (), data=data, folder=data_dir, teacher=teacher
     )
     output = Output(is_json)
-    if (line := exception(plan)) and is_first_process():
-        output.note(line)
+    if is_first_process():
+        for line in exceptions(chosen.precision, plan.device, plan.family, plan.config):
+            output.warning(line)
     with output.progress("loading data") as bar:
         metrics = run(plan, _Reporter(output, bar), is_forced=is_forced)
     if is_first_process():

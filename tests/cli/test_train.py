@@ -11,6 +11,7 @@ import torch
 from synthetic import write_vqa_v2
 
 import bstsearch.precision
+import bstsearch.training_device
 import bstsearch.training_run
 from bstsearch.data import load_split
 from bstsearch.data.split import ImageSplit
@@ -18,7 +19,7 @@ from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.recipes import DEMO
 from bstsearch.supernet import Supernet
-from bstsearch.training_run import exception, fitted, plan_run
+from bstsearch.training_run import fitted, plan_run
 
 Invoke = Callable[..., Any]
 
@@ -130,19 +131,13 @@ def test_what_bf16_lacks_here_is_said_in_one_line_and_done_in_float32(
 ) -> None:
     if has_lstm:  # nor does it matter then what the processor at hand has
         monkeypatch.setattr(bstsearch.training_run, "train", lambda *args, **options: {"validation": {}})
-    for module in (bstsearch.precision, bstsearch.training_run):
+    for module in (bstsearch.precision, bstsearch.training_device):
         monkeypatch.setattr(module, "has_bf16_lstm", lambda device: has_lstm)
+    monkeypatch.setattr(bstsearch.training_device, "bf16_slowdown", lambda device: 1.0)
     result = train("--out", "net", "--precision", precision)
     assert result.exit_code == 0, result.output
-    line = "torch has no LSTM in bf16 for this processor: it runs in float32, all else as asked"
+    line = "warning: torch has no LSTM in bf16 for this processor: it runs in float32, all else as asked"
     assert result.stderr.splitlines().count(line) == (precision == "bf16" and not has_lstm)
-
-
-def test_a_model_without_lstm_lacks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bstsearch.training_run, "has_bf16_lstm", lambda device: False)
-    recipe = dataclasses.replace(DEMO, precision="bf16")
-    assert exception(plan_run("mcan-easy-vqa", recipe, tmp_path, "cpu")) is not None
-    assert exception(plan_run("uniter-base", recipe, tmp_path, "cpu", data="vqa-v2")) is None
 
 
 def test_a_device_that_is_not_there_or_cannot_is_refused_before_anything_is_read_or_written(
