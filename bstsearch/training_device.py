@@ -41,7 +41,7 @@ def choose_threads(asked: int | None) -> int:
         return min(torch.get_num_threads(), available_cores())
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if asked > allowed:
-        raise UsageError(f"--threads {asked}: this process may use {allowed} processors; give at most {allowed}")
+        raise UsageError(f"--threads {asked}: this process may use at most {allowed} here; give fewer")
     return asked
 
 

@@ -46,7 +46,7 @@ def test_a_process_more_than_there_are_gpus_is_refused(gpus: None, monkeypatch: 
 def test_no_more_threads_than_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5}, raising=False)
     assert choose_threads(3) == 3
-    with pytest.raises(UsageError, match="--threads 4: this process may use 3 processors; give at most 3"):
+    with pytest.raises(UsageError, match="--threads 4: this process may use at most 3 here; give fewer"):
         choose_threads(4)
 
 

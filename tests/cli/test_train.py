@@ -235,7 +235,7 @@ def _folder(path: Path) -> Path:
         (("--precision", "int4"), 2, "int4"),
         (("--teacher", "nowhere"), 4, "supernet nowhere does not exist"),
         (("--epochs", "0"), 2, "epochs"),
-        (("--threads", "100000"), 2, "--threads 100000: this process may use "),
+        (("--threads", "100000"), 2, "--threads 100000: this process may use at most "),
         (("--device", "abacus"), 2, "abacus"),
     ],
 )
