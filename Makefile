@@ -1,5 +1,6 @@
 # make demo   profile, search and export the demo supernet, from nothing, into demo/
 # make test   every check there is; what CI runs
+# make test-avx2  what computes, as on a processor without AVX-512; a part of make test
 # make fast   the tests that take seconds
 # make docs   docs/cli.md anew from the help, tables from benchmarks/results, and printed output from running it
 # make clean  removes what the other targets made
@@ -11,9 +12,11 @@ DEMO_VENV := .demo-venv
 # Each environment holds its own stamp, so that a second run installs nothing and a removed one is made again.
 DEV := $(VENV)/.installed
 DEMO := $(DEMO_VENV)/.installed
+COMPUTING := tests/test_precision.py tests/test_sandwich.py tests/test_losses.py tests/test_optimizers.py tests/layers \
+	$(wildcard tests/families/*_golden.py) tests/cli/test_train.py tests/test_asking.py tests/test_export.py
 PACKAGE := pyproject.toml $(shell find bstsearch profiles -type f -not -name '*.pyc')
 
-.PHONY: test fast demo docs clean
+.PHONY: test test-avx2 fast demo docs clean
 
 test: $(DEV)
 	$(VENV)/bin/ruff check
@@ -21,6 +24,16 @@ test: $(DEV)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --strict profiles
 	$(VENV)/bin/pytest
+	$(MAKE) test-avx2
+
+# Most laptops have no AVX-512: other kernels round otherwise there, and torch lacks some.
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+test-avx2: $(DEV)
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 $(VENV)/bin/pytest $(COMPUTING)
+else
+test-avx2:
+	@echo "test-avx2: skipped, this processor is no x86"
+endif
 
 fast: $(DEV)
 	$(VENV)/bin/pytest -m "not slow"

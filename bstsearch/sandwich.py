@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -10,11 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from bstsearch.precision import in_precision
 from bstsearch.space import Space, Submodel
 from bstsearch.supernet import Supernet
 
 RANDOM_SUBMODELS = 3  # beside the smallest and the largest (BST section III-D: five a step)
-PRECISIONS = ("float32", "bf16")
 
 
 class LossFunction(Protocol):
@@ -64,13 +63,6 @@ def sandwich_step(
     if pairs := [(feature, leaf.grad) for feature, leaf in zip(features, leaves, strict=True) if leaf.grad is not None]:
         torch.autograd.backward([feature for feature, _ in pairs], [grad.to(feature.dtype) for feature, grad in pairs])
     return results
-
-
-def in_precision(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """A block in which matrix products run in that precision: "float32", or "bf16" (torch.autocast)."""
-    if precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def _leaf(feature: Tensor) -> Tensor:

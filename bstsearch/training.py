@@ -26,8 +26,9 @@ from bstsearch.distributed import ALONE, Processes
 from bstsearch.errors import InputError, UsageError
 from bstsearch.files import write_text
 from bstsearch.optimizers import Stepper
+from bstsearch.precision import in_precision
 from bstsearch.recipes import Recipe, StageRecipe
-from bstsearch.sandwich import draw_sandwich, in_precision, sandwich_step
+from bstsearch.sandwich import draw_sandwich, sandwich_step
 from bstsearch.schedules import Position
 from bstsearch.space import Submodel
 from bstsearch.supernet import Supernet

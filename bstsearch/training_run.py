@@ -16,16 +16,18 @@ import bstsearch
 from bstsearch.data import PACKAGED, build_vocabulary, data_of_preset, load_split
 from bstsearch.data.split import Split
 from bstsearch.data.vocabulary import FILE, Vocabulary
-from bstsearch.distributed import Processes, is_first_process, joined, local_device
-from bstsearch.errors import DeviceError, InputError, UsageError
+from bstsearch.distributed import Processes, is_first_process, joined
+from bstsearch.errors import InputError, UsageError
 from bstsearch.evaluation import evaluate
 from bstsearch.family import Config, Family, changed, config_to_json, find_preset
 from bstsearch.files import refuse_existing, write_json
 from bstsearch.folder import CONFIG, METRICS, read_folder
+from bstsearch.precision import check_precision
 from bstsearch.recipes import Recipe
 from bstsearch.supernet import Supernet
 from bstsearch.supernet_card import write_card
 from bstsearch.training import Progress, Stage, sandwich_stage, teacher_stage
+from bstsearch.training_device import choose_device
 
 WORK = "training"  # subfolder of the output with checkpoints and logs
 SIZES = ("vocab", "answers", "question_length")  # of a config, that a vocabulary decides
@@ -71,29 +73,22 @@ def plan_run(
 ) -> Plan:
     """The plan for a preset such as "mcan-easy-vqa"; InputError or DeviceError where there is no such thing.
 
-    `settings` change sizes of the preset ("dropout=0.2").
+    `settings` change sizes of the preset ("dropout=0.2"). DeviceError, too, where the device cannot do what the recipe
+    asks of it.
     """
     family, config = find_preset(preset)
+    chosen = choose_device(device)
+    check_precision(recipe.precision, chosen)
     return Plan(
         family=family,
         config=changed(family, config, settings),
         data=data_for(preset, data),
         recipe=recipe,
         out=out,
-        device=choose_device(device),
+        device=chosen,
         folder=folder,
         teacher=teacher,
     )
-
-
-def choose_device(name: str) -> torch.device:
-    """ "auto" is a GPU where there is one; DeviceError where the one asked for is not there."""
-    has_cuda = torch.cuda.is_available()
-    if name == "auto":
-        name = "cuda" if has_cuda else "cpu"
-    if name == "cuda" and not has_cuda:
-        raise DeviceError("no CUDA device is available; --device cpu trains on the processor")
-    return local_device(torch.device(name))
 
 
 def train(plan: Plan, report: Report, *, is_forced: bool = False) -> dict[str, Any]:

@@ -87,11 +87,11 @@ def train(
     import torch
 
     from bstsearch.distributed import is_first_process
+    from bstsearch.training_device import choose_threads, exceptions
     from bstsearch.training_run import data_for, plan_run
     from bstsearch.training_run import train as run
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(choose_threads(threads))
     data = data_for(preset, data)
     changes = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}
     chosen = _recipe(recipe, preset, data, seed, precision.value, teacher_epochs, changes)
@@ -99,6 +99,9 @@ def train(
         preset, chosen, out, device.value, settings=settings or (), data=data, folder=data_dir, teacher=teacher
     )
     output = Output(is_json)
+    if is_first_process():
+        for line in exceptions(chosen.precision, plan.device, plan.family, plan.config):
+            output.warning(line)
     with output.progress("loading data") as bar:
         metrics = run(plan, _Reporter(output, bar), is_forced=is_forced)
     if is_first_process():

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from synthetic import write_vqa_v2
 
+import bstsearch.precision
+import bstsearch.training_device
 import bstsearch.training_run
 from bstsearch.data import load_split
 from bstsearch.data.split import ImageSplit
@@ -121,6 +124,41 @@ def test_a_given_teacher_is_not_trained_again(train: Invoke, tmp_path: Path) -> 
     assert not any(name.startswith("teacher.") for name in metrics["recipe"])
 
 
+@pytest.mark.parametrize("precision", ["bf16", "float32"])
+@pytest.mark.parametrize("has_lstm", [True, False])
+def test_what_bf16_lacks_here_is_said_in_one_line_and_done_in_float32(
+    train: Invoke, monkeypatch: pytest.MonkeyPatch, precision: str, has_lstm: bool
+) -> None:
+    if has_lstm:  # nor does it matter then what the processor at hand has
+        monkeypatch.setattr(bstsearch.training_run, "train", lambda *args, **options: {"validation": {}})
+    for module in (bstsearch.precision, bstsearch.training_device):
+        monkeypatch.setattr(module, "has_bf16_lstm", lambda device: has_lstm)
+    monkeypatch.setattr(bstsearch.training_device, "bf16_slowdown", lambda device: 1.0)
+    result = train("--out", "net", "--precision", precision)
+    assert result.exit_code == 0, result.output
+    line = "warning: torch has no LSTM in bf16 for this processor: it runs in float32, all else as asked"
+    assert result.stderr.splitlines().count(line) == (precision == "bf16" and not has_lstm)
+
+
+def test_a_device_that_is_not_there_or_cannot_is_refused_before_anything_is_read_or_written(
+    train: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(bstsearch.training_run, "build_vocabulary", lambda *args: pytest.fail("work has begun"))
+    result = train("--out", "net", "--device", "cuda")
+    assert (result.exit_code, result.stderr) == (
+        5,
+        "error: no CUDA device is available; --device cpu trains on the processor\n",
+    )
+    monkeypatch.setattr(bstsearch.precision, "has_bf16", lambda device: False)
+    result = train("--out", "net", "--precision", "bf16")
+    assert (result.exit_code, result.stderr) == (
+        5,
+        "error: cpu cannot compute in bf16 on this machine; give --precision float32\n",
+    )
+    assert not (tmp_path / "net").exists()
+
+
 def test_a_teacher_of_other_sizes_or_data_is_refused(
     train: Invoke, tmp_path: Path, tiny_easy_folder: Path, tiny_easy_config: McanConfig
 ) -> None:
@@ -197,6 +235,7 @@ def _folder(path: Path) -> Path:
         (("--precision", "int4"), 2, "int4"),
         (("--teacher", "nowhere"), 4, "supernet nowhere does not exist"),
         (("--epochs", "0"), 2, "epochs"),
+        (("--threads", "100000"), 2, "--threads 100000: this process may use at most "),
         (("--device", "abacus"), 2, "abacus"),
     ],
 )
