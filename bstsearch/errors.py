@@ -34,6 +34,6 @@ class DeviceError(BstsearchError):
 
 
 class NoisyMeasurementError(BstsearchError):
-    """Something was measured, but the spread is too large to trust."""
+    """Something was measured, but its times say nothing, or with `--strict` are not those of a device at rest."""
 
     exit_code = 6
