@@ -75,6 +75,17 @@ def open_study(path: Path, origin: Origin, *, is_fresh: bool = False) -> Iterato
             yield file
 
 
+def read_study(path: Path) -> tuple[Origin, list[Candidate]]:
+    """The origin of the study at `path` and its scored submodels, which stay as they are.
+
+    InputError where the file is damaged, or no study.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _storage(path, is_new=False) as storage, _storage_errors(path):
+        study = optuna.load_study(study_name=STUDY, storage=storage)
+        return Origin.from_json(study.user_attrs), StudyFile(study, path).candidates
+
+
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Holds `path`.lock: an SQLite transaction, which the system ends however this process ends."""
@@ -103,8 +114,8 @@ def _create(path: Path, origin: Origin) -> None:
 
 
 @contextlib.contextmanager
-def _storage(path: Path) -> Iterator[optuna.storages.RDBStorage]:
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+def _storage(path: Path, *, is_new: bool = True) -> Iterator[optuna.storages.RDBStorage]:
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", skip_table_creation=not is_new)
     try:
         yield storage
     finally:

@@ -70,7 +70,7 @@ def devices(context: typer.Context, profiles: ProfilesOption = None, is_json: Js
     for one in found:
         if one.problem:
             output.warning(one.problem)
-    output.hint("next: bstsearch devices show NAME" if found else "next: bstsearch profile --device NAME")
+    output.hint(f"next: bstsearch devices show {found[0].path.stem}" if found else "next: bstsearch profile")
     output.json({"devices": [_listed(one) for one in found]})
 
 
