@@ -4,7 +4,7 @@ start=$(date +%s)
 mkdir -p demo
 cd demo
 set -x
-"$BSTSEARCH" profile --measure --threads 1
+"$BSTSEARCH" profile --profiles profiles --measure --threads 1
 "$BSTSEARCH" pareto --out front --force
 "$BSTSEARCH" export --pick recommended --out export --force
 { set +x; } 2>/dev/null

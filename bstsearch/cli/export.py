@@ -131,7 +131,7 @@ def _warn(output: Output, checks: Mapping[str, Any], device: Mapping[str, Any]) 
     elif abs(ratio - 1) > FAR:
         output.warning(
             f"{ONNX} takes {ratio:.2g} times as long as the profile of {name} says: another machine, another load, "
-            f"or an old profile; 'bstsearch profile --device {name} --measure' measures this machine"
+            f"or an old profile; 'bstsearch profile --device {name} --via local' measures this machine"
         )
     if INT8 in checks and checks[INT8]["latency"]["ms"] >= checks[ONNX]["latency"]["ms"]:
         output.warning(f"{INT8} is no faster here than {ONNX}: so small a model spends its time between the products")

@@ -20,23 +20,26 @@ OUT = Path("front")
 
 
 def choose_folder(origin: Origin, *, is_alone: bool) -> Path:
-    """The first of front/, front/DEVICE, front/DEVICE-2, ... that is free or holds results of the same origin.
+    """Of front/, front/DEVICE, front/DEVICE-2, ... the one with results of the same origin, else the first free one.
 
-    Of several devices at once (not `is_alone`) each has a folder of its name. One whose origin cannot be read
-    is taken too: the search will say what is wrong with it.
+    Of several devices at once (not `is_alone`) each has a folder of its name. Where an origin cannot be read the folder
+    is taken for the same: the search says what is wrong with it.
     """
     device = OUT / str(origin.device["name"])
     numbered = (device.with_name(f"{device.name}-{number}") for number in itertools.count(2))
-    places = itertools.chain([OUT] if is_alone else [], [device], numbered)
-    return next(place for place in places if _is_open_to(origin, place))
-
-
-def _is_open_to(origin: Origin, folder: Path) -> bool:
-    try:
-        found = _origin_of(folder)
-    except BstsearchError:
-        return True
-    return found is None or not origin.changes(found)
+    free: list[Path] = []
+    for place in itertools.chain([OUT] if is_alone else [], [device], numbered):
+        try:
+            found = _origin_of(place)
+        except BstsearchError:
+            return place
+        if found is not None and not origin.changes(found):
+            return place
+        if found is None:
+            free.append(place)
+            if place != OUT:  # in front/ itself there may be nothing, and yet in its folders
+                break
+    return free[0]
 
 
 def _origin_of(folder: Path) -> Origin | None:
@@ -45,10 +48,11 @@ def _origin_of(folder: Path) -> Origin | None:
 
     if (folder / NAME).exists():
         return read_front(folder / NAME).origin
-    from bstsearch import study_file  # of an interrupted search there is only this
+    if not (folder / "study.db").exists():  # named here too: what follows loads Optuna
+        return None
+    from bstsearch import study_file
 
-    study = folder / study_file.NAME
-    return study_file.read_study(study)[0] if study.exists() else None
+    return study_file.read_study(folder / study_file.NAME)[0]
 
 
 class KnownScores:

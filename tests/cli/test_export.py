@@ -75,7 +75,7 @@ def test_a_latency_far_from_the_profile_is_a_warning(invoke: Invoke, easy_front:
     result = invoke("export", "--pick", "2", "--front", "front.json")
     assert result.exit_code == 0
     assert "times as long as the profile of local says" in result.stderr
-    assert "'bstsearch profile --device local --measure'" in result.stderr
+    assert "'bstsearch profile --device local --via local'" in result.stderr
 
 
 @pytest.mark.parametrize("device", [{"via": "ssh"}, {"obtained": "estimated", "via": None}])

@@ -209,6 +209,13 @@ def test_options_that_are_given_win(run: Invoke) -> None:
     assert " on tablet\n" in done(run("export --pick recommended --front front/front.json --out x")).stderr
 
 
+def test_a_front_made_beside_others_is_found_again(run: Invoke, scored: Counter[str]) -> None:
+    done(run("pareto --supernet net --device phone,tablet"))
+    assert "written to front/tablet: " in done(run("pareto --supernet net --device tablet --budget-ms 90%")).stderr
+    assert "written to front: " in done(run("pareto --supernet net --device desk")).stderr
+    assert scored.total() == 10
+
+
 def test_several_devices_leave_the_first_ones_front_to_export_from(run: Invoke) -> None:
     line = hint(run("pareto --supernet net --device phone,tablet"))
     assert "--front front/phone/front.json" in line
@@ -371,10 +378,11 @@ def test_in_a_folder_that_cannot_be_written_to_it_works_and_says_that_nothing_is
 def test_a_memory_that_cannot_be_read_is_no_obstacle(run: Invoke, text: str) -> None:
     MEMORY.write_text(text)
     line = "profile --supernet net --device phone"
-    for _ in range(3):
+    for _ in range(2):
         result = done(run(line))
         assert result.stderr.count("warning: nothing is remembered in this folder") == 1
         line = hint(result)
+    done(run(line))
     assert MEMORY.read_text() == text
 
 
