@@ -81,7 +81,7 @@ def read_study(path: Path) -> tuple[Origin, list[Candidate]]:
     InputError where the file is damaged, or no study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _storage(path, is_new=False) as storage, _storage_errors(path):
+    with _storage_errors(path), _storage(path, is_read_only=True) as storage:
         study = optuna.load_study(study_name=STUDY, storage=storage)
         return Origin.from_json(study.user_attrs), StudyFile(study, path).candidates
 
@@ -114,8 +114,10 @@ def _create(path: Path, origin: Origin) -> None:
 
 
 @contextlib.contextmanager
-def _storage(path: Path, *, is_new: bool = True) -> Iterator[optuna.storages.RDBStorage]:
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", skip_table_creation=not is_new)
+def _storage(path: Path, *, is_read_only: bool = False) -> Iterator[optuna.storages.RDBStorage]:
+    # Who only reads neither makes tables in somebody's file nor waits for another process.
+    options = {"connect_args": {"timeout": 0.5}} if is_read_only else {}
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", options, skip_table_creation=is_read_only)
     try:
         yield storage
     finally:

@@ -44,14 +44,14 @@ def score(yes_folder: Path, small_split: ImageSplit) -> Callable[[Submodel], Acc
 
 @pytest.fixture(autouse=True)
 def scored(score: Callable[[Submodel], Accuracy], monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each submodel has been scored, on few questions."""
+    """How often each submodel has been scored, on few questions; like the real scorer once in a command."""
     counts: Counter[str] = Counter()
 
     def count(submodel: Submodel) -> Accuracy:
         counts[submodel.id] += 1
         return score(submodel)
 
-    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda *_: count)
+    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda *_: functools.cache(count))
     return counts
 
 
