@@ -140,6 +140,7 @@ def test_a_second_device_takes_the_scores_over_and_leaves_the_first_front_alone(
     assert exported.items() <= contents(Path("export")).items()
 
 
+@pytest.mark.slow
 def test_back_to_the_first_device_is_answered_from_its_front(run: Invoke) -> None:
     for device in ("phone", "tablet", "phone"):
         result = run(hint(run(f"profile --supernet net --device {device}")))
@@ -147,6 +148,7 @@ def test_back_to_the_first_device_is_answered_from_its_front(run: Invoke) -> Non
     assert "row 1 of front/front.json" in done(run("export --pick 1 --out a")).stderr
 
 
+@pytest.mark.slow
 def test_a_device_that_is_measured_again_gets_a_new_front(run: Invoke, scored: Counter[str]) -> None:
     done(run("profile --supernet net --device desk"))
     done(run("pareto"))
@@ -160,6 +162,7 @@ def test_a_device_that_is_measured_again_gets_a_new_front(run: Invoke, scored: C
     assert before.items() <= contents(Path("front")).items()
 
 
+@pytest.mark.slow
 def test_another_supernet_or_split_does_not_get_the_scores_of_the_first(run: Invoke, scored: Counter[str]) -> None:
     done(run("pareto --supernet net --device desk"))
     scored.clear()
@@ -192,6 +195,7 @@ def test_an_interrupted_search_goes_on_in_its_folder_and_lends_its_scores(
     assert scored.total() == 10
 
 
+@pytest.mark.slow
 def test_force_scores_anew(run: Invoke, scored: Counter[str]) -> None:
     done(run("pareto --supernet net --device phone"))
     done(run("pareto --supernet net --device tablet --force"))
@@ -209,6 +213,7 @@ def test_options_that_are_given_win(run: Invoke) -> None:
     assert " on tablet\n" in done(run("export --pick recommended --front front/front.json --out x")).stderr
 
 
+@pytest.mark.slow
 def test_a_front_made_beside_others_is_found_again(run: Invoke, scored: Counter[str]) -> None:
     done(run("pareto --supernet net --device phone,tablet"))
     assert "written to front/tablet: " in done(run("pareto --supernet net --device tablet --budget-ms 90%")).stderr
@@ -216,6 +221,7 @@ def test_a_front_made_beside_others_is_found_again(run: Invoke, scored: Counter[
     assert scored.total() == 10
 
 
+@pytest.mark.slow
 def test_several_devices_leave_the_first_ones_front_to_export_from(run: Invoke) -> None:
     line = hint(run("pareto --supernet net --device phone,tablet"))
     assert "--front front/phone/front.json" in line
