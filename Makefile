@@ -39,7 +39,7 @@ fast: $(DEV)
 	$(VENV)/bin/pytest -m "not slow"
 
 demo: $(DEMO)
-	BSTSEARCH=$(DEMO_VENV)/bin/bstsearch sh docs/demo.sh
+	BSTSEARCH='$(CURDIR)/$(DEMO_VENV)/bin/bstsearch' sh docs/demo.sh
 
 docs: $(DEV)
 	$(VENV)/bin/python docs/cli_reference.py

@@ -14,7 +14,7 @@ ROUNDS = 15
 def main() -> None:
     python, bstsearch = sys.executable, str(Path(sys.executable).with_name("bstsearch"))
     with tempfile.TemporaryDirectory() as folder:
-        process([bstsearch, "profile", "--device", "here", "--profiles", folder, "--threads", "1"])()
+        process([bstsearch, "profile", "--device", "here", "--profiles", folder, "--threads", "1", "--via", "local"])()
         front = [bstsearch, "pareto", "--device", "here", "--profiles", folder, "--out", f"{folder}/front"]
         process(front)()
         sides = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -62,6 +63,12 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Replaces `path` by `data` as indented JSON (no NaN), atomically."""
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def first_free(path: Path) -> Path:
+    """`path`, or where that exists the first of PATH-2, PATH-3, ... that does not."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(place for place in itertools.chain([path], numbered) if not os.path.lexists(place))
 
 
 def refuse_existing(path: Path, *, marker: str, is_forced: bool) -> None:

@@ -17,6 +17,7 @@ from bstsearch.pareto import Candidate, Front, find_front, hypervolume, recommen
 
 FORMAT = 1
 NAME = "front.json"
+RECOMMENDED = "recommended"  # in place of a row number
 _TYPES = {
     "created": str,
     "sampler": str,
@@ -110,7 +111,12 @@ class FrontFile:
         return rule(has_budget=bool(self.budget))
 
     def pick(self, name: str) -> Candidate:
-        """The candidate named by a row of the front, counted from 1, or by id; InputError lists the choices."""
+        """The candidate named by a row of the front, counted from 1, by id, or as the recommended one.
+
+        InputError lists the choices.
+        """
+        if name == RECOMMENDED:
+            return self.recommended
         if name.isdecimal():
             if 1 <= int(name) <= len(self.front):
                 return self.front[int(name) - 1]

@@ -24,8 +24,8 @@ class Origin:
     device: Mapping[str, Any]
     data_folder: str | None = None  # where the data set lies, where it is read from the user's disk
 
-    def refuse_other(self, found: Origin, path: Path) -> None:
-        """InputError, saying what changed, where `found` (read from `path`) is of another origin."""
+    def changes(self, found: Origin) -> list[str]:
+        """What is different in `found`, in words; nothing where it is of the same origin."""
         changes = []
         if found.supernet["digest"] != self.supernet["digest"]:
             changes.append(f"supernet {_names(found.supernet, self.supernet, 'path')}")
@@ -35,11 +35,23 @@ class Origin:
             changes.append(f"split {found.split!r} (now {self.split!r})")
         if found.device["digest"] != self.device["digest"]:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
-        if changes:
+        return changes
+
+    def refuse_other(self, found: Origin, path: Path) -> None:
+        """InputError, saying what changed, where `found` (read from `path`) is of another origin."""
+        if changes := self.changes(found):
             raise InputError(
                 f"{path} was made with another {' and another '.join(changes)}; "
                 "give another --out to keep it, or --force to start over"
             )
+
+    def has_same_scores(self, found: Origin) -> bool:
+        """Whether a submodel's accuracy is the same there: it depends on weights and questions, not on the device."""
+        return (self.supernet["digest"], self.split, self.data_folder) == (
+            found.supernet["digest"],
+            found.split,
+            found.data_folder,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` reads it back."""

@@ -30,11 +30,15 @@ class Pick:
     def __str__(self) -> str:
         """Which submodel was taken, whatever it was named by."""
         place = f"row {self.row} of {self.path}" if self.row else f"in {self.path}, but not on the front"
-        return f"{self.candidate.id} ({place}): {100 * self.accuracy.value:.2f} %, {self.candidate.latency}"
+        device = self.front.origin.device["name"]
+        return f"{self.candidate.id} ({place}): {100 * self.accuracy.value:.2f} %, {self.candidate.latency} on {device}"
 
 
 def read_pick(path: Path, name: str) -> Pick:
-    """The row number or id `name` of the front file at `path`; InputError where there is none, or it is stale."""
+    """The row number, id or "recommended" one `name` of the front file at `path`.
+
+    InputError where there is none, or it is stale.
+    """
     front = read_front(path)
     candidate = front.pick(name)
     origin = front.origin.supernet

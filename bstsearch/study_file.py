@@ -75,6 +75,17 @@ def open_study(path: Path, origin: Origin, *, is_fresh: bool = False) -> Iterato
             yield file
 
 
+def read_study(path: Path) -> tuple[Origin, list[Candidate]]:
+    """The origin of the study at `path` and its scored submodels, which stay as they are.
+
+    InputError where the file is damaged, or no study.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _storage_errors(path), _storage(path, is_read_only=True) as storage:
+        study = optuna.load_study(study_name=STUDY, storage=storage)
+        return Origin.from_json(study.user_attrs), StudyFile(study, path).candidates
+
+
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Holds `path`.lock: an SQLite transaction, which the system ends however this process ends."""
@@ -103,8 +114,10 @@ def _create(path: Path, origin: Origin) -> None:
 
 
 @contextlib.contextmanager
-def _storage(path: Path) -> Iterator[optuna.storages.RDBStorage]:
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+def _storage(path: Path, *, is_read_only: bool = False) -> Iterator[optuna.storages.RDBStorage]:
+    # Who only reads neither makes tables in somebody's file nor waits for another process.
+    options = {"connect_args": {"timeout": 0.5}} if is_read_only else {}
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", options, skip_table_creation=is_read_only)
     try:
         yield storage
     finally:

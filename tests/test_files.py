@@ -190,3 +190,10 @@ def test_a_digest_is_of_the_contents_in_order(tmp_path: Path) -> None:
     both = hashlib.sha256(hashlib.sha256(b"1").digest() + hashlib.sha256(b"2").digest()).hexdigest()
     assert files.digest(one, other) == both[:16]
     assert files.digest(other, one) != files.digest(one, other)
+
+
+def test_the_first_free_path_is_where_nothing_lies(tmp_path: Path) -> None:
+    assert files.first_free(tmp_path / "a") == tmp_path / "a"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a-2").symlink_to("nowhere")
+    assert files.first_free(tmp_path / "a") == tmp_path / "a-3"

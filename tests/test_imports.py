@@ -164,7 +164,7 @@ def test_the_torch_free_rooms_promise_it() -> None:
     assert {f"devices.{name}" for name in ("profile", "profile_file", "stored", "driver", "rounds", "runner")} <= set(
         LIGHT
     )
-    assert {"composition", "estimate"} <= set(LIGHT)
+    assert {"composition", "estimate", "cli.remembered", "cli.front_folder"} <= set(LIGHT)
 
 
 @pytest.mark.parametrize("module", [*LIGHT, *in_room("cli")])

@@ -61,3 +61,18 @@ def test_missing_digest_is_an_input_error() -> None:
     del data["supernet"]["digest"]
     with pytest.raises(InputError, match="digest"):
         Origin.from_json(data)
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_same"),
+    [
+        ({"device": {**ORIGIN.device, "digest": "d" * 16, "name": "phone"}}, True),
+        ({"space": Space.bst(stacks=(4, 4), has_triangle_filter=False)}, True),
+        ({"supernet": {**ORIGIN.supernet, "path": "elsewhere"}}, True),
+        ({"supernet": {**ORIGIN.supernet, "digest": "d" * 16}}, False),
+        ({"split": "test"}, False),
+        ({"data_folder": "/data"}, False),
+    ],
+)
+def test_scores_depend_on_weights_and_questions_only(changed: dict[str, Any], is_same: bool) -> None:
+    assert ORIGIN.has_same_scores(dataclasses.replace(ORIGIN, **changed)) is is_same

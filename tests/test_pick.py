@@ -14,9 +14,18 @@ def test_row_and_id_pick_the_same_submodel(easy_front: Path) -> None:
     assert read_pick(easy_front, "2").row == 2
 
 
+def test_the_recommended_one_is_picked_by_that_word(easy_front: Path) -> None:
+    picked = read_pick(easy_front, "recommended")
+    assert picked.candidate == picked.front.recommended
+    assert read_pick(easy_front, str(picked.row)) == picked
+
+
 def test_it_tells_what_was_taken(easy_front: Path) -> None:
     share = 100 * read_pick(easy_front, "2").accuracy.value
-    assert str(read_pick(easy_front, "2")) == f"w1of2-d1of2 (row 2 of {easy_front}): {share:.2f} %, 0.5 ms measured"
+    assert (
+        str(read_pick(easy_front, "2"))
+        == f"w1of2-d1of2 (row 2 of {easy_front}): {share:.2f} %, 0.5 ms measured on local"
+    )
     assert f"w1-d1 (in {easy_front}, but not on the front): " in str(read_pick(easy_front, "w1-d1"))
 
 

@@ -17,7 +17,7 @@ from bstsearch.errors import DeviceError, InputError
 from bstsearch.origin import Origin
 from bstsearch.pareto import Candidate
 from bstsearch.space import Space
-from bstsearch.study_file import NAME, StudyFile, open_study
+from bstsearch.study_file import NAME, StudyFile, open_study, read_study
 
 MakeCandidate = Callable[..., Candidate]
 
@@ -189,3 +189,28 @@ def test_full_disk_is_a_device_error_and_nothing_is_lost(
     monkeypatch.undo()
     with open_study(path, ORIGIN) as study:
         assert [candidate.id for candidate in study.candidates] == ["w1of2-d1"]
+
+
+# Reading what another search left
+
+
+def test_a_study_is_read_as_it_is(path: Path, make_candidate: MakeCandidate) -> None:
+    candidates = [make_candidate("w1-d1", correct=900), make_candidate("w1of2-d1", correct=800)]
+    fill(path, *candidates)
+    before = path.read_bytes()
+    assert read_study(path) == (ORIGIN, candidates)
+    assert path.read_bytes() == before
+    assert [found.name for found in path.parent.iterdir()] == [NAME]
+
+
+def test_a_study_is_read_while_another_process_holds_it(path: Path) -> None:
+    with open_study(path, ORIGIN):
+        assert read_study(path) == (ORIGIN, [])
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 1000])
+def test_what_is_no_study_is_refused_and_left_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"study .* cannot be read"):
+        read_study(path)
+    assert path.read_bytes() == content

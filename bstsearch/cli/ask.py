@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import DeviceOption, JsonOption, ModelOption, ProfilesOption
+from bstsearch.cli.options import JsonOption, LastDeviceOption, ModelOption, ProfilesOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.errors import UsageError
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
@@ -30,7 +30,7 @@ def ask(
             "--budget-ms", metavar="MS", help="Take the most accurate submodel within this latency, or a share (50%)."
         ),
     ] = None,
-    device: DeviceOption = "local",
+    device: LastDeviceOption = None,
     profiles: ProfilesOption = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many answers to show.")] = 3,
     is_json: JsonOption = False,
@@ -65,7 +65,7 @@ def _choose(
     folder: SupernetFolder,
     submodel: str | None,
     budget_ms: str | None,
-    device: str,
+    device: str | None,
     profiles: Path | None,
 ) -> Submodel:
     """The submodel asked for, or the one that fits the budget, which is then told; else the full model."""
@@ -80,8 +80,11 @@ def _choose(
 
     from bstsearch.budget import Bound
     from bstsearch.cli.candidates import find_profile_of, make_table
+    from bstsearch.cli.remembered import Memory
+    from bstsearch.devices.stored import LOCAL
 
-    bound = Bound.parse(budget_ms, "--budget-ms")
+    bound, memory = Bound.parse(budget_ms, "--budget-ms"), Memory(output)
+    profiles, device = profiles or memory.folder("profiles"), device or memory.device() or LOCAL
     _, profile = find_profile_of(folder, device, profiles)
     chosen, latency = choose(folder, make_table(folder, profile), bound)
     output.note(f"took {chosen.id}: {latency} on {device} with {profile.runtime.name}")

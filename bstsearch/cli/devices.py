@@ -70,7 +70,7 @@ def devices(context: typer.Context, profiles: ProfilesOption = None, is_json: Js
     for one in found:
         if one.problem:
             output.warning(one.problem)
-    output.hint("next: bstsearch devices show NAME" if found else "next: bstsearch profile --device NAME")
+    output.hint(f"next: bstsearch devices show {found[0].path.stem}" if found else "next: bstsearch profile")
     output.json({"devices": [_listed(one) for one in found]})
 
 
@@ -175,7 +175,7 @@ def _sections(profile: DeviceProfile, path: Path) -> Iterator[tuple[str, list[st
         yield "notes", list(profile.notes)
     if profile.sources:
         yield "sources", [f"{source.what}: {source.where}" for source in profile.sources]
-    yield "to measure the real device in its place", [_measure(profile)]
+    yield "to measure the real device in its place", [_measure(profile, path)]
 
 
 def _hardware(profile: DeviceProfile) -> list[str]:
@@ -225,7 +225,9 @@ def _model(model: MeasuredModel) -> list[str]:
     return [*lines, *_error(model.error), *noise]
 
 
-def _measure(profile: DeviceProfile) -> str:
-    if profile.obtained == "measured":
-        return f"bstsearch profile --device {profile.device} --measure"
-    return f"bstsearch profile --device {profile.device} --via browser --lan"
+def _measure(profile: DeviceProfile, path: Path) -> str:
+    from bstsearch.devices.stored import shipped_folder
+
+    here = "--via local" if path.parent == shipped_folder() else "--measure"
+    ways = {"local": here, "ssh": "--via ssh --host USER@BOARD", "adb": "--via adb"}
+    return f"bstsearch profile --device {profile.device} {ways.get(profile.via or '', '--via browser --lan')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +11,15 @@ import typer
 
 from bstsearch.cli.options import ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
+from bstsearch.cli.remembered import Memory
 from bstsearch.data import PACKAGED
 from bstsearch.files import refuse_existing
 
 if TYPE_CHECKING:
+    from bstsearch.pareto import Candidate
     from bstsearch.pick import Pick
 
+FRONT = Path("front/front.json")
 COLUMNS = (
     Column("file"),
     Column("size", "kB", is_number=True),
@@ -28,10 +32,21 @@ COLUMNS = (
 
 
 def export(
-    pick: Annotated[str, typer.Option("--pick", metavar="ROW|ID", help="Row number of the front, or a submodel's id.")],
-    front: Annotated[Path, typer.Option("--front", metavar="FILE", help="Front file to pick from.")] = Path(
-        "front/front.json"
-    ),
+    pick: Annotated[
+        str,
+        typer.Option(
+            "--pick", metavar="ROW|ID", help="Row number of the front, a submodel's id, or the word 'recommended'."
+        ),
+    ],
+    front: Annotated[
+        Path | None,
+        typer.Option(
+            "--front",
+            metavar="FILE",
+            help="Front file to pick from.",
+            show_default="the one written last, else front/front.json",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="export/<id>")
     ] = None,
@@ -42,15 +57,16 @@ def export(
     """Write a submodel of the front as safetensors and ONNX, checked.
 
     \b
-    Example:
+    Examples:
+      bstsearch export --pick recommended
       bstsearch export --pick 3 --int8
     """
     from bstsearch.exported import MANIFEST
     from bstsearch.pick import read_pick
 
     output = Output(is_json)
-    picked = read_pick(front, pick)
-    out = out or Path("export") / picked.candidate.id
+    picked = read_pick(front or Memory(output).front or FRONT, pick)
+    out = out or default_folder(picked.candidate)
     refuse_existing(out, marker=MANIFEST, is_forced=is_forced)  # before torch is loaded
     output.note(f"took {picked}")
 
@@ -59,6 +75,11 @@ def export(
     with output.progress("Writing") as bar:
         manifest = write(picked, out, has_int8=has_int8, is_forced=is_forced, progress=bar.report)
     _show(output, picked, manifest, out)
+
+
+def default_folder(candidate: Candidate) -> Path:
+    """The folder for a submodel where --out names none."""
+    return Path("export") / candidate.id
 
 
 def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) -> None:
@@ -77,14 +98,18 @@ def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) 
     _warn(output, checks, manifest["device"])
     for claim in manifest["not_measured"]:
         output.warning(f"not measured: {claim}")
-    output.hint(f"next: {_next_command(manifest, out)}")
+    for hint in _hints(manifest, shlex.quote(str(out))):
+        output.hint(hint)
 
 
-def _next_command(manifest: Mapping[str, Any], out: Path) -> str:
-    if "image" not in manifest["inputs"]:
-        return f"bstsearch eval --model {out}" + ("" if manifest["data"] in PACKAGED else " --data-dir DIR")
-    question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"
-    return f'bstsearch ask "{question}" --image FILE --model {out}'
+def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
+    """What to type next, and how a model that reads images is asked."""
+    words = "--split test" if manifest["data"] in PACKAGED else "--data-dir DIR"
+    hints = [f"next: bstsearch eval --model {out} {words}"]
+    if "image" in manifest["inputs"]:
+        question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"
+        hints.append(f'or ask it: bstsearch ask "{question}" --image FILE --model {out}')
+    return hints
 
 
 def _numbers(accuracy: Mapping[str, Any], ms: float) -> list[str]:
@@ -106,7 +131,7 @@ def _warn(output: Output, checks: Mapping[str, Any], device: Mapping[str, Any]) 
     elif abs(ratio - 1) > FAR:
         output.warning(
             f"{ONNX} takes {ratio:.2g} times as long as the profile of {name} says: another machine, another load, "
-            f"or an old profile; 'bstsearch profile --device {name} --measure' measures this machine"
+            f"or an old profile; 'bstsearch profile --device {name} --via local' measures this machine"
         )
     if INT8 in checks and checks[INT8]["latency"]["ms"] >= checks[ONNX]["latency"]["ms"]:
         output.warning(f"{INT8} is no faster here than {ONNX}: so small a model spends its time between the products")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -86,7 +87,7 @@ def import_(
             f"{out} has no vocabulary, so it can be profiled but not scored; "
             "give --data-dir, or --vocabulary and --answers"
         )
-    output.hint(f"next: bstsearch profile --supernet {out}")
+    output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
 
 
 def _show(output: Output, found: Imported, out: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bstsearch.cli.output import Output
+from bstsearch.devices.stored import LOCAL
 from bstsearch.errors import InputError, UsageError
 from bstsearch.folder import SupernetFolder
 
@@ -40,15 +41,15 @@ class Via(StrEnum):
 class Means:
     """What the options say of how to reach the device."""
 
-    via: Via | None
-    threads: int | None
-    cores: str | None
-    host: str | None
-    python: str
-    is_lan: bool
-    ort_web: Path | None
-    provider: str
-    serial: str | None
+    via: Via | None = None
+    threads: int | None = None
+    cores: str | None = None
+    host: str | None = None
+    python: str = BOARD_PYTHON
+    is_lan: bool = False
+    ort_web: Path | None = None
+    provider: str = WASM
+    serial: str | None = None
 
     def refuse_strays(self) -> None:
         """UsageError where an option is given that the way to the device has no use for."""
@@ -66,23 +67,26 @@ class Means:
                 words = " or ".join(f"--via {way}" for way in ways if way)
                 raise UsageError(f"{option} goes with {words}, not with {self.via or 'this machine'}")
 
-    def checked(self, device: str, before: DeviceProfile | None, known: Sequence[str]) -> Means:
+    def checked(
+        self, device: str, before: DeviceProfile | None, known: Sequence[str], *, is_shipped: bool = False
+    ) -> Means:
         """These means with the way filled in; UsageError or InputError where that cannot be what was meant.
 
-        A name that is new, or was measured here, is this machine; another device's needs --via, and so does a
-        name so like a stored one that it is probably a slip.
+        Without --via only `local` is this machine, and a name under which the user has measured it before:
+        under any other one its numbers would be taken for that device's. `known` are names to take a slip for.
         """
         via = self.via
-        if via is None and before is not None and before.via != Via.local:
+        if via is None and before is not None and (before.via != Via.local or is_shipped):
             raise UsageError(
                 f"device {device!r} ({before.obtained}, {before.hardware.title}) is not known to be this machine; "
                 "say how to reach it with --via ssh, browser or adb (or --via local, if it is)"
             )
-        near = difflib.get_close_matches(device.lower(), known, n=3, cutoff=SLIP)
-        if via is None and before is None and near:
+        if via is None and before is None and device != LOCAL:
+            near = difflib.get_close_matches(device.lower(), known, n=3, cutoff=SLIP)
+            question = f"did you mean {', '.join(near)}? " if near else ""
             raise InputError(
-                f"no profile of device {device!r}; did you mean {', '.join(near)}? "
-                "To measure this machine under that name, add --via local"
+                f"no profile of device {device!r}; {question}"
+                "to measure it, add --via local if it is this machine, else --via browser, ssh or adb"
             )
         if via is Via.ssh and self.host is None:
             raise UsageError("--via ssh needs --host USER@BOARD")
@@ -167,8 +171,34 @@ def measure_device(
     return save_profile(assemble(device, via.value, found, notes, before), home)
 
 
+def profile_this_machine(folder: SupernetFolder, profiles: Path | None, output: Output) -> bool:
+    """Measures this machine as device `local` where no profile of it holds this model; returns whether it had to."""
+    from bstsearch.devices.profile_file import load_profile
+    from bstsearch.devices.stored import profile_folders, stored_profiles
+
+    stored = stored_profiles(profile_folders(profiles))
+    before = load_profile(stored[LOCAL]) if LOCAL in stored else None
+    if before is not None and _holds(before, folder):
+        output.note(f"device: {LOCAL}, read from {stored[LOCAL]}; --device changes it")
+        return False
+    means = Means().checked(LOCAL, before, list(stored))
+    output.note(f"no device has been profiled here: this machine is measured first, as {LOCAL}; --device takes another")
+    path = measure_device(folder, LOCAL, profiles, means, output)
+    made = load_profile(path)
+    for note in (*made.notes, *made.find_model(folder.architecture, folder.family).warnings):
+        output.warning(note)
+    output.note(f"written to {path}; 'bstsearch profile' shows it")
+    return True
+
+
+def _holds(profile: DeviceProfile, folder: SupernetFolder) -> bool:
+    """Whether the profile tells the latencies of this model: as measured, or of any model from rates."""
+    wanted = (folder.architecture, folder.family)
+    return not profile.models or wanted in {(model.architecture, model.family) for model in profile.models}
+
+
 def _look_around(device: str, means: Means, output: Output, *, is_strict: bool) -> None:
-    """Says what is measured and how busy it is; with `is_strict` returns once this machine is at rest."""
+    """Says what is measured; with `is_strict` returns once this machine is at rest."""
     from bstsearch.devices.machine import all_cores, available_cores, cpu_name
     from bstsearch.devices.quiet import wait_until_quiet
 

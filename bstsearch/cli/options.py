@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bstsearch.errors import UsageError
+from bstsearch.errors import BstsearchError, UsageError
 
 
 class SplitName(StrEnum):
@@ -21,20 +22,30 @@ class SplitName(StrEnum):
 
 def complete_device(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the stored device profiles that start with `incomplete`."""
+    from bstsearch.cli.remembered import recall
     from bstsearch.devices.stored import profile_folders, stored_profiles
 
-    names = stored_profiles(profile_folders(context.params.get("profiles")))
+    profiles = context.params.get("profiles")
+    if profiles is None:
+        with contextlib.suppress(BstsearchError, OSError, RecursionError):  # the command itself will say it
+            profiles = recall().profiles
+    names = stored_profiles(profile_folders(Path(profiles) if profiles else None))
     earlier, comma, begun = incomplete.rpartition(",")
     return sorted(f"{earlier}{comma}{name}" for name in names if name.startswith(begun))
 
 
+SUPERNET_HELP = "Supernet folder, as 'bstsearch train' writes it."
 SupernetOption = Annotated[
     Path,
+    typer.Option("--supernet", metavar="DIR", help=SUPERNET_HELP, show_default="the demo supernet in the package"),
+]
+LastSupernetOption = Annotated[
+    Path | None,
     typer.Option(
         "--supernet",
         metavar="DIR",
-        help="Supernet folder, as 'bstsearch train' writes it.",
-        show_default="the demo supernet in the package",
+        help=SUPERNET_HELP,
+        show_default="the one profiled last, else the demo supernet in the package",
     ),
 ]
 ModelOption = Annotated[
@@ -50,12 +61,23 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="Device profile to use.", autocompletion=complete_device),
 ]
-DevicesOption = Annotated[
-    str,
+LastDeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="Device profile to use.",
+        show_default="the one profiled last, else this machine's",
+        autocompletion=complete_device,
+    ),
+]
+LastDevicesOption = Annotated[
+    str | None,
     typer.Option(
         "--device",
         metavar="NAME[,NAME...]",
         help="Device profiles to use, one or more.",
+        show_default="the one profiled last, else this machine, measured first",
         autocompletion=complete_device,
     ),
 ]

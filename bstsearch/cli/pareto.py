@@ -11,27 +11,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bstsearch.cli.candidates import make_scorer, read_profile
+from bstsearch.cli.export import default_folder
+from bstsearch.cli.front_folder import OUT, KnownScores, choose_folder
+from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     DataDirOption,
-    DevicesOption,
     ForceOption,
     JsonOption,
+    LastDevicesOption,
+    LastSupernetOption,
     ProfilesOption,
     SeedOption,
     SplitName,
-    SupernetOption,
     split_devices,
 )
 from bstsearch.cli.output import Output
+from bstsearch.cli.remembered import Memory
 from bstsearch.cli.searching import FRONT, DeviceSearch, Request, show_table
+from bstsearch.devices.stored import LOCAL
 from bstsearch.errors import InfeasibleBudgetError
+from bstsearch.files import first_free
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
     from bstsearch.front_file import FrontFile
+    from bstsearch.origin import Origin
     from bstsearch.space import Space
-
-OUT = Path("front")
 
 
 class BudgetEnd(StrEnum):
@@ -57,8 +62,8 @@ class SamplerName(StrEnum):
 
 
 def pareto(
-    supernet: SupernetOption = DEMO,
-    devices: DevicesOption = "local",
+    supernet: LastSupernetOption = None,
+    devices: LastDevicesOption = None,
     profiles: ProfilesOption = None,
     budget_ms: Annotated[str | None, typer.Option(metavar="MS", help="Latency at most; a number or '50%'.")] = None,
     budget_gflops: Annotated[str | None, typer.Option(metavar="N", help="GFLOPs at most; likewise.")] = None,
@@ -75,7 +80,10 @@ def pareto(
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Submodels to score in a sampled space.")] = 100,
     split: Annotated[SplitName, typer.Option(help="Data to score on.")] = SplitName.validation,
     data_dir: DataDirOption = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the front.")] = OUT,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the front.", show_default="front, or what is free in it"),
+    ] = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
     is_json: JsonOption = False,
@@ -86,8 +94,12 @@ def pareto(
     interrupt, and another budget is answered from the scores that are there. Shares are of the full model. Of
     several devices each gets its front, in a folder of its name, and one table shows them side by side.
 
+    Without --out, front/ holds the results; where they are of another device, supernet, space or split they stay,
+    and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Accuracies are taken over from there.
+
     \b
     Examples:
+      bstsearch pareto
       bstsearch pareto --budget-ms 50%
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
@@ -100,32 +112,52 @@ def pareto(
         is_forced=force,
         plan={"sampler": sampler.value, "trials": trials, "seed": seed},
     )
-    folder, names = read_folder(supernet), split_devices(devices)
+    given, memory = split_devices(devices) if devices is not None else [], Memory(output)
+    supernet, profiles = supernet or memory.folder("supernet"), profiles or memory.folder("profiles")
+    folder = read_folder(supernet or DEMO)
+    names = given or [memory.device() or _this_machine(folder, supernet, profiles, memory, output)]
     found = [read_profile(folder, name, profiles, _space(folder, space), split.value, data_dir) for name in names]
-    score = make_scorer(folder.path, split.value, data_dir)
+    is_alone, score = len(found) == 1, make_scorer(folder.path, split.value, data_dir)
+    known = KnownScores(score, found[0][1], () if force else {OUT, out or OUT}, output)
     searches = [
         DeviceSearch(
             folder=folder,
             profile=profile,
             origin=origin,
             request=request,
-            out=out if len(found) == 1 else out / profile.device,
-            score=score,
+            out=_folder(out, origin, is_alone=is_alone),
+            score=known,
             output=output,
         )
         for profile, origin in found
     ]
-    if len(searches) == 1:
-        _show(searches[0], output)
+    if is_alone:
+        _show(searches[0], memory, output)
     else:
-        _show_together(searches, output)
+        _show_together(searches, memory, output)
+
+
+def _this_machine(
+    folder: SupernetFolder, supernet: Path | None, profiles: Path | None, memory: Memory, output: Output
+) -> str:
+    """The device that this machine is, which is measured first and remembered where that has never been done."""
+    if profile_this_machine(folder, profiles, output):
+        memory.keep_profiled(LOCAL, profiles, supernet)
+    return LOCAL
+
+
+def _folder(out: Path | None, origin: Origin, *, is_alone: bool) -> Path:
+    """The folder for the front of one device, of several in a folder of its name."""
+    if out is None:
+        return choose_folder(origin, is_alone=is_alone)
+    return out if is_alone else out / str(origin.device["name"])
 
 
 def _space(folder: SupernetFolder, name: SpaceName) -> Space:
     return folder.space if name is SpaceName.trained else folder.space.layerwise
 
 
-def _show(search: DeviceSearch, output: Output) -> None:
+def _show(search: DeviceSearch, memory: Memory, output: Output) -> None:
     from bstsearch.report.table import front_table
 
     file = search.front()
@@ -133,11 +165,11 @@ def _show(search: DeviceSearch, output: Output) -> None:
     show_table(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
     output.note(search.written)
-    output.hint(f"next: {_next_command(file, search.out / FRONT)}")
+    output.hint(f"next: {_next_command(file, search.out / FRONT, memory)}")
     output.json(file.to_json())
 
 
-def _show_together(searches: Sequence[DeviceSearch], output: Output) -> None:
+def _show_together(searches: Sequence[DeviceSearch], memory: Memory, output: Output) -> None:
     """One table of all fronts, and the submodels that are on each of them."""
     from bstsearch.report.devices_table import devices_table, on_all_fronts
 
@@ -147,7 +179,7 @@ def _show_together(searches: Sequence[DeviceSearch], output: Output) -> None:
     shared = on_all_fronts(files)
     output.text("+ on that device's front, * recommended there")
     output.text(f"on all {len(files)} fronts: {', '.join(shared) or 'none'}")
-    output.hint(f"next: {_next_command(files[0], searches[0].out / FRONT)}")
+    output.hint(f"next: {_next_command(files[0], searches[0].out / FRONT, memory)}")
     output.json(
         {"devices": {file.origin.device["name"]: file.to_json() for file in files}, "on_all_fronts": list(shared)}
     )
@@ -164,6 +196,12 @@ def _named_front(search: DeviceSearch, output: Output) -> FrontFile:
     return file
 
 
-def _next_command(file: FrontFile, path: Path) -> str:
+def _next_command(file: FrontFile, path: Path, memory: Memory) -> str:
+    """The export of the recommended row, which the folder remembers from now on, to a place where nothing is."""
     words = ["bstsearch", "export", "--pick", str(file.front.index(file.recommended) + 1)]
-    return shlex.join(words if path.parent == OUT else [*words, "--front", str(path)])
+    if not memory.keep_front(path) or path.parent != OUT:
+        words += ["--front", str(path)]
+    usual = default_folder(file.recommended)
+    if (free := first_free(usual)) != usual:
+        words += ["--out", str(free)]
+    return shlex.join(words)

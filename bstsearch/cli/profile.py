@@ -11,6 +11,8 @@ import typer
 from bstsearch.cli.measuring import BOARD_PYTHON, WASM, WEBGPU, Means, Via, measure_device
 from bstsearch.cli.options import DeviceOption, JsonOption, ProfilesOption, SupernetOption
 from bstsearch.cli.output import Column, Output
+from bstsearch.cli.remembered import Memory
+from bstsearch.files import read_json
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
@@ -53,17 +55,19 @@ def profile(
 
     A profile holds latencies and memory for a model's shapes, whatever its weights. Profiles are looked for in
     --profiles, $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch; a new one goes to the first of
-    these that is given, else to ./profiles. 'bstsearch devices' lists them.
+    these that is given, else to ./profiles. 'bstsearch devices' lists them. The commands that follow in this folder
+    take this device and its options where they name none.
 
     \b
     Examples:
-      bstsearch profile --device laptop --threads 2
+      bstsearch profile
       bstsearch profile --device pixel7
+      bstsearch profile --device my-laptop --via local --threads 2
       bstsearch profile --device raspberrypi4 --via ssh --host pi@raspberrypi.local
       bstsearch profile --device my-phone --via browser --lan
     """
     from bstsearch.devices.profile_file import load_profile
-    from bstsearch.devices.stored import check_name, profile_folders, stored_profiles
+    from bstsearch.devices.stored import check_name, profile_folders, shipped_folder, stored_profiles
 
     output, folder = Output(is_json), read_folder(supernet)
     check_name(device)
@@ -82,7 +86,8 @@ def profile(
     means.refuse_strays()
     path, is_new = stored.get(device), via is not None or has_to_measure or device not in stored
     if is_new:
-        means = means.checked(device, None if path is None else load_profile(path), list(stored))
+        before, is_shipped = (None, False) if path is None else (load_profile(path), path.parent == shipped_folder())
+        means = means.checked(device, before, list(stored), is_shipped=is_shipped)
         path = measure_device(folder, device, profiles, means, output, is_strict=is_strict)
     assert path is not None
     loaded = load_profile(path)
@@ -92,7 +97,14 @@ def profile(
     for note in (*_warnings(loaded, folder), *([] if is_new else _mismatches(loaded, folder, threads))):
         output.warning(note)
     output.note(f"written to {path}" if is_new else f"read from {path}")
-    output.hint(_next_step(loaded, device, supernet, profiles))
+    own_supernet = None if supernet == DEMO else supernet
+    is_remembered = Memory(output).keep_profiled(device, profiles, own_supernet)
+    words = _words(device, own_supernet, profiles)
+    if not loaded.models:
+        output.note(
+            f"to measure the real one: {shlex.join(['bstsearch', 'profile', *words, '--via', 'browser', '--lan'])}"
+        )
+    output.hint(f"next: {shlex.join(['bstsearch', 'pareto', *([] if is_remembered else words), *_data_words(folder)])}")
     output.json({"path": str(path), "is_new": is_new, "profile": loaded.model_dump(mode="json")})
 
 
@@ -201,12 +213,16 @@ def _mismatches(shown: DeviceProfile, folder: SupernetFolder, threads: int | Non
     return found
 
 
-def _next_step(shown: DeviceProfile, device: str, supernet: Path, profiles: Path | None) -> str:
-    words = ["--device", device]
-    if supernet != DEMO:
-        words += ["--supernet", str(supernet)]
-    if profiles:
-        words += ["--profiles", str(profiles)]
-    if not shown.models:
-        return f"to measure the real one: {shlex.join(['bstsearch', 'profile', *words, '--via', 'browser', '--lan'])}"
-    return f"next: {shlex.join(['bstsearch', 'pareto', *words])}"
+def _words(device: str, supernet: Path | None, profiles: Path | None) -> list[str]:
+    """The options that lead other commands to this profile, where it is not remembered."""
+    given = {"--device": device, "--supernet": supernet, "--profiles": profiles}
+    return [word for option, value in given.items() if value for word in (option, str(value))]
+
+
+def _data_words(folder: SupernetFolder) -> list[str]:
+    """The option that scoring needs where the model's data set comes with no package."""
+    from bstsearch.data import PACKAGED
+
+    path = folder.path / "vocabulary.json"
+    is_packaged = not path.exists() or read_json(path, "vocabulary").get("data") in PACKAGED
+    return [] if is_packaged else ["--data-dir", "DIR"]

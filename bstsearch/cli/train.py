@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -106,7 +107,7 @@ def train(
         metrics = run(plan, _Reporter(output, bar), is_forced=is_forced)
     if is_first_process():
         _show(output, metrics)
-        output.hint(f"next: bstsearch profile --supernet {out}")
+        output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
 
 
 def _recipe(

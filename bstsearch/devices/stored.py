@@ -13,6 +13,7 @@ import bstsearch
 from bstsearch.errors import DeviceError, InputError, UsageError
 
 VARIABLE = "BSTSEARCH_PROFILES"
+LOCAL = "local"  # the device that is this machine, whatever else it is called
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -27,12 +28,15 @@ def check_name(name: str) -> None:
 
 def profile_folders(option: Path | None) -> list[Path]:
     """Where profiles are looked for, in order: `option`, $BSTSEARCH_PROFILES, ./profiles, those shipped."""
-    package = Path(bstsearch.__file__).parent
-    # In the wheel the shipped profiles lie inside the package, in a checkout beside it.
-    shipped = package / "profiles" if (package / "profiles").is_dir() else package.parent / "profiles"
     variable = os.environ.get(VARIABLE)
     chosen = [option] if option else []
-    return [*chosen, *([Path(variable)] if variable else []), Path("profiles"), shipped]
+    return [*chosen, *([Path(variable)] if variable else []), Path("profiles"), shipped_folder()]
+
+
+def shipped_folder() -> Path:
+    """Where the profiles lie that come with bstsearch: in the wheel inside the package, in a checkout beside it."""
+    package = Path(bstsearch.__file__).parent
+    return package / "profiles" if (package / "profiles").is_dir() else package.parent / "profiles"
 
 
 def home_folder(option: Path | None) -> Path:
@@ -61,7 +65,12 @@ def find_profile(name: str, folders: Sequence[Path]) -> Path:
         near = difflib.get_close_matches(name.lower(), stored, n=3)
         known = f"did you mean {', '.join(near)}?" if near else f"stored are: {', '.join(sorted(stored)) or 'none'}."
         raise InputError(
-            f"no profile of device {name!r}; {known} 'bstsearch devices' lists all; "
-            f"'bstsearch profile --device {name}' measures this machine"
+            f"no profile of device {name!r}; {known} 'bstsearch devices' lists all; {_how_to_measure(name)}"
         )
     return stored[name]
+
+
+def _how_to_measure(name: str) -> str:
+    if name == LOCAL:
+        return "'bstsearch profile' measures this machine"
+    return f"'bstsearch profile --device {name} --via browser --lan' measures it, as do --via ssh, adb, and local"

@@ -118,7 +118,7 @@ def test_a_profile_of_another_model_is_an_input_error(
 def test_a_missing_profile_names_the_command_that_makes_one(invoke: Invoke, supernet: Path, image: str) -> None:
     result = invoke("ask", TEXT, "--image", image, "--model", supernet, "--budget-ms", "1", "--device", "phone")
     assert result.exit_code == 4
-    assert "'bstsearch profile --device phone'" in result.stderr
+    assert "'bstsearch profile --device phone --via browser --lan' measures it" in result.stderr
 
 
 @pytest.mark.parametrize(

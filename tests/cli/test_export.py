@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.cli.export import _next_command
+from bstsearch.cli.export import _hints
 
 Invoke = Callable[..., Any]
 
@@ -22,8 +22,9 @@ def test_a_row_is_exported_and_named(invoke: Invoke, easy_front: Path) -> None:
     )
     share = f"{right / 4.8:.2f}"
     assert right > 0
-    assert result.stderr.startswith(f"took w1of2-d1of2 (row 2 of {easy_front}): {share} %, 0.5 ms measured\n")
-    assert "next: bstsearch ask" in result.stderr
+    assert result.stderr.startswith(f"took w1of2-d1of2 (row 2 of {easy_front}): {share} %, 0.5 ms measured on local\n")
+    assert "hint: next: bstsearch eval --model export/w1of2-d1of2 --split test\n" in result.stderr
+    assert "hint: or ask it: bstsearch ask" in result.stderr
     title, *_, searched, exported = result.stdout.splitlines()
     assert title == "w1of2-d1of2 in export/w1of2-d1of2, on 480 validation questions"
     assert searched.split() == ["(searched)", "-", "-", str(right), share, "0.5", "100"]
@@ -39,6 +40,12 @@ def test_a_default_front_is_read(invoke: Invoke, easy_front: Path, tmp_path: Pat
     (tmp_path / "front" / "front.json").write_bytes(easy_front.read_bytes())
     assert invoke("export", "--pick", "1", "--out", "here").exit_code == 0
     assert (tmp_path / "here" / "manifest.json").exists()
+
+
+def test_the_recommended_row_has_a_name(invoke: Invoke, easy_front: Path) -> None:
+    result = invoke("export", "--pick", "recommended", "--front", easy_front)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith(f"took {json.loads(easy_front.read_text())['recommended']} (row ")
 
 
 def test_an_id_off_the_front_is_told(invoke: Invoke, easy_front: Path) -> None:
@@ -68,7 +75,7 @@ def test_a_latency_far_from_the_profile_is_a_warning(invoke: Invoke, easy_front:
     result = invoke("export", "--pick", "2", "--front", "front.json")
     assert result.exit_code == 0
     assert "times as long as the profile of local says" in result.stderr
-    assert "'bstsearch profile --device local --measure'" in result.stderr
+    assert "'bstsearch profile --device local --via local'" in result.stderr
 
 
 @pytest.mark.parametrize("device", [{"via": "ssh"}, {"obtained": "estimated", "via": None}])
@@ -170,12 +177,19 @@ def test_an_interrupt_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("data", "inputs", "command"),
+    ("data", "inputs", "hints"),
     [
-        ("vqa-v2", ("question", "regions"), "bstsearch eval --model out --data-dir DIR"),
-        ("sort-of-clevr", ("question", "regions", "boxes"), "bstsearch eval --model out"),
-        ("sort-of-clevr", ("question", "image"), 'bstsearch ask "QUESTION" --image FILE --model out'),
+        ("vqa-v2", ("question", "regions"), ["next: bstsearch eval --model out --data-dir DIR"]),
+        ("sort-of-clevr", ("question", "regions", "boxes"), ["next: bstsearch eval --model out --split test"]),
+        (
+            "sort-of-clevr",
+            ("question", "image"),
+            [
+                "next: bstsearch eval --model out --split test",
+                'or ask it: bstsearch ask "QUESTION" --image FILE --model out',
+            ],
+        ),
     ],
 )
-def test_the_next_command_asks_for_no_more_than_it_needs(data: str, inputs: tuple[str, ...], command: str) -> None:
-    assert _next_command({"data": data, "inputs": dict.fromkeys(inputs)}, Path("out")) == command
+def test_the_hints_ask_for_no_more_than_they_need(data: str, inputs: tuple[str, ...], hints: list[str]) -> None:
+    assert _hints({"data": data, "inputs": dict.fromkeys(inputs)}, "out") == hints

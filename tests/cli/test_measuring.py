@@ -37,15 +37,22 @@ def via(name: str, **options: Any) -> Means:
 # Which device is meant
 
 
-@pytest.mark.parametrize("name", ["local", "desk", "my-board"])
-def test_a_new_name_is_this_machine(name: str) -> None:
-    assert NONE.checked(name, None, KNOWN).via is Via.local
+def test_only_local_is_this_machine_where_nothing_says_so() -> None:
+    assert Means() == NONE
+    assert NONE.checked("local", None, KNOWN).via is Via.local
+    assert NONE.checked("local", None, ["locale"]).via is Via.local
 
 
-@pytest.mark.parametrize("name", ["laptop", "my-laptop", "my-board", "my-phone", "that-board"])
-def test_names_of_the_documents_are_not_taken_for_slips(name: str) -> None:
+@pytest.mark.parametrize("name", ["iphone15", "my-laptop", "my-board", "my-phone", "that-board"])
+def test_a_new_name_needs_a_way_to_reach_it(name: str) -> None:
     shipped = [path.stem for path in (Path(__file__).parents[2] / "profiles").glob("*.json")]
-    assert NONE.checked(name, None, shipped).via is Via.local
+    with pytest.raises(InputError) as caught:
+        NONE.checked(name, None, shipped)
+    assert str(caught.value) == (
+        f"no profile of device {name!r}; "
+        "to measure it, add --via local if it is this machine, else --via browser, ssh or adb"
+    )
+    assert via("local").checked(name, None, shipped).via is Via.local
 
 
 @pytest.mark.parametrize(
@@ -56,9 +63,9 @@ def test_a_name_like_a_stored_one_is_most_likely_a_slip(name: str, near: str) ->
     with pytest.raises(InputError) as caught:
         NONE.checked(name, None, KNOWN)
     assert str(caught.value) == (
-        f"no profile of device {name!r}; did you mean {near}? To measure this machine under that name, add --via local"
+        f"no profile of device {name!r}; did you mean {near}? "
+        "to measure it, add --via local if it is this machine, else --via browser, ssh or adb"
     )
-    assert NONE.checked(name, None, []).via is Via.local
     assert via("local").checked(name, None, KNOWN).via is Via.local
 
 
@@ -83,7 +90,10 @@ def test_an_estimated_device_is_not_this_machine(
 
 
 def test_what_was_measured_here_is_measured_here(tiny_folder: Path, make_profile: MakeProfile) -> None:
-    assert NONE.checked("laptop", make_profile(tiny_folder, "laptop"), KNOWN).via is Via.local
+    stored = make_profile(tiny_folder, "laptop")
+    assert NONE.checked("laptop", stored, KNOWN).via is Via.local
+    with pytest.raises(UsageError, match="is not known to be this machine"):
+        NONE.checked("laptop", stored, KNOWN, is_shipped=True)
 
 
 def test_ssh_needs_a_host() -> None:

@@ -42,6 +42,24 @@ def test_device_completes_to_the_stored_profiles(
     assert [name for name in done.stdout.split() if name not in shipped] == names, done.stderr
 
 
+def test_device_completes_to_those_of_the_remembered_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "phone-a.json").write_text("{}")
+    (tmp_path / ".bstsearch.json").write_text('{"format": 1, "profiles": "mine"}')
+    assert completed("bstsearch pareto --device phone", tmp_path) == ["phone-a"]
+    (tmp_path / ".bstsearch.json").write_text("{")
+    assert completed("bstsearch pareto --device phone", tmp_path) == []
+
+
+def completed(line: str, folder: Path) -> list[str]:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    environment = {**os.environ, "_BSTSEARCH_COMPLETE": "complete_bash", "BSTSEARCH_PROFILES": "", **words}
+    program = [sys.executable, "-m", "bstsearch"]
+    done = subprocess.run(program, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

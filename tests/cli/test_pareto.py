@@ -78,7 +78,7 @@ def pareto(
     """Runs `bstsearch pareto ARGS...` on a copy of the tiny supernet and a profile of it."""
     shutil.copytree(tiny_folder, tmp_path / "net")
     save_profile(make_profile(tmp_path / "net"), tmp_path / "profiles")
-    return lambda *args: invoke("pareto", "--supernet", "net", *args)
+    return lambda *args: invoke("pareto", "--supernet", "net", "--device", "local", *args)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def finished_run(
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
         patch.setattr("bstsearch.cli.searching.make_pricer", lambda folder, profile: price)
         patch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: Scorer())
-        result = CliRunner().invoke(app, ["pareto", "--supernet", "net"])
+        result = CliRunner().invoke(app, ["pareto", "--supernet", "net", "--device", "local"])
     assert result.exit_code == 0, result.output
     return folder / "front"
 
@@ -184,7 +184,7 @@ def run_alone(folder: Path, *args: str) -> Any:
     """`bstsearch pareto` in a process of its own; the last line on stdout lists the heavy libraries that it loaded."""
     program = (
         "import sys; from bstsearch.cli.app import app\n"
-        f"app(['pareto', '--supernet', 'net', *{list(args)}], standalone_mode=False)\n"
+        f"app(['pareto', '--supernet', 'net', '--device', 'local', *{list(args)}], standalone_mode=False)\n"
         "print(sorted({'torch', 'optuna', 'pandas', 'matplotlib', 'plotly', 'numpy'} & sys.modules.keys()))"
     )
     environment = {name: value for name, value in os.environ.items() if name != "BSTSEARCH_PROFILES"}
@@ -281,7 +281,7 @@ def test_scores_of_another_origin_are_refused_and_kept(
         (finished / lost).unlink()
     change(tmp_path)
     before = contents(finished)
-    result = pareto(*args)
+    result = pareto(*args, "--out", "front")
     assert result.exit_code == 4
     assert words in result.stderr
     assert "--force" in result.stderr
@@ -289,9 +289,31 @@ def test_scores_of_another_origin_are_refused_and_kept(
     assert not scorer.scored
 
 
+@pytest.mark.parametrize("lost", [None, "front.json"])
+@pytest.mark.parametrize(("change", "args", "words"), CHANGES)
+def test_without_out_they_stay_and_the_new_ones_go_beside_them(
+    pareto: Invoke,
+    finished: Path,
+    tmp_path: Path,
+    lost: str | None,
+    change: Callable[[Path], None],
+    args: list[str],
+    words: str,
+) -> None:
+    if lost:
+        (finished / lost).unlink()
+    change(tmp_path)
+    before = contents(finished)
+    result = pareto(*args, "--trials", "5")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (finished / "local").iterdir()} == FILES
+    shutil.rmtree(finished / "local")
+    assert contents(finished) == before
+
+
 def test_force_starts_over(pareto: Invoke, scorer: Scorer, finished: Path, tmp_path: Path) -> None:
     change_supernet(tmp_path)
-    assert pareto("--force").exit_code == 0
+    assert pareto("--force", "--out", "front").exit_code == 0
     assert scorer.scored.total() == 10
     assert read_front(finished / "front.json").origin.supernet["digest"] == read_folder(tmp_path / "net").digest()
 

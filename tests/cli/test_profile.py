@@ -86,7 +86,7 @@ def test_without_a_stored_profile_this_machine_is_measured(
     assert (profile.device, profile.obtained, profile.via, profile.runtime.threads) == ("local", "measured", "local", 3)
     assert "measuring this machine as device 'local': Example 9000, threads: 3" in result.stderr
     assert "written to profiles/local.json" in result.stderr
-    assert f"next: bstsearch pareto --device local --supernet {tiny_folder}\n" in result.stderr
+    assert result.stderr.endswith("hint: next: bstsearch pareto\n")
 
 
 def test_the_table_has_a_row_per_submodel_and_units(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
@@ -114,10 +114,10 @@ def test_how_good_compositions_are_is_told(invoke: Invoke, measured: Measured, t
     assert "the same submodel measured twice: 1.0%" in result.stderr
 
 
-def test_a_new_name_measures_this_machine_and_says_so(
+def test_a_new_name_for_this_machine_is_measured_and_said(
     invoke: Invoke, measured: Measured, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    result = invoke("profile", "--supernet", tiny_folder, "--device", "desk", "--threads", "1")
+    result = invoke("profile", "--supernet", tiny_folder, "--device", "desk", "--threads", "1", "--via", "local")
     assert "measuring this machine as device 'desk': Example 9000, threads: 1" in result.stderr
     assert (tmp_path / "profiles" / "desk.json").exists()
     assert measured[0]["threads"] == 1
@@ -211,9 +211,7 @@ class TestStored:
         arguments = ("profile", "--supernet", tiny_folder, "--device", "phone")
         monkeypatch.setenv("BSTSEARCH_PROFILES", "variable")
         assert "read from variable/phone.json" in invoke(*arguments).stderr
-        result = invoke(*arguments, "--profiles", "option")
-        assert "read from option/phone.json" in result.stderr
-        assert "--profiles option" in result.stderr
+        assert "read from option/phone.json" in invoke(*arguments, "--profiles", "option").stderr
 
     @pytest.mark.parametrize(("option", "expected"), [(None, "variable"), ("option", "option")])
     def test_a_new_one_goes_where_is_looked_first(
@@ -228,7 +226,7 @@ class TestStored:
     ) -> None:
         monkeypatch.setenv("BSTSEARCH_PROFILES", "variable")
         extra = ("--profiles", option) if option else ()
-        invoke("profile", "--supernet", tiny_folder, "--device", "new", *extra)
+        invoke("profile", "--supernet", tiny_folder, "--device", "new", "--via", "local", *extra)
         assert [path.parent.name for path in tmp_path.rglob("new.json")] == [expected]
 
     def test_other_threads_than_asked_for_are_said(self, invoke: Invoke, tiny_folder: Path) -> None:

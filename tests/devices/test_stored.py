@@ -79,8 +79,10 @@ class TestLookUp:
             find_profile("phone", self.folders[:1])
         assert str(caught.value) == (
             "no profile of device 'phone'; stored are: only-option, shared. 'bstsearch devices' lists all; "
-            "'bstsearch profile --device phone' measures this machine"
+            "'bstsearch profile --device phone --via browser --lan' measures it, as do --via ssh, adb, and local"
         )
+        with pytest.raises(InputError, match=r"'bstsearch profile' measures this machine$"):
+            find_profile("local", self.folders[:1])
 
     @pytest.mark.parametrize("name", ["sharde", "Shared", "share"])
     def test_near_names_are_offered(self, name: str) -> None:
