@@ -27,7 +27,7 @@ OPTIONAL = {"validation", "test", "data_folder"}  # of the objects themselves; s
 # What is run for each schema, one after the other, in a folder with the supernet `net` and two profiles of it.
 COMMANDS = {
     "space": "space --supernet net",
-    "import": "import --family mcan --checkpoint mcan.pkl --heads 4 --out imported",
+    "import": "import --family uniter --checkpoint model.pt --heads 4 --out imported",
     "train": "train --teacher-epochs 1 --epochs 1 --batch-size 24 --threads 1 --device cpu --out trained",
     "profile": "profile --supernet net",
     "pareto": "pareto --supernet net",
@@ -56,7 +56,7 @@ def printed(
 
     (folder / "net").symlink_to(yes_folder)
     (folder / "picture.png").symlink_to(easy_vqa.get_test_image_paths()[0])
-    torch.save(weights("mcan"), folder / "mcan.pkl")
+    torch.save(weights("uniter"), folder / "model.pt")
     save_profile(make_profile(yes_folder), folder / "profiles")
     save_profile(make_estimated(yes_folder), folder / "profiles")
     with pytest.MonkeyPatch.context() as patch:
@@ -78,7 +78,7 @@ def validator(path: Path) -> Draft202012Validator:
     def read(uri: str) -> Resource[Any]:
         return DRAFT202012.create_resource(json.loads(Path(url2pathname(uri.removeprefix("file://"))).read_text()))
 
-    return Draft202012Validator({"$ref": path.as_uri()}, registry=Registry(retrieve=read))  # type: ignore[call-arg]
+    return Draft202012Validator({"$ref": path.as_uri()}, registry=Registry(retrieve=read))
 
 
 def damaged(data: Any, path: str = "") -> Iterator[str]:
