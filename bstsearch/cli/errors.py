@@ -77,6 +77,8 @@ class Verbs(TyperGroup):
         token = _is_json.set(True)
         try:
             code = super().main(args, standalone_mode=False, **options)
+            if code == INTERRUPTED:  # outside of any verb, where Typer says nothing
+                _end(explain(KeyboardInterrupt()))
         except Exception as error:
             if not hasattr(error, "format_message"):  # then it is none of Typer's, whose class it keeps to itself
                 raise
@@ -104,19 +106,19 @@ def explain(error: BaseException) -> Failure:
     """
     match error:
         case BstsearchError():
-            line, kind = str(error), type(error)
+            kind, line, remedy = type(error), str(error), error.remedy
         case KeyboardInterrupt():
             message = "interrupted; what was finished is kept"
             return Failure(kind="interrupted", message=message, exit_code=INTERRUPTED)
         case FileNotFoundError() | NotADirectoryError() | IsADirectoryError():
-            line, kind = _os_line(error), InputError
+            kind, line, remedy = InputError, _os_line(error), None
         case OSError(errno=int()):
-            line, kind = _os_line(error), DeviceError
+            kind, line, remedy = DeviceError, _os_line(error), None
         case _:
-            line, kind = f"unexpected {type(error).__name__}: {error}", BstsearchError
-    told = kind(" ".join(line.splitlines()))
-    remedy = "'bstsearch --debug ...' shows where it happened" if kind.exit_code == BUG else told.remedy
-    return Failure(kind=kind.kind, message=str(told), exit_code=kind.exit_code, remedy=remedy)
+            kind, line, remedy = BstsearchError, f"unexpected {type(error).__name__}: {error}", None
+    if kind.exit_code == BUG:
+        remedy = "'bstsearch --debug ...' shows where it happened"
+    return Failure(kind=kind.kind, message=" ".join(line.splitlines()), exit_code=kind.exit_code, remedy=remedy)
 
 
 def _wrong_usage(error: Any) -> Failure:
