@@ -51,7 +51,7 @@ def choose(folder: SupernetFolder, table: Table, bound: Bound) -> tuple[Submodel
         nearest = min(accuracies, key=lambda submodel: latencies[submodel].safe_ms)
         raise InfeasibleBudgetError(
             f"no submodel answers within {limit_ms:.3g} ms; the nearest is {nearest.id} with "
-            f"{latencies[nearest].safe_ms:.3g} ms: raise the budget"
+            f"{latencies[nearest].safe_ms:.3g} ms; raise the budget"
         )
     best = max(within, key=lambda submodel: (accuracies[submodel].value, -latencies[submodel].ms))
     return best, latencies[best]

@@ -139,7 +139,7 @@ class Budget:
             return
         costs = ", ".join(f"{self.cost(name, nearest):.4g} {COSTS[name].unit}" for name in self.limits)
         raise InfeasibleBudgetError(
-            f"no submodel fits within {self}; the nearest is {nearest.id} with {costs}: raise the budget"
+            f"no submodel fits within {self}; the nearest is {nearest.id} with {costs}; raise the budget"
         )
 
     def to_json(self) -> dict[str, float | str | None]:

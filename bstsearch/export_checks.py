@@ -72,7 +72,7 @@ def compare_answers(
         for name, session in sessions.items():
             tallies[name].add(torch.from_numpy(session.run(["logits"], feed)[0]), expected)
         if progress:
-            progress("Comparing answers", done, batches)
+            progress("comparing answers", done, batches)
     return {name: tally.answers(split) for name, tally in tallies.items()}
 
 
@@ -84,7 +84,7 @@ def time_files(
 
     def report(_rounds: Rounds, share: float) -> None:
         if progress:
-            progress("Timing", round(100 * share), 100)
+            progress("timing", round(100 * share), 100)
 
     with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
         feed = Path(scratch) / "inputs.npz"

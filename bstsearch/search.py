@@ -27,7 +27,8 @@ POPULATION = 20  # of NSGA-II: five generations in the default number of trials
 EXACT, NSGA2, TPE, AUTO = "exact", "nsga2", "tpe", "auto"
 SAMPLERS = (AUTO, NSGA2, TPE)
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int, str], None]  # what is done, how much, of how much, and the best so far
+SHOWN_ID = 24  # characters; those of layer-wise submodels are longer than any line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def search(
     try:
         for number in range(wanted):
             if progress:
-                progress(work.best, number, wanted)
+                progress("scoring", number, wanted, work.best)
             work.score_next(first[number] if number < len(first) else None)
     except ExhaustedError as end:
         is_exhausted = end.is_certain
@@ -131,12 +132,13 @@ class _Work:
 
     @property
     def best(self) -> str:
-        """The most accurate candidate within the budget so far, in words."""
+        """The most accurate candidate within the budget so far, in words; empty where there is none."""
         scored = [candidate for candidate in self.scored.values() if self._budget.admits(candidate)]
         if not scored:
-            return "scoring"
+            return ""
         best = max(scored, key=lambda candidate: (candidate.share, -candidate.latency.ms))
-        return f"scoring, best {best.share:.2%} / {best.latency.ms:.3g} ms / {best.id:.24}"
+        name = best.id if len(best.id) <= SHOWN_ID else f"{best.id[: SHOWN_ID - 3]}..."
+        return f"best {100 * best.share:.2f} % at {best.latency.ms:.3g} ms ({name})"
 
     def price(self, submodel: Submodel) -> Candidate:
         """What `submodel` costs, and its accuracy where it is known; computed once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import platform
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ from bstsearch.training_device import choose_device
 
 WORK = "training"  # subfolder of the output with checkpoints and logs
 SIZES = ("vocab", "answers", "question_length")  # of a config, that a vocabulary decides
-Report = Callable[[Progress], None]
+Report = Callable[[str, int, int, str], None]  # what is done, how much, of how much, and running accuracies
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def train(plan: Plan, report: Report, *, is_forced: bool = False) -> dict[str, A
         supernet = _train(plan, vocabulary, processes, report)
     if not processes.is_first:
         return {}
-    metrics = _measure(plan, supernet, vocabulary, processes)
+    metrics = _measure(plan, supernet, vocabulary, processes, report)
     _finish(plan, supernet, vocabulary, metrics)
     return metrics
 
@@ -188,20 +189,28 @@ def _like(plan: Plan) -> dict[str, torch.Tensor]:
 def _run(stage: Stage, split: Split, report: Report) -> None:
     for progress in stage.run(split):
         if stage.processes.is_first:
-            report(progress)
+            report(progress.stage, progress.step, progress.steps, _running(progress))
 
 
-def _measure(plan: Plan, supernet: Supernet, vocabulary: Vocabulary, processes: Processes) -> dict[str, Any]:
-    splits = {
+def _running(progress: Progress) -> str:
+    accuracies = ", ".join(f"{name} {100 * share:.1f} %" for name, share in progress.accuracies.items())
+    return f"running accuracy: {accuracies}"
+
+
+def _measure(
+    plan: Plan, supernet: Supernet, vocabulary: Vocabulary, processes: Processes, report: Report
+) -> dict[str, Any]:
+    loaded = {
         name: load_split(vocabulary, name, like=_like(plan), folder=plan.folder) for name in ("validation", "test")
     }
-    accuracies = {
-        name: {
-            submodel.id: dataclasses.asdict(evaluate(supernet, submodel, split)) for submodel in supernet.space.grid()
-        }
-        for name, split in splits.items()
-        if split.has_answers
-    }
+    splits, submodels = (
+        {name: split for name, split in loaded.items() if split.has_answers},
+        list(supernet.space.grid()),
+    )
+    accuracies: dict[str, dict[str, Any]] = {name: {} for name in splits}
+    for done, (name, submodel) in enumerate(itertools.product(splits, submodels)):
+        report("scoring", done, len(splits) * len(submodels), "")
+        accuracies[name][submodel.id] = dataclasses.asdict(evaluate(supernet, submodel, splits[name]))
     return {
         "recipe": _settings(plan),
         "data": plan.data,

@@ -12,6 +12,26 @@ TARGET = Path(__file__).parent / "cli.md"
 HEAD = """# Command line
 
 Written by `make docs` from the help texts; change those instead. The [guide](guide.md) tells what goes together.
+
+With `--json` a verb prints one object on stdout, as its JSON Schema in [schemas](schemas) says: `bstsearch devices
+show` as [devices-show.json](schemas/devices-show.json), `pareto` for several devices as
+[pareto-devices.json](schemas/pareto-devices.json). A command that fails prints [error.json](schemas/error.json) in its
+place, whatever was wrong: `kind`, `message`, `exit_code`, and `remedy`, the part of the message that says what to do,
+or null.
+
+| exit code | `kind` | |
+|---|---|---|
+| 0 | | done |
+| 1 | `bug` | not your fault |
+| 2 | `usage` | the request itself cannot be right |
+| 3 | `infeasible-budget` | no submodel fits |
+| 4 | `input` | a file is missing, malformed or stale |
+| 5 | `device` | a device, a disk or a runtime is not available |
+| 6 | `noisy-measurement` | times that say nothing |
+| 130 | `interrupted` | what was finished is kept |
+
+Progress, warnings and hints go to stderr, with `--json` too. On a terminal long work shows a bar; elsewhere a plain
+line after five seconds, and then after ever longer gaps, up to a minute.
 """
 
 

@@ -6,6 +6,7 @@ import doctest
 import importlib.util
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -25,12 +26,14 @@ def script(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where pydantic looks for the types of a model's fields
     spec.loader.exec_module(module)
     return module
 
 
 cli_reference = script("cli_reference")
 console_blocks = script("console_blocks")
+json_schemas = script("json_schemas")
 profile_schema = script("profile_schema")
 slimming_tables = script("slimming_tables")
 VERBS = cli_reference.verbs()
@@ -128,6 +131,18 @@ def test_the_python_example_runs() -> None:
 def test_the_schema_is_that_of_the_model() -> None:
     path = ROOT / "docs" / "device-profile.schema.json"
     assert path.read_text(encoding="utf-8") == profile_schema.schema(), "run 'make docs'"
+
+
+@pytest.mark.parametrize("name", json_schemas.SCHEMAS)
+def test_the_schemas_of_what_verbs_print_are_those_of_their_models(name: str) -> None:
+    path = ROOT / "docs" / "schemas" / f"{name}.json"
+    assert path.read_text(encoding="utf-8") == json_schemas.schema(name), "run 'make docs'"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_takes_json_and_has_a_schema(verb: str, invoke: Callable[..., Any]) -> None:
+    assert "--json" in invoke(*verb.split(), "--help").stdout
+    assert verb.replace(" ", "-") in json_schemas.SCHEMAS
 
 
 def test_the_slimming_tables_are_what_was_measured() -> None:

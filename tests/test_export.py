@@ -234,11 +234,11 @@ def test_a_place_that_cannot_be_written_is_a_device_error(picked: Pick, tmp_path
 def test_progress_counts_questions_then_rounds(picked: Pick, tmp_path: Path, few_questions: None) -> None:
     seen: list[tuple[str, int, int]] = []
     export(picked, tmp_path / "out", progress=lambda *step: seen.append(step))
-    assert [step for step in seen if step[0] == "Comparing answers"] == [
-        ("Comparing answers", 1, 2),
-        ("Comparing answers", 2, 2),
+    assert [step for step in seen if step[0] == "comparing answers"] == [
+        ("comparing answers", 1, 2),
+        ("comparing answers", 2, 2),
     ]
-    assert seen[-1][0] == "Timing"
+    assert seen[-1][0] == "timing"
     assert seen[-1][1] == seen[-1][2]
 
 

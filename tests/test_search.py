@@ -40,7 +40,7 @@ class Searcher:
         self.scored: Counter[str] = Counter()
         self.costed: Counter[str] = Counter()
         self.interrupt_after = 10_000
-        self.steps: list[tuple[str, int, int]] = []
+        self.steps: list[tuple[str, int, int, str]] = []
 
     def cost(self, submodel: Submodel) -> Candidate:
         self.costed[submodel.id] += 1
@@ -187,10 +187,14 @@ def test_costs_are_asked_for_once(small: Searcher) -> None:
 
 def test_progress_tells_the_best_so_far(small: Searcher) -> None:
     small()
-    assert small.steps[0][1:] == (0, 10)
-    assert small.steps[-1][1:] == (9, 10)
-    assert "ms" in small.steps[-1][0]
-    assert "%" in small.steps[-1][0]
+    assert small.steps[0] == ("scoring", 0, 10, "")
+    best = max(small.study.candidates, key=lambda one: (one.share, -one.latency.ms) if one.id != "w1-d1" else (0, 0))
+    assert small.steps[-1] == (
+        "scoring",
+        9,
+        10,
+        f"best {100 * best.share:.2f} % at {best.latency.ms:.3g} ms ({best.id})",
+    )
 
 
 def test_same_seed_same_submodels(make_candidate: MakeCandidate) -> None:

@@ -14,7 +14,7 @@ import typer
 from bstsearch import __version__
 from bstsearch.cli import devices
 from bstsearch.cli.ask import ask
-from bstsearch.cli.errors import show_tracebacks, translated
+from bstsearch.cli.errors import Verbs, show_tracebacks, translated
 from bstsearch.cli.evaluate import evaluate
 from bstsearch.cli.export import export
 from bstsearch.cli.import_ import import_
@@ -26,6 +26,7 @@ from bstsearch.cli.train import train
 
 app = typer.Typer(
     name="bstsearch",
+    cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: the same in a pipe, and rich need not be imported for it

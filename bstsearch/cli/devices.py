@@ -96,7 +96,9 @@ def show(name: NameArgument, profiles: ProfilesOption = None, is_json: JsonOptio
     output.json({"path": str(path), "profile": profile.model_dump(mode="json")})
 
 
-def validate(file: Annotated[Path, typer.Argument(metavar="FILE", help="Device profile.")]) -> None:
+def validate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Device profile.")], is_json: JsonOption = False
+) -> None:
     """Check that a file is a device profile.
 
     Prints one line; where the file is none, that line says what is wrong with it, and the exit code is 4.
@@ -105,8 +107,9 @@ def validate(file: Annotated[Path, typer.Argument(metavar="FILE", help="Device p
     """
     from bstsearch.devices.profile_file import load_profile
 
-    profile = load_profile(file)
-    Output().text(f"valid: {file} is a profile of {profile.device!r}, {profile.obtained} {profile.date:%Y-%m-%d}")
+    output, profile = Output(is_json), load_profile(file)
+    output.text(f"valid: {file} is a profile of {profile.device!r}, {profile.obtained} {profile.date:%Y-%m-%d}")
+    output.json({"path": str(file), **profile.model_dump(mode="json", include={"device", "obtained", "date"})})
 
 
 def _wrapped(line: str) -> str:

@@ -1,25 +1,43 @@
-"""Errors as the user sees them: one line on stderr and an exit code; the only translator."""
+"""Errors as the user sees them: one line on stderr, with --json one object on stdout too, and an exit code."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from bstsearch.cli.output import Output
-from bstsearch.errors import BstsearchError, DeviceError, InputError
+from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 
-BUG = 1
+BUG = BstsearchError.exit_code
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 _has_tracebacks: ContextVar[bool] = ContextVar("has_tracebacks", default=False)
+_is_json: ContextVar[bool] = ContextVar("is_json", default=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a command failed: a stable word, one line, the exit code, and what to do where the line says it."""
+
+    kind: str
+    message: str
+    exit_code: int
+    remedy: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` prints in place of a result."""
+        return {"error": dataclasses.asdict(self)}
 
 
 def show_tracebacks(is_wanted: bool) -> None:
@@ -41,32 +59,86 @@ def translated() -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:
         if _has_tracebacks.get():
             traceback.print_exception(error)
-        line, code = explain(error)
+        failure = explain(error)
         output = Output()
-        output.error(line)
-        if code == BUG:
-            output.hint("this is a bug in bstsearch; 'bstsearch --debug ...' shows where it happened")
-        raise SystemExit(code) from None
+        output.error(failure.message)
+        if failure.exit_code == BUG:
+            output.hint(f"this is a bug in bstsearch; {failure.remedy}")
+        _end(failure)
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """One line about `error`, and the exit code for it.
+class Verbs(TyperGroup):
+    """The verbs of the command line; where `--json` is given, what Typer finds wrong becomes a JSON object too."""
 
-    >>> explain(InputError("front.json does not exist"))
-    ('front.json does not exist', 4)
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:  # type: ignore[override]
+        """Runs the verb that `args` name, by default those of the process."""
+        if not standalone_mode or not asks_for_json(sys.argv[1:] if args is None else args):
+            return super().main(args, standalone_mode=standalone_mode, **options)
+        token = _is_json.set(True)
+        try:
+            code = super().main(args, standalone_mode=False, **options)
+            if code == INTERRUPTED:  # outside of any verb, where Typer says nothing
+                _end(explain(KeyboardInterrupt()))
+        except Exception as error:
+            if not hasattr(error, "format_message"):  # then it is none of Typer's, whose class it keeps to itself
+                raise
+            _end(_wrong_usage(error))
+        finally:
+            _is_json.reset(token)
+        raise SystemExit(code or 0)
+
+
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Whether `--json` is among a command's words; behind `--` it would be a question or a file.
+
+    >>> asks_for_json(["devices", "--json"]), asks_for_json(["ask", "--", "--json"])
+    (True, False)
+    """
+    words = list(words)
+    return "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+
+
+def explain(error: BaseException) -> Failure:
+    """What the user is told of `error`.
+
+    >>> explain(InputError("front.json is truncated; make it anew")).remedy
+    'make it anew'
     """
     match error:
         case BstsearchError():
-            line, code = str(error), error.exit_code
+            kind, line, remedy = type(error), str(error), error.remedy
         case KeyboardInterrupt():
-            line, code = "interrupted; what was finished is kept", INTERRUPTED
+            message = "interrupted; what was finished is kept"
+            return Failure(kind="interrupted", message=message, exit_code=INTERRUPTED)
         case FileNotFoundError() | NotADirectoryError() | IsADirectoryError():
-            line, code = _os_line(error), InputError.exit_code
+            kind, line, remedy = InputError, _os_line(error), None
         case OSError(errno=int()):
-            line, code = _os_line(error), DeviceError.exit_code
+            kind, line, remedy = DeviceError, _os_line(error), None
         case _:
-            line, code = f"unexpected {type(error).__name__}: {error}", BUG
-    return " ".join(line.splitlines()), code
+            kind, line, remedy = BstsearchError, f"unexpected {type(error).__name__}: {error}", None
+    if kind.exit_code == BUG:
+        remedy = "'bstsearch --debug ...' shows where it happened"
+    return Failure(kind=kind.kind, message=" ".join(line.splitlines()), exit_code=kind.exit_code, remedy=remedy)
+
+
+def _wrong_usage(error: Any) -> Failure:
+    """What Typer found wrong, shown on stderr as it shows it without `--json`, too."""
+    error.show()
+    return Failure(
+        kind=UsageError.kind,
+        message=" ".join(error.format_message().splitlines()),
+        exit_code=error.exit_code,
+        remedy=f"'{error.ctx.command_path} --help' shows what it takes" if error.ctx else None,
+    )
+
+
+def _end(failure: Failure) -> NoReturn:
+    """Ends the process with the failure's exit code, its JSON object on stdout where one is wanted."""
+    try:
+        Output(_is_json.get()).json(failure.to_json())
+    except OSError:  # nobody reads, or the disk is full, which may be what failed; the exit code still tells
+        _silence_stdout()
+    raise SystemExit(failure.exit_code) from None
 
 
 def _os_line(error: OSError) -> str:

@@ -63,14 +63,14 @@ def evaluate(
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
         refuse_existing(results, marker="", is_forced=False)
     vocabulary = Vocabulary.load(model)
-    with output.progress("Loading questions") as bar:
+    with output.progress("loading questions") as bar:
         questions, predictors = (_of_exported if is_exported(model) else _of_supernet)(
             model, names, is_all, lambda like: _load(vocabulary, split.value, like, data_dir)
         )
         scored = []
-        for done, predictor in enumerate(predictors, start=1):
-            bar.report("Scoring", done, predictor.of)
-            predicted = predictor.predict()
+        for done, predictor in enumerate(predictors):
+            bar.report("scoring", done * len(questions), predictor.of * len(questions))
+            predicted = predictor.predict(on_batch=bar.advance)
             if results is not None:
                 write_json(results, questions.results(predicted))
                 if not questions.has_answers:
@@ -93,11 +93,11 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class _Predictor:
-    """A named way of answering all questions, one of `of`."""
+    """A named way of answering all questions, one of `of`, which tells after each batch how many it has answered."""
 
     name: str
     of: int
-    predict: Callable[[], Tensor]
+    predict: Callable[..., Tensor]
 
 
 @dataclasses.dataclass(frozen=True)

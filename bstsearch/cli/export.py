@@ -72,7 +72,7 @@ def export(
 
     from bstsearch.export import export as write
 
-    with output.progress("Writing") as bar:
+    with output.progress("writing") as bar:
         manifest = write(picked, out, has_int8=has_int8, is_forced=is_forced, progress=bar.report)
     _show(output, picked, manifest, out)
 

@@ -73,14 +73,17 @@ def import_(
 
     output = Output(is_json)
     refuse_existing(out, marker=CONFIG, is_forced=is_forced)
-    found = import_checkpoint(
-        checkpoint, family, data=data and data.value, heads=heads, question_length=question_length
-    )
-    words = build_words(found, vocabulary=vocabulary, answers=answers, folder=data_dir)
-    with writing_folder(out, marker=CONFIG, is_forced=is_forced) as folder:
-        found.supernet.save(folder)
-        if words is not None:
-            words.save(folder)
+    with output.progress("reading the checkpoint") as bar:
+        found = import_checkpoint(
+            checkpoint, family, data=data and data.value, heads=heads, question_length=question_length
+        )
+        bar.report("reading words and answers")
+        words = build_words(found, vocabulary=vocabulary, answers=answers, folder=data_dir)
+        bar.report("writing the supernet")
+        with writing_folder(out, marker=CONFIG, is_forced=is_forced) as folder:
+            found.supernet.save(folder)
+            if words is not None:
+                words.save(folder)
     _show(output, found, out)
     if words is None:
         output.warning(

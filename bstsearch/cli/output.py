@@ -1,7 +1,7 @@
 """What the user sees: the only file that prints.
 
 Results go to stdout; notes, warnings, hints, errors and progress go to stderr. Off a terminal there is no
-colour and no progress bar, and tables make do with 80 columns (or $COLUMNS).
+colour, lines in place of a progress bar, and tables make do with 80 columns (or $COLUMNS).
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+from bstsearch.cli.progress import Bar, Lines, Progress, beating, rich_progress
 
 PIPED_WIDTH = 80
 MISSING = "-"
@@ -32,19 +30,6 @@ class Column:
     title: str
     unit: str = ""
     is_number: bool = False
-
-
-class Progress:
-    """How far a task has come; silent, as off a terminal."""
-
-    def advance(self, n: int = 1, **info: object) -> None:
-        """Counts `n` more as done; `info` is shown behind the bar (`best="98.4 %"`)."""
-
-    def update(self, text: str) -> None:
-        """Replaces the description in front of the bar."""
-
-    def report(self, text: str, done: int, total: int) -> None:
-        """Sets description, count and total at once: the progress callback of library functions."""
 
 
 class Output:
@@ -99,46 +84,13 @@ class Output:
 
     @contextlib.contextmanager
     def progress(self, description: str, total: int | None = None) -> Iterator[Progress]:
-        """A progress bar with time left on stderr while the block runs; a silent one off a terminal."""
-        if not sys.stderr.isatty():
-            yield Progress()
+        """How far the block has come, on stderr: a bar with the time left, off a terminal a line now and then."""
+        if not _is_screen(sys.stderr):
+            with beating(Lines(self.note, description, total)) as lines:
+                yield lines
             return
-        with _rich_progress() as bar:
-            yield _Bar(bar, bar.add_task(description, total=total, info=""))
-
-
-class _Bar(Progress):
-    def __init__(self, bar: RichProgress, task: TaskID) -> None:
-        self._bar, self._task = bar, task
-
-    def advance(self, n: int = 1, **info: object) -> None:
-        self._bar.advance(self._task, n)
-        if info:
-            self._bar.update(self._task, info="  ".join(f"{name} {value}" for name, value in info.items()))
-
-    def update(self, text: str) -> None:
-        self._bar.update(self._task, description=text)
-
-    def report(self, text: str, done: int, total: int) -> None:
-        self._bar.update(self._task, description=text, completed=done, total=total)
-
-
-def _rich_progress() -> RichProgress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[info]}", markup=False),
-    )
-    # Lines written meanwhile to stderr go above the bar; stdout stays stdout, it may be a file.
-    return RichProgress(*columns, console=Console(file=sys.stderr), redirect_stdout=False, transient=True)
+        with rich_progress() as bar:
+            yield Bar(bar, bar.add_task(description, total=total, info=""))
 
 
 def _render(columns: Sequence[Column], rows: Sequence[Sequence[object]], marked: int | None, width: int) -> str:
@@ -179,8 +131,12 @@ def _width(stream: TextIO) -> int:
 
 
 def _styled(stream: TextIO, text: str, **style: Any) -> str:
-    is_plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return text if is_plain else typer.style(text, **style)
+    return text if os.environ.get("NO_COLOR") or not _is_screen(stream) else typer.style(text, **style)
+
+
+def _is_screen(stream: TextIO) -> bool:
+    """Whether colours and bars can be shown there."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -92,10 +92,15 @@ class DeviceSearch:
 
         space, request, output = self.origin.space, self.request, self.output
         cost = make_pricer(self.folder, self.profile)
-        corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
+        with output.progress("counting") as bar:
+            corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
+            first = looked_at_first(space)
+            for done, submodel in enumerate(first):
+                bar.report("counting", done, len(first))
+                cost(submodel)
         budget = Budget.resolve(request.bounds, corners[-1], request.at)
         show_table(corner_table(corners, budget), output)
-        budget.refuse_infeasible(map(cost, looked_at_first(space)))  # before --force throws anything away
+        budget.refuse_infeasible(map(cost, first))  # before --force throws anything away
         with (
             study_file.open_study(self.out / study_file.NAME, self.origin, is_fresh=request.is_forced) as study,
             output.progress("scoring") as bar,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -11,11 +12,10 @@ import typer
 
 from bstsearch.cli.options import DataDirOption, ForceOption, JsonOption, SeedOption, SetOption
 from bstsearch.cli.output import Column, Output
+from bstsearch.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from bstsearch.cli.output import Progress as Bar
     from bstsearch.recipes import Recipe
-    from bstsearch.training import Progress
 
 
 OF_RECIPE = "the recipe's"
@@ -103,8 +103,9 @@ def train(
     if is_first_process():
         for line in exceptions(chosen.precision, plan.device, plan.family, plan.config):
             output.warning(line)
-    with output.progress("loading data") as bar:
-        metrics = run(plan, _Reporter(output, bar), is_forced=is_forced)
+    # The other processes do the same at the same time, and have nothing to tell.
+    with output.progress("loading data") if is_first_process() else contextlib.nullcontext(Progress()) as bar:
+        metrics = run(plan, bar.report, is_forced=is_forced)
     if is_first_process():
         _show(output, metrics)
         output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
@@ -142,18 +143,3 @@ def _show(output: Output, metrics: dict[str, Any]) -> None:
 
 def _percent(accuracy: dict[str, float]) -> str:
     return f"{100 * accuracy['correct'] / accuracy['total']:.2f}"
-
-
-class _Reporter:
-    """Shows the bar at every step, and a line for logs at every tenth of a stage."""
-
-    def __init__(self, output: Output, bar: Bar) -> None:
-        self.output, self.bar = output, bar
-
-    def __call__(self, progress: Progress) -> None:
-        shown = {name: f"{value:.1%}" for name, value in progress.accuracies.items()}
-        self.bar.report(progress.stage, progress.step, progress.steps)
-        self.bar.advance(0, **shown)
-        if progress.step % max(1, progress.steps // 10) == 0 or progress.step == progress.steps:
-            text = ", ".join(f"{name} {value}" for name, value in shown.items())
-            self.output.note(f"{progress.stage}: step {progress.step} of {progress.steps}, running accuracy {text}")

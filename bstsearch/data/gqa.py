@@ -73,7 +73,7 @@ def load(
     """The "train", "validation" or "test" (testdev) part, read as it is needed; inputs of the sizes of `like`."""
     folder = needed_folder(NAME, folder)
     if like is None:
-        raise InputError("GQA is read for a model: give its example inputs as `like`")
+        raise InputError("GQA is read for a model; give its example inputs as `like`")
     if not gqa_questions.matches(folder) and lxmert.matches(folder, NAME):
         return lxmert.load(folder, NAME, split, vocabulary.answers, vocabulary.encode_any, like)
     path = gqa_questions.question_file(folder, split)

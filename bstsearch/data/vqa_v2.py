@@ -57,7 +57,7 @@ def load(
     """The "train", "validation" or "test" part, read as it is needed; inputs of the sizes of `like`."""
     folder = needed_folder(NAME, folder)
     if like is None:
-        raise InputError("VQA-v2 is read for a model: give its example inputs as `like`")
+        raise InputError("VQA-v2 is read for a model; give its example inputs as `like`")
     if uniter.matches(folder):
         return uniter.load(folder, split, vocabulary.answers, like)
     if lxmert.matches(folder, NAME):

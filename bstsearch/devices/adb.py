@@ -24,8 +24,7 @@ VIEW = "android.intent.action.VIEW"
 _REMEDIES = {
     "unauthorized": "unlock it, and allow USB debugging in the question that it shows",
     "offline": "unplug it and plug it in again",
-    "no permissions": "this user may not use it; on Linux add a udev rule, or install your distribution's android "
-    "udev rules",
+    "no permissions": "give this user a udev rule for it, or install your distribution's android udev rules",
     "authorizing": "try again in a moment",
     "connecting": "try again in a moment",
     "recovery": "start Android on it",

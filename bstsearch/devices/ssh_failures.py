@@ -15,7 +15,7 @@ KILLED = 137
 KNOWN = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "the host key of {host} is not the one that this computer knows: check that this is your board, set up anew, "
+        "the host key of {host} is not the one that this computer knows; check that this is your board, set up anew, "
         "and not another; then 'ssh-keygen -R {name}', and connect once by hand with 'ssh {host}'",
     ),
     (

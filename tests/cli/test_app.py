@@ -64,6 +64,15 @@ def test_wrong_usage_is_one_line_below_the_usage(arguments: tuple[str, ...], inv
     assert line.startswith("Error: ")
 
 
+@pytest.mark.parametrize("arguments", [("pareot",), ("pareto", "--nonsense"), ("ask",), ("devices", "show")])
+def test_wrong_usage_is_an_object_with_json(arguments: tuple[str, ...], invoke: Callable[..., Any]) -> None:
+    result = invoke(*arguments, "--json")
+    assert result.exit_code == 2
+    error = json.loads(result.stdout)["error"]
+    assert (error["kind"], error["exit_code"]) == ("usage", 2)
+    assert error["message"] in result.stderr
+
+
 @pytest.mark.parametrize("verb", [(), *((verb,) for verb in VERBS)], ids=str)
 def test_the_help_imports_nothing_heavy(verb: tuple[str, ...]) -> None:
     arguments = [*verb, "--help"]

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from bstsearch import errors
-from bstsearch.cli.errors import explain, show_tracebacks, translated
+from bstsearch.cli.errors import Verbs, explain, show_tracebacks, translated
+from bstsearch.cli.options import JsonOption
 
 ERRORS = [
     (errors.UsageError("no row 99"), 2, "no row 99"),
@@ -37,77 +40,169 @@ def _no_tracebacks() -> Iterator[None]:
 
 
 def app_that_raises(error: BaseException) -> typer.Typer:
-    app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+    """A group with one verb, which raises the error."""
+    app = typer.Typer(cls=Verbs, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+    @app.callback()
+    def group() -> None:
+        pass
 
     @app.command()
     @translated()
-    def command(count: int = 1) -> None:
+    def command(count: int = 1, is_json: JsonOption = False) -> None:
         raise error
 
     return app
 
 
+def run(error: BaseException, *words: str) -> Any:
+    """What `prog command WORDS...` prints and returns where the command raises the error."""
+    return CliRunner().invoke(app_that_raises(error), ["command", *words], prog_name="prog")
+
+
 @pytest.mark.parametrize(("error", "code", "line"), ERRORS)
 def test_every_error_is_one_line_and_a_code(error: BaseException, code: int, line: str) -> None:
-    assert explain(error) == (line, code)
-    result = CliRunner().invoke(app_that_raises(error))
+    failure = explain(error)
+    assert (failure.message, failure.exit_code) == (line, code)
+    result = run(error)
     assert result.exit_code == code
     assert result.stdout == ""
     assert result.stderr.splitlines()[0] == f"error: {line}"
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("error", "kind", "remedy"),
+    [
+        (errors.UsageError("net exists; give --force to replace it"), "usage", "give --force to replace it"),
+        (
+            errors.InfeasibleBudgetError("nothing within 1 ms; raise the budget"),
+            "infeasible-budget",
+            "raise the budget",
+        ),
+        (errors.InputError("front.json is truncated"), "input", None),
+        (errors.DeviceError("no adb; install it"), "device", "install it"),
+        (errors.NoisyMeasurementError("times say nothing. Let it cool"), "noisy-measurement", "Let it cool"),
+        (
+            errors.BstsearchError("model.onnx differs from torch"),
+            "bug",
+            "'bstsearch --debug ...' shows where it happened",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.png"), "input", None),
+        (OSError(errno.ENOSPC, "No space left on device"), "device", None),
+        (KeyboardInterrupt(), "interrupted", None),
+        (ZeroDivisionError("division by zero"), "bug", "'bstsearch --debug ...' shows where it happened"),
+    ],
+)
+def test_with_json_a_failure_is_one_object_on_stdout_and_the_line_on_stderr(
+    error: BaseException, kind: str, remedy: str | None
+) -> None:
+    failure = explain(error)
+    result = run(error, "--json")
+    assert result.exit_code == failure.exit_code
+    assert json.loads(result.stdout) == {
+        "error": {"kind": kind, "message": failure.message, "exit_code": failure.exit_code, "remedy": remedy}
+    }
+    assert result.stderr.splitlines()[0] == f"error: {failure.message}"
+    assert run(error).stdout == ""  # the next command without it prints none
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--nonsense", "--json"], "No such option: --nonsense"),
+        (["--json", "--count", "many"], "Invalid value for '--count'"),
+        (["--json", "stray"], "unexpected extra argument"),
+    ],
+)
+def test_with_json_wrong_usage_that_typer_finds_is_an_object_below_the_usage(words: list[str], message: str) -> None:
+    result = run(errors.InputError("x"), *words)
+    assert result.exit_code == 2
+    error = json.loads(result.stdout)["error"]
+    assert message in error.pop("message")
+    assert error == {"kind": "usage", "exit_code": 2, "remedy": "'prog command --help' shows what it takes"}
+    assert result.stderr.startswith("Usage: ")
+    assert f"Error: {message}" in result.stderr or message in result.stderr
+
+
+def test_behind_two_dashes_json_is_a_word() -> None:
+    result = run(errors.InputError("x"), "--", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(("error", "code"), [(typer.Exit(7), 7), (typer.Exit(), 0)])
+def test_with_json_an_exit_keeps_its_code_and_prints_nothing(error: Exception, code: int) -> None:
+    result = run(error, "--json")
+    assert (result.exit_code, result.stdout) == (code, "")
+
+
 def test_only_a_bug_hints_at_debug() -> None:
-    assert "--debug" in CliRunner().invoke(app_that_raises(KeyError("x"))).stderr
-    assert CliRunner().invoke(app_that_raises(errors.InputError("x"))).stderr == "error: x\n"
+    assert "--debug" in run(KeyError("x")).stderr
+    assert run(errors.InputError("x")).stderr == "error: x\n"
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), errors.InputError("x")])
 def test_debug_shows_the_traceback_and_keeps_the_code(error: Exception) -> None:
     show_tracebacks(True)
-    result = CliRunner().invoke(app_that_raises(error))
-    assert result.exit_code == explain(error)[1]
+    result = run(error)
+    assert result.exit_code == explain(error).exit_code
     assert "Traceback" in result.stderr
     assert "in command" in result.stderr
 
 
 @pytest.mark.parametrize(("error", "code"), [(typer.Exit(7), 7), (typer.BadParameter("too few"), 2)])
 def test_typer_keeps_its_own_exceptions(error: Exception, code: int) -> None:
-    assert CliRunner().invoke(app_that_raises(error)).exit_code == code
+    assert run(error).exit_code == code
 
 
 def test_a_translated_command_keeps_its_options() -> None:
-    result = CliRunner().invoke(app_that_raises(errors.InputError("x")), ["--count", "many"])
+    result = run(errors.InputError("x"), "--count", "many")
     assert result.exit_code == 2
     assert "'--count'" in result.stderr
 
 
 def test_a_closed_pipe_ends_the_command_quietly() -> None:
-    result = CliRunner().invoke(app_that_raises(BrokenPipeError(errno.EPIPE, "Broken pipe")))
+    result = run(BrokenPipeError(errno.EPIPE, "Broken pipe"))
     assert (result.exit_code, result.output) == (141, "")
 
 
-def run_with_stdout(stdout: int) -> subprocess.CompletedProcess[str]:
-    """Runs a command that prints more than a pipe holds, with `stdout` as its standard output."""
-    code = (
-        "from bstsearch.cli.errors import translated\n"
-        "from bstsearch.cli.output import Output\n"
-        "with translated():\n"
-        "    for _ in range(20000): Output().text('a line of the result')\n"
+TEXT = "for _ in range(20000): Output().text('a line of the result')"
+LONG_JSON = "Output(is_json=True).json(['an entry of the result'] * 20000)"
+FAILURE = "errors._is_json.set(True); raise InputError('front.json is truncated')"
+
+
+def run_with_stdout(stdout: int, code: str) -> subprocess.CompletedProcess[str]:
+    """Runs the code as a command does, with `stdout` as its standard output."""
+    lines = (
+        "from bstsearch.cli import errors",
+        "from bstsearch.cli.output import Output",
+        "from bstsearch.errors import InputError",
+        f"with errors.translated():\n    {code}",
     )
-    return subprocess.run([sys.executable, "-c", code], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    command = [sys.executable, "-c", "\n".join(lines)]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+@pytest.mark.parametrize("code", [TEXT, LONG_JSON], ids=["text", "json"])
+def test_a_reader_that_goes_away_is_no_error(code: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    result = run_with_stdout(writer)
+    result = run_with_stdout(writer, code)
     os.close(writer)
     assert (result.returncode, result.stderr) == (141, "")
 
 
+def test_an_error_keeps_its_code_where_nobody_reads_its_object() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run_with_stdout(writer, FAILURE)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (4, "error: front.json is truncated\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_behind_stdout_is_one_line() -> None:
+@pytest.mark.parametrize("code", [TEXT, LONG_JSON, f"errors._is_json.set(True); {LONG_JSON}"])
+def test_a_full_disk_behind_stdout_is_one_line(code: str) -> None:
     with open("/dev/full", "w") as full:
-        result = run_with_stdout(full.fileno())
+        result = run_with_stdout(full.fileno(), code)
     assert (result.returncode, result.stderr) == (5, "error: No space left on device\n")

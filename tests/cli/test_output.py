@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bstsearch.cli import output
-from bstsearch.cli.output import Column, Output, Progress
+from bstsearch.cli.output import Column, Output
+from bstsearch.cli.progress import Lines
 
 COLUMNS = (Column("row", is_number=True), Column("id"), Column("latency", "ms", is_number=True))
 ROWS = ((1, "w1of4-d1", "0.81"), (2, "w1-d1", None))
@@ -143,22 +144,29 @@ def test_what_a_stream_cannot_show_is_escaped(encoding: str, monkeypatch: pytest
     )
 
 
-def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Output().progress("scoring", total=2) as progress:
-        progress.advance(best="98.1 %")
-        progress.update("scoring w1-d1")
+def test_progress_off_a_terminal_is_made_of_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with Output(is_json=True).progress("scoring", total=2) as progress:
+        progress.advance()
         progress.report("measuring", 1, 2)
-    assert type(progress) is Progress
-    assert capsys.readouterr() == ("", "")
+    assert isinstance(progress, Lines)
+    assert capsys.readouterr() == ("", "")  # of so short a work
+
+
+def test_a_terminal_without_cursor_movement_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_terminal(monkeypatch)
+    monkeypatch.setenv("TERM", "dumb")
+    with Output().progress("scoring") as progress:
+        assert isinstance(progress, Lines)
+    assert terminal.getvalue() == ""
 
 
 def test_progress_on_a_terminal_shows_description_count_and_news(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = at_terminal(monkeypatch)
     out = Output()
     with out.progress("scoring", total=7) as progress:
-        progress.advance(3, best="98.1 %")
+        progress.advance(2)
+        progress.report("scoring w1-d1", 3, 7, "best 98.1 %")
         out.note("w1-d1 is done")
-        progress.update("scoring w1-d1")
     shown = terminal.getvalue()
     assert "scoring w1-d1" in shown
     assert "3/7" in shown
@@ -166,9 +174,17 @@ def test_progress_on_a_terminal_shows_description_count_and_news(monkeypatch: py
     assert "w1-d1 is done\n" in shown.replace("\r\n", "\n")
 
 
-def test_progress_takes_the_reports_of_library_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_is_gone_when_an_error_ends_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = at_terminal(monkeypatch)
-    with Output().progress("measuring") as progress:
-        progress.report("measuring w1of2-d1", 4, 9)
-    assert "measuring w1of2-d1" in terminal.getvalue()
-    assert "4/9" in terminal.getvalue()
+
+    def work() -> None:
+        with Output().progress("scoring") as progress:
+            progress.report("measuring", 4, 9)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    shown = terminal.getvalue()
+    assert "4/9" in shown
+    assert shown.endswith("\x1b[2K")  # the line of the bar, erased
+    assert shown.count("\x1b[?25h") == shown.count("\x1b[?25l") == 1  # the cursor, shown again

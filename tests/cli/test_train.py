@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from synthetic import write_vqa_v2
 import bstsearch.precision
 import bstsearch.training_device
 import bstsearch.training_run
+from bstsearch.cli.output import Output
+from bstsearch.cli.progress import Progress
 from bstsearch.data import load_split
 from bstsearch.data.split import ImageSplit
 from bstsearch.data.vocabulary import Vocabulary
@@ -42,7 +46,6 @@ def train(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_easy_config: Mca
 def test_train_writes_a_supernet_with_card_and_accuracies(train: Invoke, tmp_path: Path) -> None:
     result = train("--out", "net")
     assert result.exit_code == 0, result.output
-    assert "sandwich: step 3 of 3, running accuracy smallest" in result.stderr
     assert "bstsearch profile --supernet net" in result.stderr
     supernet = Supernet.load(tmp_path / "net")
     metrics = json.loads((tmp_path / "net/metrics.json").read_text())
@@ -57,12 +60,48 @@ def test_train_writes_a_supernet_with_card_and_accuracies(train: Invoke, tmp_pat
     assert (tmp_path / "net/training/sandwich-log.csv").read_text().count("\n") == 4
 
 
+class Seen(Progress):
+    """What a command reports, in order."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[object, ...]] = []
+
+    def report(self, *args: Any) -> None:
+        self.reports.append(args)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    seen = Seen()
+    monkeypatch.setattr(Output, "progress", lambda self, text: contextlib.nullcontext(seen))
+    return seen
+
+
+def test_every_step_is_reported_and_then_the_scoring_of_every_submodel(train: Invoke, seen: Seen) -> None:
+    result = train("--out", "net")
+    assert result.exit_code == 0, result.output
+    steps = [(stage, step, 3) for stage in ("teacher", "sandwich") for step in (1, 2, 3)]
+    assert [report[:3] for report in seen.reports] == [*steps, *(("scoring", done, 20) for done in range(20))]
+    news = str(seen.reports[5][3])
+    assert re.fullmatch(r"running accuracy: smallest [\d.]+ %,( middle [\d.]+ %,)? largest [\d.]+ %", news)
+
+
+def test_only_the_first_of_several_processes_tells_how_far_they_are(
+    train: Invoke, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bstsearch.distributed.is_first_process", lambda: False)
+    train("--out", "net")
+    assert seen.reports == []
+
+
 def test_json_prints_the_metrics_file(train: Invoke, tmp_path: Path) -> None:
     result = train("--out", "net", "--json")
     assert json.loads(result.stdout) == json.loads((tmp_path / "net/metrics.json").read_text())
 
 
-def test_an_interrupted_training_goes_on(train: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_training_goes_on(
+    train: Invoke, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
@@ -70,9 +109,9 @@ def test_an_interrupted_training_goes_on(train: Invoke, tmp_path: Path, monkeypa
         patch.setattr(bstsearch.training_run, "_finish", interrupted)
         assert train("--out", "net").exit_code == 130
     assert not (tmp_path / "net/config.json").exists()
-    resumed = train("--out", "net")
-    assert resumed.exit_code == 0
-    assert "step 3 of 3" not in resumed.stderr  # both stages were done; only the finish was left
+    seen.reports.clear()
+    assert train("--out", "net").exit_code == 0
+    assert {report[0] for report in seen.reports} == {"scoring"}  # both stages were done; only the finish was left
     assert Supernet.load(tmp_path / "net").space
 
 
@@ -112,11 +151,12 @@ def test_not_even_force_replaces_a_folder_of_something_else(train: Invoke, tmp_p
     assert (tmp_path / "net/precious.txt").read_text() == "mine"
 
 
-def test_a_given_teacher_is_not_trained_again(train: Invoke, tmp_path: Path) -> None:
+def test_a_given_teacher_is_not_trained_again(train: Invoke, seen: Seen, tmp_path: Path) -> None:
     assert train("--out", "first").exit_code == 0
+    seen.reports.clear()
     result = train("--out", "net", "--teacher", "first", "--recipe", "bst", "--accumulate", 2, "--precision", "bf16")
     assert result.exit_code == 0, result.output
-    assert "teacher: step" not in result.stderr
+    assert "teacher" not in {report[0] for report in seen.reports}
     metrics = json.loads((tmp_path / "net/metrics.json").read_text())
     assert metrics["recipe"]["teacher"].startswith("given, ")
     recipe = {name: metrics["recipe"][name] for name in ("name", "precision", "sandwich.accumulate")}

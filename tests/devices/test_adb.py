@@ -125,7 +125,7 @@ def test_no_adb(monkeypatch: pytest.MonkeyPatch, workload: Workload, tmp_path: P
             "082f59270073e1e3       no permissions (user in plugdev group; are your udev rules wrong?); "
             "see [http://developer.android.com/tools/device.html] usb:1-1 transport_id:2\n",
             None,
-            "device 082f59270073e1e3 is not ready (adb says: no permissions); this user may not use it; on Linux add",
+            "device 082f59270073e1e3 is not ready (adb says: no permissions); give this user a udev rule",
         ),
         ("0A1B\trecovery\n", None, "device 0A1B is not ready (adb says: recovery); start Android on it"),
         ("0A1B                   strange\n", None, "device 0A1B is not ready (adb says: strange); look at"),
