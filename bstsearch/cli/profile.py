@@ -108,9 +108,9 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
     columns = [
         Column("id"),
         Column("latency\nmedian", "ms", is_number=True),
-        Column("p90", "ms", is_number=True),
-        Column("spread", "%", is_number=True),
-        Column("weights", "MB", is_number=True),
+        Column("p90", "ms", is_number=True, rank=1),
+        Column("spread", "%", is_number=True, rank=2),
+        Column("weights", "MB", is_number=True, rank=3),
         Column("peak\nmemory", "MB", is_number=True),
     ]
     grid = {submodel.id for submodel in folder.space.grid()}

@@ -18,7 +18,7 @@ def devices_table(files: Sequence[FrontFile]) -> Table:
     ids = dict.fromkeys(one.id for file in files for one in file.front)
     first = {name: next(file.find(name) for file in files if _is_on_front(file, name)) for name in ids}
     ordered = sorted(ids, key=lambda name: (first[name].macs, name))
-    heads = [("id", "", False), ("accuracy\n95 % interval", "%", True), *(_head(file) for file in files)]
+    heads = [("id", "", False), ("accuracy\n95 % interval", "%", True, 1), *(_head(file) for file in files)]
     rows = [
         [shorten(name, ID_WIDTH), accuracy_text(first[name]), *(_cell(file, name) for file in files)]
         for name in ordered
