@@ -7,6 +7,7 @@ colour and no progress bar, and tables make do with 80 columns (or $COLUMNS).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
+    from bstsearch.front_file import FrontFile
+
 PIPED_WIDTH = 80
+PLOT_WIDTH = 90  # of a plot at most: wider ones only pull the points apart
 
 
 class Progress:
@@ -74,6 +78,20 @@ class Output:
             _write(sys.stdout, _styled(sys.stdout, textwrap.fill(title, self.width), bold=True))
         shown = [[None if cell is None else _showable(sys.stdout, str(cell)) for cell in row] for row in rows]
         _write(sys.stdout, render(columns, shown, marked, self.width))
+
+    def plot(self, file: FrontFile) -> None:
+        """Draws a front's accuracy over latency to stdout, where that is a terminal; nothing in JSON mode."""
+        if self.is_json or not sys.stdout.isatty():
+            return
+        from bstsearch.report.terminal_plot import ASCII, LINES, terminal_plot
+
+        marks = LINES if _can_show(sys.stdout, "".join(dataclasses.astuple(LINES))) else ASCII
+        if plot := terminal_plot(file, min(self.width, PLOT_WIDTH), marks):
+            number, begin, end = plot.marked
+            lines = list(plot.lines)
+            star = _styled(sys.stdout, lines[number][begin:end], bold=True, fg="green")
+            lines[number] = lines[number][:begin] + star + lines[number][end:]
+            _write(sys.stdout, "\n".join(["", *lines]))
 
     def json(self, data: Any) -> None:
         """Writes `data` as the one JSON object on stdout; nothing outside JSON mode."""
@@ -150,6 +168,10 @@ def _width(stream: TextIO) -> int:
 def _styled(stream: TextIO, text: str, **style: Any) -> str:
     is_plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return text if is_plain else typer.style(text, **style)
+
+
+def _can_show(stream: TextIO, text: str) -> bool:
+    return _showable(stream, text) == text
 
 
 def _showable(stream: TextIO, text: str) -> str:
