@@ -53,7 +53,7 @@ class CostAxis:
     def ticks(self, most: int) -> list[float]:
         """At most that many round numbers from `low` to `high`."""
         if self.is_log:
-            return _log_ticks(self.low, self.high, most)
+            return log_ticks(self.low, self.high, most)
         return linear_ticks(self.low, self.high, most)
 
 
@@ -115,7 +115,8 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
     return []
 
 
-def _log_ticks(low: float, high: float, most: int) -> list[float]:
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """At most that many of 1, 2 and 5 in every decade, or of fewer."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits_shown in ((1, 2, 5), (1, 3), (1,)):
         found = [digit * 10.0**power for power in powers for digit in digits_shown]
