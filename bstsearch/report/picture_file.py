@@ -19,8 +19,9 @@ _HEAD = 4096  # bytes of a PNG that hold its comments
 
 def remove_other(file: FrontFile, path: Path) -> None:
     """Removes the picture at `path` if it shows another front than `file`, as one of another budget does."""
-    if path.exists() and not _is_marked(path, _mark(file)):
-        path.unlink()
+    with contextlib.suppress(OSError):  # where nothing may be removed, what is written next says so
+        if path.exists() and not _is_marked(path, _mark(file)):
+            path.unlink()
 
 
 def write_picture(file: FrontFile, path: Path) -> str | None:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
-from bstsearch.cli.output import Column, Output, Progress
+from bstsearch.cli.output import PLOT_WIDTH, Column, Output, Progress
+from bstsearch.front_file import read_front
 
 COLUMNS = (Column("row", is_number=True), Column("id"), Column("latency", "ms", is_number=True))
 ROWS = ((1, "w1of4-d1", "0.81"), (2, "w1-d1", None))
@@ -178,3 +180,34 @@ def test_progress_takes_the_reports_of_library_functions(monkeypatch: pytest.Mon
         progress.report("measuring w1of2-d1", 4, 9)
     assert "measuring w1of2-d1" in terminal.getvalue()
     assert "4/9" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("encoding", "is_plain"), [("utf-8", False), ("ascii", True), ("latin-1", True)])
+def test_a_plot_is_drawn_with_what_the_terminal_can_show(
+    encoding: str, is_plain: bool, easy_front: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = at_terminal(monkeypatch)
+    monkeypatch.setattr(Terminal, "encoding", encoding)
+    monkeypatch.setenv("COLUMNS", "200")
+    Output().plot(read_front(easy_front))
+    shown = terminal.getvalue()
+    assert "accuracy, %" in shown
+    assert "\x1b[32m" in shown  # the recommended row
+    assert shown.isascii() == is_plain
+    monkeypatch.setenv("NO_COLOR", "1")
+    Output().plot(read_front(easy_front))
+    plain = terminal.getvalue().removeprefix(shown)
+    assert "\x1b" not in plain
+    assert max(map(len, plain.splitlines())) <= PLOT_WIDTH
+
+
+def test_no_plot_in_json_mode_off_a_terminal_or_where_it_is_too_narrow(
+    easy_front: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output().plot(read_front(easy_front))
+    assert capsys.readouterr().out == ""
+    terminal = at_terminal(monkeypatch)
+    Output(is_json=True).plot(read_front(easy_front))
+    monkeypatch.setenv("COLUMNS", "30")
+    Output().plot(read_front(easy_front))
+    assert terminal.getvalue() == ""
