@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.cli import devices, evaluate, export, import_, space
+from bstsearch.cli import devices, evaluate, export, space
 from bstsearch.cli.tables import Column, render
 from bstsearch.devices.profile import DeviceProfile
 from bstsearch.devices.profile_file import save_profile
