@@ -44,7 +44,7 @@ ROWS = [["w1of4-d1", "12", "yes", "1.5"]]
         (80, "w1of4-d1  12    yes     1.5", None),
         (26, "w1of4-d1 12   yes    1.5", None),
         (23, "w1of4-d1  12    yes", "size"),
-        (15, "w1of4-d1  yes", "MACs, size"),
+        (15, "w1of4-d1 yes", "MACs, size"),
         (13, "w1of4-d1", "MACs, in the space, size"),
     ],
 )

@@ -84,8 +84,8 @@ def test_a_dominated_point_is_not_hidden() -> None:
 
 def test_the_recommended_row_is_the_last_to_go_without_a_number() -> None:
     """On so small a panel not all find a place."""
-    area = Box(x0=0, y0=0, x1=70, y1=70)
-    rows = [(30.0 + number / 2, 30.0 + number) for number in range(15)]
+    area = Box(x0=0, y0=0, x1=120, y1=120)
+    rows = [(55.0 + number / 2, 55.0 + number) for number in range(15)]
     labels = place_labels(rows, [], area, first=11, height=HEIGHT)
     assert 0 < len(labels) < len(rows)
     assert any(12 in label.rows for label in labels)
