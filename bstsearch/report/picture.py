@@ -44,15 +44,7 @@ def make_figure(file: FrontFile) -> Figure:
     FigureCanvasAgg(figure)
     bottom, top = (FOOT + foot) / height, 1 - HEAD / height
     figure.subplots_adjust(left=0.06, right=0.985, bottom=bottom, top=top, wspace=0.06)
-    panels = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, name in zip(panels, PANELS, strict=True):
-        axis = cost_axis(file, name)
-        _draw_points(axes, file, axis, name)
-        _style(axes, axis)
-        _draw_budget(axes, axis)
-    panels[0].set_ylabel(f"accuracy on {file.origin.split}, %", color=INK)
-    for axes, name in zip(panels, PANELS, strict=True):
-        _number(axes, file, cost_axis(file, name))
+    _draw_panels(figure, file)
     figure.text(0.012, 1 - 0.3 / height, _title(file), fontsize=11, color=INK)
     _draw_legend(figure, file, y=1 - 0.45 / height)
     for index, (text, is_recommended) in enumerate(names):
@@ -60,6 +52,18 @@ def make_figure(file: FrontFile) -> Figure:
         color, weight = (ORANGE, "bold") if is_recommended else (INK, "normal")
         figure.text(x, y / height, text, fontsize=9, color=color, weight=weight)
     return figure
+
+
+def _draw_panels(figure: Figure, file: FrontFile) -> None:
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    axes_of = {name: cost_axis(file, name) for name in PANELS}
+    for axes, (name, axis) in zip(panels, axes_of.items(), strict=True):
+        _draw_points(axes, file, axis, name)
+        _style(axes, axis)
+        _draw_budget(axes, axis)
+    panels[0].set_ylabel(f"accuracy on {file.origin.split}, %", color=INK)
+    for axes, axis in zip(panels, axes_of.values(), strict=True):
+        _number(axes, file, axis)  # last, when everything has its place
 
 
 def _title(file: FrontFile) -> str:

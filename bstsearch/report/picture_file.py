@@ -34,7 +34,8 @@ def write_picture(file: FrontFile, path: Path) -> str | None:
 
             draw_picture(file, path, {KEY: _mark(file)})
     except Exception as error:  # whatever a plotting library may raise: the front is worth more than its picture
-        return f"{path} could not be drawn: {error or type(error).__name__}; all else is there"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return f"{path} could not be drawn: {reason}; all else is there"
     return None
 
 
