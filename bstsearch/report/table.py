@@ -53,7 +53,7 @@ def _front_columns(file: FrontFile) -> list[_Column]:
         (("width", "", True, 4), lambda one: str(one.submodel.width)),
         (("depth", "", True, 4), lambda one: str(one.submodel.depth)),
     ]
-    source: list[_Column] = [(("latency is", "", False, 1), lambda one: one.latency.source)]
+    source: list[_Column] = [(("latency\nis", "", False, 1), lambda one: one.latency.source)]
     return [
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
         *([] if file.origin.space.is_layerwise else shape),
