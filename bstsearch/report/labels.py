@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 CLEAR = 4.0  # pixels between a label and what is not its own
+DOT = 6.0  # pixels from the middle of a point to its edge
 SAME = 1.0  # pixels within which points look like one
 ANGLES = tuple(
     math.radians(degrees) for degrees in (90, 270, 45, 135, 315, 225, 0, 180, 68, 112, 248, 292, 22, 158, 338, 202)
@@ -85,7 +86,7 @@ def place_labels(
     groups = _groups(rows)
     points = [*(rows[group[0]] for group in groups), *others]
     boxes = [Box.around(rows[group[0]], _width(group, height), height) for group in groups]
-    crowded = [_is_crowded(box, rows[group[0]], points) for group, box in zip(groups, boxes, strict=True)]
+    crowded = [_is_crowded(box, rows[group[0]], points, boxes) for group, box in zip(groups, boxes, strict=True)]
     labels: list[Label] = []
     # Those that may lie on their points first, since they stay where they are whatever else is there.
     for index in sorted(range(len(groups)), key=lambda index: (crowded[index], first not in groups[index])):
@@ -133,10 +134,10 @@ def _width(group: Sequence[int], height: float) -> float:
     return height * (0.45 + 0.42 * max(1.3, len(numbers(row + 1 for row in group))))
 
 
-def _is_crowded(box: Box, point: Point, points: Sequence[Point]) -> bool:
-    """Whether a label on this point would hide another point, or touch what may be that one's label."""
-    reach = box.y1 - box.y0 + CLEAR
-    return any(box.distance(one) < reach / 2 for one in points if math.dist(one, point) >= SAME)
+def _is_crowded(box: Box, point: Point, points: Sequence[Point], boxes: Sequence[Box]) -> bool:
+    """Whether a label on this point would hide another point or touch what may be the label of another."""
+    hides = any(box.distance(one) < DOT + CLEAR for one in points if math.dist(one, point) >= SAME)
+    return hides or any(box.overlaps(other, CLEAR) for other in boxes if other is not box)
 
 
 def _beside(own: Box, point: Point, points: Sequence[Point], labels: Sequence[Label], area: Box) -> Box | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -25,6 +26,8 @@ PANELS = ("latency_ms", "gflops")
 LABEL_HEIGHT = 14.0  # points, of a row number and its frame
 NAMED, NAMES_A_LINE, NAME_WIDTH = 12, 4, 28  # rows whose ids stand under the panels, and how
 WIDTH, PANEL, HEAD, FOOT, LINE = 11.0, 3.6, 0.85, 0.75, 0.21  # inches
+
+Style = dict[str, Any]
 
 
 def draw_picture(file: FrontFile, path: Path, comments: Mapping[str, str] | None = None) -> None:
@@ -151,8 +154,8 @@ def _number(axes: Axes, file: FrontFile, axis: CostAxis) -> None:
         (x, y), end = back(label.centre), back(label.point)
         if label.has_leader:
             axes.plot([end[0], x], [end[1], y], color=color, linewidth=0.8, zorder=3.5)
-        frame = {"boxstyle": "round,pad=0.25", "facecolor": color, "edgecolor": "white", "linewidth": 0.8}
-        place = {"ha": "center", "va": "center", "zorder": 5 if is_recommended else 4}
+        frame: Style = {"boxstyle": "round,pad=0.25", "facecolor": color, "edgecolor": "white", "linewidth": 0.8}
+        place: Style = {"ha": "center", "va": "center", "zorder": 5 if is_recommended else 4}
         axes.text(x, y, numbers(label.rows), color="white", fontsize=8, weight="bold", bbox=frame, **place)
 
 
@@ -164,7 +167,7 @@ def _shown(axes: Axes, candidates: Sequence[Candidate], axis: CostAxis) -> list[
 def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:
     """What the marks mean, beside each other under the title; only those that are there."""
     behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
-    dot = {"linestyle": "", "marker": "o"}
+    dot: Style = {"linestyle": "", "marker": "o"}
     marks = [
         Line2D([], [], color=BLUE, label="row of the front, with its 95 % interval", **dot),
         Line2D([], [], color=ORANGE, label=f"recommended: {file.front.index(file.recommended) + 1}", **dot),
@@ -173,5 +176,5 @@ def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:
         marks.append(Line2D([], [], color=GREY, label="dominated", markersize=4, **dot))
     if not all(map(file.budget.admits, behind)):
         marks.append(Line2D([], [], color=GREY, markerfacecolor="white", label="over the budget", markersize=4, **dot))
-    style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.5}
+    style: Style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.5}
     figure.legend(handles=marks, loc="center left", bbox_to_anchor=(0.002, y), ncols=len(marks), **style)

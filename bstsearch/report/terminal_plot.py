@@ -14,7 +14,7 @@ from bstsearch.report.labels import numbers
 from bstsearch.report.table import shorten
 
 HEIGHT = 12  # lines of the area with the points; three more are head, ticks and title
-NARROWEST = 40  # columns, below which nothing is drawn
+NARROWEST = 50  # columns, below which nothing is drawn
 STAR = "*"  # behind the recommended row's number, as before its row in the table
 TICK_ROOM = 12  # columns for each number under the axis
 
@@ -67,8 +67,8 @@ def terminal_plot(file: FrontFile, width: int, marks: Marks) -> TerminalPlot | N
         lines.append(f"{heights.ticks.get(number, ''):>{left - 2}} {marks.side}{''.join(line)}".rstrip())
     title = textwrap.indent(textwrap.fill(axis.label, area), " " * left)
     lines += [*_foot(axis, left, area, marks), *title.split("\n")]
-    line, begin, end = marked
-    return TerminalPlot(lines=tuple(lines), marked=(line + 1, left + begin, left + end))
+    at, begin, end = marked
+    return TerminalPlot(lines=tuple(lines), marked=(at + 1, left + begin, left + end))
 
 
 class _Heights:
@@ -140,7 +140,7 @@ def _head(axis: CostAxis, left: int, area: int) -> str:
     words = axis.budget_words
     at = left + round(min(1.0, max(0.0, axis.share(axis.budget))) * (area - 1)) - len(words) // 2
     at = max(len(title) + 2, min(at, left + area - len(words)))
-    return f"{title:{at}}{words}"
+    return shorten(f"{title:{at}}{words}", left + area)
 
 
 def _foot(axis: CostAxis, left: int, area: int, marks: Marks) -> list[str]:

@@ -29,7 +29,9 @@ def test_the_points_choose_the_ends_whatever_the_budget(make_front: MakeFront, n
 
 def test_what_decides_is_drawn(make_front: MakeFront) -> None:
     """The upper end of a range, or its middle where the budget is held against that."""
-    high, middle = (cost_axis(make_front(Budget(at=at), estimated=GRID), "latency_ms") for at in ("high", MIDDLE))
+    high, middle = (
+        cost_axis(make_front(Budget(latency_ms=2.0, at=at), estimated=GRID), "latency_ms") for at in ("high", MIDDLE)
+    )
     full = make_front(estimated=GRID).full
     assert (high.of(full), middle.of(full)) == (full.latency.high_ms, full.latency.ms)
     assert "the upper end of each range" in high.label

@@ -22,8 +22,9 @@ Row = tuple[str, tuple[float, float]]
 
 
 def row_labels(axes: Axes) -> list[Row]:
-    """Numbers with the places of their centres."""
-    return [(text.get_text(), text.get_position()) for text in axes.texts if text.get_bbox_patch()]
+    """Row numbers with the places of their centres; rows of equal cost and accuracy share one."""
+    labels = [(text.get_text().split(","), text.get_position()) for text in axes.texts if text.get_bbox_patch()]
+    return [(number, place) for numbers, place in labels for number in numbers]
 
 
 def words(figure: Figure) -> str:

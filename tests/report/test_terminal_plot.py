@@ -28,7 +28,7 @@ def test_every_line_fits_and_every_row_is_there(
     plot = terminal_plot(file, width, marks)
     assert plot is not None
     assert max(map(len, plot.lines)) <= width
-    assert HEIGHT + 4 <= len(plot.lines) + 1 <= HEIGHT + 6
+    assert HEIGHT + 4 <= len(plot.lines) <= HEIGHT + 6
     body = "\n".join(line.partition(marks.side)[2] for line in plot.lines[1 : HEIGHT + 1])
     shown = {int(word.rstrip("*")) for word in body.replace(",", " ").split() if word.rstrip("*").isdecimal()}
     ends = {row for word in body.replace(",", " ").split() if "-" in word for row in range(*map(int, word.split("-")))}
