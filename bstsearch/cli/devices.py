@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 SOC_WIDTH = 22  # so that a row fits into 80 columns
 COLUMNS = (
     Column("device"),
-    Column("SoC"),
+    Column("SoC", rank=1),
     Column("obtained"),
     Column("error", is_number=True),
-    Column("runtime"),
-    Column("threads", is_number=True),
+    Column("runtime", rank=2),
+    Column("threads", is_number=True, rank=3),
 )
 MEANING = {
     "measured": "measured on that device by bstsearch; other submodels are composed of measured blocks",
@@ -92,7 +92,7 @@ def show(name: NameArgument, profiles: ProfilesOption = None, is_json: JsonOptio
         output.text()
         output.text(title)
         for line in lines:
-            output.text(_wrapped(line))
+            output.text(_wrapped(line, min(output.width, PIPED_WIDTH)))
     output.json({"path": str(path), "profile": profile.model_dump(mode="json")})
 
 
@@ -112,9 +112,9 @@ def validate(
     output.json({"path": str(file), **profile.model_dump(mode="json", include={"device", "obtained", "date"})})
 
 
-def _wrapped(line: str) -> str:
-    """The line in 80 columns, addresses unbroken where they fit."""
-    return textwrap.fill(line, PIPED_WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+def _wrapped(line: str, width: int) -> str:
+    """The line in `width` columns, addresses unbroken where they fit."""
+    return textwrap.fill(line, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _load(path: Path) -> _Stored:

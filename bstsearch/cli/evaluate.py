@@ -86,8 +86,8 @@ COLUMNS = (
     Column("id"),
     Column("accuracy", "%", is_number=True),
     Column("95 % interval", "%", is_number=True),
-    Column("correct", is_number=True),
-    Column("questions", is_number=True),
+    Column("correct", is_number=True, rank=3),
+    Column("questions", is_number=True, rank=2),
 )
 
 
@@ -153,7 +153,7 @@ def _show(output: Output, scored: list[_Scored]) -> None:
     if not scored:
         return
     further = list(dict.fromkeys(name for one in scored for name in one.details))
-    columns = (*COLUMNS, *(Column(name, "%", is_number=True) for name in further))
+    columns = (*COLUMNS, *(Column(name, "%", is_number=True, rank=1) for name in further))
     output.table(columns, [_row(one, further) for one in scored])
 
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 FRONT = Path("front/front.json")
 COLUMNS = (
     Column("file"),
-    Column("size", "kB", is_number=True),
+    Column("size", "kB", is_number=True, rank=2),
     Column("largest\ndifference", "of logits", is_number=True),
-    Column("correct", is_number=True),
+    Column("correct", is_number=True, rank=3),
     Column("accuracy", "%", is_number=True),
     Column("latency", "ms", is_number=True),
-    Column("of the\nprofile", "%", is_number=True),
+    Column("of the\nprofile", "%", is_number=True, rank=1),
 )
 
 

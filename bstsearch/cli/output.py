@@ -12,24 +12,21 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from bstsearch.cli.progress import Bar, Lines, Progress, beating, rich_progress
+from bstsearch.cli.tables import Column as Column  # where commands look for it
+from bstsearch.cli.tables import render
+
+if TYPE_CHECKING:
+    from bstsearch.front_file import FrontFile
 
 PIPED_WIDTH = 80
-MISSING = "-"
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """The head of a table's column: its title, the unit under it, and whether its cells align right."""
-
-    title: str
-    unit: str = ""
-    is_number: bool = False
+PLOT_WIDTH = 90  # of a plot at most: wider ones only pull the points apart
 
 
 class Output:
@@ -37,6 +34,11 @@ class Output:
 
     def __init__(self, is_json: bool = False) -> None:
         self.is_json = is_json
+
+    @property
+    def width(self) -> int:
+        """How many columns stdout has; off a terminal 80, or $COLUMNS."""
+        return _width(sys.stdout)
 
     def text(self, line: str = "") -> None:
         """Writes one line of the result to stdout; nothing in JSON mode."""
@@ -53,13 +55,28 @@ class Output:
         """Writes a table to stdout; nothing in JSON mode.
 
         None is shown as a dash. `marked` is the index in `rows` of the row that gets a star. Numbers come
-        as strings with the digits that they deserve.
+        as strings with the digits that they deserve. No line is wider than the terminal.
         """
         if self.is_json:
             return
         if title:
-            _write(sys.stdout, _styled(sys.stdout, title, bold=True))
-        _write(sys.stdout, _render(columns, rows, marked, _width(sys.stdout)))
+            _write(sys.stdout, _styled(sys.stdout, textwrap.fill(title, self.width), bold=True))
+        shown = [[None if cell is None else _showable(sys.stdout, str(cell)) for cell in row] for row in rows]
+        _write(sys.stdout, render(columns, shown, marked, self.width))
+
+    def plot(self, file: FrontFile) -> None:
+        """Draws a front's accuracy over latency to stdout, where that is a terminal; nothing in JSON mode."""
+        if self.is_json or not sys.stdout.isatty():
+            return
+        from bstsearch.report.terminal_plot import ASCII, LINES, terminal_plot
+
+        marks = LINES if _can_show(sys.stdout, "".join(dataclasses.astuple(LINES))) else ASCII
+        if plot := terminal_plot(file, min(self.width, PLOT_WIDTH), marks):
+            number, begin, end = plot.marked
+            lines = list(plot.lines)
+            star = _styled(sys.stdout, lines[number][begin:end], bold=True, fg="green")
+            lines[number] = lines[number][:begin] + star + lines[number][end:]
+            _write(sys.stdout, "\n".join(["", *lines]))
 
     def json(self, data: Any) -> None:
         """Writes `data` as the one JSON object on stdout; nothing outside JSON mode."""
@@ -93,39 +110,9 @@ class Output:
             yield Bar(bar, bar.add_task(description, total=total, info=""))
 
 
-def _render(columns: Sequence[Column], rows: Sequence[Sequence[object]], marked: int | None, width: int) -> str:
-    """Heads, a rule, one line per row (so that grep and awk work); tighter where it would not fit `width`."""
-    cells = [[MISSING if cell is None else str(cell) for cell in row] for row in rows]
-    if marked is not None:
-        cells = [[("* " if index == marked else "  ") + row[0].strip(), *row[1:]] for index, row in enumerate(cells)]
-    heads = _heads(columns)
-    widths = [max(map(len, column)) for column in zip(*heads, *cells, strict=True)]
-    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= width else " "
-
-    def line(row: Sequence[str]) -> str:
-        aligned = [
-            cell.rjust(size) if column.is_number else cell.ljust(size)
-            for cell, size, column in zip(row, widths, columns, strict=True)
-        ]
-        return gap.join(aligned).rstrip()
-
-    rule = gap.join("-" * size for size in widths)
-    return "\n".join([*map(line, heads), rule, *map(line, cells)])
-
-
-def _heads(columns: Sequence[Column]) -> list[list[str]]:
-    """The lines of a table's head: titles (which may hold line breaks), then units; titles end together."""
-    titles = [column.title.split("\n") for column in columns]
-    height = max(map(len, titles))
-    lines = [[*[""] * (height - len(title)), *title] for title in titles]
-    heads = [list(row) for row in zip(*lines, strict=True)]
-    units = [column.unit for column in columns]
-    return [*heads, units] if any(units) else heads
-
-
 def _width(stream: TextIO) -> int:
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal():
+    if columns.isdecimal() and int(columns):
         return int(columns)
     return shutil.get_terminal_size().columns if stream.isatty() else PIPED_WIDTH
 
@@ -139,8 +126,16 @@ def _is_screen(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _write(stream: TextIO, text: str) -> None:
-    # A terminal that cannot show a character gets its escape, never an exception.
+def _can_show(stream: TextIO, text: str) -> bool:
+    return _showable(stream, text) == text
+
+
+def _showable(stream: TextIO, text: str) -> str:
+    """The text with an escape for each character that the terminal cannot show, where writing it would raise."""
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(_showable(stream, text) + "\n")
     stream.flush()

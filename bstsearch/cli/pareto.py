@@ -164,7 +164,8 @@ def _show(search: DeviceSearch, memory: Memory, output: Output) -> None:
     output.text()
     show_table(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
-    output.note(search.written)
+    output.plot(file)
+    search.finish(file)
     output.hint(f"next: {_next_command(file, search.out / FRONT, memory)}")
     output.json(file.to_json())
 
@@ -192,7 +193,7 @@ def _named_front(search: DeviceSearch, output: Output) -> FrontFile:
         file = search.front()
     except InfeasibleBudgetError as error:
         raise InfeasibleBudgetError(f"{search.profile.device}: {error}") from error
-    output.note(search.written)
+    search.finish(file)
     return file
 
 

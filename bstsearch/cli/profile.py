@@ -125,10 +125,10 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
     columns = [
         Column("id"),
         Column("latency\nquiet", "ms", is_number=True),
-        Column("95 %\ninterval", "ms", is_number=True),
-        Column("latency\nas seen", "ms", is_number=True),
-        Column("p90", "ms", is_number=True),
-        Column("weights", "MB", is_number=True),
+        Column("95 %\ninterval", "ms", is_number=True, rank=1),
+        Column("latency\nas seen", "ms", is_number=True, rank=2),
+        Column("p90", "ms", is_number=True, rank=3),
+        Column("weights", "MB", is_number=True, rank=4),
         Column("peak\nmemory", "MB", is_number=True),
     ]
     grid = {submodel.id for submodel in folder.space.grid()}

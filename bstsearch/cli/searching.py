@@ -50,18 +50,21 @@ class DeviceSearch:
         from bstsearch.report import write_reports
 
         file = None if self.request.is_forced else self._resolve()
-        has_new_scores = file is None
         if file is None:
             file = self._search()
-        write_reports(file, self.out, has_new_scores=has_new_scores)
+        write_reports(file, self.out)
         for warning in extrapolations(self.folder, self.profile, {one.submodel: one.gflops for one in file.front}):
             self.output.warning(warning)
         return file
 
-    @property
-    def written(self) -> str:
-        """Where the front was written, in words."""
-        return f"written to {self.out}: {FRONT}, front.csv, front.png, front.html"
+    def finish(self, file: FrontFile) -> None:
+        """Draws the picture of `file`, when all else has been shown, and tells where everything lies."""
+        from bstsearch.report import draw_report
+
+        if problem := draw_report(file, self.out):
+            self.output.warning(problem)
+        picture = "" if problem else "front.png, "
+        self.output.note(f"written to {self.out}: {FRONT}, front.csv, {picture}front.html")
 
     def _resolve(self) -> FrontFile | None:
         """The front from the scores in `out`, where they are all it takes."""

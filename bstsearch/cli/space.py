@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("id"),
-    Column("params", is_number=True),
-    Column("of\nfull", is_number=True),
-    Column("MACs", is_number=True),
+    Column("params", is_number=True, rank=1),
+    Column("params\nof full", is_number=True, rank=4),
+    Column("MACs", is_number=True, rank=2),
     Column("GFLOPs", is_number=True),
-    Column("of\nfull", is_number=True),
-    Column("size", "MB", is_number=True),
+    Column("MACs\nof full", is_number=True, rank=3),
+    Column("size", "MB", is_number=True, rank=5),
 )
 
 

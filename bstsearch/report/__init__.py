@@ -7,19 +7,23 @@ from pathlib import Path
 from bstsearch.front_file import NAME, FrontFile, write_front
 from bstsearch.report.csv_file import write_csv
 from bstsearch.report.page import write_page
+from bstsearch.report.picture_file import remove_other, write_picture
 
 CSV, PICTURE, PAGE = "front.csv", "front.png", "front.html"
 
 
-def write_reports(file: FrontFile, folder: Path, *, has_new_scores: bool) -> None:
-    """Writes front.csv, front.html, front.png and, last, front.json into `folder`.
-
-    The picture shows every score whatever the budget, so it is drawn again only where there are new ones.
-    """
-    if has_new_scores or not (folder / PICTURE).exists():
-        from bstsearch.report.picture import draw_picture  # here, since matplotlib takes long to import
-
-        draw_picture(file, folder / PICTURE)
+def write_reports(file: FrontFile, folder: Path) -> None:
+    """Writes front.csv, front.html and, last, front.json into `folder`; a picture of another front is removed."""
+    remove_other(file, folder / PICTURE)
     write_csv(file, folder / CSV)
     write_page(file, folder / PAGE)
     write_front(file, folder / NAME)
+
+
+def draw_report(file: FrontFile, folder: Path) -> str | None:
+    """Draws front.png in `folder` where there is none; returns why that could not be done, or None.
+
+    It is a step of its own, since importing the plotting library takes longer than all else: a command shows its
+    answer first.
+    """
+    return write_picture(file, folder / PICTURE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bstsearch.front_file import FrontFile
-from bstsearch.report.table import ID_WIDTH, Table, accuracy_text, latency_kind, latency_text, shorten
+from bstsearch.report.table import ID_WIDTH, Head, Table, accuracy_text, latency_kind, latency_text, shorten
 
 ON_FRONT, RECOMMENDED = "+", "*"
 
@@ -18,7 +18,7 @@ def devices_table(files: Sequence[FrontFile]) -> Table:
     ids = dict.fromkeys(one.id for file in files for one in file.front)
     first = {name: next(file.find(name) for file in files if _is_on_front(file, name)) for name in ids}
     ordered = sorted(ids, key=lambda name: (first[name].macs, name))
-    heads = [("id", "", False), ("accuracy\n95 % interval", "%", True), *(_head(file) for file in files)]
+    heads: list[Head] = [("id", "", False), ("accuracy\n95 % interval", "%", True, 1), *(_head(file) for file in files)]
     rows = [
         [shorten(name, ID_WIDTH), accuracy_text(first[name]), *(_cell(file, name) for file in files)]
         for name in ordered
@@ -31,7 +31,7 @@ def on_all_fronts(files: Sequence[FrontFile]) -> tuple[str, ...]:
     return tuple(one.id for one in files[0].front if all(_is_on_front(file, one.id) for file in files))
 
 
-def _head(file: FrontFile) -> tuple[str, str, bool]:
+def _head(file: FrontFile) -> Head:
     return f"{file.origin.device['name']}\n{latency_kind(file.front)}", "ms", True
 
 

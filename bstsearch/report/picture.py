@@ -1,126 +1,180 @@
-"""front.png: every scored submodel and the whole front, accuracy over latency and over GFLOPs."""
+"""front.png: every scored submodel and the front's rows by number, accuracy over latency and over GFLOPs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bstsearch.files import writing
 from bstsearch.front_file import FrontFile
-from bstsearch.pareto import Candidate, Front, find_front
+from bstsearch.pareto import Candidate
+from bstsearch.report.axis import CostAxis, cost_axis, cost_range
+from bstsearch.report.labels import Box, numbers, place_labels
 from bstsearch.report.staircase import staircase
-from bstsearch.report.table import ID_WIDTH, latency_kind, shorten
+from bstsearch.report.table import shorten
 
-BLUE, GREY, INK, GRID = "#2563eb", "#94a3b8", "#1e293b", "#e2e8f0"
-# Where a label may go, as a shift in points and the side that it hangs on; the first free place is taken.
-PLACES = (
-    (7, -6, "left", "top"),
-    (-7, 6, "right", "bottom"),
-    (7, 6, "left", "bottom"),
-    (-7, -6, "right", "top"),
-    (0, -12, "center", "top"),
-    (0, 12, "center", "bottom"),
-)
+BLUE, ORANGE, GREY, INK, GRID = "#2563eb", "#c2410c", "#94a3b8", "#1e293b", "#e2e8f0"
+PANELS = ("latency_ms", "gflops")
+LABEL_HEIGHT = 14.0  # points, of a row number and its frame
+NAMED, NAMES_A_LINE, NAME_WIDTH = 12, 4, 28  # rows whose ids stand under the panels, and how
+WIDTH, PANEL, HEAD, FOOT, LINE = 11.0, 3.6, 0.85, 0.75, 0.21  # inches
 
-Cost = Callable[[Candidate], float]
-Range = Callable[[Candidate], tuple[float, float]]
-PANELS: tuple[tuple[str, Cost, Range | None], ...] = (
-    ("latency, ms", lambda one: one.latency.ms, lambda one: (one.latency.low_ms, one.latency.high_ms)),
-    ("GFLOPs, two per multiply-add", lambda one: one.gflops, None),
-)
+Style = dict[str, Any]
 
 
-def draw_picture(file: FrontFile, path: Path) -> None:
-    """Replaces the PNG at `path`; it does not depend on the budget."""
-    scored = [candidate for candidate in file.candidates if candidate.accuracy is not None]
-    front = find_front(scored)
-    figure = Figure(figsize=(11, 4.6), dpi=150, layout="constrained")
+def draw_picture(file: FrontFile, path: Path, comments: Mapping[str, str] | None = None) -> None:
+    """Replaces the PNG at `path`, whatever the user's settings of matplotlib are; `comments` are stored in it."""
+    with matplotlib.rc_context(), writing(path) as temporary:
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["text.parse_math"] = False  # a name may hold any character
+        make_figure(file).savefig(temporary, format="png", metadata=comments)
+
+
+def make_figure(file: FrontFile) -> Figure:
+    """Two panels of the same rows, the recommended one in orange, the budget a dashed line; ids underneath."""
+    names = _names(file)
+    foot = LINE * -(-len(names) // NAMES_A_LINE)
+    height = HEAD + PANEL + FOOT + foot
+    figure = Figure(figsize=(WIDTH, height), dpi=150)
+    FigureCanvasAgg(figure)
+    bottom, top = (FOOT + foot) / height, 1 - HEAD / height
+    figure.subplots_adjust(left=0.06, right=0.985, bottom=bottom, top=top, wspace=0.06)
+    _draw_panels(figure, file)
+    figure.text(0.012, 1 - 0.3 / height, _title(file), fontsize=11, color=INK)
+    _draw_legend(figure, file, y=1 - 0.45 / height)
+    for index, (text, is_recommended) in enumerate(names):
+        x, y = 0.06 + index % NAMES_A_LINE * 0.235, foot - (index // NAMES_A_LINE + 0.6) * LINE
+        color, weight = (ORANGE, "bold") if is_recommended else (INK, "normal")
+        figure.text(x, y / height, text, fontsize=9, color=color, weight=weight)
+    return figure
+
+
+def _draw_panels(figure: Figure, file: FrontFile) -> None:
     panels = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, (label, cost, range_of) in zip(panels, PANELS, strict=True):
-        _draw_panel(axes, scored, front, cost)
-        if range_of:
-            _draw_ranges(axes, front, range_of)
-        axes.set_xlabel(f"{label} ({latency_kind(front)})" if range_of else label, color=INK)
+    axes_of = {name: cost_axis(file, name) for name in PANELS}
+    for axes, (name, axis) in zip(panels, axes_of.items(), strict=True):
+        _draw_points(axes, file, axis, name)
+        _style(axes, axis)
+        _draw_budget(axes, axis)
     panels[0].set_ylabel(f"accuracy on {file.origin.split}, %", color=INK)
-    panels[0].legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
-    figure.suptitle(_title(file, scored), x=0.008, ha="left", fontsize=11, color=INK)
-    figure.draw_without_rendering()  # gives everything its place, so that labels find the free ones
-    for axes, (_, cost, _) in zip(panels, PANELS, strict=True):
-        _label(axes, scored, front, cost)
-    with writing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    for axes, axis in zip(panels, axes_of.values(), strict=True):
+        _number(axes, file, axis)  # last, when everything has its place
 
 
-def _title(file: FrontFile, scored: Sequence[Candidate]) -> str:
-    kind = "exact front" if file.is_exact and not file.searched else "front"
-    device = file.origin.device["name"]
-    return f"{file.origin.supernet['family']} on {device}: {kind} of {len(scored)} scored submodels"
-
-
-def _draw_panel(axes: Axes, scored: Sequence[Candidate], front: Front, cost: Cost) -> None:
-    behind = [candidate for candidate in scored if candidate not in front]
-    if behind:
-        axes.scatter(list(map(cost, behind)), list(map(_percent, behind)), s=22, color=GREY, label="dominated")
-    steps = staircase([(cost(one), _percent(one)) for one in front])
-    axes.step(*zip(*steps, strict=True), where="post", color=BLUE, linewidth=1.2, alpha=0.5)
-    bars = [
-        [_percent(one) - 100 * one.interval[0] for one in front],
-        [100 * one.interval[1] - _percent(one) for one in front],
-    ]
-    axes.errorbar(
-        [cost(one) for one in front],
-        [_percent(one) for one in front],
-        yerr=bars,
-        fmt="o",
-        markersize=6,
-        color=BLUE,
-        elinewidth=1,
-        label="front, with 95 % intervals",
+def _title(file: FrontFile) -> str:
+    scored = sum(one.accuracy is not None for one in file.candidates)
+    kind = "exact front" if file.is_exact else "front"
+    within = f", within {file.budget}" if file.budget else ""
+    return (
+        f"{file.origin.supernet['family']} on {file.origin.device['name']}: {kind} of {scored} scored submodels{within}"
     )
+
+
+def _names(file: FrontFile) -> list[tuple[str, bool]]:
+    """What stands under the panels: row numbers with ids, the recommended one told, and how many more there are."""
+    rows = list(enumerate(file.front, start=1))
+    shown = rows[:NAMED]
+    recommended = rows[file.front.index(file.recommended)]
+    if recommended not in shown:
+        shown = [*shown[: NAMED - 1], recommended]
+    names = [(f"{number}  {shorten(one.id, NAME_WIDTH)}", one == file.recommended) for number, one in shown]
+    more = len(rows) - len(shown)
+    return [*names, *([(f"and {more} more: front.csv", False)] if more else [])]
+
+
+def _draw_points(axes: Axes, file: FrontFile, axis: CostAxis, name: str) -> None:
+    behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
+    for is_within, face in ((True, GREY), (False, "white")):
+        some = [one for one in behind if file.budget.admits(one) == is_within]
+        axes.scatter(*_places(some, axis), s=20, facecolor=face, edgecolor=GREY, linewidth=1)
+    xs, ys = _places(file.front, axis)
+    steps = staircase(zip(xs, ys, strict=True))
+    axes.step(*zip(*steps, strict=True), where="post", color=BLUE, linewidth=1.2, alpha=0.4)
+    lows, highs = zip(*(cost_range(name, one) for one in file.front), strict=True)
+    axes.hlines(ys, lows, highs, color=BLUE, linewidth=1, alpha=0.35)
+    low_ys, high_ys = zip(*(one.interval for one in file.front), strict=True)
+    axes.vlines(xs, [100 * low for low in low_ys], [100 * high for high in high_ys], color=BLUE, linewidth=1)
+    colors = [ORANGE if one == file.recommended else BLUE for one in file.front]
+    axes.scatter(xs, ys, s=22, color=colors, zorder=3)
+
+
+def _places(candidates: Sequence[Candidate], axis: CostAxis) -> tuple[list[float], list[float]]:
+    return [axis.of(one) for one in candidates], [100 * one.share for one in candidates]
+
+
+def _style(axes: Axes, axis: CostAxis) -> None:
+    axes.set_xscale("log" if axis.is_log else "linear")
+    axes.set_xlim(axis.low, axis.high)
+    axes.xaxis.set_major_locator(FixedLocator(axis.ticks(7)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))
+    axes.set_xlabel(axis.label, color=INK)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK)
-    axes.margins(x=0.12, y=0.12)
+    axes.margins(y=0.1)
 
 
-def _draw_ranges(axes: Axes, front: Front, range_of: Range) -> None:
-    """Where the costs of the front's rows may lie, a faint line through each."""
-    lows, highs = zip(*map(range_of, front), strict=True)
-    axes.hlines(list(map(_percent, front)), lows, highs, color=BLUE, linewidth=1, alpha=0.35)
+def _draw_budget(axes: Axes, axis: CostAxis) -> None:
+    """A line at the budget and its words above; only the words, at that edge, where it lies outside."""
+    if axis.budget is None:
+        return
+    place = min(1.0, max(0.0, axis.share(axis.budget)))
+    if axis.is_budget_inside:
+        axes.axvline(axis.budget, color=ORANGE, linewidth=1.4, linestyle="--")
+    side = "left" if place < 0.2 else "right" if place > 0.8 else "center"
+    axes.text(place, 1.02, axis.budget_words, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=ORANGE)
 
 
-def _label(axes: Axes, scored: Sequence[Candidate], front: Front, cost: Cost) -> None:
-    """Writes the ids of front rows where there is room; one that fits nowhere stays unlabelled."""
-    points = axes.transData.transform([(cost(one), _percent(one)) for one in scored])
-    taken = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in points]
-    legend = axes.get_legend()
-    if legend:
-        taken.append(legend.get_window_extent())
-    for candidate in front:
-        for dx, dy, ha, va in PLACES:
-            text = axes.annotate(
-                shorten(candidate.id, ID_WIDTH),
-                (cost(candidate), _percent(candidate)),
-                xytext=(dx, dy),
-                textcoords="offset points",
-                ha=ha,
-                va=va,
-                fontsize=8,
-                color=INK,
-            )
-            text.set_in_layout(False)
-            box = text.get_window_extent()
-            is_inside = axes.get_window_extent().padded(4).containsx(box.x0) and axes.bbox.padded(4).containsx(box.x1)
-            if is_inside and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                break
-            text.remove()
+def _number(axes: Axes, file: FrontFile, axis: CostAxis) -> None:
+    """Writes the row numbers on the points of the front, or beside them with a line; all is in place by now."""
+    point = axes.figure.dpi / 72  # pixels in it
+    behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
+    area = axes.get_window_extent()
+    labels = place_labels(
+        _shown(axes, file.front, axis),
+        _shown(axes, behind, axis),
+        Box(x0=area.x0, y0=area.y0, x1=area.x1, y1=area.y1),
+        first=file.front.index(file.recommended),
+        height=LABEL_HEIGHT * point,
+    )
+    back = axes.transData.inverted().transform
+    for label in labels:
+        is_recommended = any(file.front[row - 1] == file.recommended for row in label.rows)
+        color = ORANGE if is_recommended else BLUE
+        (x, y), end = back(label.centre), back(label.point)
+        if label.has_leader:
+            axes.plot([end[0], x], [end[1], y], color=color, linewidth=0.8, zorder=3.5)
+        frame: Style = {"boxstyle": "round,pad=0.25", "facecolor": color, "edgecolor": "white", "linewidth": 0.8}
+        place: Style = {"ha": "center", "va": "center", "zorder": 5 if is_recommended else 4}
+        axes.text(x, y, numbers(label.rows), color="white", fontsize=8, weight="bold", bbox=frame, **place)
 
 
-def _percent(candidate: Candidate) -> float:
-    return 100 * candidate.share
+def _shown(axes: Axes, candidates: Sequence[Candidate], axis: CostAxis) -> list[tuple[float, float]]:
+    """Where the candidates lie in pixels."""
+    return [tuple(axes.transData.transform((axis.of(one), 100 * one.share))) for one in candidates]
+
+
+def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:
+    """What the marks mean, beside each other under the title; only those that are there."""
+    behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
+    dot: Style = {"linestyle": "", "marker": "o"}
+    marks = [
+        Line2D([], [], color=BLUE, label="row of the front, with its 95 % interval", **dot),
+        Line2D([], [], color=ORANGE, label=f"recommended: {file.front.index(file.recommended) + 1}", **dot),
+    ]
+    if any(map(file.budget.admits, behind)):
+        marks.append(Line2D([], [], color=GREY, label="dominated", markersize=4, **dot))
+    if not all(map(file.budget.admits, behind)):
+        marks.append(Line2D([], [], color=GREY, markerfacecolor="white", label="over the budget", markersize=4, **dot))
+    style: Style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.5}
+    figure.legend(handles=marks, loc="center left", bbox_to_anchor=(0.002, y), ncols=len(marks), **style)

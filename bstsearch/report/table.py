@@ -1,4 +1,4 @@
-"""A front as rows of text, narrow enough for a terminal of 80 columns."""
+"""A front as rows of text, and which of its columns a narrow terminal does without."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from bstsearch.pareto import Candidate
 ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
-_Column = tuple[tuple[str, str, bool], Callable[[Candidate], str]]  # title, unit, whether it is a number; its cells
+# Title, unit, whether it is a number; and its rank, the higher the sooner a narrow terminal does without it.
+Head = tuple[str, str, bool] | tuple[str, str, bool, int]
+_Column = tuple[Head, Callable[[Candidate], str]]  # and what its cells say
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Heads (title, unit, whether it is a number), rows, and the index of the marked row."""
+    """Heads, rows, and the index of the marked row."""
 
     title: str
-    heads: Sequence[tuple[str, str, bool]]
+    heads: Sequence[Head]
     rows: Sequence[Sequence[str]]
     marked: int | None = None
 
@@ -31,50 +33,51 @@ def front_table(file: FrontFile) -> Table:
     """The front, one row per submodel, the recommended one marked.
 
     Layer-wise ids are cut short, and their widths and depths left out: the id begins with them. Latencies that
-    were not measured bring their range and their source, and MACs and sizes, which GFLOPs and params tell, make room.
+    were not measured bring their range and their source.
     """
-    is_layerwise = file.origin.space.is_layerwise
-    has_ranges = _has_ranges(file.front)
-    macs, parameters = _Scale(one.macs for one in file.front), _Scale(one.parameters for one in file.front)
-    columns: list[_Column] = [
-        (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
-        (("accuracy\n95 % interval", "%", True), accuracy_text),
-        (("latency", "ms", True), latency_text),
-        (("GFLOPs", "", True), lambda one: digits(one.gflops)),
-        (("params", parameters.prefix, True), lambda one: parameters.text(one.parameters)),
-    ]
-    if has_ranges:
-        columns.insert(3, (("latency is", "", False), lambda one: one.latency.source))
-    else:
-        columns.insert(4, (("MACs", macs.prefix, True), lambda one: macs.text(one.macs)))
-        columns.append((("size", "MB", True), lambda one: digits(one.size_bytes / 1e6)))
-    if not (is_layerwise or has_ranges):
-        columns.insert(1, (("width", "", True), lambda one: str(one.submodel.width)))
-        columns.insert(2, (("depth", "", True), lambda one: str(one.submodel.depth)))
-    heads = [("row", "", True), *(head for head, _ in columns)]
-    rows = [[str(number), *(cell(one) for _, cell in columns)] for number, one in enumerate(file.front, start=1)]
+    columns = _front_columns(file)
     kind = "exact" if file.is_exact else f"{file.trials} submodels scored, {file.sampler}"
     within = f", within {file.budget}" if file.budget else ""
-    title = f"Pareto front on {file.origin.device['name']} ({kind}{within})"
-    return Table(title=title, heads=heads, rows=rows, marked=file.front.index(file.recommended))
+    return Table(
+        title=f"Pareto front on {file.origin.device['name']} ({kind}{within})",
+        heads=[("row", "", True), *(head for head, _ in columns)],
+        rows=[[str(number), *(cell(one) for _, cell in columns)] for number, one in enumerate(file.front, start=1)],
+        marked=file.front.index(file.recommended),
+    )
+
+
+def _front_columns(file: FrontFile) -> list[_Column]:
+    """What GFLOPs, params and the id tell already is dispensable first, then what front.csv tells."""
+    macs, parameters = _Scale(one.macs for one in file.front), _Scale(one.parameters for one in file.front)
+    shape: list[_Column] = [
+        (("width", "", True, 4), lambda one: str(one.submodel.width)),
+        (("depth", "", True, 4), lambda one: str(one.submodel.depth)),
+    ]
+    source: list[_Column] = [(("latency\nis", "", False, 1), lambda one: one.latency.source)]
+    return [
+        (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
+        *([] if file.origin.space.is_layerwise else shape),
+        (("accuracy\n95 % interval", "%", True), accuracy_text),
+        (("latency", "ms", True), latency_text),
+        *(source if _has_ranges(file.front) else []),
+        (("GFLOPs", "", True, 2), lambda one: digits(one.gflops)),
+        (("MACs", macs.prefix, True, 5), lambda one: macs.text(one.macs)),
+        (("params", parameters.prefix, True, 3), lambda one: parameters.text(one.parameters)),
+        (("size", "MB", True, 5), lambda one: digits(one.size_bytes / 1e6)),
+    ]
 
 
 def corner_table(corners: Sequence[Candidate], budget: Budget) -> Table:
-    """The smallest, middle and largest submodel: what they cost, and which limits they meet.
-
-    MACs make room for ranges, as in `front_table`.
-    """
+    """The smallest, middle and largest submodel: what they cost, and which limits they meet."""
     macs, parameters = _Scale(one.macs for one in corners), _Scale(one.parameters for one in corners)
     columns: list[_Column] = [
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
-        (("params", parameters.prefix, True), lambda one: parameters.text(one.parameters)),
+        (("params", parameters.prefix, True, 2), lambda one: parameters.text(one.parameters)),
+        (("MACs", macs.prefix, True, 3), lambda one: macs.text(one.macs)),
         (("latency", "ms", True), latency_text),
-        (("memory", "MB", True), lambda one: digits(one.safe_memory_bytes / 1e6)),
+        (("memory", "MB", True, 1), lambda one: digits(one.safe_memory_bytes / 1e6)),
     ]
-    if not _has_ranges(corners):
-        columns.insert(2, (("MACs", macs.prefix, True), lambda one: macs.text(one.macs)))
-    limits = [(f"<= {digits(limit)}", COSTS[name].unit, True) for name, limit in budget.limits.items()]
-    heads = [("", "", False), *(head for head, _ in columns), *limits]
+    limits = [(f"<=\n{digits(limit)}", COSTS[name].unit, True) for name, limit in budget.limits.items()]
     rows = [
         [
             name,
@@ -83,7 +86,7 @@ def corner_table(corners: Sequence[Candidate], budget: Budget) -> Table:
         ]
         for name, one in zip(("smallest", "middle", "largest"), corners, strict=True)
     ]
-    return Table(title="Before scoring", heads=heads, rows=rows)
+    return Table(title="Before scoring", heads=[("", "", False), *(head for head, _ in columns), *limits], rows=rows)
 
 
 def accuracy_text(candidate: Candidate) -> str:

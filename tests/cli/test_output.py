@@ -3,18 +3,16 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bstsearch.cli import output
-from bstsearch.cli.output import Column, Output
+from bstsearch.cli.output import PLOT_WIDTH, Column, Output
 from bstsearch.cli.progress import Lines
+from bstsearch.front_file import read_front
 
 COLUMNS = (Column("row", is_number=True), Column("id"), Column("latency", "ms", is_number=True))
 ROWS = ((1, "w1of4-d1", "0.81"), (2, "w1-d1", None))
-CELLS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
 
 
 class Terminal(io.StringIO):
@@ -61,15 +59,7 @@ def test_a_table_without_rows_is_its_head(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "id\n--\n"
 
 
-@given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1))
-def test_every_row_is_one_line_and_no_cell_is_cut(rows: list[tuple[str, str, str]]) -> None:
-    lines = output._render([Column("a"), Column("b", is_number=True), Column("c", "s")], rows, None, 80).split("\n")
-    assert len(lines) == 3 + len(rows)
-    for row, line in zip(rows, lines[3:], strict=True):
-        assert line.split() == [cell for cell in row if cell]
-
-
-@pytest.mark.parametrize(("columns", "width"), [(None, 80), ("120", 120), ("wide", 80)])
+@pytest.mark.parametrize(("columns", "width"), [(None, 80), ("120", 120), ("wide", 80), ("0", 80)])
 def test_a_piped_table_is_made_for_80_columns_or_those_of_the_environment(
     columns: str | None, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,6 +72,24 @@ def test_a_piped_table_is_made_for_80_columns_or_those_of_the_environment(
     wide, tight = capsys.readouterr().out.splitlines()[::2]
     assert wide.endswith("x  abc")
     assert tight.endswith("x abc")
+
+
+def test_a_long_title_is_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    Output().table(COLUMNS, ROWS, title="w1-d1 in " + "a-folder/" * 12 + ", on 4795 questions")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines[-1].split() == ["2", "w1-d1", "-"]
+
+
+def test_a_cell_is_measured_as_the_terminal_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.setenv("COLUMNS", "60")
+    Output().table([Column("answer"), Column("share")], [("é" * 40, "1.0")])
+    lines = raw.getvalue().decode("ascii").splitlines()
+    assert lines[-1].endswith(".. 1.0")
+    assert max(map(len, lines)) <= 60
 
 
 def test_json_mode_prints_one_object_and_nothing_else_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,3 +196,34 @@ def test_a_bar_is_gone_when_an_error_ends_the_block(monkeypatch: pytest.MonkeyPa
     assert "4/9" in shown
     assert shown.endswith("\x1b[2K")  # the line of the bar, erased
     assert shown.count("\x1b[?25h") == shown.count("\x1b[?25l") == 1  # the cursor, shown again
+
+
+@pytest.mark.parametrize(("encoding", "is_plain"), [("utf-8", False), ("ascii", True), ("latin-1", True)])
+def test_a_plot_is_drawn_with_what_the_terminal_can_show(
+    encoding: str, is_plain: bool, easy_front: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = at_terminal(monkeypatch)
+    monkeypatch.setattr(Terminal, "encoding", encoding)
+    monkeypatch.setenv("COLUMNS", "200")
+    Output().plot(read_front(easy_front))
+    shown = terminal.getvalue()
+    assert "accuracy, %" in shown
+    assert "\x1b[32m" in shown  # the recommended row
+    assert shown.isascii() == is_plain
+    monkeypatch.setenv("NO_COLOR", "1")
+    Output().plot(read_front(easy_front))
+    plain = terminal.getvalue().removeprefix(shown)
+    assert "\x1b" not in plain
+    assert max(map(len, plain.splitlines())) <= PLOT_WIDTH
+
+
+def test_no_plot_in_json_mode_off_a_terminal_or_where_it_is_too_narrow(
+    easy_front: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output().plot(read_front(easy_front))
+    assert capsys.readouterr().out == ""
+    terminal = at_terminal(monkeypatch)
+    Output(is_json=True).plot(read_front(easy_front))
+    monkeypatch.setenv("COLUMNS", "30")
+    Output().plot(read_front(easy_front))
+    assert terminal.getvalue() == ""

@@ -18,6 +18,7 @@ import optuna
 import pytest
 
 from bstsearch.cli.candidates import make_pricer
+from bstsearch.cli.output import Output
 from bstsearch.data.answers import Accuracy
 from bstsearch.devices.profile import DeviceProfile
 from bstsearch.devices.profile_file import save_profile
@@ -164,13 +165,15 @@ def test_a_looser_budget_scores_only_what_it_adds(pareto: Invoke, scorer: Scorer
     assert len(before) + len(scorer.scored) == 10
 
 
-def test_another_budget_scores_nothing_and_leaves_the_picture(pareto: Invoke, scorer: Scorer, finished: Path) -> None:
-    (finished / "front.png").write_bytes(b"as it was")
+def test_another_budget_scores_nothing_and_draws_the_picture_anew(
+    pareto: Invoke, scorer: Scorer, finished: Path
+) -> None:
+    before = (finished / "front.png").read_bytes()
     whole = read_front(finished / "front.json")
     result = pareto("--budget-ms", "60%")
     assert result.exit_code == 0, result.output
     assert not scorer.scored
-    assert (finished / "front.png").read_bytes() == b"as it was"
+    assert (finished / "front.png").read_bytes() != before
     within = read_front(finished / "front.json")
     assert len(within.front) < len(whole.front)
     assert within.budget.latency_ms == pytest.approx(0.6 * whole.full.latency.safe_ms)
@@ -178,6 +181,45 @@ def test_another_budget_scores_nothing_and_leaves_the_picture(pareto: Invoke, sc
         assert [row["id"] for row in csv.DictReader(stream)] == [candidate.id for candidate in within.front]
     assert pareto().exit_code == 0
     assert read_front(finished / "front.json").front == whole.front
+    assert (finished / "front.png").read_bytes() == before
+
+
+@pytest.mark.usefixtures("scorer")
+def test_what_cannot_be_drawn_costs_only_the_picture(
+    pareto: Invoke, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no picture of another budget is left."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr("bstsearch.report.picture.draw_picture", fail)
+    result = pareto("--budget-ms", "60%")
+    assert result.exit_code == 0
+    assert "warning: front/front.png could not be drawn: no font" in result.stderr
+    assert "written to front: front.json, front.csv, front.html" in result.stderr
+    assert {path.name for path in finished.iterdir()} == FILES - {"front.png"}
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 100, 120])
+@pytest.mark.parametrize("device", ["local", "phone", "local,phone"])
+def test_no_table_is_wider_than_the_terminal(
+    pareto: Invoke, phone: Path, monkeypatch: pytest.MonkeyPatch, width: int, device: str
+) -> None:
+    """With three budgets, and ranges on the phone; the last line lists ids, as prose."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    result = pareto("--device", device, "--budget-ms", "500", "--budget-gflops", "0.5", "--budget-mb", "2000.5")
+    assert result.exit_code == 0, result.output
+    prose = ("on all ", "+ on that device's", "* recommended")
+    assert [line for line in result.stdout.splitlines() if len(line) > width and not line.startswith(prose)] == []
+
+
+def test_only_a_terminal_gets_a_plot(pareto: Invoke, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "accuracy, %" not in pareto().stdout
+    shown: list[int] = []
+    monkeypatch.setattr(Output, "plot", lambda self, file: shown.append(len(file.front)))
+    assert pareto().exit_code == 0
+    assert shown == [len(read_front(finished / "front.json").front)]
 
 
 def run_alone(folder: Path, *args: str) -> Any:
@@ -194,10 +236,14 @@ def run_alone(folder: Path, *args: str) -> Any:
 
 
 @pytest.mark.usefixtures("pareto")
-def test_another_budget_imports_nothing_heavy(finished: Path, tmp_path: Path) -> None:
-    result = run_alone(tmp_path, "--budget-ms", "60%")
-    assert "nothing had to be scored" in result.stderr
-    assert result.stdout.splitlines()[-1] == "[]"
+def test_the_same_budget_imports_nothing_heavy_and_another_one_what_draws(finished: Path, tmp_path: Path) -> None:
+    for args, loaded in (
+        (["--budget-ms", "60%"], "['matplotlib', 'numpy']"),
+        (["--budget-ms", "60%"], "[]"),
+    ):
+        result = run_alone(tmp_path, *args)
+        assert "nothing had to be scored" in result.stderr
+        assert result.stdout.splitlines()[-1] == loaded
 
 
 def test_json_mode_prints_the_front_file(pareto: Invoke, finished: Path) -> None:
@@ -414,14 +460,14 @@ def phone(pareto: Invoke, tiny_folder: Path, make_profile: MakeProfile, make_est
     return save_profile(make_estimated(tiny_folder), Path("profiles"))
 
 
-def test_another_budget_on_an_estimated_device_imports_nothing_heavy(
+def test_another_budget_on_an_estimated_device_imports_only_what_draws(
     pareto: Invoke, phone: Path, tmp_path: Path
 ) -> None:
     assert pareto("--device", "phone").exit_code == 0
     result = run_alone(tmp_path, "--device", "phone", "--budget-ms", "60%")
     assert "nothing had to be scored" in result.stderr
     assert "the published models behind the rates of phone" in result.stderr
-    assert result.stdout.splitlines()[-1] == "[]"
+    assert result.stdout.splitlines()[-1] == "['matplotlib', 'numpy']"
 
 
 def test_an_estimated_device_has_ranges_and_says_so(
@@ -433,7 +479,7 @@ def test_an_estimated_device_has_ranges_and_says_so(
     assert {one.latency.source for one in front.candidates} == {"estimated"}
     assert (front.origin.device["obtained"], front.origin.device["latency_error"]) == ("estimated", 0.4)
     assert range_text(estimated_price(Submodel()).latency) in result.stdout
-    assert "latency is" in result.stdout
+    assert ")  estimated " in result.stdout.replace(") estimated", ")  estimated")
     assert "warning: w1of4-d1of4 has " in result.stderr  # GFLOPs, too few for the rates
 
 

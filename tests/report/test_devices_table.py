@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from bstsearch.budget import Budget
-from bstsearch.cli.output import PIPED_WIDTH, Column, _render
+from bstsearch.cli.output import PIPED_WIDTH
+from bstsearch.cli.tables import Column, render
 from bstsearch.front_file import FrontFile
 from bstsearch.report.devices_table import devices_table, on_all_fronts
 from bstsearch.report.table import accuracy_text, latency_text
@@ -91,5 +92,5 @@ def test_two_devices_fit_eighty_columns(make_front: MakeFront, scale: int, is_la
         for name in ("raspberrypi4", "snapdragon-888")
     ]
     table = devices_table(files)
-    text = _render([Column(*head) for head in table.heads], table.rows, table.marked, PIPED_WIDTH)
+    text = render([Column(*head) for head in table.heads], table.rows, table.marked, PIPED_WIDTH)
     assert max(map(len, text.splitlines())) <= PIPED_WIDTH

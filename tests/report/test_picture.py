@@ -1,66 +1,135 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation
+from PIL import Image
 
 from bstsearch.budget import Budget
 from bstsearch.front_file import FrontFile
-from bstsearch.report.picture import PANELS, draw_picture
+from bstsearch.report.axis import LABELS
+from bstsearch.report.picture import NAMED, ORANGE, PANELS, draw_picture, make_figure
+from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]
+GRID = [submodel.id for submodel in Space.bst(stacks=(4, 4)).grid()]
+Row = tuple[str, tuple[float, float]]
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures drawn in this test."""
-    figures: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: figures.append(figure))
-    return figures
+def row_labels(axes: Axes) -> list[Row]:
+    """Row numbers with where their labels point to, by a line or by lying there; equal rows share a label."""
+    leaders = {(line.get_xdata()[1], line.get_ydata()[1]): line for line in axes.lines if len(line.get_xdata()) == 2}
+    found = []
+    for text in axes.texts:
+        if text.get_bbox_patch():
+            leader = leaders.get(text.get_position())
+            end = (leader.get_xdata()[0], leader.get_ydata()[0]) if leader else text.get_position()
+            found += [(number, end) for number in text.get_text().split(",")]
+    return found
 
 
-def labels(figure: Figure) -> list[list[Annotation]]:
-    return [[text for text in axes.texts if isinstance(text, Annotation)] for axes in figure.axes]
+def words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.texts)
 
 
-def test_picture_is_a_png(make_front: MakeFront, tmp_path: Path) -> None:
-    draw_picture(make_front(), tmp_path / "front.png")
-    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+def test_picture_is_a_png_with_comments(make_front: MakeFront, tmp_path: Path) -> None:
+    draw_picture(make_front(), tmp_path / "front.png", {"bstsearch": "abc"})
+    with Image.open(tmp_path / "front.png") as image:
+        assert (image.format, image.info["bstsearch"]) == ("PNG", "abc")
 
 
-def test_each_panel_shows_the_front_and_names_it(make_front: MakeFront, drawn: list[Figure], tmp_path: Path) -> None:
-    file = make_front()
-    draw_picture(file, tmp_path / "front.png")
-    assert [axes.get_xlabel() for axes in drawn[0].axes] == [f"{PANELS[0][0]} (measured)", PANELS[1][0]]
-    for panel in labels(drawn[0]):
-        assert {text.get_text() for text in panel} == {candidate.id for candidate in file.front}
-
-
-def test_latencies_that_were_not_measured_have_a_line_over_their_range(
-    make_front: MakeFront, drawn: list[Figure], tmp_path: Path
+@pytest.mark.parametrize("budget", [Budget(), Budget(latency_ms=0.4), Budget(latency_ms=60.0)])
+def test_each_row_has_its_number_on_its_point_or_a_line_there_in_both_panels(
+    make_front: MakeFront, budget: Budget
 ) -> None:
+    file = make_front(budget)
+    figure = make_figure(file)
+    for axes, cost in zip(figure.axes, (lambda one: one.safe_ms, lambda one: one.gflops), strict=True):
+        places = dict(row_labels(axes))
+        assert set(places) == {str(number) for number in range(1, len(file.front) + 1)}
+        for number, one in enumerate(file.front, start=1):
+            assert places[str(number)] == pytest.approx((cost(one), 100 * one.share))
+
+
+def test_the_recommended_row_is_told_in_colour_and_words(make_front: MakeFront) -> None:
+    file = make_front()
+    figure = make_figure(file)
+    number = file.front.index(file.recommended) + 1
+    for axes in figure.axes:
+        colored = [
+            text.get_text()
+            for text in axes.texts
+            if text.get_bbox_patch() and text.get_bbox_patch().get_facecolor() == matplotlib.colors.to_rgba(ORANGE)
+        ]
+        assert colored == [str(number)]
+    assert f"recommended: {number}" in [text.get_text() for text in figure.legends[0].get_texts()]
+    (name,) = (text for text in figure.texts if text.get_text() == f"{number}  {file.recommended.id}")
+    assert (name.get_color(), name.get_weight()) == (ORANGE, "bold")
+
+
+def test_rows_are_named_underneath_up_to_a_dozen(make_front: MakeFront) -> None:
+    file = make_front()
+    assert all(f"{number}  {one.id}" in words(make_figure(file)) for number, one in enumerate(file.front, start=1))
+    long = dataclasses.replace(file, front=(file.front * 4)[:20], recommended=file.front[-1])
+    shown = words(make_figure(long))
+    assert f"and {20 - NAMED} more: front.csv" in shown
+    assert f"  {file.recommended.id}" in shown
+
+
+@pytest.mark.parametrize(("budget", "lines"), [(None, 0), (0.4, 1), (60.0, 0)])
+def test_the_budget_is_a_line_or_a_mark_at_the_edge_and_never_moves_the_axis(
+    make_front: MakeFront, budget: float | None, lines: int
+) -> None:
+    file = make_front(Budget(latency_ms=budget))
+    panel, other = make_figure(file).axes
+    dashed = [line for line in panel.lines if line.get_linestyle() == "--"]
+    assert [list(line.get_xdata()) for line in dashed] == [[budget, budget]] * lines
+    told = [text.get_text() for text in panel.texts if "budget" in text.get_text()]
+    assert told == {None: [], 0.4: ["budget 0.400 ms"], 60.0: ["budget 60.0 ms, beyond this axis >"]}[budget]
+    assert panel.get_xlim()[1] < 1.2 * file.full.safe_ms
+    assert not [text for text in other.texts if "budget" in text.get_text()]
+
+
+def test_what_is_over_the_budget_is_hollow(make_front: MakeFront) -> None:
+    texts = [text.get_text() for text in make_figure(make_front(Budget(latency_ms=0.3))).legends[0].get_texts()]
+    assert "over the budget" in texts
+    assert "over the budget" not in [text.get_text() for text in make_figure(make_front()).legends[0].get_texts()]
+
+
+def test_a_wide_axis_is_logarithmic(make_front: MakeFront) -> None:
+    latency, gflops = make_figure(make_front()).axes
+    assert (latency.get_xscale(), gflops.get_xscale()) == ("linear", "log")
+    ticks = [text.get_text() for text in gflops.get_xticklabels()]
+    assert ticks
+    assert not any("$" in tick or "e" in tick for tick in ticks)
+
+
+def test_latencies_that_were_not_measured_have_a_line_over_their_range(make_front: MakeFront) -> None:
     file = make_front(estimated=["w1-d1"])
-    draw_picture(file, tmp_path / "front.png")
-    panel, other = drawn[0].axes
-    assert panel.get_xlabel() == f"{PANELS[0][0]} (estimated or measured)"
-    assert other.get_xlabel() == PANELS[1][0]
+    panel, other = make_figure(file).axes
+    assert panel.get_xlabel().startswith(f"{LABELS[PANELS[0]]} (estimated or measured, the upper end of each range")
+    assert other.get_xlabel().startswith(LABELS[PANELS[1]])
     ranges = {(one.latency.low_ms, one.latency.high_ms) for one in file.front}
     assert ranges <= {tuple(path.vertices[:, 0]) for lines in panel.collections for path in lines.get_paths()}
 
 
-def test_labels_do_not_overlap(make_front: MakeFront, drawn: list[Figure], tmp_path: Path) -> None:
-    draw_picture(make_front(), tmp_path / "front.png")
-    for panel in labels(drawn[0]):
-        boxes = [text.get_window_extent() for text in panel]
-        assert not any(box.overlaps(other) for row, box in enumerate(boxes) for other in boxes[:row])
+def test_settings_of_the_user_do_not_matter(make_front: MakeFront, tmp_path: Path) -> None:
+    """Nor are they changed."""
+    plain, strange = tmp_path / "plain.png", tmp_path / "strange.png"
+    draw_picture(make_front(), plain)
+    with matplotlib.rc_context(
+        {"text.usetex": True, "font.family": "no such font", "figure.dpi": 5, "lines.linewidth": 9}
+    ):
+        draw_picture(make_front(), strange)
+        assert matplotlib.rcParams["text.usetex"]
+    assert strange.read_bytes() == plain.read_bytes()
 
 
-def test_picture_does_not_depend_on_the_budget(make_front: MakeFront, drawn: list[Figure], tmp_path: Path) -> None:
-    for budget in (Budget(), Budget(latency_ms=0.3)):
-        draw_picture(make_front(budget), tmp_path / "front.png")
-    one, other = ([text.get_text() for panel in labels(figure) for text in panel] for figure in drawn)
-    assert one == other
-    assert drawn[0].get_suptitle() == drawn[1].get_suptitle() == "mcan on local: exact front of 10 scored submodels"
+def test_a_name_is_no_formula(make_front: MakeFront, tmp_path: Path) -> None:
+    draw_picture(make_front(device="a$_b$^"), tmp_path / "front.png")
+    assert (tmp_path / "front.png").exists()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from bstsearch.budget import Budget
-from bstsearch.cli.output import PIPED_WIDTH, Column, _render
+from bstsearch.cli.output import PIPED_WIDTH
+from bstsearch.cli.tables import Column, render
 from bstsearch.front_file import FrontFile
 from bstsearch.latency import Latency
 from bstsearch.pareto import Candidate
@@ -19,28 +20,46 @@ MakeCandidate = Callable[..., Candidate]
 GRID = [submodel.id for submodel in Space.bst(stacks=(4, 4)).grid()]
 
 
-def width(table: Table) -> int:
-    text = _render([Column(*head) for head in table.heads], table.rows, table.marked, PIPED_WIDTH)
-    return max(map(len, text.splitlines()))
+def shown(table: Table, width: int) -> str:
+    """The table as a terminal of that width shows it; the line of what was left out may follow."""
+    return render([Column(*head) for head in table.heads], table.rows, table.marked, width)
 
 
+@pytest.mark.parametrize("width", [60, PIPED_WIDTH])
 @pytest.mark.parametrize("estimated", [[], ["w1-d1"], GRID], ids=["measured", "mixed", "estimated"])
 @pytest.mark.parametrize("is_layerwise", [False, True])
 @pytest.mark.parametrize("scale", [1, 100, 1000], ids=["demo", "published", "slow"])
-def test_front_fits_eighty_columns(make_front: MakeFront, scale: int, is_layerwise: bool, estimated: list[str]) -> None:
+def test_a_narrow_front_keeps_row_id_accuracy_latency_and_its_source(
+    make_front: MakeFront, scale: int, is_layerwise: bool, estimated: list[str], width: int
+) -> None:
     file = make_front(scale=scale, is_layerwise=is_layerwise, estimated=estimated)
-    assert width(front_table(file)) <= PIPED_WIDTH
+    table = front_table(file)
+    lines = shown(table, width).splitlines()
+    assert max(map(len, lines)) <= width
+    has_ranges = any(one.latency.has_range for one in file.front)
+    for row in table.rows:
+        (line,) = (line for line in lines if line.removeprefix("* ").split()[:2] == row[:2])
+        one = file.front[int(row[0]) - 1]
+        wanted = {*row[:2], *accuracy_text(one).split(), *latency_text(one).split()}
+        wanted |= {one.latency.source} if has_ranges and not is_layerwise else set()
+        assert wanted <= set(line.split())
 
 
+@pytest.mark.parametrize("width", [60, PIPED_WIDTH])
 @pytest.mark.parametrize("estimated", [[], ["w1-d1"], GRID], ids=["measured", "mixed", "estimated"])
 @pytest.mark.parametrize("is_layerwise", [False, True])
 @pytest.mark.parametrize("scale", [1, 100], ids=["demo", "published"])
-def test_corners_with_all_budgets_fit_eighty_columns(
-    make_front: MakeFront, scale: int, is_layerwise: bool, estimated: list[str]
+def test_narrow_corners_keep_ids_and_all_three_budgets(
+    make_front: MakeFront, scale: int, is_layerwise: bool, estimated: list[str], width: int
 ) -> None:
     budget = Budget(latency_ms=0.6 * scale, gflops=0.02 * scale, memory_mb=20.0 * scale)
     file = make_front(scale=scale, is_layerwise=is_layerwise, estimated=estimated)
-    assert width(corner_table(file.corners, budget)) <= PIPED_WIDTH
+    table = corner_table(file.corners, budget)
+    lines = shown(table, width).splitlines()
+    assert max(map(len, lines)) <= width
+    for row in table.rows:
+        (words,) = (line.split() for line in lines if line.startswith(row[0]))
+        assert [words[1], *words[-3:]] == [row[1], *row[-3:]]
 
 
 def test_front_has_a_row_each_and_marks_the_recommended(make_front: MakeFront) -> None:
@@ -63,29 +82,28 @@ def test_layerwise_front_says_how_it_was_found_and_cuts_ids(make_front: MakeFron
     assert any(row[1].endswith("..") for row in table.rows)
 
 
-def test_what_was_not_measured_says_so_and_makes_room(make_front: MakeFront) -> None:
-    """Ranges and sources take the place of MACs and sizes."""
+def test_what_was_not_measured_says_so(make_front: MakeFront) -> None:
     file = make_front(estimated=["w1-d1"])
     table = front_table(file)
     heads = [head[0] for head in table.heads]
-    assert heads == ["row", "id", "accuracy\n95 % interval", "latency", "latency is", "GFLOPs", "params"]
-    assert [row[4] for row in table.rows] == [one.latency.source for one in file.front]
-    assert [row[3] for row in table.rows] == [latency_text(one) for one in file.front]
-    assert (table.rows[-1][4], table.rows[0][4]) == ("estimated", "measured")
+    assert heads[:7] == ["row", "id", "width", "depth", "accuracy\n95 % interval", "latency", "latency\nis"]
+    assert [row[6] for row in table.rows] == [one.latency.source for one in file.front]
+    assert [row[5] for row in table.rows] == [latency_text(one) for one in file.front]
+    assert (table.rows[-1][6], table.rows[0][6]) == ("estimated", "measured")
     assert all(len(row) == len(heads) for row in table.rows)
 
 
 def test_units_suit_the_largest_row(make_front: MakeFront) -> None:
     small, large = (front_table(make_front(scale=scale)).heads for scale in (1, 1000))
-    assert [unit for title, unit, _ in small if title in ("MACs", "params")] == ["M", "k"]
-    assert [unit for title, unit, _ in large if title in ("MACs", "params")] == ["G", "M"]
+    assert [unit for title, unit, *_ in small if title in ("MACs", "params")] == ["M", "k"]
+    assert [unit for title, unit, *_ in large if title in ("MACs", "params")] == ["G", "M"]
 
 
 def test_corners_tell_which_limits_they_meet(make_front: MakeFront) -> None:
     table = corner_table(make_front().corners, Budget(latency_ms=0.5, memory_mb=20.0))
     assert [row[0] for row in table.rows] == ["smallest", "middle", "largest"]
     assert [row[-2:] for row in table.rows] == [["yes", "yes"], ["yes", "yes"], ["no", "yes"]]
-    assert [head[:2] for head in table.heads[-2:]] == [("<= 0.500", "ms"), ("<= 20.0", "MB")]
+    assert [head[:2] for head in table.heads[-2:]] == [("<=\n0.500", "ms"), ("<=\n20.0", "MB")]
 
 
 def test_accuracy_comes_with_its_interval(make_candidate: MakeCandidate) -> None:

@@ -1,0 +1,66 @@
+"""front.png as a file: drawn once for each front, and never able to fail a command."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from bstsearch.front_file import FrontFile
+
+KEY = "bstsearch"  # the comment in the PNG that tells which front it shows
+_HEAD = 4096  # bytes of a PNG that hold its comments
+
+
+def remove_other(file: FrontFile, path: Path) -> None:
+    """Removes the picture at `path` if it shows another front than `file`, as one of another budget does."""
+    with contextlib.suppress(OSError):  # where nothing may be removed, what is written next says so
+        if path.exists() and not _is_marked(path, _mark(file)):
+            path.unlink()
+
+
+def write_picture(file: FrontFile, path: Path) -> str | None:
+    """Draws the picture where there is none; returns why it could not be drawn, or None."""
+    if path.exists():
+        return None
+    try:
+        with _undisturbed():
+            from bstsearch.report.picture import draw_picture  # here, since matplotlib takes long to import
+
+            draw_picture(file, path, {KEY: _mark(file)})
+    except Exception as error:  # whatever a plotting library may raise: the front is worth more than its picture
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return f"{path} could not be drawn: {reason}; all else is there"
+    return None
+
+
+def _mark(file: FrontFile) -> str:
+    """A digest of all that the picture shows."""
+    data = {name: value for name, value in file.to_json().items() if name != "created"}
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _is_marked(path: Path, mark: str) -> bool:
+    with path.open("rb") as stream:
+        return f"{KEY}\0{mark}".encode() in stream.read(_HEAD)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keeps matplotlib from the user's choice of a backend, which may not exist, and from talking on stderr."""
+    backend, logger = os.environ.pop("MPLBACKEND", None), logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
