@@ -1,0 +1,70 @@
+/* One submodel: its numbers, its layers, the command that exports it. */
+
+function drawDetails(view, one, path) {
+  const standing = view.standingOf(one);
+  const row = view.rowOf(one);
+  find("details-kind").textContent = row === null ? sentence(view, one, standing) : `Row ${row}, ${STANDING[standing]}`;
+  find("details-kind").className = `kind ${standing}`;
+  find("details-title").textContent = one.id;
+  find("details").replaceChildren(numbersOf(view, one), ...stacksOf(one, view.data.space, view.data.stacks).map(drawStack));
+  find("command").textContent = `bstsearch export --pick ${one.id} --front ${path}`;
+}
+
+/* Why it is not on the front. */
+function sentence(view, one, standing) {
+  if (standing === "over") {
+    const over = limitsOf(view.budget).filter((key) => deciding(key, one, view.budget) / view.budget[key] > 1);
+    const words = over.map((key) => `${view.costs[key].label} up to ${costText(view, key, deciding(key, one, view.budget))} ${view.costs[key].unit}`);
+    return `Over the budget: ${words.join(", ")}`;
+  }
+  const better = view.front.find((member) => dominates(member, one));
+  return `Dominated: ${better.id} is nowhere worse`;
+}
+
+function numbersOf(view, one) {
+  const facts = [
+    ["Accuracy", `${percentText(view, one.accuracy)} %`, `${percentText(view, one.accuracy_low)}–${percentText(view, one.accuracy_high)}`],
+    ["Latency", `${costText(view, "latency_ms", one.latency_ms)} ms`, rangeText(view, "latency_ms", one)],
+    ["Compute", `${costText(view, "gflops", one.gflops)} GFLOPs`, ""],
+    ["Parameters", `${parametersText(one, view)} ${prefixFor(view.scored.map((other) => other.parameters))[1]}`, ""],
+    ["Size", `${costText(view, "size_mb", one.size_bytes / 1e6)} MB`, ""],
+    ["Peak memory", `${costText(view, "memory_mb", deciding("memory_mb", one, view.budget))} MB`, ""],
+    ["Width, depth", `${one.width}, ${one.depth}`, ""],
+  ];
+  const pairs = facts.flatMap(([name, value, more]) => [
+    el("dt", {}, name),
+    el("dd", {}, value, ...(more ? [el("small", {}, ` (${more})`)] : [])),
+  ]);
+  return el("dl", { class: "facts" }, ...pairs);
+}
+
+function drawStack({ name, total, layers }) {
+  const rows = layers.map(({ layer, heads, ffn }, n) =>
+    el("tr", {}, el("td", {}, layer === null ? `kept ${n + 1}` : `layer ${layer}`), el("td", {}, drawSize(heads)), el("td", {}, drawSize(ffn))),
+  );
+  const heading = el("h3", {}, el("code", {}, name), el("span", {}, `keeps ${layers.length} of ${total}`));
+  const head = el("tr", {}, el("td"), el("th", { scope: "col" }, "heads"), el("th", { scope: "col" }, "FFN units"));
+  return el("div", { class: "stack" }, heading, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+}
+
+/* A gauge, and the number or, where it is not known, the share. */
+function drawSize({ share, whole, size }) {
+  const bar = el("i");
+  bar.style.width = `${100 * number(share)}%`;
+  return el("div", { class: "size" }, el("span", { class: "gauge", "aria-hidden": "true" }, bar), whole === null ? share : `${size} of ${whole}`);
+}
+
+/* Copies the command; a page from a file may not use the clipboard in every browser, so there is an older way. */
+async function copyCommand() {
+  const code = find("command");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    getSelection().selectAllChildren(code);
+    if (!document.execCommand("copy")) {
+      find("copied").textContent = "Selected: copy it with the keyboard";
+      return;
+    }
+  }
+  find("copied").textContent = "Copied";
+}

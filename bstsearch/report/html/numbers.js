@@ -1,0 +1,51 @@
+/* Numbers as text: as short as they can be without contradicting a decision. */
+
+const MOST_DECIMALS = 12;
+
+/* Decimals that show `value` with so many significant digits. */
+function decimalsOf(value, significant) {
+  return value > 0 ? Math.max(0, significant - 1 - Math.floor(Math.log10(value))) : 0;
+}
+
+function digits(value, significant = 3) {
+  return value.toFixed(Math.min(MOST_DECIMALS, decimalsOf(value, significant)));
+}
+
+/* A limit as text: as few digits as leave every value on its side. */
+function limitText(limit, values) {
+  for (let significant = 3; significant < 17; significant += 1) {
+    const text = String(Number(limit.toPrecision(significant)));
+    if (values.every((value) => (value <= Number(text)) === (value <= limit))) return text;
+  }
+  return String(limit);
+}
+
+/* Decimals for a column: three significant digits of its smallest number, five of its largest, and as many more as it
+   takes that each number still reads as on its side of the limit. */
+function columnDecimals(values, limit = null) {
+  const positive = values.filter((value) => value > 0);
+  if (!positive.length) return 0;
+  let decimals = Math.min(decimalsOf(Math.min(...positive), 3), decimalsOf(Math.max(...positive), 5));
+  if (limit === null) return decimals;
+  const shown = Number(limitText(limit, values));
+  while (decimals < MOST_DECIMALS && values.some((value) => (Number(value.toFixed(decimals)) <= shown) !== (value <= limit))) {
+    decimals += 1;
+  }
+  return decimals;
+}
+
+/* Decimals for shares in per cent: one, or as many as it takes that each still reads as on its side of `least`. */
+function percentDecimals(shares, least = null) {
+  let decimals = 1;
+  const text = (share) => Number((100 * share).toFixed(decimals));
+  while (least !== null && decimals < 6 && shares.some((share) => (text(share) >= text(least)) !== (share >= least))) {
+    decimals += 1;
+  }
+  return decimals;
+}
+
+/* A whole number's prefix that suits a column: [factor, prefix]. */
+function prefixFor(values) {
+  const largest = Math.max(...values);
+  return [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([factor]) => largest >= factor) ?? [1, ""];
+}
