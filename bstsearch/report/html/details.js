@@ -14,7 +14,11 @@ function drawDetails(view, one, path) {
 function sentence(view, one, standing) {
   if (standing === "over") {
     const over = limitsOf(view.budget).filter((key) => deciding(key, one, view.budget) / view.budget[key] > 1);
-    const words = over.map((key) => `${view.costs[key].label} up to ${costText(view, key, deciding(key, one, view.budget))} ${view.costs[key].unit}`);
+    const words = over.map((key) => {
+      const isUpperEnd = view.budget.at !== "middle" && rangeText(view, key, one);
+      const cost = costText(view, key, deciding(key, one, view.budget));
+      return `${view.costs[key].label} ${isUpperEnd ? "up to " : ""}${cost} ${view.costs[key].unit}`;
+    });
     return `Over the budget: ${words.join(", ")}`;
   }
   const better = view.front.find((member) => dominates(member, one));

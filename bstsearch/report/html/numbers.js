@@ -7,10 +7,6 @@ function decimalsOf(value, significant) {
   return value > 0 ? Math.max(0, significant - 1 - Math.floor(Math.log10(value))) : 0;
 }
 
-function digits(value, significant = 3) {
-  return value.toFixed(Math.min(MOST_DECIMALS, decimalsOf(value, significant)));
-}
-
 /* A limit as text: as few digits as leave every value on its side. */
 function limitText(limit, values) {
   for (let significant = 3; significant < 17; significant += 1) {

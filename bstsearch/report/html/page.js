@@ -93,7 +93,7 @@ function renderBudget() {
   find("unit").textContent = costs[state.axis].unit;
   find("none").hidden = limit === null;
   find("asked").hidden = asked === null || asked === limit;
-  find("asked").textContent = asked === null ? "" : `Back to ${digits(asked)} ${costs[state.axis].unit}`;
+  find("asked").textContent = asked === null ? "" : `Back to ${limitWords({ ...view, budget: view.data.budget }, state.axis)}`;
 }
 
 function barWords() {
