@@ -83,7 +83,9 @@ class FrontFile:
 
     def resolve(self, budget: Budget) -> FrontFile:
         """The same scores, asked for another budget."""
-        fields = {name: getattr(self, name) for name in ("origin", "sampler", "is_exact", "trials", "searched", "stacks")}
+        fields = {
+            name: getattr(self, name) for name in ("origin", "sampler", "is_exact", "trials", "searched", "stacks")
+        }
         return FrontFile.solve(self.candidates, budget, **fields)
 
     def answers(self, budget: Budget, trials: int) -> bool:

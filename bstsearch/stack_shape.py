@@ -35,7 +35,9 @@ class StackShape:
         rows = {name: _row(data, name) for name in ("keep_order", "heads", "ffn")}
         layers = len(rows["keep_order"])
         if sorted(rows["keep_order"]) != list(range(layers)) or {len(rows["heads"]), len(rows["ffn"])} - {0, layers}:
-            raise InputError(f"malformed stack {data['name']!r}: keep_order must name each layer once, sizes each layer")
+            raise InputError(
+                f"malformed stack {data['name']!r}: keep_order must name each layer once, sizes each layer"
+            )
         return cls(name=data["name"], **rows)
 
 

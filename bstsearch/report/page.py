@@ -18,7 +18,20 @@ from bstsearch.pareto import rule
 
 PARTS = Path(__file__).with_name("html")
 # In this order they are one script: what a file uses when it is read stands before it.
-SCRIPTS = ("rule", "numbers", "layers", "scale", "view", "dom", "plot", "gestures", "table", "details", "matrix", "page")
+SCRIPTS = (
+    "rule",
+    "numbers",
+    "layers",
+    "scale",
+    "view",
+    "dom",
+    "plot",
+    "gestures",
+    "table",
+    "details",
+    "matrix",
+    "page",
+)
 
 
 def write_page(fronts: Mapping[Path, FrontFile], path: Path) -> None:

@@ -37,7 +37,9 @@ class Shown:
         self.browser, self.path = browser, path
 
     def load(self, *, width: int = 1280, scheme: str = "light") -> None:
-        self._call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500
+        )
         features = [
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": "reduce"},
@@ -64,7 +66,9 @@ class Shown:
         for key in keys:
             text = {"Enter": "\r", " ": " "}.get(key, "")
             for kind in ("keyDown", "keyUp"):
-                self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, text=text, windowsVirtualKeyCode=CODES[key])
+                self._call(
+                    "Input.dispatchKeyEvent", type=kind, key=key, code=key, text=text, windowsVirtualKeyCode=CODES[key]
+                )
 
     def tab_to(self, selector: str) -> None:
         for _ in range(60):
@@ -95,13 +99,14 @@ class Shown:
     def recommended(self) -> str:
         return self.text("#answer strong")
 
-    def rows(self, part: str = "th code") -> list[str]:
-        return list(self(f"[...document.querySelectorAll('#rows tbody tr')].map((row) => row.querySelector('{part}').textContent)"))
+    def rows(self) -> list[str]:
+        """The ids in the table, from above."""
+        return list(self("[...document.querySelectorAll('#rows tbody tr')].map((row) => row.dataset.id)"))
 
     def violations(self) -> list[str]:
         self(AXE.read_text(encoding="utf-8"))
-        run = f"axe.run(document, {{ runOnly: {json.dumps(RULES)} }})"
-        script = f"{run}.then((found) => found.violations.flatMap((one) => one.nodes.map((node) => `${{one.id}} ${{node.target}}`)))"
+        words = "(found) => found.violations.flatMap((one) => one.nodes.map((node) => `${one.id} ${node.target}`))"
+        script = f"axe.run(document, {{ runOnly: {json.dumps(RULES)} }}).then({words})"
         found = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         return list(found["result"]["value"])
 
@@ -250,7 +255,9 @@ def test_other_limits_stay_in_force(opened: Open, make_front: MakeFront) -> None
 def test_a_budget_outside_the_points_is_a_mark_at_the_edge(opened: Open, make_front: MakeFront) -> None:
     page = opened(make_front(Budget(latency_ms=60.0)))
     assert page.text(".limit-text") == "budget 60 ms, beyond the slowest"
-    ticks = page("[...document.querySelectorAll('#plot text')].map((node) => Number(node.textContent)).filter((x) => x < 60)")
+    ticks = page(
+        "[...document.querySelectorAll('#plot text')].map((node) => Number(node.textContent)).filter((x) => x < 60)"
+    )
     assert max(ticks) < 1
     page.enter("limit", "0.01")
     assert page.text(".limit-text") == "budget 0.01 ms, below the fastest"

@@ -37,7 +37,7 @@ function drawPlot(plot, view, axis) {
 
 function drawGrid({ parts, box, x, place, view, axis }, y) {
   const across = ticks(x, (box.right - box.left) / 70);
-  const up = ticks(y, (box.bottom - box.top) / 55).filter((value) => value <= 100);
+  const up = ticks(y, (box.bottom - box.top) / 42).filter((value) => value <= 100);
   const source = axis === "latency_ms" ? ` (${kindWords(view.scored)})` : "";
   parts.grid.replaceChildren(
     ...up.map((value) => draw("path", { class: "grid", d: `M${box.left} ${place.y(value / 100)}H${box.right}` })),
@@ -78,7 +78,7 @@ function drawPoint(plot, one) {
   points.set(one.id, node);
   const standing = view.standingOf(one);
   const row = view.rowOf(one);
-  const radius = row === null ? 4.5 : 9.5;
+  const radius = row === null ? 4.5 : plot.svg.clientWidth < 480 ? 8.5 : 9.5;
   const [x, y] = [place.x(GETTERS[axis].middle(one)), place.y(one.accuracy)];
   node.style.transform = `translate(${x}px, ${y}px)`;
   node.setAttribute("class", `point ${standing}${node.matches(".shown") ? " shown" : ""}${node.matches(".chosen") ? " chosen" : ""}`);
@@ -110,16 +110,16 @@ function drawLimit(plot) {
   plot.limitAt = at;
   if (share < 1) parts.beyond.append(draw("rect", { class: "beyond", x: at, y: box.top, width: box.right - at, height: box.bottom - box.top }));
   if (share > 1) {
-    const arrow = `M${box.right + 12} ${box.top - 9}l-9 -6v12z`;
-    parts.limit.append(draw("path", { class: "limit edge", d: arrow }), label(box.right - 2, box.top - 4.5, "end", `${text}, ${WORDS[axis].beyond}`, "limit-text"));
+    const arrow = `M${box.right + 12} ${box.top - 11.5}l-9 -6v12z`;
+    parts.limit.append(draw("path", { class: "limit edge", d: arrow }), label(box.right - 2, box.top - 7, "end", `${text}, ${WORDS[axis].beyond}`, "limit-text"));
   } else if (share < 0) {
-    const arrow = `M${box.left - 12} ${box.top + 14}l9 -6v12z`;
-    parts.limit.append(draw("path", { class: "limit edge", d: arrow }), label(box.left + 4, box.top + 18.5, "start", `${text}, ${WORDS[axis].below}`, "limit-text"));
+    const arrow = `M${box.left - 12} ${box.top - 11.5}l9 -6v12z`;
+    parts.limit.append(draw("path", { class: "limit edge", d: arrow }), label(box.left + 2, box.top - 7, "start", `${text}, ${WORDS[axis].below}`, "limit-text"));
   } else {
     const isLeft = share < 0.55;
     parts.limit.append(
       draw("path", { class: "limit", d: `M${at} ${box.top}V${box.bottom}` }),
-      label(at + (isLeft ? 7 : -7), box.top + 14, isLeft ? "start" : "end", text, "limit-text"),
+      label(at + (isLeft ? -1 : 1), box.top - 7, isLeft ? "start" : "end", text, "limit-text"),
     );
   }
 }
