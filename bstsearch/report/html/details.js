@@ -6,8 +6,17 @@ function drawDetails(view, one, path) {
   find("details-kind").textContent = row === null ? sentence(view, one, standing) : `Row ${row}, ${STANDING[standing]}`;
   find("details-kind").className = `kind ${standing}`;
   find("details-title").textContent = one.id;
-  find("details").replaceChildren(numbersOf(view, one), ...stacksOf(one, view.data.space, view.data.stacks).map(drawStack));
+  find("details").replaceChildren(
+    numbersOf(view, one),
+    ...stacksOf(one, view.data.space, view.data.stacks).map(drawStack),
+  );
   find("command").textContent = `bstsearch export --pick ${one.id} --front ${path}`;
+  const card = find("details-card");
+  card.style.minHeight = `${card.offsetHeight}px`; // it may grow, not shrink: else what is pointed at would move away
+}
+
+function forgetHeight() {
+  find("details-card").style.minHeight = "";
 }
 
 /* Why it is not on the front. */
@@ -27,7 +36,11 @@ function sentence(view, one, standing) {
 
 function numbersOf(view, one) {
   const facts = [
-    ["Accuracy", `${percentText(view, one.accuracy)} %`, `${percentText(view, one.accuracy_low)}–${percentText(view, one.accuracy_high)}`],
+    [
+      "Accuracy",
+      `${percentText(view, one.accuracy)} %`,
+      `${percentText(view, one.accuracy_low)}–${percentText(view, one.accuracy_high)}`,
+    ],
     ["Latency", `${costText(view, "latency_ms", one.latency_ms)} ms`, rangeText(view, "latency_ms", one)],
     ["Compute", `${costText(view, "gflops", one.gflops)} GFLOPs`, ""],
     ["Parameters", `${parametersText(one, view)} ${prefixFor(view.scored.map((other) => other.parameters))[1]}`, ""],
@@ -42,20 +55,33 @@ function numbersOf(view, one) {
   return el("dl", { class: "facts" }, ...pairs);
 }
 
+/* Every layer of the full model has its line, so that two submodels can be compared and the page stands still. */
 function drawStack({ name, total, layers }) {
-  const rows = layers.map(({ layer, heads, ffn }, n) =>
-    el("tr", {}, el("td", {}, layer === null ? `kept ${n + 1}` : `layer ${layer}`), el("td", {}, drawSize(heads)), el("td", {}, drawSize(ffn))),
+  const isKnown = layers.every(({ layer }) => layer !== null);
+  const places = Array.from({ length: total }, (_, n) =>
+    isKnown ? layers.find(({ layer }) => layer === n) : layers[n],
   );
+  const rows = places.map((kept, n) => drawLayer(isKnown ? `layer ${n}` : kept ? `kept ${n + 1}` : "", kept));
   const heading = el("h3", {}, el("code", {}, name), el("span", {}, `keeps ${layers.length} of ${total}`));
   const head = el("tr", {}, el("td"), el("th", { scope: "col" }, "heads"), el("th", { scope: "col" }, "FFN units"));
   return el("div", { class: "stack" }, heading, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
+}
+
+function drawLayer(name, kept) {
+  if (!kept) return el("tr", { class: "dropped" }, el("td", {}, name), el("td", { colspan: 2 }, "left out"));
+  return el("tr", {}, el("td", {}, name), el("td", {}, drawSize(kept.heads)), el("td", {}, drawSize(kept.ffn)));
 }
 
 /* A gauge, and the number or, where it is not known, the share. */
 function drawSize({ share, whole, size }) {
   const bar = el("i");
   bar.style.width = `${100 * number(share)}%`;
-  return el("div", { class: "size" }, el("span", { class: "gauge", "aria-hidden": "true" }, bar), whole === null ? share : `${size} of ${whole}`);
+  return el(
+    "div",
+    { class: "size" },
+    el("span", { class: "gauge", "aria-hidden": "true" }, bar),
+    whole === null ? share : `${size} of ${whole}`,
+  );
 }
 
 /* Copies the command; a page from a file may not use the clipboard in every browser, so there is an older way. */

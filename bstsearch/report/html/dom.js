@@ -21,6 +21,7 @@ function draw(name, attributes = {}, ...children) {
 
 /* Puts `nodes` into `parent` in this order; touches nothing that is in place, so that focus stays. */
 function arrange(parent, nodes) {
-  const isInPlace = nodes.length === parent.childNodes.length && nodes.every((node, n) => node === parent.childNodes[n]);
+  const isInPlace =
+    nodes.length === parent.childNodes.length && nodes.every((node, n) => node === parent.childNodes[n]);
   if (!isInPlace) parent.replaceChildren(...nodes);
 }

@@ -27,7 +27,9 @@ function nearestPoint(plot, event, within = NEAR) {
   const { view, place, axis } = plot;
   const far = (one) => Math.hypot(place.x(GETTERS[axis].middle(one)) - x, place.y(one.accuracy) - y);
   // The front lies on top, so where two are as near it is meant.
-  const found = [...view.scored].sort((a, b) => far(a) - far(b) || (view.rowOf(a) ?? Infinity) - (view.rowOf(b) ?? Infinity))[0];
+  const found = [...view.scored].sort(
+    (a, b) => far(a) - far(b) || (view.rowOf(a) ?? Infinity) - (view.rowOf(b) ?? Infinity),
+  )[0];
   return found && far(found) <= within ? found.id : null;
 }
 
@@ -66,7 +68,9 @@ function onKey(plot, event) {
   if (!id) return;
   const last = plot.order.length - 1;
   const at = plot.order.indexOf(id);
-  const next = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, Home: 0, End: last }[event.key];
+  const next = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, Home: 0, End: last }[
+    event.key
+  ];
   if (event.key === "Enter" || event.key === " ") plot.actions.choose(id);
   else if (next === undefined) return;
   else plot.points.get(plot.order[Math.min(last, Math.max(0, next))]).focus();

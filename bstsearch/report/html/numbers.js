@@ -11,7 +11,7 @@ function decimalsOf(value, significant) {
 function limitText(limit, values) {
   for (let significant = 3; significant < 17; significant += 1) {
     const text = String(Number(limit.toPrecision(significant)));
-    if (values.every((value) => (value <= Number(text)) === (value <= limit))) return text;
+    if (values.every((value) => value <= Number(text) === value <= limit)) return text;
   }
   return String(limit);
 }
@@ -24,7 +24,10 @@ function columnDecimals(values, limit = null) {
   let decimals = Math.min(decimalsOf(Math.min(...positive), 3), decimalsOf(Math.max(...positive), 5));
   if (limit === null) return decimals;
   const shown = Number(limitText(limit, values));
-  while (decimals < MOST_DECIMALS && values.some((value) => (Number(value.toFixed(decimals)) <= shown) !== (value <= limit))) {
+  while (
+    decimals < MOST_DECIMALS &&
+    values.some((value) => Number(value.toFixed(decimals)) <= shown !== value <= limit)
+  ) {
     decimals += 1;
   }
   return decimals;
@@ -34,7 +37,7 @@ function columnDecimals(values, limit = null) {
 function percentDecimals(shares, least = null) {
   let decimals = 1;
   const text = (share) => Number((100 * share).toFixed(decimals));
-  while (least !== null && decimals < 6 && shares.some((share) => (text(share) >= text(least)) !== (share >= least))) {
+  while (least !== null && decimals < 6 && shares.some((share) => text(share) >= text(least) !== share >= least)) {
     decimals += 1;
   }
   return decimals;
@@ -43,5 +46,11 @@ function percentDecimals(shares, least = null) {
 /* A whole number's prefix that suits a column: [factor, prefix]. */
 function prefixFor(values) {
   const largest = Math.max(...values);
-  return [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([factor]) => largest >= factor) ?? [1, ""];
+  return (
+    [
+      [1e9, "G"],
+      [1e6, "M"],
+      [1e3, "k"],
+    ].find(([factor]) => largest >= factor) ?? [1, ""]
+  );
 }

@@ -1,6 +1,8 @@
 /* The page: what is chosen, and everything drawn anew from it. */
 
-const { fronts, costs, rules } = JSON.parse(find("data").textContent, (key, value) => (value?.keys && value?.rows ? unpacked(value) : value));
+const { fronts, costs, rules } = JSON.parse(find("data").textContent, (key, value) =>
+  value?.keys && value?.rows ? unpacked(value) : value,
+);
 const state = {
   device: 0,
   axis: "latency_ms",
@@ -24,8 +26,10 @@ function unpacked({ keys, rows }) {
 function render() {
   const views = fronts.map(({ front }, n) => makeView(front, state.budgets[n], costs));
   view = views[state.device];
-  find("title").textContent = document.title = `Pareto front of ${view.data.supernet.family} on ${view.data.device.name}`;
-  find("plot-title").textContent = `Accuracy over ${WORDS[state.axis].axis === "GFLOPs" ? "GFLOPs" : WORDS[state.axis].axis.toLowerCase()}`;
+  find("title").textContent =
+    document.title = `Pareto front of ${view.data.supernet.family} on ${view.data.device.name}`;
+  find("plot-title").textContent =
+    `Accuracy over ${WORDS[state.axis].axis === "GFLOPs" ? "GFLOPs" : WORDS[state.axis].axis.toLowerCase()}`;
   renderAnswer();
   renderBudget();
   drawPlot(plot, view, state.axis);
@@ -53,11 +57,19 @@ function renderAnswer() {
   const words = budgetWords(view);
   if (recommended) {
     const why = hasBudget ? `${rules.within}: ${words}` : rules.free;
-    find("answer").replaceChildren("Recommended: ", el("strong", {}, recommended.id), ` (row ${view.rowOf(recommended)}), ${why}.`);
+    find("answer").replaceChildren(
+      "Recommended: ",
+      el("strong", {}, recommended.id),
+      ` (row ${view.rowOf(recommended)}), ${why}.`,
+    );
   } else {
     const one = nearest(data.candidates, budget);
-    const costsOf = limitsOf(budget).map((key) => `${costText(view, key, deciding(key, one, budget))} ${costs[key].unit}`);
-    const text = admits(one, budget) ? `What fits within ${words} has not been scored.` : `No submodel fits within ${words}; the nearest is ${one.id} with ${costsOf.join(", ")}.`;
+    const costsOf = limitsOf(budget).map(
+      (key) => `${costText(view, key, deciding(key, one, budget))} ${costs[key].unit}`,
+    );
+    const text = admits(one, budget)
+      ? `What fits within ${words} has not been scored.`
+      : `No submodel fits within ${words}; the nearest is ${one.id} with ${costsOf.join(", ")}.`;
     find("answer").replaceChildren(text);
   }
   find("remark").textContent = remark();
@@ -93,7 +105,8 @@ function renderBudget() {
   find("unit").textContent = costs[state.axis].unit;
   find("none").hidden = limit === null;
   find("asked").hidden = asked === null || asked === limit;
-  find("asked").textContent = asked === null ? "" : `Back to ${limitWords({ ...view, budget: view.data.budget }, state.axis)}`;
+  find("asked").textContent =
+    asked === null ? "" : `Back to ${limitWords({ ...view, budget: view.data.budget }, state.axis)}`;
 }
 
 function barWords() {
@@ -143,6 +156,7 @@ if (fronts.length > 1) {
   fronts.forEach(({ front }, n) =>
     addChoice(find("devices"), "device", front.device.name, n === 0, () => {
       state.device = n;
+      forgetHeight();
       render();
     }),
   );
@@ -172,5 +186,9 @@ find("front-only").addEventListener("change", ({ target }) => {
   renderShown();
 });
 find("copy").addEventListener("click", copyCommand);
+addEventListener("resize", () => {
+  forgetHeight();
+  renderShown();
+});
 new ResizeObserver(() => drawPlot(plot, view, state.axis)).observe(find("plot"));
 render();

@@ -22,7 +22,10 @@ function drawPlot(plot, view, axis) {
   const box = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
   const cost = GETTERS[axis];
   const x = makeScale(view.scored.flatMap((one) => [cost.low(one), cost.middle(one), cost.high(one)]));
-  const y = makeScale(view.scored.flatMap((one) => [100 * one.accuracy_low, 100 * one.accuracy_high]), false);
+  const y = makeScale(
+    view.scored.flatMap((one) => [100 * one.accuracy_low, 100 * one.accuracy_high]),
+    false,
+  );
   const place = {
     x: (value) => box.left + Math.min(1, Math.max(0, x.at(value))) * (box.right - box.left),
     y: (share) => box.bottom - y.at(100 * share) * (box.bottom - box.top),
@@ -56,7 +59,9 @@ function label(x, y, anchor, text, name = null) {
 
 function drawSteps({ parts, view, axis, place }) {
   const steps = staircase(view.front.map((one) => [GETTERS[axis].middle(one), one.accuracy]));
-  const path = steps.map(([cost, share], n) => (n ? `H${place.x(cost)}V${place.y(share)}` : `M${place.x(cost)} ${place.y(share)}`));
+  const path = steps.map(([cost, share], n) =>
+    n ? `H${place.x(cost)}V${place.y(share)}` : `M${place.x(cost)} ${place.y(share)}`,
+  );
   parts.steps.replaceChildren(...(steps.length ? [draw("path", { class: "steps", d: path.join("") })] : []));
 }
 
@@ -66,22 +71,32 @@ function drawPoints(plot) {
   const layer = { over: 0, dominated: 1, front: 2, recommended: 3 };
   const wanted = [...view.scored].sort((a, b) => layer[view.standingOf(a)] - layer[view.standingOf(b)]);
   for (const id of [...points.keys()].filter((id) => !wanted.some((one) => one.id === id))) points.delete(id);
-  arrange(parts.points, wanted.map((one) => drawPoint(plot, one)));
+  arrange(
+    parts.points,
+    wanted.map((one) => drawPoint(plot, one)),
+  );
   plot.order = [...view.scored].sort((a, b) => cost(a) - cost(b) || inOrder(a, b)).map((one) => one.id);
-  svg.setAttribute("aria-label", `Submodels by ${WORDS[axis].caption}: arrow keys go from one to the next, Enter chooses`);
+  svg.setAttribute(
+    "aria-label",
+    `Submodels by ${WORDS[axis].caption}: arrow keys go from one to the next, Enter chooses`,
+  );
   svg.classList.toggle("has-bars", view.scored.length <= CROWD);
 }
 
 function drawPoint(plot, one) {
   const { view, points, place, axis } = plot;
-  const node = points.get(one.id) ?? draw("g", { role: "option", tabindex: "-1", "data-id": one.id, "aria-selected": "false" });
+  const node =
+    points.get(one.id) ?? draw("g", { role: "option", tabindex: "-1", "data-id": one.id, "aria-selected": "false" });
   points.set(one.id, node);
   const standing = view.standingOf(one);
   const row = view.rowOf(one);
   const radius = row === null ? 4.5 : plot.svg.clientWidth < 480 ? 8.5 : 9.5;
   const [x, y] = [place.x(GETTERS[axis].middle(one)), place.y(one.accuracy)];
   node.style.transform = `translate(${x}px, ${y}px)`;
-  node.setAttribute("class", `point ${standing}${node.matches(".shown") ? " shown" : ""}${node.matches(".chosen") ? " chosen" : ""}`);
+  node.setAttribute(
+    "class",
+    `point ${standing}${node.matches(".shown") ? " shown" : ""}${node.matches(".chosen") ? " chosen" : ""}`,
+  );
   node.setAttribute("aria-label", summary(view, one));
   node.replaceChildren(
     draw("path", { class: `bar ${standing}`, d: bars(plot, one, x, y) }),
@@ -108,13 +123,22 @@ function drawLimit(plot) {
   if (limit === null) return;
   const [share, at, text] = [x.at(limit), place.x(limit), `budget ${limitWords(view, axis)}`];
   plot.limitAt = at;
-  if (share < 1) parts.beyond.append(draw("rect", { class: "beyond", x: at, y: box.top, width: box.right - at, height: box.bottom - box.top }));
+  if (share < 1)
+    parts.beyond.append(
+      draw("rect", { class: "beyond", x: at, y: box.top, width: box.right - at, height: box.bottom - box.top }),
+    );
   if (share > 1) {
     const arrow = `M${box.right + 12} ${box.top - 11.5}l-9 -6v12z`;
-    parts.limit.append(draw("path", { class: "limit edge", d: arrow }), label(box.right - 2, box.top - 7, "end", `${text}, ${WORDS[axis].beyond}`, "limit-text"));
+    parts.limit.append(
+      draw("path", { class: "limit edge", d: arrow }),
+      label(box.right - 2, box.top - 7, "end", `${text}, ${WORDS[axis].beyond}`, "limit-text"),
+    );
   } else if (share < 0) {
     const arrow = `M${box.left - 12} ${box.top - 11.5}l9 -6v12z`;
-    parts.limit.append(draw("path", { class: "limit edge", d: arrow }), label(box.left + 2, box.top - 7, "start", `${text}, ${WORDS[axis].below}`, "limit-text"));
+    parts.limit.append(
+      draw("path", { class: "limit edge", d: arrow }),
+      label(box.left + 2, box.top - 7, "start", `${text}, ${WORDS[axis].below}`, "limit-text"),
+    );
   } else {
     const isLeft = share < 0.55;
     parts.limit.append(

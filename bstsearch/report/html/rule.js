@@ -8,7 +8,11 @@ const GETTERS = {
     low: (one) => (one.memory_source === "measured" ? one.memory_bytes : one.memory_low_bytes) / 1e6,
     high: (one) => (one.memory_source === "measured" ? one.memory_bytes : one.memory_high_bytes) / 1e6,
   },
-  size_mb: { middle: (one) => one.size_bytes / 1e6, low: (one) => one.size_bytes / 1e6, high: (one) => one.size_bytes / 1e6 },
+  size_mb: {
+    middle: (one) => one.size_bytes / 1e6,
+    low: (one) => one.size_bytes / 1e6,
+    high: (one) => one.size_bytes / 1e6,
+  },
 };
 const LIMITED = ["latency_ms", "gflops", "memory_mb"]; // what the command line takes a budget for
 
@@ -41,7 +45,10 @@ function dominates(one, other) {
 
 /* Fastest first, of equals the one with fewer MACs, then the more accurate, then by id. */
 function inOrder(one, other) {
-  const [a, b] = [[...losses(one), one.id], [...losses(other), other.id]];
+  const [a, b] = [
+    [...losses(one), one.id],
+    [...losses(other), other.id],
+  ];
   const n = a.findIndex((value, index) => value !== b[index]);
   return n < 0 ? 0 : a[n] < b[n] ? -1 : 1;
 }
@@ -57,7 +64,8 @@ function findFront(candidates) {
 /* The most accurate row; of equals the fastest. */
 function bestOf(front) {
   return front.reduce((best, one) => {
-    const isBetter = one.accuracy > best.accuracy || (one.accuracy === best.accuracy && one.latency_ms < best.latency_ms);
+    const isBetter =
+      one.accuracy > best.accuracy || (one.accuracy === best.accuracy && one.latency_ms < best.latency_ms);
     return isBetter ? one : best;
   });
 }

@@ -30,7 +30,9 @@ function logTicks({ low, high }, count) {
   const powers = [];
   for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) powers.push(power);
   const inside = (factors) =>
-    powers.flatMap((power) => factors.map((factor) => Number(`${factor}e${power}`))).filter((x) => x >= low && x <= high);
+    powers
+      .flatMap((power) => factors.map((factor) => Number(`${factor}e${power}`)))
+      .filter((x) => x >= low && x <= high);
   const every = Math.max(1, Math.ceil(powers.length / count));
   const choices = [inside([1, 2, 3, 5, 7]), inside([1, 2, 5]), inside([1, 3]), inside([1])];
   const fitting = choices.find((found) => found.length <= count + 1);

@@ -2,15 +2,62 @@
 
 const number = (share) => fraction(share)[0] / fraction(share)[1];
 const COLUMNS = [
-  { key: "row", name: "Row", value: (one, view) => view.rowOf(one), text: (one, view) => String(view.rowOf(one) ?? "–") },
+  {
+    key: "row",
+    name: "Row",
+    value: (one, view) => view.rowOf(one),
+    text: (one, view) => String(view.rowOf(one) ?? "–"),
+  },
   { key: "id", name: "Submodel", isText: true, value: (one) => one.id },
-  { key: "accuracy", name: "Accuracy", unit: () => "%, 95 % interval", value: (one) => one.accuracy, text: (one, view) => percentText(view, one.accuracy), range: (one, view) => `${percentText(view, one.accuracy_low)}–${percentText(view, one.accuracy_high)}` },
-  { key: "latency", name: "Latency", unit: () => "ms", value: (one) => one.latency_ms, text: (one, view) => costText(view, "latency_ms", one.latency_ms) },
-  { key: "high", name: "At most", unit: () => "ms", value: (one) => one.latency_high_ms, text: (one, view) => costText(view, "latency_ms", one.latency_high_ms) },
-  { key: "gflops", name: "GFLOPs", value: (one) => one.gflops, text: (one, view) => costText(view, "gflops", one.gflops) },
-  { key: "params", name: "Params", unit: (view) => prefixFor(view.scored.map((one) => one.parameters))[1], value: (one) => one.parameters, text: parametersText },
-  { key: "size", name: "Size", unit: () => "MB", value: (one) => one.size_bytes, text: (one, view) => costText(view, "size_mb", one.size_bytes / 1e6) },
-  { key: "memory", name: "Memory", unit: () => "MB, peak", value: (one, view) => deciding("memory_mb", one, view.budget), text: (one, view) => costText(view, "memory_mb", deciding("memory_mb", one, view.budget)) },
+  {
+    key: "accuracy",
+    name: "Accuracy",
+    unit: () => "%, 95 % interval",
+    value: (one) => one.accuracy,
+    text: (one, view) => percentText(view, one.accuracy),
+    range: (one, view) => `${percentText(view, one.accuracy_low)}–${percentText(view, one.accuracy_high)}`,
+  },
+  {
+    key: "latency",
+    name: "Latency",
+    unit: () => "ms",
+    value: (one) => one.latency_ms,
+    text: (one, view) => costText(view, "latency_ms", one.latency_ms),
+  },
+  {
+    key: "high",
+    name: "At most",
+    unit: () => "ms",
+    value: (one) => one.latency_high_ms,
+    text: (one, view) => costText(view, "latency_ms", one.latency_high_ms),
+  },
+  {
+    key: "gflops",
+    name: "GFLOPs",
+    value: (one) => one.gflops,
+    text: (one, view) => costText(view, "gflops", one.gflops),
+  },
+  {
+    key: "params",
+    name: "Params",
+    unit: (view) => prefixFor(view.scored.map((one) => one.parameters))[1],
+    value: (one) => one.parameters,
+    text: parametersText,
+  },
+  {
+    key: "size",
+    name: "Size",
+    unit: () => "MB",
+    value: (one) => one.size_bytes,
+    text: (one, view) => costText(view, "size_mb", one.size_bytes / 1e6),
+  },
+  {
+    key: "memory",
+    name: "Memory",
+    unit: () => "MB, peak",
+    value: (one, view) => deciding("memory_mb", one, view.budget),
+    text: (one, view) => costText(view, "memory_mb", deciding("memory_mb", one, view.budget)),
+  },
   { key: "width", name: "Width", value: (one) => number(one.width), text: (one) => one.width },
   { key: "depth", name: "Depth", value: (one) => number(one.depth), text: (one) => one.depth },
 ];
@@ -43,9 +90,15 @@ function rowOf(event) {
 function drawTable(table, view, { sort, text, isFrontOnly }) {
   COLUMNS.forEach((column, n) => drawHead(table.head.cells[n], column, view, sort));
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const isWanted = (one) => (!isFrontOnly || view.rowOf(one) !== null) && words.every((word) => `${one.id} ${STANDING[view.standingOf(one)]}`.includes(word));
+  const isWanted = (one) =>
+    (!isFrontOnly || view.rowOf(one) !== null) &&
+    words.every((word) => `${one.id} ${STANDING[view.standingOf(one)]}`.includes(word));
   const wanted = sorted(view, sort).filter(isWanted);
-  const none = el("tr", {}, el("td", { class: "empty", colspan: COLUMNS.length }, "No submodel matches. Clear the filter to see them all."));
+  const none = el(
+    "tr",
+    {},
+    el("td", { class: "empty", colspan: COLUMNS.length }, "No submodel matches. Clear the filter to see them all."),
+  );
   arrange(table.body, wanted.length ? wanted.map((one) => drawRow(table, view, one)) : [none]);
   return `${wanted.length} of ${view.scored.length}`;
 }

@@ -1,10 +1,28 @@
 /* What is shown of one front within one budget: its rows, their standing, and how its numbers are written. */
 
 const WORDS = {
-  latency_ms: { axis: "Latency", caption: "latency, ms", unit: "ms", beyond: "beyond the slowest", below: "below the fastest" },
-  gflops: { axis: "GFLOPs", caption: "GFLOPs, two per multiply-add", unit: "GFLOPs", beyond: "beyond the largest", below: "below the smallest" },
+  latency_ms: {
+    axis: "Latency",
+    caption: "latency, ms",
+    unit: "ms",
+    beyond: "beyond the slowest",
+    below: "below the fastest",
+  },
+  gflops: {
+    axis: "GFLOPs",
+    caption: "GFLOPs, two per multiply-add",
+    unit: "GFLOPs",
+    beyond: "beyond the largest",
+    below: "below the smallest",
+  },
   size_mb: { axis: "Size", caption: "size of the parameters, MB", unit: "MB" },
-  memory_mb: { axis: "Memory", caption: "peak memory, MB", unit: "MB", beyond: "beyond the largest", below: "below the smallest" },
+  memory_mb: {
+    axis: "Memory",
+    caption: "peak memory, MB",
+    unit: "MB",
+    beyond: "beyond the largest",
+    below: "below the smallest",
+  },
 };
 const STANDING = { recommended: "recommended", front: "on the front", dominated: "dominated", over: "over the budget" };
 
@@ -22,12 +40,18 @@ function makeView(data, budget, costs) {
   };
   view.decimals = Object.fromEntries(Object.keys(GETTERS).map((key) => [key, decimalsIn(view, key)]));
   const least = front.length && !hasBudget ? bestOf(front).accuracy_low : null;
-  view.percentDecimals = percentDecimals(front.map((one) => one.accuracy), least);
+  view.percentDecimals = percentDecimals(
+    front.map((one) => one.accuracy),
+    least,
+  );
   return view;
 }
 
 function decimalsIn({ scored, budget }, key) {
-  return columnDecimals(scored.map((one) => deciding(key, one, budget)), budget[key] ?? null);
+  return columnDecimals(
+    scored.map((one) => deciding(key, one, budget)),
+    budget[key] ?? null,
+  );
 }
 
 function costText(view, key, value) {
@@ -41,12 +65,17 @@ function percentText(view, share) {
 /* A budget's limit, in as many digits as leave each submodel on its side. */
 function limitWords(view, key) {
   const limit = view.budget[key];
-  const text = limitText(limit, view.scored.map((one) => deciding(key, one, view.budget)));
+  const text = limitText(
+    limit,
+    view.scored.map((one) => deciding(key, one, view.budget)),
+  );
   return `${text} ${view.costs[key].unit}`;
 }
 
 function budgetWords(view) {
-  return limitsOf(view.budget).map((key) => `${view.costs[key].label} ${limitWords(view, key)}`).join(", ");
+  return limitsOf(view.budget)
+    .map((key) => `${view.costs[key].label} ${limitWords(view, key)}`)
+    .join(", ");
 }
 
 /* Where latencies come from: "estimated", or of several kinds "composed or measured". */
@@ -62,7 +91,8 @@ function rangeText(view, key, one) {
 /* One submodel in a sentence, for those who cannot see the plot. */
 function summary(view, one) {
   const row = view.rowOf(one);
-  const place = row === null ? STANDING[view.standingOf(one)] : `row ${row}${one === view.recommended ? ", recommended" : ""}`;
+  const place =
+    row === null ? STANDING[view.standingOf(one)] : `row ${row}${one === view.recommended ? ", recommended" : ""}`;
   const latency = `latency ${costText(view, "latency_ms", one.latency_ms)} to at most ${costText(view, "latency_ms", one.latency_high_ms)} ms`;
   return `${one.id}, ${place}, accuracy ${percentText(view, one.accuracy)} %, ${latency}`;
 }
