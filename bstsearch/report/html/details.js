@@ -43,7 +43,7 @@ function numbersOf(view, one) {
     ],
     ["Latency", `${costText(view, "latency_ms", one.latency_ms)} ms`, rangeText(view, "latency_ms", one)],
     ["Compute", `${costText(view, "gflops", one.gflops)} GFLOPs`, ""],
-    ["Parameters", `${parametersText(one, view)} ${prefixFor(view.scored.map((other) => other.parameters))[1]}`, ""],
+    ["Parameters", `${parametersText(one, view)} ${view.parameters.prefix}`, ""],
     ["Size", `${costText(view, "size_mb", one.size_bytes / 1e6)} MB`, ""],
     ["Peak memory", `${costText(view, "memory_mb", deciding("memory_mb", one, view.budget))} MB`, ""],
     ["Width, depth", `${one.width}, ${one.depth}`, ""],

@@ -43,14 +43,13 @@ function percentDecimals(shares, least = null) {
   return decimals;
 }
 
-/* A whole number's prefix that suits a column: [factor, prefix]. */
-function prefixFor(values) {
-  const largest = Math.max(...values);
-  return (
-    [
-      [1e9, "G"],
-      [1e6, "M"],
-      [1e3, "k"],
-    ].find(([factor]) => largest >= factor) ?? [1, ""]
-  );
+/* How a column of whole numbers is written: in units of `factor`, called `prefix`. */
+function wholeFormat(values) {
+  const prefixes = [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ];
+  const [factor, prefix] = prefixes.find(([least]) => Math.max(...values) >= least) ?? [1, ""];
+  return { factor, prefix, decimals: factor === 1 ? 0 : columnDecimals(values.map((value) => value / factor)) };
 }

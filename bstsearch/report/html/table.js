@@ -40,7 +40,7 @@ const COLUMNS = [
   {
     key: "params",
     name: "Params",
-    unit: (view) => prefixFor(view.scored.map((one) => one.parameters))[1],
+    unit: (view) => view.parameters.prefix,
     value: (one) => one.parameters,
     text: parametersText,
   },
@@ -62,10 +62,8 @@ const COLUMNS = [
   { key: "depth", name: "Depth", value: (one) => number(one.depth), text: (one) => one.depth },
 ];
 
-function parametersText(one, view) {
-  const all = view.scored.map((other) => other.parameters);
-  const [factor] = prefixFor(all);
-  return (one.parameters / factor).toFixed(columnDecimals(all.map((value) => value / factor)));
+function parametersText(one, { parameters }) {
+  return (one.parameters / parameters.factor).toFixed(parameters.decimals);
 }
 
 function makeTable(table, actions) {

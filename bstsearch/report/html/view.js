@@ -4,22 +4,19 @@ const WORDS = {
   latency_ms: {
     axis: "Latency",
     caption: "latency, ms",
-    unit: "ms",
     beyond: "beyond the slowest",
     below: "below the fastest",
   },
   gflops: {
     axis: "GFLOPs",
     caption: "GFLOPs, two per multiply-add",
-    unit: "GFLOPs",
     beyond: "beyond the largest",
     below: "below the smallest",
   },
-  size_mb: { axis: "Size", caption: "size of the parameters, MB", unit: "MB" },
+  size_mb: { axis: "Size", caption: "size of the parameters, MB" },
   memory_mb: {
     axis: "Memory",
     caption: "peak memory, MB",
-    unit: "MB",
     beyond: "beyond the largest",
     below: "below the smallest",
   },
@@ -39,6 +36,7 @@ function makeView(data, budget, costs) {
     return admits(one, budget) ? "dominated" : "over";
   };
   view.decimals = Object.fromEntries(Object.keys(GETTERS).map((key) => [key, decimalsIn(view, key)]));
+  view.parameters = wholeFormat(scored.map((one) => one.parameters));
   const least = front.length && !hasBudget ? bestOf(front).accuracy_low : null;
   view.percentDecimals = percentDecimals(
     front.map((one) => one.accuracy),
