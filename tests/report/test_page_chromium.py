@@ -196,6 +196,19 @@ def test_a_row_shows_its_submodel_and_marks_its_point(opened: Open, file: FrontF
     assert page.text("#details-title") == "w1-d1"
 
 
+def test_nothing_moves_under_the_pointer(opened: Open, file: FrontFile) -> None:
+    page = opened(file)
+    places = set()
+    for one in file.candidates:
+        page(
+            f"document.querySelector(\"#rows tr[data-id='{one.id}']\").dispatchEvent(new PointerEvent('pointerover', "
+            "{ pointerType: 'mouse', bubbles: true }))"
+        )
+        assert page.text("#details-title") == one.id
+        places.add(page("document.getElementById('rows').getBoundingClientRect().top"))
+    assert len(places) == 1
+
+
 def test_a_point_is_chosen_by_pointer(opened: Open, file: FrontFile) -> None:
     page = opened(file)
     page.click(".point[data-id='w1of2-d1'] .mark")
@@ -291,6 +304,16 @@ def test_rows_are_filtered_by_words_and_front(opened: Open, file: FrontFile) -> 
     assert page.text("#count") == f"{len(page.rows())} of {len(file.candidates)}"
     page.enter("filter", "nothing")
     assert "No submodel matches" in page.text("#rows tbody")
+
+
+def test_the_page_tells_how_the_latencies_came_about(opened: Open, make_front: MakeFront) -> None:
+    measured, mixed = make_front(), make_front(device="board", estimated=["w1-d1"])
+    page = opened(measured, mixed)
+    assert page.text("#facts").startswith(
+        f"Supernet runs/<net> ({'a' * 16}). Latencies measured with onnxruntime 1.20.0, "
+    )
+    page("document.querySelectorAll('#devices input')[1].click()")
+    assert "Latencies estimated or measured (±25 %) with onnxruntime 1.20.0" in page.text("#facts")
 
 
 def test_devices_share_one_page(opened: Open, file: FrontFile, phone: FrontFile) -> None:

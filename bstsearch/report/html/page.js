@@ -28,8 +28,8 @@ function render() {
   view = views[state.device];
   find("title").textContent =
     document.title = `Pareto front of ${view.data.supernet.family} on ${view.data.device.name}`;
-  find("plot-title").textContent =
-    `Accuracy over ${WORDS[state.axis].axis === "GFLOPs" ? "GFLOPs" : WORDS[state.axis].axis.toLowerCase()}`;
+  find("plot-title").textContent = `Accuracy over ${WORDS[state.axis].title}`;
+  find("facts").textContent = facts(view);
   renderAnswer();
   renderBudget();
   drawPlot(plot, view, state.axis);

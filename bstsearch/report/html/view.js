@@ -3,19 +3,22 @@
 const WORDS = {
   latency_ms: {
     axis: "Latency",
+    title: "latency",
     caption: "latency, ms",
     beyond: "beyond the slowest",
     below: "below the fastest",
   },
   gflops: {
     axis: "GFLOPs",
+    title: "GFLOPs",
     caption: "GFLOPs, two per multiply-add",
     beyond: "beyond the largest",
     below: "below the smallest",
   },
-  size_mb: { axis: "Size", caption: "size of the parameters, MB" },
+  size_mb: { axis: "Size", title: "size", caption: "size of the parameters, MB" },
   memory_mb: {
     axis: "Memory",
+    title: "peak memory",
     caption: "peak memory, MB",
     beyond: "beyond the largest",
     below: "below the smallest",
@@ -93,4 +96,15 @@ function summary(view, one) {
     row === null ? STANDING[view.standingOf(one)] : `row ${row}${one === view.recommended ? ", recommended" : ""}`;
   const latency = `latency ${costText(view, "latency_ms", one.latency_ms)} to at most ${costText(view, "latency_ms", one.latency_high_ms)} ms`;
   return `${one.id}, ${place}, accuracy ${percentText(view, one.accuracy)} %, ${latency}`;
+}
+
+/* What the numbers rest on. */
+function facts({ data, front, scored }) {
+  const { supernet, device, created, bstsearch } = data;
+  const { runtime, latency_error: error } = device;
+  const kind = kindWords(front.length ? front : scored);
+  const range = error && kind !== "measured" ? ` (±${(100 * error).toFixed(0)} %)` : "";
+  const how = [runtime.words ?? `${runtime.name} ${runtime.version}`, runtime.provider, `threads: ${runtime.threads}`];
+  const latencies = `Latencies ${kind}${range} with ${how.join(", ")}, ${runtime.precision}, batch 1.`;
+  return `Supernet ${supernet.path} (${supernet.digest}). ${latencies} Made ${created} by bstsearch ${bstsearch}.`;
 }
