@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from bstsearch.budget import Budget
 from bstsearch.front_file import FrontFile
 from bstsearch.report.page import write_page
 from bstsearch.space import Space
+from bstsearch.stack_shape import StackShape
 
 AXE = Path(os.environ.get("BSTSEARCH_AXE", "node_modules/axe-core")) / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -194,6 +196,21 @@ def test_a_row_shows_its_submodel_and_marks_its_point(opened: Open, file: FrontF
     assert page.text("#details-title") == "w1of4-d1"
     page.mouse("mouseMoved", 1, 1)
     assert page.text("#details-title") == "w1-d1"
+
+
+def test_a_submodel_is_shown_layer_by_layer(opened: Open, file: FrontFile) -> None:
+    stacks = (
+        StackShape(name="encoder", keep_order=(0, 3, 1, 2), heads=(4,) * 4, ffn=(64,) * 4),
+        StackShape(name="decoder", keep_order=(3, 0, 1, 2)),
+    )
+    page = opened(dataclasses.replace(file, stacks=stacks))
+    page.click("#rows tr[data-id='w1of2-d1of2'] button")
+    stack = "[...document.querySelectorAll('.stack')].map((stack) => stack.innerText.replace(/\\s+/g, ' '))"
+    assert page(stack) == [
+        "encoder keeps 2 of 4 heads FFN units "
+        "layer 0 2 of 4 32 of 64 layer 1 left out layer 2 left out layer 3 2 of 4 32 of 64",
+        "decoder keeps 2 of 4 heads FFN units layer 0 1/2 1/2 layer 1 left out layer 2 left out layer 3 1/2 1/2",
+    ]
 
 
 def test_nothing_moves_under_the_pointer(opened: Open, file: FrontFile) -> None:
