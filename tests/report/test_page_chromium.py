@@ -241,6 +241,19 @@ def test_a_typed_budget_recommends_what_the_command_line_would(opened: Open, fil
     assert page.rows()[: len(expected.front)] == [one.id for one in expected.front]
 
 
+def test_what_is_barely_over_the_budget_does_not_read_as_within(opened: Open, file: FrontFile) -> None:
+    page = opened(file)
+    over = file.find("w1of2-d1of2")
+    limit = f"{over.safe_ms - 2e-5:.6f}"
+    page.enter("limit", limit)
+    row = "#rows tr[data-id='w1of2-d1of2']"
+    assert page.text(f"{row} .status") == "over the budget"
+    assert float(page.text(f"{row} td:nth-child(5)")) > float(limit)
+    page.click(f"{row} button")
+    shown = page.text("#details-kind").removeprefix("Over the budget: latency up to ").removesuffix(" ms")
+    assert float(shown) > float(page.text(".limit-text").split()[1])
+
+
 def test_the_budget_moves_by_arrow_keys_and_can_be_given_up(opened: Open, file: FrontFile) -> None:
     page = opened(file)
     page.tab_to("#slider")
