@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -125,9 +126,9 @@ def test_no_number_reads_as_on_the_other_side_of_its_limit() -> None:
     rng = random.Random(2)
     given = []
     for _ in range(300):
-        limit = rng.choice([60.0, 0.4285, 1 / 3, 12345.678])
+        limit = rng.choice([60.0, 0.4285, 1 / 3, 0.3, 12345.678])
         near = [limit * (1 + rng.choice([-1, 1]) * 10 ** rng.uniform(-6, 0)) for _ in range(5)]
-        given.append({"values": [limit, *near], "limit": limit})
+        given.append({"values": [limit, math.nextafter(limit, math.inf), *near][rng.randint(0, 2) :], "limit": limit})
     expression = (
         "(({ values, limit }) => [limitText(limit, values), "
         "values.map((value) => value.toFixed(columnDecimals(values, limit)))])(given)"

@@ -1,5 +1,7 @@
 /* One submodel: its numbers, its layers, the command that exports it. */
 
+const LONGEST = 12; // ids whose panels are tried for the height to reserve
+
 function drawDetails(view, one, path) {
   const standing = view.standingOf(one);
   const row = view.rowOf(one);
@@ -11,27 +13,29 @@ function drawDetails(view, one, path) {
     ...stacksOf(one, view.data.space, view.data.stacks).map(drawStack),
   );
   find("command").textContent = `bstsearch export --pick ${one.id} --front ${path}`;
-  const card = find("details-card");
-  card.style.minHeight = `${card.offsetHeight}px`; // it may grow, not shrink: else what is pointed at would move away
 }
 
-function forgetHeight() {
-  find("details-card").style.minHeight = "";
+/* Makes room for those submodels that take most of it, so that the page stands still whatever is pointed at. */
+function reserveHeight(view, path) {
+  const card = find("details-card");
+  card.style.minHeight = "";
+  const longest = [...view.scored].sort((a, b) => b.id.length - a.id.length).slice(0, LONGEST);
+  const heights = longest.map((one) => {
+    drawDetails(view, one, path);
+    return card.offsetHeight;
+  });
+  card.style.minHeight = `${Math.max(...heights)}px`;
 }
 
 /* Why it is not on the front. */
 function sentence(view, one, standing) {
-  if (standing === "over") {
-    const over = limitsOf(view.budget).filter((key) => deciding(key, one, view.budget) / view.budget[key] > 1);
-    const words = over.map((key) => {
-      const isUpperEnd = view.budget.at !== "middle" && rangeText(view, key, one);
-      const cost = costText(view, key, deciding(key, one, view.budget));
-      return `${view.costs[key].label} ${isUpperEnd ? "up to " : ""}${cost} ${view.costs[key].unit}`;
-    });
-    return `Over the budget: ${words.join(", ")}`;
-  }
-  const better = view.front.find((member) => dominates(member, one));
-  return `Dominated: ${better.id} is nowhere worse`;
+  if (standing === "dominated")
+    return `Dominated: ${view.front.find((member) => dominates(member, one)).id} is nowhere worse`;
+  const share = (key) => deciding(key, one, view.budget) / view.budget[key];
+  const [key] = limitsOf(view.budget).sort((a, b) => share(b) - share(a));
+  const upTo = view.budget.at !== "middle" && rangeText(view, key, one) ? "up to " : "";
+  const cost = costText(view, key, deciding(key, one, view.budget));
+  return `Over the budget: ${view.costs[key].label} ${upTo}${cost} ${view.costs[key].unit}`;
 }
 
 function numbersOf(view, one) {

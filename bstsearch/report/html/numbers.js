@@ -1,17 +1,19 @@
 /* Numbers as text: as short as they can be without contradicting a decision. */
 
-const MOST_DECIMALS = 12;
+const MOST_DECIMALS = 20; // tells apart what floating point does
 
 /* Decimals that show `value` with so many significant digits. */
 function decimalsOf(value, significant) {
   return value > 0 ? Math.max(0, significant - 1 - Math.floor(Math.log10(value))) : 0;
 }
 
-/* A limit as text: as few digits as leave every value on its side. */
+/* A limit as text: as few digits as leave every value well on its side. */
 function limitText(limit, values) {
+  const room = Math.min(...values.filter((value) => value !== limit).map((value) => Math.abs(value - limit))) / 100;
   for (let significant = 3; significant < 17; significant += 1) {
-    const text = String(Number(limit.toPrecision(significant)));
-    if (values.every((value) => value <= Number(text) === value <= limit)) return text;
+    const shown = Number(limit.toPrecision(significant));
+    const isFaithful = values.every((value) => value <= shown === value <= limit);
+    if (isFaithful && Math.abs(shown - limit) <= room) return String(shown);
   }
   return String(limit);
 }

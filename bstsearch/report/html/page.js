@@ -52,6 +52,11 @@ function renderShown() {
   drawDetails(view, one, fronts[state.device].path);
 }
 
+function settle() {
+  reserveHeight(view, fronts[state.device].path);
+  renderShown();
+}
+
 function renderAnswer() {
   const { recommended, budget, data, hasBudget } = view;
   const words = budgetWords(view);
@@ -156,8 +161,8 @@ if (fronts.length > 1) {
   fronts.forEach(({ front }, n) =>
     addChoice(find("devices"), "device", front.device.name, n === 0, () => {
       state.device = n;
-      forgetHeight();
       render();
+      settle();
     }),
   );
 }
@@ -186,9 +191,7 @@ find("front-only").addEventListener("change", ({ target }) => {
   renderShown();
 });
 find("copy").addEventListener("click", copyCommand);
-addEventListener("resize", () => {
-  forgetHeight();
-  renderShown();
-});
+addEventListener("resize", settle);
 new ResizeObserver(() => drawPlot(plot, view, state.axis)).observe(find("plot"));
 render();
+settle();
