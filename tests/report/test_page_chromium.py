@@ -277,6 +277,7 @@ def test_the_budget_moves_by_arrow_keys_and_can_be_given_up(opened: Open, file: 
 
 def test_dragging_the_line_changes_the_recommended_row(opened: Open, file: FrontFile) -> None:
     page = opened(file)
+    page("document.getElementById('limit').focus()")
     x, _ = page.centre("path.limit")
     left, _ = page.centre(".point[data-id='w1of4-d1']")
     _, y = page.centre("#plot")
@@ -288,6 +289,16 @@ def test_dragging_the_line_changes_the_recommended_row(opened: Open, file: Front
     limit = float(page("document.getElementById('limit').value"))
     assert limit < 0.6
     assert page.recommended == file.resolve(Budget(latency_ms=limit)).recommended.id != file.recommended.id
+
+
+def test_what_is_no_budget_changes_nothing(opened: Open, file: FrontFile) -> None:
+    page = opened(file)
+    page("document.getElementById('limit').focus()")
+    for text in ("0", "-3"):
+        page.enter("limit", text)
+        assert page.recommended == file.recommended.id
+    page("document.getElementById('limit').blur()")
+    assert page("document.getElementById('limit').value") == "0.6"
 
 
 def test_other_limits_stay_in_force(opened: Open, make_front: MakeFront) -> None:

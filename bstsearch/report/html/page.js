@@ -1,8 +1,7 @@
 /* The page: what is chosen, and everything drawn anew from it. */
 
-const { fronts, costs, rules } = JSON.parse(find("data").textContent, (key, value) =>
-  value?.keys && value?.rows ? unpacked(value) : value,
-);
+const { fronts, costs, rules } = JSON.parse(find("data").textContent);
+for (const { front } of fronts) front.candidates = unpacked(front.candidates);
 const state = {
   device: 0,
   axis: "latency_ms",
@@ -105,7 +104,7 @@ function renderBudget() {
   if (!isLimited) return;
   const [limit, asked] = [view.budget[state.axis], view.data.budget[state.axis]];
   const field = find("limit");
-  if (document.activeElement !== field) field.value = limit ?? "";
+  if (Number(field.value) !== limit) field.value = limit ?? ""; // "0.50" is left as it was typed
   field.setAttribute("aria-label", `Budget: ${costs[state.axis].label} at most, ${costs[state.axis].unit}`);
   find("unit").textContent = costs[state.axis].unit;
   find("none").hidden = limit === null;
@@ -167,18 +166,17 @@ if (fronts.length > 1) {
   );
 }
 find("limit").addEventListener("input", ({ target }) => {
-  if (target.value === "") setLimit(null);
+  if (target.value === "" && !target.validity.badInput) setLimit(null);
   else if (Number(target.value) > 0) setLimit(Number(target.value));
 });
+find("limit").addEventListener("blur", renderBudget);
 find("none").addEventListener("click", () => {
-  find("limit").value = "";
   setLimit(null);
   find("limit").focus();
 });
 find("asked").addEventListener("click", () => {
   setLimit(view.data.budget[state.axis]);
   find("limit").focus();
-  find("limit").value = view.budget[state.axis];
 });
 find("filter").addEventListener("input", ({ target }) => {
   state.text = target.value;
