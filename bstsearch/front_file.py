@@ -14,6 +14,7 @@ from bstsearch.errors import InputError
 from bstsearch.files import read_json, write_json
 from bstsearch.origin import Origin
 from bstsearch.pareto import Candidate, Front, find_front, hypervolume, recommend, rule
+from bstsearch.stack_shape import StackShape
 
 FORMAT = 1
 NAME = "front.json"
@@ -36,7 +37,8 @@ class FrontFile:
     `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
     and largest one (of a small space: all there are). `searched` is the budget under which the search ran,
     of which `is_exact` says that every submodel within it was scored; `budget` is the one asked for
-    now, and `front` and `recommended` are what it leaves.
+    now, and `front` and `recommended` are what it leaves. `stacks` tell which layers a submodel keeps; files of
+    older versions have none.
     """
 
     origin: Origin
@@ -49,6 +51,7 @@ class FrontFile:
     front: Front
     recommended: Candidate
     created: str
+    stacks: tuple[StackShape, ...] = ()
 
     @classmethod
     def solve(
@@ -61,6 +64,7 @@ class FrontFile:
         is_exact: bool,
         trials: int,
         searched: Budget,
+        stacks: tuple[StackShape, ...] = (),
     ) -> FrontFile:
         """The front of the scored `candidates` within `budget`, made now."""
         front = find_front(candidate for candidate in candidates if budget.admits(candidate))
@@ -75,11 +79,14 @@ class FrontFile:
             front=front,
             recommended=recommend(front, has_budget=bool(budget)),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            stacks=stacks,
         )
 
     def resolve(self, budget: Budget) -> FrontFile:
         """The same scores, asked for another budget."""
-        fields = {name: getattr(self, name) for name in ("origin", "sampler", "is_exact", "trials", "searched")}
+        fields = {
+            name: getattr(self, name) for name in ("origin", "sampler", "is_exact", "trials", "searched", "stacks")
+        }
         return FrontFile.solve(self.candidates, budget, **fields)
 
     def answers(self, budget: Budget, trials: int) -> bool:
@@ -135,6 +142,7 @@ class FrontFile:
             "created": self.created,
             "bstsearch": __version__,
             **self.origin.to_json(),
+            "stacks": [stack.to_json() for stack in self.stacks],
             "sampler": self.sampler,
             "is_exact": self.is_exact,
             "trials": self.trials,
@@ -168,6 +176,7 @@ class FrontFile:
             budget=Budget.from_json(data.get("budget", {})),
             front=tuple(candidates[name] for name in data["front"]),
             recommended=candidates[data["recommended"]],
+            stacks=_stacks(data, origin),
             **{name: data[name] for name in ("created", "sampler", "is_exact", "trials")},
         )
 
@@ -186,6 +195,16 @@ def read_front(path: Path) -> FrontFile:
 def write_front(file: FrontFile, path: Path) -> None:
     """Replaces the front file at `path`."""
     write_json(path, file.to_json())
+
+
+def _stacks(data: Mapping[str, Any], origin: Origin) -> tuple[StackShape, ...]:
+    found = data.get("stacks", [])
+    if not isinstance(found, list):
+        raise InputError(f"'stacks' must be of type list, not {found!r}")
+    stacks = tuple(map(StackShape.from_json, found))
+    if stacks and tuple(len(stack.keep_order) for stack in stacks) != origin.space.stacks:
+        raise InputError(f"'stacks' must have {origin.space.stacks} layers, as 'space' says")
+    return stacks
 
 
 def _refuse_incomplete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Origin) -> None:

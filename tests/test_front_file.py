@@ -13,6 +13,7 @@ from bstsearch.front_file import FORMAT, FrontFile, read_front, write_front
 from bstsearch.origin import Origin
 from bstsearch.pareto import Candidate
 from bstsearch.space import Space
+from bstsearch.stack_shape import StackShape
 
 MakeCandidate = Callable[..., Candidate]
 
@@ -56,6 +57,7 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
         "space": dict,
         "split": str,
         "device": dict,
+        "stacks": list,
         "sampler": str,
         "is_exact": bool,
         "trials": int,
@@ -74,6 +76,23 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
     assert data["recommended"] == candidates[3].id
     assert data["hypervolume"]["reference"] == {"accuracy": 0.0, "macs": 10_000, "latency_ms": 10.0}
     assert 0 < data["hypervolume"]["value"] < 1
+
+
+def test_stacks_are_kept_and_must_fit_the_space(candidates: list[Candidate]) -> None:
+    stacks = tuple(StackShape(name=name, keep_order=(0, 3, 1, 2), ffn=(8,) * 4) for name in ("encoder", "decoder"))
+    file = solve(candidates, stacks=stacks)
+    data = json.loads(json.dumps(file.to_json()))
+    assert FrontFile.from_json(data) == file
+    assert file.resolve(Budget(latency_ms=3.0)).stacks == stacks
+    for wrong in (data["stacks"][:1], "encoder", [1, 2]):
+        with pytest.raises(InputError, match="stack"):
+            FrontFile.from_json({**data, "stacks": wrong})
+
+
+def test_files_of_older_versions_have_no_stacks(candidates: list[Candidate]) -> None:
+    data = json.loads(json.dumps(solve(candidates).to_json()))
+    del data["stacks"]
+    assert FrontFile.from_json(data) == FrontFile.from_json({**data, "stacks": []})
 
 
 def test_front_is_of_what_the_budget_admits(candidates: list[Candidate]) -> None:

@@ -14,7 +14,7 @@ import pytest
 import bstsearch
 
 ROOT = Path(bstsearch.__file__).parent
-HEAVY = {"matplotlib", "onnx", "onnxruntime", "optuna", "pandas", "plotly", "torch"}
+HEAVY = {"matplotlib", "onnx", "onnxruntime", "optuna", "pandas", "torch"}
 CORE = {"family", "slicing", "supernet"}
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bstsearch.origin import Origin
     from bstsearch.pareto import Candidate
     from bstsearch.space import Space, Submodel
+    from bstsearch.stack_shape import StackShape
 
 
 def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
@@ -169,6 +170,21 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
         )
 
     return price
+
+
+def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:
+    """The layer stacks of the supernet's full model; loads torch."""
+    from bstsearch.family import config_to_json, restored
+    from bstsearch.stack_shape import StackShape, per_layer
+
+    family, config = restored(folder.family, folder.config)
+    stacks = family.stacks(config)
+    layers = tuple(len(stack.keep_order) for stack in stacks)
+    sizes = zip(*(per_layer(config_to_json(config), word, layers) for word in ("heads", "ffn")), strict=True)
+    return tuple(
+        StackShape(name=stack.prefix, keep_order=stack.keep_order, heads=heads, ffn=ffn)
+        for stack, (heads, ffn) in zip(stacks, sizes, strict=True)
+    )
 
 
 def make_scorer(path: Path, split: str, data_folder: Path | None = None) -> Callable[[Submodel], Accuracy]:

@@ -92,7 +92,8 @@ def pareto(
 
     What fits no budget is never scored, and nothing is scored twice: the same command goes on after an
     interrupt, and another budget is answered from the scores that are there. Shares are of the full model. Of
-    several devices each gets its front, in a folder of its name, and one table shows them side by side.
+    several devices each gets its front, in a folder of its name, and one table, one page and one JSON and CSV file
+    show them side by side.
 
     Without --out, front/ holds the results; where they are of another device, supernet, space or split they stay,
     and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Accuracies are taken over from there.
@@ -134,7 +135,7 @@ def pareto(
     if is_alone:
         _show(searches[0], memory, output)
     else:
-        _show_together(searches, memory, output)
+        _show_together(searches, out or OUT, memory, output)
 
 
 def _this_machine(
@@ -170,20 +171,21 @@ def _show(search: DeviceSearch, memory: Memory, output: Output) -> None:
     output.json(file.to_json())
 
 
-def _show_together(searches: Sequence[DeviceSearch], memory: Memory, output: Output) -> None:
-    """One table of all fronts, and the submodels that are on each of them."""
+def _show_together(searches: Sequence[DeviceSearch], out: Path, memory: Memory, output: Output) -> None:
+    """One table of all fronts, the submodels that are on each of them, and both again as files in `out`."""
+    from bstsearch.report import TOGETHER, together, write_together
     from bstsearch.report.devices_table import devices_table, on_all_fronts
 
-    files = [_named_front(search, output) for search in searches]
+    files = {search.out / FRONT: _named_front(search, output) for search in searches}
+    fronts = list(files.values())
+    write_together(files, out)
     output.text()
-    show_table(devices_table(files), output)
-    shared = on_all_fronts(files)
+    show_table(devices_table(fronts), output)
     output.text("+ on that device's front, * recommended there")
-    output.text(f"on all {len(files)} fronts: {', '.join(shared) or 'none'}")
-    output.hint(f"next: {_next_command(files[0], searches[0].out / FRONT, memory)}")
-    output.json(
-        {"devices": {file.origin.device["name"]: file.to_json() for file in files}, "on_all_fronts": list(shared)}
-    )
+    output.text(f"on all {len(fronts)} fronts: {', '.join(on_all_fronts(fronts)) or 'none'}")
+    output.note(f"written to {out}: {', '.join(TOGETHER)}")
+    output.hint(f"next: {_next_command(fronts[0], searches[0].out / FRONT, memory)}")
+    output.json(together(fronts))
 
 
 def _named_front(search: DeviceSearch, output: Output) -> FrontFile:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bstsearch.cli.candidates import extrapolations, make_pricer
+from bstsearch.cli.candidates import extrapolations, find_stacks, make_pricer
 from bstsearch.cli.output import Column, Output
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class DeviceSearch:
             is_exact=found.is_exact,
             trials=found.trials,
             searched=budget,
+            stacks=find_stacks(self.folder),
         )
 
 

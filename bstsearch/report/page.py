@@ -1,108 +1,92 @@
-"""front.html: the front as a page that needs nothing else, not even a network: plot, table, what to do next."""
+"""front.html: one or more fronts as a page that needs nothing else, not even a network (no torch)."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
-import importlib.util
 import json
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bstsearch.errors import DeviceError
-from bstsearch.files import read_text, writing
+from bstsearch.budget import COSTS
+from bstsearch.files import read_text, write_text
 from bstsearch.front_file import FrontFile
-from bstsearch.pareto import MEASURED
-from bstsearch.report.plot import AXES, make_plot
-from bstsearch.report.table import accuracy_text, digits, latency_kind, latency_text
+from bstsearch.pareto import rule
 
-TEMPLATE = Path(__file__).with_name("page.html")
+PARTS = Path(__file__).with_name("html")
+# In this order they are one script: what a file uses when it is read stands before it.
+SCRIPTS = (
+    "rule",
+    "numbers",
+    "layers",
+    "scale",
+    "view",
+    "dom",
+    "plot",
+    "gestures",
+    "table",
+    "details",
+    "matrix",
+    "page",
+)
 
 
-def write_page(file: FrontFile, path: Path) -> None:
-    """Replaces the page at `path`: the template, its places filled, plotly.js inside."""
+def write_page(fronts: Mapping[Path, FrontFile], path: Path) -> None:
+    """Replaces the page at `path` by one of these front files, each with the path under which `export` finds it."""
+    style, script = _read("page.css"), f'"use strict";\n(() => {{\n{page_script()}}})();\n'
     places = {
-        "title": html.escape(f"Pareto front of {file.origin.supernet['family']} on {file.origin.device['name']}"),
-        "facts": _facts(file),
-        "axes": _axis_buttons(),
-        "rows": "\n".join(_rows(file)),
-        "next": html.escape(
-            f"bstsearch export --pick {file.front.index(file.recommended) + 1} --front {path.parent}/front.json"
-        ),
-        "origin": _origin(file),
-        "plots": json.dumps({axis.key: make_plot(file, axis) for axis in AXES}, allow_nan=False).replace(
-            "<", "\\u003c"
-        ),
+        "policy": f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'",
+        "title": html.escape(_title(list(fronts.values()))),
+        "style": style,
+        "data": _embedded(page_data(fronts)),
+        "script": script,
     }
-    page = read_text(TEMPLATE, "page template")
+    page = _read("page.html")
     for name, text in places.items():
         page = page.replace(f"<!--{name}-->", text)
-    # Last, since so long a script may contain anything.
-    page = page.replace("/*plotly.js*/", _plotly_js(), 1)
-    with writing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
-def _plotly_js() -> str:
-    """The script inside the plotly package, which is not imported: that alone takes longer than all the rest."""
-    spec = importlib.util.find_spec("plotly")
-    if spec is None or spec.origin is None:
-        raise DeviceError("the package plotly is not installed; 'pip install plotly' brings the plot's script")
-    return read_text(Path(spec.origin).parent / "package_data" / "plotly.min.js", "the plot's script")
+def page_script(names: Sequence[str] = SCRIPTS) -> str:
+    """The page's script, or only some of its files."""
+    return "".join(_read(f"{name}.js") for name in names)
 
 
-def _facts(file: FrontFile) -> str:
-    scored = sum(candidate.accuracy is not None for candidate in file.candidates)
-    kind = "exact" if file.is_exact else f"sampled ({file.sampler})"
-    facts = {
-        "Recommended": f"{file.recommended.id}, {file.rule}",
-        "Budget": str(file.budget) or "none",
-        "Front": f"{len(file.front)} of {scored} scored submodels, {kind}",
-        "Accuracy": f"on the {file.origin.split} split, with 95 % intervals",
-        "Latency": _obtained(file),
+def page_data(fronts: Mapping[Path, FrontFile]) -> dict[str, Any]:
+    """What the page is drawn from: the front files in full precision, and the words of costs and rules."""
+    return {
+        "fronts": [
+            {"path": shlex.quote(str(path)), "size": file.origin.space.size, "front": _packed(file)}
+            for path, file in fronts.items()
+        ],
+        "costs": {name: {"label": cost.label, "unit": cost.unit} for name, cost in COSTS.items()},
+        "rules": {"within": rule(has_budget=True), "free": rule(has_budget=False)},
     }
-    return "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items())
 
 
-def _axis_buttons() -> str:
-    return "".join(
-        f'<label><input type="radio" name="axis" value="{axis.key}"{" checked" if axis is AXES[0] else ""}>'
-        f"<span>{axis.name}</span></label>"
-        for axis in AXES
-    )
+def _packed(file: FrontFile) -> dict[str, Any]:
+    """front.json, its candidates' keys written once: of a large search they would be most of the page."""
+    data = file.to_json()
+    rows = data["candidates"]
+    return {**data, "candidates": {"keys": list(rows[0]), "rows": [list(row.values()) for row in rows]}}
 
 
-def _rows(file: FrontFile) -> list[str]:
-    rows = []
-    for number, one in enumerate(file.front, start=1):
-        is_recommended = one == file.recommended
-        cells = [
-            accuracy_text(one),
-            latency_text(one),
-            digits(one.gflops),
-            digits(one.macs / 1e6),
-            digits(one.parameters / 1e3),
-            digits(one.size_bytes / 1e6),
-            digits(one.safe_memory_bytes / 1e6),
-        ]
-        badge = ' <span class="badge">recommended</span>' if is_recommended else ""
-        name = f'<td>{number}</td><td class="id"><code>{one.id}</code>{badge}</td>'
-        shape = f"<td>{one.submodel.width}</td><td>{one.submodel.depth}</td>"
-        numbers = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-        rows.append(f"<tr{' class=recommended' if is_recommended else ''}>{name}{shape}{numbers}</tr>")
-    return rows
+def _title(files: Sequence[FrontFile]) -> str:
+    devices = ", ".join(file.origin.device["name"] for file in files)
+    return f"Pareto front of {files[0].origin.supernet['family']} on {devices}"
 
 
-def _origin(file: FrontFile) -> str:
-    runtime, supernet = file.origin.device["runtime"], file.origin.supernet
-    words = runtime.get("words") or f"{runtime['name']} {runtime['version']}"
-    text = (
-        f"Supernet {supernet['path']} ({supernet['digest']}). Latencies {_obtained(file)} with "
-        f"{words}, {runtime['provider']}, threads: {runtime['threads']}, "
-        f"{runtime['precision']}, batch 1. Made {file.created}."
-    )
-    return html.escape(text)
+def _embedded(data: Any) -> str:
+    """JSON that cannot end the element it stands in."""
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _obtained(file: FrontFile) -> str:
-    """How the latencies came about, with the range where they are not measured."""
-    error, kind = file.origin.device.get("latency_error"), latency_kind(file.front)
-    return kind + (f" (+-{error:.0%})" if error and kind != MEASURED else "")
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _read(name: str) -> str:
+    return read_text(PARTS / name, "part of the page")

@@ -11,7 +11,7 @@ import pytest
 import bstsearch
 
 VERBS = ("space", "import", "train", "profile", "pareto", "export", "eval", "ask", "devices")
-HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "plotly", "onnx", "onnxruntime", "rich", "PIL"}
+HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "onnx", "onnxruntime", "rich", "PIL"}
 
 
 def run(code: str) -> str:

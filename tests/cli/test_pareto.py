@@ -33,6 +33,7 @@ MakeProfile = Callable[..., DeviceProfile]
 Price = Callable[[Submodel], Candidate]
 
 FILES = {"front.json", "front.csv", "front.png", "front.html", "study.db"}
+TOGETHER = {"fronts.json", "fronts.csv", "fronts.html"}  # of several devices, beside their folders
 
 
 class Scorer:
@@ -227,7 +228,7 @@ def run_alone(folder: Path, *args: str) -> Any:
     program = (
         "import sys; from bstsearch.cli.app import app\n"
         f"app(['pareto', '--supernet', 'net', '--device', 'local', *{list(args)}], standalone_mode=False)\n"
-        "print(sorted({'torch', 'optuna', 'pandas', 'matplotlib', 'plotly', 'numpy'} & sys.modules.keys()))"
+        "print(sorted({'torch', 'optuna', 'pandas', 'matplotlib', 'numpy'} & sys.modules.keys()))"
     )
     environment = {name: value for name, value in os.environ.items() if name != "BSTSEARCH_PROFILES"}
     return subprocess.run(
@@ -520,7 +521,7 @@ def test_each_device_gets_its_front_and_one_table_shows_them(
     result = pareto("--device", "local,phone")
     assert result.exit_code == 0, result.output
     assert scorer.scored == Counter(submodel.id for submodel in read_folder(tmp_path / "net").space)
-    assert {path.name for path in (tmp_path / "front").iterdir()} == {"local", "phone"}
+    assert {path.name for path in (tmp_path / "front").iterdir()} == {"local", "phone", *TOGETHER}
     files = [read_front(tmp_path / "front" / name / "front.json") for name in ("local", "phone")]
     for name, file in zip(("local", "phone"), files, strict=True):
         assert {path.name for path in (tmp_path / "front" / name).iterdir()} == FILES
@@ -532,6 +533,7 @@ def test_each_device_gets_its_front_and_one_table_shows_them(
     shared = [one.id for one in files[0].front if one.id in {other.id for other in files[1].front}]
     assert f"on all 2 fronts: {', '.join(shared)}\n" in result.stdout
     row = files[0].front.index(files[0].recommended) + 1
+    assert "written to front: fronts.json, fronts.csv, fronts.html\n" in result.stderr
     assert f"next: bstsearch export --pick {row} --front front/local/front.json\n" in result.stderr
 
 
@@ -552,6 +554,28 @@ def test_json_holds_every_devices_front_file(pareto: Invoke, phone: Path, tmp_pa
     for name, file in data["devices"].items():
         assert file == json.loads((tmp_path / "front" / name / "front.json").read_text())
     assert set(data["on_all_fronts"]) <= set(data["devices"]["phone"]["front"])
+    assert data == json.loads((tmp_path / "front" / "fronts.json").read_text())
+
+
+def test_one_csv_and_one_page_hold_every_devices_front(pareto: Invoke, phone: Path, tmp_path: Path) -> None:
+    assert pareto("--device", "local,phone").exit_code == 0
+    with (tmp_path / "front" / "fronts.csv").open(newline="", encoding="utf-8") as stream:
+        rows = [(row["device"], row["id"]) for row in csv.DictReader(stream)]
+    files = {name: read_front(tmp_path / "front" / name / "front.json") for name in ("local", "phone")}
+    assert rows == [(name, one.id) for name, file in files.items() for one in file.front]
+    page = (tmp_path / "front" / "front.html").read_text(encoding="utf-8")
+    assert '"path":"front/local/front.json"' in page
+    assert '"path":"front/phone/front.json"' in page
+
+
+def test_a_front_tells_which_layers_its_submodels_keep(pareto: Invoke, tmp_path: Path) -> None:
+    assert pareto().exit_code == 0
+    stacks = read_front(tmp_path / "front" / "front.json").stacks
+    assert [(stack.name, stack.keep_order) for stack in stacks] == [
+        ("backbone.enc_list", (0, 3, 1, 2)),
+        ("backbone.dec_list", (3, 0, 1, 2)),
+    ]
+    assert {(stack.heads, stack.ffn) for stack in stacks} == {((4,) * 4, (32,) * 4)}
 
 
 def test_a_name_given_twice_counts_once(pareto: Invoke, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+from bstsearch.budget import Budget
 from bstsearch.front_file import FrontFile
-from bstsearch.report.csv_file import write_csv
+from bstsearch.report.csv_file import write_csv, write_devices_csv
 
 
 def test_one_line_per_row_with_every_number(make_front: Callable[..., FrontFile], tmp_path: Path) -> None:
@@ -19,3 +20,19 @@ def test_one_line_per_row_with_every_number(make_front: Callable[..., FrontFile]
             key: str(value) for key, value in candidate.to_json().items()
         }
     assert [row["id"] for row in rows if row["is_recommended"] == "True"] == [file.recommended.id]
+
+
+def test_several_devices_are_told_apart_by_their_first_column(
+    make_front: Callable[..., FrontFile], tmp_path: Path
+) -> None:
+    files = [make_front(device="laptop"), make_front(Budget(latency_ms=6.0), scale=10, device="phone")]
+    write_devices_csv(files, tmp_path / "fronts.csv")
+    with (tmp_path / "fronts.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert next(iter(rows[0])) == "device"
+    for file in files:
+        write_csv(file, tmp_path / "front.csv")
+        with (tmp_path / "front.csv").open(newline="", encoding="utf-8") as stream:
+            alone = list(csv.DictReader(stream))
+        device = file.origin.device["name"]
+        assert [row for row in rows if row["device"] == device] == [{"device": device, **row} for row in alone]

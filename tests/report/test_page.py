@@ -1,57 +1,50 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import html.parser
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bstsearch.budget import Budget
+from bstsearch.folder import DEMO, read_folder
 from bstsearch.front_file import FrontFile
-from bstsearch.report.page import write_page
-from bstsearch.report.plot import AXES, make_plot
-from bstsearch.report.table import latency_text
+from bstsearch.report import page
+from bstsearch.report.page import SCRIPTS, page_script, write_page
 
 MakeFront = Callable[..., FrontFile]
 
+LIMIT = 100_000  # bytes of the demo's page; a phone should have it at once
+
 
 class Page(html.parser.HTMLParser):
-    """What a reader of the page sees: its table rows, its text, its embedded data."""
+    """What a browser reads of the page before any script runs."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
-        self.rows: list[list[str]] = []
-        self.marked: list[int] = []
-        self.links: list[str] = []
-        self.scripts: list[str] = []
-        self._in_cell = self._in_script = False
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: dict[str, list[str]] = {"script": [], "style": [], "title": []}
+        self._open: str | None = None
         self.feed(source)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag == "tr":
-            self.rows.append([])
-            if ("class", "recommended") in attrs:
-                self.marked.append(len(self.rows) - 1)
-        if tag == "td":
-            self.rows[-1].append("")
-        if tag == "script":
-            self.scripts.append("")
-        self._in_cell, self._in_script = tag == "td" or (self._in_cell and tag != "tr"), tag == "script"
+        self.tags.append((tag, dict(attrs)))
+        if tag in self.inside:
+            self._open = tag
+            self.inside[tag].append("")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "td":
-            self._in_cell = False
-        if tag == "script":
-            self._in_script = False
+        self._open = None
 
     def handle_data(self, data: str) -> None:
-        if self._in_script:
-            self.scripts[-1] += data
-        elif self._in_cell:
-            self.rows[-1][-1] += data
+        if self._open:
+            self.inside[self._open][-1] += data
 
 
 @pytest.fixture
@@ -61,53 +54,81 @@ def file(make_front: MakeFront) -> FrontFile:
 
 @pytest.fixture
 def source(file: FrontFile, tmp_path: Path) -> str:
-    write_page(file, tmp_path / "front.html")
-    return (tmp_path / "front.html").read_text(encoding="utf-8")
+    return written({tmp_path / "front.json": file}, tmp_path)
 
 
-def test_page_needs_nothing_else(source: str) -> None:
-    page = Page(source)
-    assert page.links == []
-    plots, plotly, _ = page.scripts
-    assert "plotly.js v" in plotly[:200]
-    assert "@import" not in source.split("</style>")[0]
-    assert plots
+def written(fronts: dict[Path, FrontFile], folder: Path) -> str:
+    write_page(fronts, folder / "front.html")
+    return (folder / "front.html").read_text(encoding="utf-8")
 
 
-def test_every_place_is_filled(source: str) -> None:
+def embedded(source: str) -> dict[str, Any]:
+    """The embedded data, candidates unpacked as the page does it."""
+
+    def unpack(value: dict[str, Any]) -> Any:
+        if value.keys() == {"keys", "rows"}:
+            return [dict(zip(value["keys"], row, strict=True)) for row in value["rows"]]
+        return value
+
+    return dict(json.loads(Page(source).inside["script"][0], object_hook=unpack))
+
+
+def test_page_names_no_other_place_and_may_load_nothing(source: str) -> None:
+    seen = Page(source)
+    assert not re.search(r"https?:|//[a-z0-9-]+\.[a-z]", source)
+    assert not {"src", "href", "srcset", "action", "data"} & {name for _, attrs in seen.tags for name in attrs}
+    assert "@import" not in source
+    assert "url(" not in source
+    (policy,) = (attrs["content"] for _, attrs in seen.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy
+    assert policy.startswith("default-src 'none';")
+
+
+def test_only_the_pages_own_script_and_style_may_run(source: str) -> None:
+    seen = Page(source)
+    (script,), (style,) = seen.inside["script"][1:], seen.inside["style"]
+    for kind, text in (("script", script), ("style", style)):
+        found = re.search(rf"{kind}-src 'sha256-([^']+)'", source)
+        assert found
+        assert base64.b64decode(found[1]) == hashlib.sha256(text.encode()).digest()
+    assert not [name for _, attrs in seen.tags for name in attrs if name.startswith("on") or name == "style"]
+
+
+def test_every_place_is_filled_by_every_file(source: str) -> None:
     assert not re.search(r"<!--\w+-->", source)
-    assert "/*plotly.js*/" not in source
+    assert {path.name for path in page.PARTS.iterdir()} == {
+        "page.html",
+        "page.css",
+        *(f"{name}.js" for name in SCRIPTS),
+    }
+    assert page_script() in source
 
 
-def test_plots_are_those_of_the_front(file: FrontFile, source: str) -> None:
-    plots = json.loads(Page(source).scripts[0])
-    assert plots == json.loads(json.dumps({axis.key: make_plot(file, axis) for axis in AXES}))
-    for axis in AXES:
-        assert f'value="{axis.key}"' in source
+def test_embedded_data_are_the_front_file(file: FrontFile, source: str, tmp_path: Path) -> None:
+    (front,) = embedded(source)["fronts"]
+    assert front["front"] == json.loads(json.dumps(file.to_json()))
+    assert front["path"] == shlex.quote(f"{tmp_path}/front.json")
+    assert front["size"] == len(file.origin.space)
 
 
-def test_table_is_the_front_with_the_recommended_row(file: FrontFile, source: str) -> None:
-    page = Page(source)
-    rows = page.rows[1:]
-    assert [row[0] for row in rows] == [str(number + 1) for number in range(len(file.front))]
-    assert [row[1].removesuffix(" recommended") for row in rows] == [one.id for one in file.front]
-    assert [rows[index - 1][1] for index in page.marked] == [f"{file.recommended.id} recommended"]
+def test_several_devices_share_a_page(make_front: MakeFront, tmp_path: Path) -> None:
+    files = {Path(name) / "front.json": make_front(device=name) for name in ("laptop", "my phone")}
+    source = written(files, tmp_path)
+    fronts = embedded(source)["fronts"]
+    assert [front["front"]["device"]["name"] for front in fronts] == ["laptop", "my phone"]
+    assert [front["path"] for front in fronts] == ["laptop/front.json", "'my phone/front.json'"]
+    assert Page(source).inside["title"] == ["Pareto front of mcan on laptop, my phone"]
 
 
-def test_page_tells_the_next_command(file: FrontFile, source: str, tmp_path: Path) -> None:
-    row = file.front.index(file.recommended) + 1
-    assert f"bstsearch export --pick {row} --front {tmp_path}/front.json" in source
+def test_names_from_outside_cannot_break_the_page(make_front: MakeFront, tmp_path: Path) -> None:
+    name = "</script><script>alert(1)</script><!--style-->&"
+    source = written({tmp_path / "front.json": make_front(device=name)}, tmp_path)
+    seen = Page(source)
+    assert [tag for tag, _ in seen.tags].count("script") == 2
+    assert embedded(source)["fronts"][0]["front"]["device"]["name"] == name
+    assert seen.inside["title"] == [f"Pareto front of mcan on {name}"]
 
 
-def test_page_tells_how_the_latencies_came_about(make_front: MakeFront, source: str, tmp_path: Path) -> None:
-    assert "Latencies measured with onnxruntime 1.20.0" in source
-    file = make_front(estimated=["w1-d1"])
-    write_page(file, tmp_path / "mixed.html")
-    mixed = (tmp_path / "mixed.html").read_text(encoding="utf-8")
-    assert "Latencies estimated or measured (+-25%) with onnxruntime 1.20.0" in mixed
-    assert f"<td>{latency_text(file.find('w1-d1'))}</td>" in mixed
-
-
-def test_names_from_outside_cannot_break_the_page(source: str) -> None:
-    assert "runs/&lt;net&gt;" in source
-    assert "runs/<net>" not in source
+def test_pages_of_the_demos_size_are_small(make_front: MakeFront, tmp_path: Path) -> None:
+    assert read_folder(DEMO).space.size == len(make_front().candidates)
+    assert len(written({tmp_path / "front.json": make_front()}, tmp_path).encode()) < LIMIT

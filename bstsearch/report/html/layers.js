@@ -1,0 +1,47 @@
+/* A submodel layer by layer: which layers each stack keeps, and how many heads and FFN units are in each. */
+
+/* "3/4" -> [3, 4] */
+function fraction(text) {
+  const [numerator, denominator = "1"] = text.split("/");
+  return [Number(numerator), Number(denominator)];
+}
+
+/* "3.1of4" -> ["3/4", "1/4"]; what an id says after -h or -f */
+function sharesIn(id, letter) {
+  const [, row, scale] = id.match(new RegExp(`-${letter}([0-9.]+)of(\\d+)`)) ?? [];
+  return row ? row.split(".").map((numerator) => reduced(Number(numerator), Number(scale))) : null;
+}
+
+function reduced(numerator, denominator) {
+  let [a, b] = [numerator, denominator];
+  while (b) [a, b] = [b, a % b];
+  return denominator === a ? String(numerator / a) : `${numerator / a}/${denominator / a}`;
+}
+
+/* That share of a whole size, which is null where it is not known. */
+function part(share, whole) {
+  const [numerator, denominator] = fraction(share);
+  return { share, whole: whole ?? null, size: whole == null ? null : (numerator * whole) / denominator };
+}
+
+/* One entry per stack: its name, how many layers it has, and those that the submodel keeps, in running order.
+
+   `stacks` are the front file's; where it has none (written by an older version), only the counts in `space` are
+   known, so the layers have no index (null). */
+function stacksOf(one, space, stacks) {
+  const [numerator, denominator] = fraction(one.depth);
+  const [heads, ffn] = [sharesIn(one.id, "h"), sharesIn(one.id, "f")];
+  let first = 0;
+  return space.stacks.map((total, n) => {
+    const stack = stacks?.[n];
+    const count = (numerator * total) / denominator;
+    const kept = stack ? stack.keep_order.slice(0, count).sort((a, b) => a - b) : Array(count).fill(null);
+    const layers = kept.map((layer, place) => ({
+      layer,
+      heads: part(heads?.[first + place] ?? one.width, stack?.heads[layer]),
+      ffn: part(ffn?.[first + place] ?? one.width, stack?.ffn[layer]),
+    }));
+    first += count;
+    return { name: stack?.name ?? `stack ${n + 1}`, total, layers };
+  });
+}
