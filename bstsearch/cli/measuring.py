@@ -16,7 +16,7 @@ from bstsearch.folder import SupernetFolder
 
 if TYPE_CHECKING:
     from bstsearch.devices.browser import PageOptions
-    from bstsearch.devices.driver import Driver, Workload
+    from bstsearch.devices.driver import Device
     from bstsearch.devices.measure import Measurement
     from bstsearch.devices.profile import DeviceProfile
 
@@ -88,15 +88,14 @@ class Means:
             raise UsageError("--via ssh needs --host USER@BOARD")
         return dataclasses.replace(self, via=via or Via.local)
 
-    def open(self, workload: Workload, output: Output) -> AbstractContextManager[Driver]:
-        """The driver of the device, at work on `workload`."""
+    def open(self, output: Output) -> AbstractContextManager[Device]:
+        """The device, reached; it waits for its workload."""
         match self.via:
             case Via.ssh:
                 from bstsearch.devices import ssh
 
                 assert self.host is not None
-                return ssh.open_driver(
-                    workload,
+                return ssh.open_device(
                     self.host,
                     threads=self.threads,
                     cores=parse_cores(self.cores),
@@ -106,15 +105,15 @@ class Means:
             case Via.browser:
                 from bstsearch.devices import browser
 
-                return browser.open_driver(workload, note=output.note, is_lan=self.is_lan, **self._page)
+                return browser.open_device(note=output.note, is_lan=self.is_lan, **self._page)
             case Via.adb:
                 from bstsearch.devices import adb
 
-                return adb.open_driver(workload, note=output.note, serial=self.serial, **self._page)
+                return adb.open_device(note=output.note, serial=self.serial, **self._page)
             case _:
                 from bstsearch.devices import local
 
-                return local.open_driver(workload, threads=self.threads, cores=parse_cores(self.cores))
+                return local.open_device(threads=self.threads, cores=parse_cores(self.cores))
 
     @property
     def _page(self) -> PageOptions:
@@ -150,7 +149,7 @@ def measure_device(folder: SupernetFolder, device: str, profiles: Path | None, m
     with output.progress("Building graphs") as bar:
         found = measure(
             folder,
-            lambda workload: means.open(workload, output),
+            lambda: means.open(output),
             partial=home / f".{device}.partial",
             remedy="Close other programs on the device, let it cool, and run the same command again",
             progress=bar.report,

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bstsearch.devices import machine
-from bstsearch.devices.driver import Workload
 from bstsearch.devices.measure import Measurement
 from bstsearch.devices.profile import DeviceProfile
 from bstsearch.devices.profile_file import load_profile, save_profile
@@ -36,13 +35,13 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
     calls: Measured = []
 
     @contextlib.contextmanager
-    def open_driver(workload: Workload, **options: Any) -> Iterator[Any]:
+    def open_device(**options: Any) -> Iterator[Any]:
         calls[-1].update(options)
         yield
 
     def measure(folder: SupernetFolder, opens: Any, *, partial: Path, remedy: str, progress: Any) -> Measurement:
         calls.append({"folder": folder, "partial": partial, "waited": waits.copy()})
-        with opens(Workload(graphs={}, inputs=Path("inputs.npz"))):
+        with opens():
             progress("Timing in rounds", 1, 2)
         made = make_profile(folder.path)
         threads = calls[-1]["threads"] or 3
@@ -51,7 +50,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
 
     waits: list[tuple[int, int]] = []
     for way in ("local", "browser"):
-        monkeypatch.setattr(f"bstsearch.devices.{way}.open_driver", open_driver)
+        monkeypatch.setattr(f"bstsearch.devices.{way}.open_device", open_device)
     monkeypatch.setattr("bstsearch.devices.measure.measure", measure)
     monkeypatch.setattr(
         "bstsearch.devices.quiet.wait_until_quiet", lambda *, threads, cores, note: waits.append((threads, cores))

@@ -155,9 +155,14 @@ def opening(chromium: Chromium, workload: Workload) -> Open:
             place = line.split()[1].split(":", 2)[2]
             chromium.go(f"http://{host}:{place}")
 
-    def open_driver(host: str = "localhost", **options: Any) -> contextlib.AbstractContextManager[BrowserDriver]:
-        defaults = {"ort_web": ORT_WEB, "arrival_s": 60.0}
-        return browser.open_driver(workload, note=lambda line: note(line, host), **{**defaults, **options})
+    @contextlib.contextmanager
+    def open_driver(host: str = "localhost", **options: Any) -> Iterator[BrowserDriver]:
+        options = {"ort_web": ORT_WEB, "arrival_s": 60.0, **options}
+        with (
+            browser.open_device(note=lambda line: note(line, host), **options) as device,
+            device.take(workload) as driver,
+        ):
+            yield driver
 
     return open_driver
 

@@ -21,7 +21,7 @@ import pytest
 from bstsearch.devices.driver import Driver, Visit, Workload
 from bstsearch.devices.machine import this_hardware
 from bstsearch.devices.runner import MARK, runtime_version, write_pool
-from bstsearch.devices.ssh import open_driver
+from bstsearch.devices.ssh import open_device
 from bstsearch.devices.workload import make_workload, write_complete
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.folder import read_folder
@@ -61,9 +61,10 @@ class Board:
     ) -> None:
         """Has a driver of this board do `work`."""
         command, note = ("ssh", "-F", str(self.config)), self.notes.append
-        with open_driver(
-            workload, host, threads=threads, cores=cores, note=note, python=python, command=command
-        ) as driver:
+        with (
+            open_device(host, threads=threads, cores=cores, note=note, python=python, command=command) as device,
+            device.take(workload) as driver,
+        ):
             work(driver)
 
     def folders(self) -> list[Path]:
@@ -251,7 +252,7 @@ def test_python_is_found_from_the_home_folder_and_kept_to_cores(board: Board, wo
         ("wrong-key", r"^the host key of wrong-key is not the one .*'ssh-keygen -R wrong-key'"),
         ("unknown-key", r"^this computer does not know the host key of unknown-key yet; connect once by hand"),
         ("stranger", r"^stranger accepts no key of yours; 'ssh-copy-id stranger' puts one there"),
-        ("off", r"^off is there, but runs no ssh server"),
+        ("off", r"^off is there, but runs no ssh server; .*; in Termux: 'sshd', and its port is 8022, as in ssh://off"),
     ],
 )
 def test_who_cannot_be_reached_is_told_why(host: str, problem: str, board: Board, workload: Workload) -> None:
@@ -338,20 +339,20 @@ def test_an_interrupt_ends_the_boards_work_and_tidies_up(board: Board, workload:
 # Without a server
 
 
-def open_with(workload: Workload, host: str, *command: str) -> None:
-    with open_driver(workload, host, threads=1, note=lambda line: None, command=command) as driver:
-        must_not_open(driver)
+def open_with(host: str, *command: str) -> None:
+    with open_device(host, threads=1, note=lambda line: None, command=command):
+        pytest.fail("must not open")
 
 
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=touch x", "a b", "a\nb", "\x1b[2J"])
-def test_what_is_no_host_is_wrong_usage(host: str, workload: Workload) -> None:
+def test_what_is_no_host_is_wrong_usage(host: str) -> None:
     with pytest.raises(UsageError, match=r"is no host; give one as for ssh, like pi@raspberrypi\.local"):
-        open_with(workload, host, "no-such-ssh")
+        open_with(host, "no-such-ssh")
 
 
-def test_a_computer_without_ssh_says_so(workload: Workload) -> None:
+def test_a_computer_without_ssh_says_so() -> None:
     with pytest.raises(DeviceError, match=r"^there is no program 'no-such-ssh'; install the OpenSSH client$"):
-        open_with(workload, "pi@board", "no-such-ssh")
+        open_with("pi@board", "no-such-ssh")
 
 
 def fake_ssh(errors: str, status: int, output: str = "") -> Sequence[str]:
@@ -394,12 +395,34 @@ def fake_ssh(errors: str, status: int, output: str = "") -> Sequence[str]:
         ),
     ],
 )
-def test_what_ssh_says_becomes_one_line(errors: str, status: int, problem: str, workload: Workload) -> None:
+def test_what_ssh_says_becomes_one_line(errors: str, status: int, problem: str) -> None:
     with pytest.raises(DeviceError) as caught:
-        open_with(workload, "pi@board", *fake_ssh(errors, status, "Welcome\n"))
+        open_with("pi@board", *fake_ssh(errors, status, "Welcome\n"))
     assert str(caught.value) == problem
 
 
-def test_an_answer_that_is_none_is_a_lost_connection(workload: Workload) -> None:
+CHANGED = "@@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @@\nHost key verification failed.\n"
+DENIED = "u0_a1@phone: Permission denied (publickey).\n"
+
+
+@pytest.mark.parametrize(
+    ("errors", "host", "remedy"),
+    [
+        (CHANGED, "pi@board", "then 'ssh-keygen -R board', and connect once by hand with 'ssh pi@board'"),
+        (CHANGED, "ssh://u0_a1@phone:8022", """then "ssh-keygen -R '[phone]:8022'", and connect once by hand with """),
+        (CHANGED, "ssh://phone:22", "then 'ssh-keygen -R phone', and connect once by hand with 'ssh ssh://phone:22'"),
+        (CHANGED, "ssh://u0_a1@[fe80::1]/", "then 'ssh-keygen -R [fe80::1]', and connect"),
+        (DENIED, "ssh://u0_a1@phone:8022", "; 'ssh-copy-id -p 8022 u0_a1@phone' puts one there"),
+        (DENIED, "ssh://phone", "; 'ssh-copy-id phone' puts one there"),
+        (DENIED, "board", "; 'ssh-copy-id board' puts one there"),
+    ],
+)
+def test_what_to_do_holds_for_an_address_with_a_port(errors: str, host: str, remedy: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        open_with(host, *fake_ssh(errors, 255, "Welcome\n"))
+    assert remedy in str(caught.value)
+
+
+def test_an_answer_that_is_none_is_a_lost_connection() -> None:
     with pytest.raises(DeviceError, match=r"^pi@board left in the middle of the measurement \(exit status 0\)"):
-        open_with(workload, "pi@board", *fake_ssh("", 0, f"{MARK}\nnot JSON\n"))
+        open_with("pi@board", *fake_ssh("", 0, f"{MARK}\nnot JSON\n"))
