@@ -162,11 +162,13 @@ def measure_device(folder: SupernetFolder, device: str, profiles: Path | None, m
 
 def _wait(device: str, means: Means, output: Output) -> None:
     """Returns once this machine is at rest."""
-    from bstsearch.devices.machine import all_cores, available_cores, cpu_name
+    from bstsearch.devices.machine import all_cores, available_cores, cpu_name, quota_note
     from bstsearch.devices.quiet import wait_until_quiet
 
     threads = means.threads or len(parse_cores(means.cores)) or available_cores()
     output.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
+    if note := quota_note(threads):
+        output.note(note)
     wait_until_quiet(threads=min(threads, all_cores()), cores=all_cores(), note=output.note)
 
 

@@ -77,6 +77,16 @@ def test_without_a_stored_profile_this_machine_is_measured(
     assert f"next: bstsearch pareto --device local --supernet {tiny_folder}\n" in result.stderr
 
 
+def test_half_a_core_is_told_in_one_line(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "available_cores", lambda: 1)
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 0.5)
+    lines = invoke("profile", "--supernet", tiny_folder).stderr.splitlines()
+    assert lines[0].endswith("threads: 1")
+    assert lines[1] == "this process may use 0.5 cores (its container's quota): latencies as seen will be longer"
+
+
 def test_the_table_has_a_row_per_submodel_and_units(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
     lines = invoke("profile", "--supernet", tiny_folder, "--threads", "2").stdout.splitlines()
     assert lines[0].startswith("local: measured 2025-01-31, Test CPU, 2 cores")

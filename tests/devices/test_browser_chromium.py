@@ -197,6 +197,34 @@ def test_threads_times_and_the_result_on_the_page(chromium: Chromium, opening: O
     assert "w1-d1" in shown
 
 
+def test_a_page_that_comes_early_shows_how_far_the_computer_is(chromium: Chromium, workload: Workload) -> None:
+    def note(line: str) -> None:
+        if line.startswith("open http://"):
+            chromium.go(line.split()[1])
+
+    with browser.open_device(note=note, ort_web=ORT_WEB, threads=1) as device:
+        chromium.wait_for_text("The computer prepares the submodels")
+        assert "onnxruntime-web 1." in chromium.text()  # it has used the time
+        for done in (12, 40):
+            device.prepare(done, 68)
+            chromium.wait_for_text(f"{done} of 68; keep this page open")
+        with device.take(workload) as driver:
+            assert time_all(driver, rounds=1)
+    chromium.wait_for_text("You may close this page.")
+
+
+def test_a_page_whose_computer_stops_building_says_that_it_is_over(chromium: Chromium) -> None:
+    def build() -> None:
+        with browser.open_device(note=lambda line: chromium.go(line.split()[1]) if "open" in line else None) as device:
+            chromium.wait_for_text("Loading onnxruntime-web")
+            device.prepare(1, 68)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build()
+    chromium.wait_for_text("cannot go on")
+
+
 def test_a_page_of_the_network_has_one_thread_and_says_so(chromium: Chromium, opening: Open) -> None:
     with opening("phone.test", is_lan=True, threads=2) as driver:
         assert chromium.evaluate("crossOriginIsolated") is False

@@ -432,8 +432,8 @@ def test_a_script_answers_requests_until_they_end(host: Host, workload: Workload
     """All that a measurement does, in order."""
     assert host.ask("open", graphs={}) == {"error": "'start' comes before other requests", "kind": "RunnerError"}
     started = host.ask("start", threads=1, cores=[])
-    assert host.ask("alive") is None
-    host.ask("pool", size=max(graph.weight_bytes for graph in workload.graphs.values()))
+    assert host.ask("alive") == {"ok": None}
+    assert host.ask("pool", size=max(graph.weight_bytes for graph in workload.graphs.values())) == {"ok": None}
     facts = runner.hardware_facts()
     assert started == {"ok": {"hardware": facts, "version": runner.runtime_version(), "threads": 1}}
     assert host.send(workload.inputs, INPUTS) == {"ok": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -17,14 +18,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import Result
 
-from bstsearch.devices.driver import Driver, Visit, Workload
+from bstsearch.devices.driver import Driver, OpenDevice, Visit, Workload
 from bstsearch.devices.machine import this_hardware
+from bstsearch.devices.measure import Measurement
+from bstsearch.devices.profile import DeviceProfile
 from bstsearch.devices.runner import MARK, runtime_version, write_pool
 from bstsearch.devices.ssh import open_device
 from bstsearch.devices.workload import make_workload, write_complete
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.folder import read_folder
+from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.space import Submodel
 
 SMALLEST, LARGEST = "w1of4-d1of4", "w1-d1"
@@ -334,6 +338,91 @@ def test_an_interrupt_ends_the_boards_work_and_tidies_up(board: Board, workload:
     finally:
         signal.signal(signal.SIGINT, before)
     assert not board.folders()
+
+
+# As docs/devices.md says it of an Android phone
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+(TERMUX,) = re.findall(r"^## An Android phone over ssh.*?(?=^## )", DOCUMENT, re.MULTILINE | re.DOTALL)
+LINES = [line.strip() for block in re.findall(r"```sh\n(.*?)```", TERMUX, re.DOTALL) for line in block.splitlines()]
+PHONE = r"[a-z0-9_]+@(192\.168\.1\.20|localhost)"
+
+
+@pytest.fixture
+def phone(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """The commands of the document, with this server's address in place of the phone's; `ssh` has the user's key."""
+    (config_of_host,) = re.findall(r"```text\n(Host my-phone\n.*?)```", TERMUX, re.DOTALL)
+    told, where = ssh_options(board.config, "board"), tmp_path / "config"
+    keys = [f"{name} {told[name.lower()]}" for name in ("IdentityFile", "UserKnownHostsFile", "IdentitiesOnly")]
+
+    def here(text: str) -> str:
+        text = re.sub(PHONE + r":\d+", f"{told['user']}@127.0.0.1:{told['port']}", text)
+        text = re.sub(r"-p \d+ " + PHONE, f"-p {told['port']} {told['user']}@127.0.0.1", text)
+        text = re.sub(r"HostName \S+", "HostName 127.0.0.1", text)
+        text = re.sub(r"Port \d+", f"Port {told['port']}", text)
+        return re.sub(r"User \S+", f"User {told['user']}", text)
+
+    where.write_text("\n".join([here(config_of_host), "Host *", *keys, "IdentityAgent none", "BatchMode yes"]))
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {shlex.quote(str(where))} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return here
+
+
+def ssh_options(config: Path, host: str) -> dict[str, str]:
+    words = ["ssh", "-F", str(config), "-G", host]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+
+
+@needs_sshd
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("bstsearch profile") and "ssh" in line])
+def test_the_profile_commands_for_an_android_phone_reach_it(
+    line: str,
+    phone: Callable[[str], str],
+    workload: Workload,
+    tiny_folder: Path,
+    make_profile: Callable[..., DeviceProfile],
+    invoke: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[tuple[str, list[tuple[float, ...]]]] = []
+
+    def measure(folder: SupernetFolder, open_device: OpenDevice, **_: object) -> Measurement:
+        with open_device() as device:
+            device.prepare(1, 2)
+            with device.take(workload) as driver:
+                driver.open([SMALLEST])
+                measured.append((driver.hardware.title, driver.time([Visit(name=SMALLEST, count=2)])))
+        made = make_profile(folder.path)
+        return Measurement(hardware=made.hardware, runtime=made.runtime, model=made.models[0])
+
+    monkeypatch.setattr("bstsearch.devices.measure.measure", measure)
+    words = shlex.split(phone(line).partition(" #")[0])[1:]
+    if "--board-python" in words:  # Python lies elsewhere here
+        words[words.index("--board-python") + 1] = sys.executable
+    else:
+        words += ["--board-python", sys.executable]
+    result = invoke(*words, "--supernet", tiny_folder)
+    assert result.exit_code == 0, result.stderr
+    ((title, (times_ms,)),) = measured
+    assert title == this_hardware().title
+    assert len(times_ms) == 2
+
+
+@needs_sshd
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("ssh ")])
+def test_the_check_of_an_android_phone_finds_its_runtime(line: str, phone: Callable[[str], str]) -> None:
+    command = phone(line).partition(" #")[0].replace("python3", sys.executable)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, runtime_version()), done.stderr
+
+
+def test_the_document_has_commands_for_an_android_phone() -> None:
+    assert len([line for line in LINES if "--via ssh" in line]) == 4
+    assert len([line for line in LINES if line.startswith("ssh ")]) == 1
 
 
 # Without a server
