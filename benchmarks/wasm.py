@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def compared(drivers: dict[str, Driver], names: list[str]) -> dict[str, dict[str
         for side in sorted(drivers, reverse=bool(number % 2)):
             visits = [Visit(name=name, count=RUNS) for name in names]
             for name, times_ms in zip(names, drivers[side].time(visits), strict=True):
-                found[name][side].append(sum(times_ms) / len(times_ms) / 1000)
+                found[name][side].append(statistics.median(times_ms) / 1000)
     return {
         name: {"ratio": round(ratio(sides, "wasm", "native"), 2), **medians_ms(sides)} for name, sides in found.items()
     }
