@@ -58,7 +58,7 @@ def _figures(folder: SupernetFolder, threads: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         measurement = measure(
             folder,
-            lambda workload: local.open_driver(workload, threads=threads),
+            lambda: local.open_device(threads=threads),
             partial=Path(scratch) / "partial",
             remedy="measure on a machine at rest",
         )
@@ -151,7 +151,7 @@ def _memory_errors(folder: SupernetFolder, model: MeasuredModel, table: LatencyT
     with tempfile.TemporaryDirectory() as scratch:
         workload = make_workload(folder, submodels, Path(scratch))
         write_pool(Path(scratch), max(graph.weight_bytes for graph in workload.graphs.values()))
-        with local.open_driver(workload, threads=threads) as driver:
+        with local.open_device(threads=threads) as device, device.take(workload) as driver:
             for submodel in submodels:
                 complete = Path(scratch) / "complete.onnx"
                 write_complete(workload.graphs[submodel.id], complete)

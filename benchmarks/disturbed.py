@@ -67,7 +67,7 @@ def main() -> None:
 def _figures(name: str, batches: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         workload = _workload(name, Path(scratch))
-        with local.open_driver(workload, threads=1) as driver:
+        with local.open_device(threads=1) as device, device.take(workload) as driver:
             driver.open(list(workload.graphs))
             return {load: _under(driver, workload, programs, batches) for load, programs in LOADS.items()} | {
                 FALLING: _falling(driver, workload, batches)

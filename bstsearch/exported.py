@@ -79,15 +79,17 @@ def sha256(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error.strerror}; export the submodel again") from error
 
 
-def open_session(path: Path, *, threads: int = 0) -> Any:
+def open_session(path: Path, *, threads: int | None = None) -> Any:
     """An ONNX Runtime session (it has no type hints) on the processor; InputError where the file is no model.
 
-    Zero `threads` are as many as there are cores.
+    `threads` are by default the physical cores that this process may use.
     """
     import onnxruntime
 
+    from bstsearch.devices.runner import available_cores
+
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or available_cores()
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class of their own

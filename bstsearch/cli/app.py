@@ -1,4 +1,4 @@
-"""The command line: registers the verbs, and nothing else.
+"""The command line: registers the verbs, and keeps what they run to the processor time that they get.
 
 A verb is a function in the file of its name; its docstring is its help: one short line, details, an example.
 Those files import nothing heavy at their top level, so `bstsearch --help` answers at once.
@@ -67,6 +67,15 @@ def bstsearch(
 ) -> None:
     """Train one slimmable Transformer, measure your device, export the submodel that fits it."""
     show_tracebacks(debug)
+    _keep_to_quota()
+
+
+def _keep_to_quota() -> None:
+    """Has torch start no more threads than the container's quota feeds: it looks at affinity, but not at quotas."""
+    from bstsearch.devices.runner import available_cores, cpu_quota
+
+    if cpu_quota() is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))
 
 
 def main() -> None:

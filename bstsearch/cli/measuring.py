@@ -17,7 +17,7 @@ from bstsearch.folder import SupernetFolder
 
 if TYPE_CHECKING:
     from bstsearch.devices.browser import PageOptions
-    from bstsearch.devices.driver import Driver, Workload
+    from bstsearch.devices.driver import Device
     from bstsearch.devices.measure import Measurement
     from bstsearch.devices.profile import DeviceProfile
 
@@ -92,15 +92,14 @@ class Means:
             raise UsageError("--via ssh needs --host USER@BOARD")
         return dataclasses.replace(self, via=via or Via.local)
 
-    def open(self, workload: Workload, output: Output) -> AbstractContextManager[Driver]:
-        """The driver of the device, at work on `workload`."""
+    def open(self, output: Output) -> AbstractContextManager[Device]:
+        """The device, reached; it waits for its workload."""
         match self.via:
             case Via.ssh:
                 from bstsearch.devices import ssh
 
                 assert self.host is not None
-                return ssh.open_driver(
-                    workload,
+                return ssh.open_device(
                     self.host,
                     threads=self.threads,
                     cores=parse_cores(self.cores),
@@ -110,15 +109,15 @@ class Means:
             case Via.browser:
                 from bstsearch.devices import browser
 
-                return browser.open_driver(workload, note=output.note, is_lan=self.is_lan, **self._page)
+                return browser.open_device(note=output.note, is_lan=self.is_lan, **self._page)
             case Via.adb:
                 from bstsearch.devices import adb
 
-                return adb.open_driver(workload, note=output.note, serial=self.serial, **self._page)
+                return adb.open_device(note=output.note, serial=self.serial, **self._page)
             case _:
                 from bstsearch.devices import local
 
-                return local.open_driver(workload, threads=self.threads, cores=parse_cores(self.cores))
+                return local.open_device(threads=self.threads, cores=parse_cores(self.cores))
 
     @property
     def _page(self) -> PageOptions:
@@ -158,7 +157,7 @@ def measure_device(
     with output.progress("Building graphs") as bar:
         found = measure(
             folder,
-            lambda workload: means.open(workload, output),
+            lambda: means.open(output),
             partial=home / f".{device}.partial",
             remedy="Close other programs on the device, let it cool, and run the same command again",
             is_strict=is_strict,
@@ -199,11 +198,13 @@ def _holds(profile: DeviceProfile, folder: SupernetFolder) -> bool:
 
 def _look_around(device: str, means: Means, output: Output, *, is_strict: bool) -> None:
     """Says what is measured; with `is_strict` returns once this machine is at rest."""
-    from bstsearch.devices.machine import all_cores, available_cores, cpu_name
+    from bstsearch.devices.machine import all_cores, available_cores, cpu_name, quota_note
     from bstsearch.devices.quiet import wait_until_quiet
 
     threads = means.threads or len(parse_cores(means.cores)) or available_cores()
     output.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
+    if note := quota_note(threads):
+        output.note(note)
     if is_strict:
         wait_until_quiet(threads=min(threads, all_cores()), cores=all_cores(), note=output.note)
 

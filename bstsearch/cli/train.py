@@ -70,7 +70,7 @@ def train(
     ] = None,
     precision: Annotated[Precision, typer.Option(help="Of matrix products.")] = Precision.float32,
     device: Annotated[TrainingDevice, typer.Option(help="Where to train.")] = TrainingDevice.auto,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: all cores.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: cores it may use.")] = None,
     seed: SeedOption = 0,
     is_forced: ForceOption = False,
     is_json: JsonOption = False,

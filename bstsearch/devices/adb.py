@@ -7,14 +7,14 @@ onnxruntime-web itself.
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Unpack
 
-from bstsearch.devices.browser import BrowserDriver, Note, PageOptions, measuring, serving
-from bstsearch.devices.driver import Workload
+from bstsearch.devices.browser import Note, PageOptions, Site, serving
 from bstsearch.errors import DeviceError
 
 ARRIVAL_S = 120.0
@@ -47,27 +47,26 @@ class AdbDevice:
 
 
 @contextlib.contextmanager
-def open_driver(
-    workload: Workload,
+def open_device(
     *,
     note: Note,
     serial: str | None = None,
     arrival_s: float = ARRIVAL_S,
     **options: Unpack[PageOptions],
-) -> Iterator[BrowserDriver]:
+) -> Iterator[Site]:
     """The browser of the phone with this serial number, or of the only one; opened by us, and left open.
 
     The other arguments are those of the driver `browser`. DeviceError where there is no such phone, or it is not ready.
     """
     device = choose_device(list_devices(), serial)
-    with serving(workload, note=note, **options) as site:
-        address = site.address("localhost")
-        with _reversed(device.serial, site.port):
-            _open_page(device, address)
-            note(f"opened {address} on {device}; keep it unlocked")
-            with measuring(site, address, arrival_s) as driver:
-                driver.hardware = driver.hardware.model_copy(update=describe(device.serial))
-                yield driver
+    told = functools.partial(describe, device.serial)
+    with (
+        serving(["localhost"], note=note, arrival_s=arrival_s, facts=told, **options) as site,
+        _reversed(device.serial, site.port),
+    ):
+        _open_page(device, site.addresses[0])
+        note(f"opened {site.addresses[0]} on {device}; keep it unlocked")
+        yield site
 
 
 def list_devices() -> list[AdbDevice]:

@@ -4,6 +4,9 @@ How the page times: its clock moves in steps (5 us where the page is isolated, e
 1 ms), and a reading may be a step early or late. So each timed run is a batch of runs one after the other, enough of
 them to last 40 steps, divided by their number: that keeps the clock's share of a time under 2 steps in 40, 5 %.
 A visit during which the page was hidden is made again.
+
+The page is served, and its address told, before there are graphs: somebody has to walk to the phone. A page that
+comes early loads onnxruntime-web, and then shows how many graphs are built.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from bstsearch.devices.browser_files import PROVIDERS, graph_name, ort_files, read_inputs, served_files
-from bstsearch.devices.browser_hardware import browser_of, hardware_of
+from bstsearch.devices.browser_files import PROVIDERS, graph_name, ort_files, page_files, read_inputs, workload_files
+from bstsearch.devices.browser_hardware import hardware_of
 from bstsearch.devices.browser_job import Job
-from bstsearch.devices.browser_protocol import Hello, Opening, PageRuntime, Task
+from bstsearch.devices.browser_protocol import Hello, Opening, PageRuntime, Preparing, Task
 from bstsearch.devices.browser_server import PageServer, running
 from bstsearch.devices.driver import Run, Visit, Workload
 from bstsearch.devices.lan import lan_addresses
@@ -33,6 +36,7 @@ GOODBYE_S = 5.0  # for the page to show the result before its server goes
 RUNTIME = "onnxruntime-web"
 
 Note = Callable[[str], None]
+Facts = Callable[[], Mapping[str, str]]
 
 
 class BrowserDriver:
@@ -50,6 +54,7 @@ class BrowserDriver:
         )
         self._job, self._workload = job, workload
         self._files = {name: graph_name(number) for number, name in enumerate(workload.graphs)}
+        self._inputs = read_inputs(workload.inputs)[0]
         self._opening: Opening | None = None
         self._openings = 0
         self._progress = ("", 0, 0)
@@ -63,7 +68,7 @@ class BrowserDriver:
         """Loads these graphs in a worker of their own, since the memory of WASM never shrinks."""
         self._openings += 1
         graphs = tuple((name, self._files[name], self._workload.graphs[name].weight_bytes) for name in names)
-        self._opening = Opening(number=self._openings, graphs=graphs)
+        self._opening = Opening(number=self._openings, graphs=graphs, inputs=self._inputs)
         self._job.run(self._task("open", f"Loading {len(names)} submodels"))
 
     def time(self, visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
@@ -89,26 +94,6 @@ class BrowserDriver:
         return Task(kind=kind, text=shown or text, done=done, total=total, opening=self._opening)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Site:
-    """A server that waits for a page, the job that it has for it, and the work in it."""
-
-    server: PageServer
-    job: Job
-    workload: Workload
-    provider: str
-    note: Note
-
-    @property
-    def port(self) -> int:
-        """The port that it serves on."""
-        return int(self.server.server_address[1])
-
-    def address(self, host: str) -> str:
-        """Where the page is, for a browser to which this computer is `host`."""
-        return f"http://{host}:{self.port}/{self.server.token}/"
-
-
 class PageOptions(TypedDict, total=False):
     """Which server and page there are to be; `serving` has the defaults.
 
@@ -125,30 +110,28 @@ class PageOptions(TypedDict, total=False):
 
 
 @contextlib.contextmanager
-def open_driver(
-    workload: Workload,
-    *,
-    note: Note,
-    is_lan: bool = False,
-    arrival_s: float = ARRIVAL_S,
-    **options: Unpack[PageOptions],
-) -> Iterator[BrowserDriver]:
+def open_device(
+    *, note: Note, is_lan: bool = False, arrival_s: float = ARRIVAL_S, **options: Unpack[PageOptions]
+) -> Iterator[Site]:
     """The browser that opens the address which `note` gets, at this computer or with `is_lan` in its network.
 
-    DeviceError where no browser comes for `arrival_s`, and later where it fails or is silent for too long.
+    DeviceError where none comes for `arrival_s` though there are graphs, and later where it fails or is silent for too
+    long.
     """
-    with serving(workload, note=note, is_lan=is_lan, **options) as site:
-        address = _announce(site, is_lan=is_lan)
-        with measuring(site, address, arrival_s) as driver:
-            yield driver
+    hosts = lan_addresses() if is_lan else ["localhost"]
+    with serving(hosts, note=note, is_lan=is_lan, arrival_s=arrival_s, **options) as site:
+        _announce(site, is_lan=is_lan)
+        yield site
 
 
 @contextlib.contextmanager
 def serving(
-    workload: Workload,
+    hosts: Sequence[str],
     *,
     note: Note,
+    arrival_s: float,
     is_lan: bool = False,
+    facts: Facts = dict,
     port: int = 0,
     ort_web: Path | None = None,
     threads: int | None = None,
@@ -159,35 +142,72 @@ def serving(
     if provider not in PROVIDERS:
         raise UsageError(f"unknown provider {provider!r}; onnxruntime-web has {' and '.join(PROVIDERS)}")
     job = Job(patience_s)
-    files = served_files(workload, ort_web, provider)
-    config = _config(workload, ort_web, threads, provider, job)
-    host = "" if is_lan else "127.0.0.1"
-    with running(PageServer(host, port, files=files, config=config, job=job, note=note)) as server:
-        yield Site(server=server, job=job, workload=workload, provider=provider, note=note)
+    files, config = page_files(ort_web, provider), _config(ort_web, threads, provider, job)
+    job.give(Task(kind="start", text="Loading onnxruntime-web"))
+    job.prepare(Preparing())
+    server = PageServer("" if is_lan else "127.0.0.1", port, files=files, config=config, job=job, note=note)
+    with running(server):
+        yield Site(server=server, hosts=hosts, provider=provider, note=note, arrival_s=arrival_s, facts=facts)
 
 
-@contextlib.contextmanager
-def measuring(site: Site, address: str, arrival_s: float) -> Iterator[BrowserDriver]:
-    """The driver of the first page that comes; tells it at the end that it may be closed."""
-    phone = site.job.wait_for_phone(arrival_s, address)
-    site.note(f"{browser_of(phone)} has come; it loads onnxruntime-web")
-    runtime = site.job.run(Task(kind="start", text="Loading onnxruntime-web")).runtime
-    assert runtime, "Task.accepts lets no other answer through"
-    driver = BrowserDriver(site.job, site.workload, phone, runtime, site.provider)
-    site.note(_greeting(driver, phone))
-    try:
-        yield driver
-    except DeviceError:  # the page has gone, or shows itself why it cannot go on
-        raise
-    except BaseException:
-        driver.say_goodbye("Stopped")
-        raise
-    driver.say_goodbye("Done")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Site:
+    """A server that waits for a page: a Device.
+
+    `hosts` are this computer's names for the browser. A page has `arrival_s` to come, once there is work for it.
+    `facts` asks the phone what its browser does not tell, as fields of Hardware.
+    """
+
+    server: PageServer
+    hosts: Sequence[str]
+    provider: str
+    note: Note
+    arrival_s: float
+    facts: Facts
+
+    @property
+    def port(self) -> int:
+        """The port that it serves on."""
+        return int(self.server.server_address[1])
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the page is, for each of the hosts."""
+        return [f"http://{host}:{self.port}/{self.server.token}/" for host in self.hosts]
+
+    def prepare(self, done: int, total: int) -> None:
+        """Shows on a page that has come how many graphs there are; DeviceError where it has failed meanwhile."""
+        self.server.job.prepare(Preparing(done=done, total=total))
+
+    @contextlib.contextmanager
+    def take(self, workload: Workload) -> Iterator[BrowserDriver]:
+        """The driver of the page that has come, or the first to come; tells it at the end that it may be closed."""
+        self.server.files.update(workload_files(workload))
+        driver = self._meet(workload)
+        try:
+            yield driver
+        except DeviceError:  # the page has gone, or shows itself why it cannot go on
+            raise
+        except BaseException:
+            driver.say_goodbye("Stopped")
+            raise
+        driver.say_goodbye("Done")
+
+    def _meet(self, workload: Workload) -> BrowserDriver:
+        job, (address, *_) = self.server.job, self.addresses
+        job.prepare(None)
+        if not job.has_phone():
+            self.note(f"the submodels are ready, and wait for {address} to be opened")
+        phone = job.wait_for_phone(self.arrival_s, address)
+        runtime = job.result().runtime
+        assert runtime, "Task.accepts lets no other answer through"
+        driver = BrowserDriver(job, workload, phone, runtime, self.provider)
+        driver.hardware = driver.hardware.model_copy(update=self.facts())
+        self.note(_greeting(driver, phone))
+        return driver
 
 
-def _config(
-    workload: Workload, ort_web: Path | None, threads: int | None, provider: str, job: Job
-) -> Mapping[str, Any]:
+def _config(ort_web: Path | None, threads: int | None, provider: str, job: Job) -> Mapping[str, Any]:
     """What a page is told once, when it is loaded."""
     return {
         "ort": {role: dataclasses.asdict(file) for role, file in ort_files(ort_web, provider).items()},
@@ -195,23 +215,21 @@ def _config(
         "threads": threads,
         "pulse_ms": 1000 * job.pulse_s,
         "patience_ms": 1000 * job.patience_s,
-        "inputs": read_inputs(workload.inputs)[0],
     }
 
 
-def _announce(site: Site, *, is_lan: bool) -> str:
-    """Tells the address, and draws it where somebody can point a phone at it; returns it."""
+def _announce(site: Site, *, is_lan: bool) -> None:
+    """Tells the address, and draws it where somebody can point a phone at it."""
+    first, *others = site.addresses
     if not is_lan:
-        site.note(f"open {site.address('localhost')} in a browser on this computer")
-        return site.address("localhost")
-    first, *others = [site.address(host) for host in lan_addresses()]
+        site.note(f"open {first} in a browser on this computer")
+        return
     if sys.stderr.isatty():
         for line in qr_lines(first):
             site.note(line)
     site.note(f"open {first} on the phone, in the same network")
     if others:
         site.note(f"if it does not open, this computer is also {' and '.join(others)}")
-    return first
 
 
 def _greeting(driver: BrowserDriver, phone: Hello) -> str:

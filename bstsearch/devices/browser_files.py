@@ -63,14 +63,17 @@ def graph_name(number: int) -> str:
     return f"{number}.onnx"
 
 
-def served_files(workload: Workload, ort: Path | None, provider: str) -> dict[str, ServedFile]:
-    """Every file that is served, by its name under the token; InputError where onnxruntime-web is not in `ort`."""
+def workload_files(workload: Workload) -> dict[str, ServedFile]:
+    """The graphs and their inputs, by name under the token."""
+    graphs = {graph_name(number): _on_disk(graph.path) for number, graph in enumerate(workload.graphs.values())}
+    return {"inputs.bin": ServedFile(content=read_inputs(workload.inputs)[1]), **graphs}
+
+
+def page_files(ort: Path | None, provider: str) -> dict[str, ServedFile]:
+    """The page and what runs in it, by name under the token; InputError where onnxruntime-web is not in `ort`."""
     names = ["index.html", "page.css", "page.js", "screen.js", "worker.js"]
     files = {name: _on_disk(_PAGE / name) for name in names}
     files[""] = files.pop("index.html")
-    files["inputs.bin"] = ServedFile(content=read_inputs(workload.inputs)[1])
-    for number, graph in enumerate(workload.graphs.values()):
-        files[graph_name(number)] = _on_disk(graph.path)
     if ort:
         folder = find_dist(ort, provider)
         files |= {f"ort/{name}": _on_disk(folder / name) for name in PROVIDERS[provider]}

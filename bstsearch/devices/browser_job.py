@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bstsearch.devices.browser_protocol import Done, Hello, Post, Task
+from bstsearch.devices.browser_protocol import Done, Hello, Post, Preparing, Task
 from bstsearch.errors import DeviceError
 
 # A page whose process the phone has ended, mostly for want of memory, is loaded anew, and then fails in the same way.
 MOST_LOADS = 5
+LOOK_S = 1.0  # how often a page that waits for graphs is told how many there are
 AGAIN = "what was measured is kept; run the same command again to go on"
 
 
@@ -40,6 +41,7 @@ class Job:
         self._heard = clock()
         self._has_left = self._is_closed = False
         self._task: Task | None = None
+        self._preparing: Preparing | None = None
         self._number = self._loads = 0
         self._done: Done | None = None
         self._failure: str | None = None
@@ -51,17 +53,19 @@ class Job:
             if not is_first and not self._may_take_over(post):
                 raise RefusedError(409)
             self._owner, self._phone, self._has_left = post.page, post, False
-            self._loads += 1
+            self._loads += not is_first
             self._hear()
             return is_first
 
     def ask(self, post: Post) -> Mapping[str, Any] | None:
-        """The task in hand; None where there is none for `pulse_s`."""
+        """The task in hand; where there is none for a while, what is prepared meanwhile, if anything."""
         with self._changed:
             self._check_owner(post)
-            self._changed.wait_for(self._has_work, self.pulse_s)
+            self._changed.wait_for(self._has_work, LOOK_S if self._preparing else self.pulse_s)
             self._check_owner(post)
-            return self._task.as_json(self._number) if self._task and not self._done else None
+            if self._task and not self._done:
+                return self._task.as_json(self._number)
+            return self._preparing.as_json() if self._preparing else None
 
     def hear(self, post: Post) -> None:
         """Notes that the page is there."""
@@ -92,10 +96,21 @@ class Job:
             self._check_owner(post)
             self._has_left = True
 
-    def wait_for_phone(self, patience_s: float, address: str) -> Hello:
-        """The first hello; DeviceError where there is none for `patience_s`."""
+    def prepare(self, preparing: Preparing | None) -> None:
+        """Sets what a page shows that waits for its first graphs; DeviceError where one has come, and cannot go on."""
         with self._changed:
-            self._changed.wait_for(lambda: self._phone, patience_s)
+            self._preparing = preparing
+            self._refuse_failure()
+
+    def has_phone(self) -> bool:
+        """Whether a page has come, and has not left since."""
+        with self._changed:
+            return self._is_here()
+
+    def wait_for_phone(self, patience_s: float, address: str) -> Hello:
+        """The page that is here, or comes within `patience_s`; DeviceError where none does."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_here() or self._failure, patience_s)
             if self._phone is None:
                 raise DeviceError(
                     f"no browser opened {address} within {patience_s:g} s; is the phone on the same network, "
@@ -103,20 +118,30 @@ class Job:
                 )
             return self._phone
 
-    def run(self, task: Task, patience_s: float | None = None) -> Done:
-        """What the task led to; DeviceError where the page fails or leaves. `patience_s` bounds the whole task."""
+    def give(self, task: Task) -> None:
+        """Sets the task in hand, also for a page that has yet to come."""
         with self._changed:
             self._task, self._done = task, None
             self._number += 1
             self._loads = 0
             self._changed.notify_all()
-            end = math.inf if patience_s is None else self._clock() + patience_s
+
+    def result(self, patience_s: float = math.inf) -> Done:
+        """What the task in hand led to; DeviceError where the page fails, leaves, or takes over `patience_s`."""
+        with self._changed:
+            assert self._task, "a task is given first"
+            end = self._clock() + patience_s
             while (done := self._result()) is None:
-                self._check_phone(task)
+                self._check_phone(self._task)
                 if (left_s := end - self._clock()) <= 0:
-                    raise DeviceError(f"the phone did not answer while it was {task.doing}; {AGAIN}")
+                    raise DeviceError(f"the phone did not answer while it was {self._task.doing}; {AGAIN}")
                 self._changed.wait(min(self.pulse_s, left_s))
             return done
+
+    def run(self, task: Task, patience_s: float = math.inf) -> Done:
+        """What the task led to, given and waited for."""
+        self.give(task)
+        return self.result(patience_s)
 
     def close(self) -> None:
         """Lets go of pages that wait for a task."""
@@ -130,12 +155,17 @@ class Job:
     def _has_work(self) -> bool:
         return self._is_closed or (self._task is not None and not self._done)
 
+    def _is_here(self) -> bool:
+        return self._phone is not None and not self._has_left and not self._is_silent(self.patience_s)
+
+    def _is_silent(self, seconds: float) -> bool:
+        return self._clock() - self._heard > seconds
+
     def _may_take_over(self, post: Hello) -> bool:
         """A page loaded anew may; so may another of the same phone, when the first has gone or is silent."""
         if post.model_copy(update={"page": self._owner}) != self._phone:
             return False
-        is_silent = self._clock() - self._heard > 2 * self.pulse_s
-        return post.page == self._owner or self._has_left or is_silent
+        return post.page == self._owner or self._has_left or self._is_silent(2 * self.pulse_s)
 
     def _check_owner(self, post: Post) -> None:
         if self._is_closed:
@@ -148,14 +178,17 @@ class Job:
         self._heard = self._clock()
         self._changed.notify_all()
 
-    def _check_phone(self, task: Task) -> None:
+    def _refuse_failure(self) -> None:
         if self._failure:
-            again = "" if task.kind == "start" else f"; {AGAIN}"
-            raise DeviceError(f"the phone cannot go on: {self._failure}{again}")
+            has_begun = self._task is not None and self._task.kind != "start"
+            raise DeviceError(f"the phone cannot go on: {self._failure}{f'; {AGAIN}' if has_begun else ''}")
+
+    def _check_phone(self, task: Task) -> None:
+        self._refuse_failure()
         if self._loads > MOST_LOADS:
             raise DeviceError(
                 f"the phone has loaded the page anew {self._loads} times while it was {task.doing}, so it is probably "
                 "out of memory; close its other pages and apps, or measure a smaller supernet"
             )
-        if self._clock() - self._heard > self.patience_s:
+        if self._is_silent(self.patience_s):
             raise DeviceError(f"the phone left while it was {task.doing}; {AGAIN}")

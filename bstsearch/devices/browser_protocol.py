@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,10 +60,26 @@ class Failed(Post):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Opening:
-    """Graphs that a task needs open, as (name, file, bytes of weights); `number` tells one opening from the next."""
+    """Graphs that a task needs open, as (name, file, bytes of weights), and the `inputs` in the file of all of them.
+
+    `number` tells one opening from the next.
+    """
 
     number: int
     graphs: tuple[tuple[str, str, int], ...]
+    inputs: Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preparing:
+    """What a page shows that has nothing to do yet: `done` of `total` submodels are there (0: unknown)."""
+
+    done: int = 0
+    total: int = 0
+
+    def as_json(self) -> Mapping[str, Any]:
+        """As it is sent, in place of a task."""
+        return {"kind": "wait", **dataclasses.asdict(self)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bstsearch.devices.browser_files import ORT_CDN, ServedFile
+from bstsearch.devices.browser_hardware import browser_of
 from bstsearch.devices.browser_job import Job, RefusedError
 from bstsearch.devices.browser_protocol import Done, Failed, Hello, Post
 from bstsearch.errors import DeviceError
@@ -37,7 +38,7 @@ def new_token() -> str:
 class PageServer(ThreadingHTTPServer):
     """Serves `files` and takes posts for `job`, both under `/TOKEN/`; everything else is not found.
 
-    DeviceError where it cannot have the port.
+    Files may be added while it runs. DeviceError where it cannot have the port.
     """
 
     daemon_threads = True
@@ -47,7 +48,7 @@ class PageServer(ThreadingHTTPServer):
         host: str,
         port: int,
         *,
-        files: Mapping[str, ServedFile],
+        files: dict[str, ServedFile],
         config: Mapping[str, Any],
         job: Job,
         note: Callable[[str], None],
@@ -180,8 +181,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hello(self, body: bytes) -> Answer:
         post = Hello.model_validate_json(body)
-        if not self.server.job.hello(post):
-            self.server.note("the page was loaded anew; going on")
+        is_first = self.server.job.hello(post)
+        arrival = f"{browser_of(post)} has come; it loads onnxruntime-web"
+        self.server.note(arrival if is_first else "the page was loaded anew; going on")
         return self.server.config
 
     def _ask(self, body: bytes) -> Answer:

@@ -1,11 +1,14 @@
 """What every way of measuring offers: a device that holds graphs and times them when told to (no torch).
 
-`local`, `ssh`, `browser` and `adb` are one file each; `measure` does the rest with whichever it is given.
+`local`, `ssh`, `browser` and `adb` are one file each; `measure` does the rest with whichever it is given. Each is
+opened in two steps: its `open_device` reaches the device, or says why it cannot, before any graph is built; what that
+yields takes the graphs when they are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +45,19 @@ class Visit:
 
     name: str
     count: int
+
+
+class Device(Protocol):
+    """A device that has been reached and waits for its workload. Its methods raise DeviceError where it has left."""
+
+    def prepare(self, done: int, total: int) -> None:
+        """Hears that `done` of `total` graphs are built, and shows it on the device's own screen, if it has one."""
+
+    def take(self, workload: Workload) -> AbstractContextManager[Driver]:
+        """The device at work on `workload` while the block runs."""
+
+
+OpenDevice = Callable[[], AbstractContextManager[Device]]
 
 
 class Driver(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bstsearch.devices import runner
-from bstsearch.devices.driver import Driver, Run, Visit, Workload
+from bstsearch.devices.driver import Device, Driver, Run, Visit, Workload
 from bstsearch.devices.machine import available_cores, runtime_of, this_hardware
 from bstsearch.devices.profile import Hardware, Runtime
 from bstsearch.devices.runner import Runner, RunnerError
@@ -16,20 +16,34 @@ from bstsearch.errors import DeviceError
 
 
 @contextlib.contextmanager
-def open_driver(workload: Workload, *, threads: int | None = None, cores: tuple[int, ...] = ()) -> Iterator[Driver]:
-    """This machine at work on `workload`, beside whose graphs it writes their weights.
+def open_device(*, threads: int | None = None, cores: tuple[int, ...] = ()) -> Iterator[Device]:
+    """This machine, which writes the weights of its workload beside the graphs.
 
     `threads` is by default the physical cores that this process may use: all, or those of `cores`, to which it is
-    kept meanwhile. DeviceError where ONNX Runtime cannot run.
+    kept while it measures. DeviceError where ONNX Runtime cannot run, or there are no such cores.
     """
     with _device_errors():
         version = runner.runtime_version()
-    hardware, weight_bytes = this_hardware(), max(graph.weight_bytes for graph in workload.graphs.values())
-    for folder in {graph.path.parent for graph in workload.graphs.values()}:
-        runner.write_pool(folder, weight_bytes)
+    hardware = this_hardware()
     with _kept_to(cores):
         runtime = runtime_of(version, threads or available_cores(), cores)
-        yield _Local(workload, hardware, runtime)
+    yield _Machine(hardware, runtime, cores)
+
+
+class _Machine:
+    def __init__(self, hardware: Hardware, runtime: Runtime, cores: tuple[int, ...]) -> None:
+        self._hardware, self._runtime, self._cores = hardware, runtime, cores
+
+    def prepare(self, done: int, total: int) -> None:
+        """Shows nothing: there is no screen to show it on."""
+
+    @contextlib.contextmanager
+    def take(self, workload: Workload) -> Iterator[Driver]:
+        weight_bytes = max(graph.weight_bytes for graph in workload.graphs.values())
+        for folder in {graph.path.parent for graph in workload.graphs.values()}:
+            runner.write_pool(folder, weight_bytes)
+        with _kept_to(self._cores):
+            yield _Local(workload, self._hardware, self._runtime)
 
 
 class _Local:

@@ -10,9 +10,19 @@ from typing import Any
 import psutil
 
 from bstsearch.devices.profile import Hardware, Runtime
-from bstsearch.devices.runner import NAME, PROVIDER, available_cores, cpu_name, hardware_facts
+from bstsearch.devices.runner import NAME, PROVIDER, available_cores, cpu_name, cpu_quota, hardware_facts
 
-__all__ = ["OthersLoad", "all_cores", "available_cores", "cpu_name", "hardware_of", "runtime_of", "this_hardware"]
+__all__ = [
+    "OthersLoad",
+    "all_cores",
+    "available_cores",
+    "cpu_name",
+    "cpu_quota",
+    "hardware_of",
+    "quota_note",
+    "runtime_of",
+    "this_hardware",
+]
 
 
 def this_hardware() -> Hardware:
@@ -40,6 +50,15 @@ def runtime_of(version: str, threads: int, cores: Sequence[int]) -> Runtime:
 def all_cores() -> int:
     """Physical cores of the whole computer, whoever may use them."""
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+def quota_note(threads: int) -> str | None:
+    """What to say where this process is not given the time that `threads` need."""
+    quota = cpu_quota()
+    if quota is None or quota >= threads:
+        return None
+    cores = "cores" if quota != 1 else "core"
+    return f"this process may use {quota:g} {cores} (its container's quota): latencies as seen will be longer"
 
 
 class OthersLoad:

@@ -9,7 +9,6 @@ import datetime
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from bstsearch.devices import chosen, rounds
 from bstsearch.devices.blocks import fit_blocks
 from bstsearch.devices.chosen import Role
-from bstsearch.devices.driver import Driver, Workload
+from bstsearch.devices.driver import Device, Driver, OpenDevice, Workload
 from bstsearch.devices.estimator import Rounds, Timing, grade, preempted_share
 from bstsearch.devices.live_set import largest_live_set
 from bstsearch.devices.memory_fit import fit_memory
@@ -40,7 +39,6 @@ OPEN_BYTES = 256_000_000
 PEAK_BYTES = 500_000_000
 
 Progress = Callable[[str, int, int], None]
-OpenDriver = Callable[[Workload], AbstractContextManager[Driver]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ class Measurement:
 
 def measure(
     folder: SupernetFolder,
-    open_driver: OpenDriver,
+    open_device: OpenDevice,
     *,
     partial: Path,
     remedy: str,
@@ -63,7 +61,7 @@ def measure(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Measurement:
-    """The measurement of the supernet in `folder` with the driver that `open_driver` opens.
+    """The measurement of the supernet in `folder` on the device that `open_device` reaches.
 
     Rounds are kept in the file `partial` as they come, and an interrupted measurement goes on from there. `others`
     begins to look at what else the device does. NoisyMeasurementError, with `remedy`, where the times say nothing, or
@@ -72,9 +70,9 @@ def measure(
     roles = chosen.choose(folder.space, is_layerwise=_is_layerwise(folder), seed=seed)
     listeners = [progress] if progress else []
     steps = _Steps(listeners, graphs=len(roles))
-    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
-        workload = make_workload(folder, list(roles), Path(scratch), on_graph=steps.graph)
-        with open_driver(workload) as driver:
+    with open_device() as device, tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
+        workload = make_workload(folder, list(roles), Path(scratch), on_graph=lambda: steps.graph(device))
+        with device.take(workload) as driver:
             listeners.append(driver.report)
             store = Partial(path=partial, origin=_origin(folder, driver, seed))
             looking = others() if others else None
@@ -94,8 +92,9 @@ class _Steps:
     def __init__(self, listeners: Sequence[Progress], *, graphs: int) -> None:
         self._listeners, self._graphs, self._done = listeners, graphs, 0
 
-    def graph(self) -> None:
+    def graph(self, device: Device) -> None:
         self._done += 1
+        device.prepare(self._done, self._graphs)
         self._report("Building graphs", self._done)
 
     def round(self, share: float) -> None:

@@ -38,7 +38,8 @@ CHUNK = 1 << 20
 
 CPU_INFO = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+GROUPS = Path("/proc/self/cgroup")
+MOUNTS = Path("/proc/self/mountinfo")
 TOPOLOGY = Path("/sys/devices/system/cpu")
 DEVICE_TREE = Path("/proc/device-tree")  # boards have one, PCs do not
 
@@ -204,7 +205,7 @@ def pin(cores: Iterable[int]) -> set[int]:
 def hardware_facts() -> dict[str, Any]:
     """Title, soc, cores, memory_bytes and system, as `profile.Hardware` means them."""
     return {
-        "title": _device_tree("model") or cpu_name(),
+        "title": _device_tree("model") or _phone() or cpu_name(),
         # From the board to the chip on it: "raspberrypi,4-model-b", "brcm,bcm2711".
         "soc": _device_tree("compatible").split("\0")[-1] or cpu_name(),
         "cores": available_cores(),
@@ -225,7 +226,18 @@ def cpu_name() -> str:
 
 def available_cores() -> int:
     """Physical cores that this process may use: its CPU affinity and its container's quota count."""
-    return max(1, min(_allowed_cores(), _quota()))
+    quota = cpu_quota()
+    return _allowed_cores() if quota is None else min(_allowed_cores(), math.ceil(quota))
+
+
+def cpu_quota() -> float | None:
+    """Cores' worth of time that this process gets at the most, such as 0.5; None where nothing limits it.
+
+    Control groups lie in each other, and each may have a limit: the tightest holds.
+    """
+    limits = [_limit(folder) for group in _control_groups() for folder in (group, *group.parents)]
+    tightest = min(limits, default=math.inf)
+    return tightest if math.isfinite(tightest) else None
 
 
 def memory_bytes() -> int | None:
@@ -250,17 +262,44 @@ def _allowed_cores() -> int:
         return int(physical)
     allowed = os.sched_getaffinity(0)
     siblings = [TOPOLOGY / f"cpu{index}" / "topology" / "thread_siblings_list" for index in allowed]
-    if all(path.exists() for path in siblings):  # two hardware threads of one core name the same siblings
-        return len({path.read_text() for path in siblings})
-    return min(int(physical), len(allowed))
-
-
-def _quota() -> int:
     try:
-        quota, period = CPU_QUOTA.read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # no such file, or no limit ("max")
-        return os.cpu_count() or 1
+        return len({path.read_text() for path in siblings})  # two hardware threads of one core name the same siblings
+    except OSError:
+        return min(int(physical), len(allowed))
+
+
+def _control_groups() -> Iterator[Path]:
+    """The folders of the control groups of this process that can limit its time: version 2, version 1, or both."""
+    try:
+        groups, mounts = (path.read_text().splitlines() for path in (GROUPS, MOUNTS))
+    except OSError:  # not Linux
+        return
+    for mount in mounts:
+        place, _, kind = mount.partition(" - ")
+        (root, top), (system, *_, options) = place.split()[3:5], kind.split()
+        for _, controllers, group in (line.split(":", 2) for line in groups):
+            is_first = system == "cgroup" and "cpu" in options.split(",") and "cpu" in controllers.split(",")
+            if is_first or (system == "cgroup2" and not controllers):
+                # A container may see its own group mounted as if it were the root of all.
+                yield Path(top, os.path.relpath(group, root) if os.path.commonpath([group, root]) == root else "")
+
+
+def _limit(group: Path) -> float:
+    """Cores' worth of time that a control group leaves to its processes; infinite where it has no limit."""
+    try:
+        if (group / "cpu.max").exists():  # version 2
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    except (OSError, ValueError):  # no such file, or "max"
+        return math.inf
+
+
+def _phone() -> str:
+    """Maker and model, where this is Android and a Python that can ask it (3.13)."""
+    told = platform.android_ver() if hasattr(platform, "android_ver") else None
+    return f"{told.manufacturer} {told.model}".strip() if told else ""
 
 
 def _psutil() -> Any:
@@ -311,14 +350,20 @@ class _Service:
         self._folder, self._requests = folder, requests
         self._runner: Runner | None = None
 
-    def start(self, threads: int | None, cores: Sequence[int], pool_bytes: int) -> dict[str, Any]:
-        """Gets ready to run graphs of up to `pool_bytes` of weights, on `cores` if any; says with what."""
+    def start(self, threads: int | None, cores: Sequence[int]) -> dict[str, Any]:
+        """Gets ready to run graphs, on `cores` if any; says with what."""
         version, facts = runtime_version(), hardware_facts()
         if cores:
             pin(cores)
         self._runner = Runner(threads or available_cores(), self._folder / INPUTS)
-        write_pool(self._folder, pool_bytes)
         return {"hardware": facts, "version": version, "threads": self._runner.threads}
+
+    def alive(self) -> None:
+        """Nothing, but the host is there, and hears that the board is."""
+
+    def pool(self, size: int) -> None:
+        """Makes weights for graphs that have up to `size` bytes of them."""
+        write_pool(self._folder, size)
 
     def file(self, name: str, size: int) -> None:
         """Writes the `size` bytes that follow the request to `name`."""
@@ -382,6 +427,8 @@ def serve(requests: BinaryIO, replies: BinaryIO, folder: Path, idle_s: float = I
 def _answer(service: _Service, request: dict[str, Any]) -> dict[str, Any]:
     methods: dict[str, Callable[..., Any]] = {
         "start": service.start,
+        "alive": service.alive,
+        "pool": service.pool,
         "file": service.file,
         "open": service.open,
         "time": service.time,

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bstsearch.devices.driver import Driver, Run, Visit, Workload
+from bstsearch.devices.driver import Device, Driver, Run, Visit, Workload
 from bstsearch.devices.machine import hardware_of, runtime_of
 from bstsearch.devices.profile import Hardware, Runtime
 from bstsearch.devices.runner import INPUTS
@@ -20,8 +20,7 @@ MODEL = "model.onnx"
 
 
 @contextlib.contextmanager
-def open_driver(
-    workload: Workload,
+def open_device(
     host: str,
     *,
     threads: int | None,
@@ -29,8 +28,8 @@ def open_driver(
     cores: tuple[int, ...] = (),
     python: str = "python3",
     command: Sequence[str] = ("ssh",),
-) -> Iterator[Driver]:
-    """The board `host` at work on `workload`; `note` is told of each step that takes a while.
+) -> Iterator[Device]:
+    """The board `host`, logged in to and able to run graphs; `note` is told of each step that takes a while.
 
     `host` is whatever `ssh` takes: user@name, a name of ~/.ssh/config, ssh://user@name:port. `threads` is by default
     the board's physical cores, or those of `cores`, to which its runner is kept. `python` names an interpreter there,
@@ -39,16 +38,33 @@ def open_driver(
     """
     note(f"connecting to {host}")
     with connected(host, python, command) as connection:
-        pool_bytes = max(graph.weight_bytes for graph in workload.graphs.values())
-        started = connection.ask("start", threads=threads, cores=cores, pool_bytes=pool_bytes)
-        sizes = [path.stat().st_size for path in (workload.inputs, *(graph.path for graph in workload.graphs.values()))]
-        note(f"sending {len(workload.graphs)} graphs to {host}, {sum(sizes) / 1e6:.1f} MB")
-        connection.send(workload.inputs, INPUTS)
-        files = {name: f"{number}.onnx" for number, name in enumerate(workload.graphs)}
+        started = connection.ask("start", threads=threads, cores=cores)
+        hardware, runtime = hardware_of(started["hardware"]), runtime_of(started["version"], started["threads"], cores)
+        yield _Login(connection, host, note, hardware, runtime)
+
+
+class _Login:
+    def __init__(
+        self, connection: Connection, host: str, note: Callable[[str], None], hardware: Hardware, runtime: Runtime
+    ) -> None:
+        self._connection, self._host, self._note = connection, host, note
+        self._hardware, self._runtime = hardware, runtime
+
+    def prepare(self, done: int, total: int) -> None:  # noqa: ARG002 - the protocol's
+        """Lets the board know that it is not forgotten: without a request for some minutes, it ends by itself."""
+        self._connection.ask("alive")
+
+    @contextlib.contextmanager
+    def take(self, workload: Workload) -> Iterator[Driver]:
+        graphs = workload.graphs
+        size = sum(path.stat().st_size for path in (workload.inputs, *(graph.path for graph in graphs.values())))
+        self._note(f"sending {len(graphs)} graphs to {self._host}, {size / 1e6:.1f} MB")
+        self._connection.ask("pool", size=max(graph.weight_bytes for graph in graphs.values()))
+        self._connection.send(workload.inputs, INPUTS)
+        files = {name: f"{number}.onnx" for number, name in enumerate(graphs)}
         for name, file in files.items():
-            connection.send(workload.graphs[name].path, file)
-        hardware = hardware_of(started["hardware"])
-        yield _Board(connection, files, hardware, runtime_of(started["version"], started["threads"], cores))
+            self._connection.send(graphs[name].path, file)
+        yield _Board(self._connection, files, self._hardware, self._runtime)
 
 
 class _Board:

@@ -11,12 +11,13 @@ SSH_FAILED = 255  # ssh's own exit status; others are the board's
 NOT_FOUND = (126, 127)  # what shells say of a program that is not there, or none
 KILLED = 137
 
-# What OpenSSH writes, and what to tell of it; the first that fits. {host} as given, {name} without the user.
+# What OpenSSH writes, and what to tell of it; the first that fits. {host} as given, {name} the computer alone, {login}
+# as ssh-copy-id takes it, {forget} the command that takes it out of known_hosts.
 KNOWN = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host key of {host} is not the one that this computer knows; check that this is your board, set up anew, "
-        "and not another; then 'ssh-keygen -R {name}', and connect once by hand with 'ssh {host}'",
+        "and not another; then {forget}, and connect once by hand with 'ssh {host}'",
     ),
     (
         r"Host key verification failed|No \S+ host key is known",
@@ -25,7 +26,7 @@ KNOWN = (
     ),
     (
         r"Permission denied \(|Too many authentication failures",
-        "{host} accepts no key of yours; 'ssh-copy-id {host}' puts one there (with a passphrase: 'ssh-add' first)",
+        "{host} accepts no key of yours; 'ssh-copy-id {login}' puts one there (with a passphrase: 'ssh-add' first)",
     ),
     (
         r"Could not resolve hostname|Name or service not known",
@@ -33,7 +34,8 @@ KNOWN = (
     ),
     (
         r"Connection refused",
-        "{host} is there, but runs no ssh server; switch it on (on a Raspberry Pi: 'sudo raspi-config')",
+        "{host} is there, but runs no ssh server; switch it on (on a Raspberry Pi: 'sudo raspi-config'; in Termux: "
+        "'sshd', and its port is 8022, as in ssh://{name}:8022)",
     ),
     (
         r"timed out|No route to host|unreachable|Host is down",
@@ -73,7 +75,7 @@ def explain_end(session: Session, status: int, errors: str) -> str:
         return f"{session.python!r} does not start on {session.host}: {last}; --board-python names another one there"
     for pattern, line in KNOWN:
         if re.search(pattern, errors):
-            return line.format(host=session.host, name=session.host.rpartition("@")[2])
+            return line.format_map(_names(session.host))
     return f"cannot connect to {session.host}: {last}; 'ssh {session.host} true' must work without a question"
 
 
@@ -82,6 +84,22 @@ def explain_refusal(host: str, kind: str, line: str) -> str:
     if kind == "MissingRuntimeError":
         return f"{host}: {line} (where that is refused, in a virtual environment; then name its Python: --board-python)"
     return f"{host}: {line}" if kind == "RunnerError" else f"{host}: {kind}: {line}"
+
+
+def _names(host: str) -> dict[str, str]:
+    """What `host`, which may be an address like ssh://user@name:port, is called elsewhere."""
+    place = host.removeprefix("ssh://").rstrip("/")
+    user, _, name = place.rpartition("@")
+    port = ""
+    if place != host and (found := re.fullmatch(r"(.+):(\d+)", name)):
+        name, port = found.groups()
+    login = f"{user}@{name}" if user else name
+    return {
+        "host": host,
+        "name": name,
+        "forget": f"\"ssh-keygen -R '[{name}]:{port}'\"" if port not in ("", "22") else f"'ssh-keygen -R {name}'",
+        "login": f"-p {port} {login}" if port else login,
+    }
 
 
 def _left(host: str, status: int, last: str) -> str:

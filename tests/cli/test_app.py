@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import bstsearch
+from bstsearch.devices import runner
 
 VERBS = ("space", "import", "train", "profile", "pareto", "export", "eval", "ask", "devices")
 HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "onnx", "onnxruntime", "rich", "PIL"}
@@ -32,6 +34,24 @@ def test_the_help_names_every_verb_in_the_order_of_use(invoke: Callable[..., Any
     assert result.exit_code == 0
     commands = result.stdout.partition("Commands:")[2]
     assert tuple(line.split()[0] for line in commands.strip().splitlines()) == VERBS
+
+
+@pytest.mark.parametrize(("quota", "threads"), [(0.5, "1"), (None, "")])
+def test_torch_is_kept_to_a_quota(
+    quota: float | None, threads: str, invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "restored at the end")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(runner, "cpu_quota", lambda: quota)
+    invoke("devices")
+    assert os.environ.get("OMP_NUM_THREADS", "") == threads
+
+
+def test_the_users_own_threads_hold(invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(runner, "cpu_quota", lambda: 0.5)
+    invoke("devices")
+    assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
 def test_no_arguments_show_the_help(invoke: Callable[..., Any]) -> None:

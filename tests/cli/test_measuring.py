@@ -10,7 +10,6 @@ import pytest
 
 from bstsearch.cli.measuring import Means, Via, parse_cores
 from bstsearch.cli.output import Output
-from bstsearch.devices.driver import Workload
 from bstsearch.devices.profile import DeviceProfile
 from bstsearch.errors import InputError, UsageError
 
@@ -110,15 +109,15 @@ def test_each_way_opens_its_driver_with_its_options(monkeypatch: pytest.MonkeyPa
 
     def stand_in(name: str) -> Callable[..., contextlib.AbstractContextManager[None]]:
         @contextlib.contextmanager
-        def open_driver(*arguments: Any, **options: Any) -> Iterator[None]:
+        def open_device(*arguments: Any, **options: Any) -> Iterator[None]:
             opened.append((name, arguments, options))
             yield
 
-        return open_driver
+        return open_device
 
     for name in Via:
-        monkeypatch.setattr(f"bstsearch.devices.{name}.open_driver", stand_in(name))
-    workload, output = Workload(graphs={}, inputs=Path("inputs.npz")), Output()
+        monkeypatch.setattr(f"bstsearch.devices.{name}.open_device", stand_in(name))
+    output = Output()
     every = {"threads": 3, "ort_web": Path("web"), "provider": "webgpu"}
     for means in (
         via("local", threads=3, cores="0,2"),
@@ -126,12 +125,13 @@ def test_each_way_opens_its_driver_with_its_options(monkeypatch: pytest.MonkeyPa
         via("browser", is_lan=True, **every),
         via("adb", serial="X1", **every),
     ):
-        with means.open(workload, output):
+        with means.open(output):
             pass
-    assert [(name, arguments[0] is workload) for name, arguments, _ in opened] == [(name, True) for name in Via]
+    assert [(name, arguments) for name, arguments, _ in opened] == [
+        (name, ("pi@board",) if name is Via.ssh else ()) for name in Via
+    ]
     local, ssh, browser, adb = (options for _, _, options in opened)
     assert local == {"threads": 3, "cores": (0, 2)}
-    assert opened[1][1][1:] == ("pi@board",)
     assert (ssh["threads"], ssh["python"], ssh["note"]) == (3, "python3.12", output.note)
     assert browser == every | {"is_lan": True, "note": output.note}
     assert adb == every | {"serial": "X1", "note": output.note}

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bstsearch.devices import machine
-from bstsearch.devices.driver import Workload
 from bstsearch.devices.measure import Measurement
 from bstsearch.devices.profile import DeviceProfile, Load
 from bstsearch.devices.profile_file import load_profile, save_profile
@@ -36,7 +35,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
     calls: Measured = []
 
     @contextlib.contextmanager
-    def open_driver(workload: Workload, **options: Any) -> Iterator[Any]:
+    def open_device(**options: Any) -> Iterator[Any]:
         calls[-1].update(options)
         yield
 
@@ -51,7 +50,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
         progress: Any,
     ) -> Measurement:
         calls.append({"folder": folder, "partial": partial, "is_strict": is_strict, "waited": waits.copy()})
-        with opens(Workload(graphs={}, inputs=Path("inputs.npz"))):
+        with opens():
             progress("Timing in rounds", 1, 2)
         made = make_profile(folder.path)
         threads = calls[-1]["threads"] or 3
@@ -62,7 +61,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
 
     waits: list[tuple[int, int]] = []
     for way in ("local", "browser"):
-        monkeypatch.setattr(f"bstsearch.devices.{way}.open_driver", open_driver)
+        monkeypatch.setattr(f"bstsearch.devices.{way}.open_device", open_device)
     monkeypatch.setattr("bstsearch.devices.measure.measure", measure)
     monkeypatch.setattr(
         "bstsearch.devices.quiet.wait_until_quiet", lambda *, threads, cores, note: waits.append((threads, cores))
@@ -87,6 +86,16 @@ def test_without_a_stored_profile_this_machine_is_measured(
     assert "measuring this machine as device 'local': Example 9000, threads: 3" in result.stderr
     assert "written to profiles/local.json" in result.stderr
     assert result.stderr.endswith("hint: next: bstsearch pareto\n")
+
+
+def test_half_a_core_is_told_in_one_line(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "available_cores", lambda: 1)
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 0.5)
+    lines = invoke("profile", "--supernet", tiny_folder).stderr.splitlines()
+    assert lines[0].endswith("threads: 1")
+    assert lines[1] == "this process may use 0.5 cores (its container's quota): latencies as seen will be longer"
 
 
 def test_the_table_has_a_row_per_submodel_and_units(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:

@@ -199,7 +199,10 @@ def test_a_whole_run_with_a_browser_in_place_of_a_phone(
     workload = make_workload(read_folder(tiny_folder), [read_folder(tiny_folder).space.largest], tmp_path)
     notes: list[str] = []
     try:
-        with adb.open_driver(workload, note=notes.append, ort_web=ORT_WEB, threads=2) as driver:
+        with (
+            adb.open_device(note=notes.append, ort_web=ORT_WEB, threads=2) as device,
+            device.take(workload) as driver,
+        ):
             assert (driver.hardware.title, driver.hardware.soc) == ("Google Pixel 7", "Google Tensor G2")
             assert driver.runtime.threads == 2  # the phone's own localhost: isolated
             driver.open(["w1-d1"])
@@ -237,5 +240,8 @@ def test_the_phone_is_described_as_far_as_it_tells(
 
 
 def open_once(workload: Workload, serial: str | None = None, arrival_s: float = 20.0) -> None:
-    with adb.open_driver(workload, note=lambda _: None, serial=serial, arrival_s=arrival_s):
+    with (
+        adb.open_device(note=lambda _: None, serial=serial, arrival_s=arrival_s) as device,
+        device.take(workload),
+    ):
         raise AssertionError("no page can have come")

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from bstsearch.devices.browser_hardware import browser_of, hardware_of
 from bstsearch.devices.browser_job import MOST_LOADS, Job
 from bstsearch.devices.browser_protocol import Done, Hello, Task
 from bstsearch.devices.browser_server import LARGEST_POST
-from bstsearch.devices.driver import Driver, Graph, Visit, Workload
+from bstsearch.devices.driver import Device, Driver, Graph, Visit, Workload
 from bstsearch.devices.lan import lan_addresses
 from bstsearch.errors import DeviceError, InputError, UsageError
 
@@ -80,7 +81,7 @@ class Phone:
 
     def ask(self) -> dict[str, Any]:
         """The next task; asks again while there is none."""
-        while (answer := self.post("ask"))[0] == 204:
+        while (answer := self.post("ask"))[0] == 204 or (answer[1] or {}).get("kind") == "wait":
             pass
         assert answer[0] == 200, answer
         return dict(answer[1])
@@ -103,12 +104,18 @@ class Phone:
 class Session:
     """A driver at work in a thread of its own, as the command is beside a phone."""
 
-    def __init__(self, workload: Workload, work: Callable[[Any], object], **options: Any) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        work: Callable[[Any], object],
+        build: Callable[[Any], object] = lambda device: None,
+        **options: Any,
+    ) -> None:
         self.notes: list[str] = []
         self.found: object = None
         self.error: BaseException | None = None
         self._has_address = threading.Event()
-        self._workload, self._work, self._options = workload, work, options
+        self._workload, self._work, self._build, self._options = workload, work, build, options
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         assert self._has_address.wait(20), self.error
@@ -129,8 +136,10 @@ class Session:
 
     def _run(self) -> None:
         try:
-            with browser.open_driver(self._workload, note=self._note, **self._options) as driver:
-                self.found = self._work(driver)
+            with browser.open_device(note=self._note, **self._options) as device:
+                self._build(device)
+                with device.take(self._workload) as driver:
+                    self.found = self._work(driver)
         except BaseException as error:
             self.error = error  # which `end` raises
 
@@ -154,8 +163,12 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
 def start(workload: Workload) -> Iterator[Start]:
     sessions: list[Session] = []
 
-    def starting(work: Callable[[Any], object] = lambda driver: None, **options: Any) -> Session:
-        sessions.append(Session(workload, work, **{"arrival_s": 20, **options}))
+    def starting(
+        work: Callable[[Any], object] = lambda driver: None,
+        build: Callable[[Any], object] = lambda device: None,
+        **options: Any,
+    ) -> Session:
+        sessions.append(Session(workload, work, build, **{"arrival_s": 20, **options}))
         return sessions[-1]
 
     yield starting
@@ -210,8 +223,10 @@ def test_hardware_and_runtime_are_the_phones(start: Start) -> None:
 
 
 def test_it_notes_the_address_and_who_came(start: Start) -> None:
-    session = start()
+    has_come = threading.Event()
+    session = start(build=lambda device: has_come.wait(20))
     session.phone.hello(is_isolated=False)
+    has_come.set()
     kinds(session.phone, 2)
     session.end()
     assert session.notes[0].startswith(f"open http://localhost:{session.phone.port}/")
@@ -219,6 +234,116 @@ def test_it_notes_the_address_and_who_came(start: Start) -> None:
     assert session.notes[2].startswith(
         "measuring Pixel 7: onnxruntime-web 1.30.0, wasm, 4 threads; browsers give threads"
     )
+
+
+# Before there are graphs
+
+
+class Building:
+    """Graphs that are built one by one, when told to."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._steps: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def __call__(self, device: Device) -> None:
+        for number in range(self._total):
+            if error := self._steps.get(timeout=20):
+                raise error
+            device.prepare(number + 1, self._total)
+
+    def step(self, error: BaseException | None = None) -> None:
+        self._steps.put(error)
+
+
+def test_a_page_that_comes_early_loads_the_runtime_and_hears_how_far_it_is(start: Start) -> None:
+    building = Building(3)
+    session = start(time_once, building)
+    phone = session.phone
+    assert phone.get("0.onnx")[0] == 404
+    phone.hello()
+    assert phone.work()["kind"] == "start"
+    seen = [phone.post("ask")[1]]
+    for number in range(1, 3):
+        building.step()
+        while (now := phone.post("ask")[1])["done"] != number:
+            pass
+        seen.append(now)
+    assert seen == [{"kind": "wait", "done": done, "total": 3 if done else 0} for done in range(3)]
+    building.step()
+    assert kinds(phone, 3) == ["open", "time", "finish"]
+    session.end()
+    assert phone.address not in "".join(session.notes[1:])  # nobody has to be told again
+
+
+def test_a_page_that_comes_late_is_waited_for_under_its_address(start: Start) -> None:
+    session = start()
+    while len(session.notes) < 2:
+        pass
+    assert session.notes[1] == f"the submodels are ready, and wait for {session.phone.address} to be opened"
+    session.phone.hello()
+    assert kinds(session.phone, 2) == ["start", "finish"]
+    session.end()
+
+
+def test_a_page_that_cannot_go_on_ends_the_building(start: Start) -> None:
+    building = Building(2)
+    session = start(build=building)
+    session.phone.hello()
+    session.phone.ask()
+    session.phone.post("failed", message="this browser has no WASM SIMD; update it")
+    building.step()
+    with pytest.raises(DeviceError, match=r"^the phone cannot go on: this browser has no WASM SIMD; update it$"):
+        session.end()
+
+
+def test_a_page_that_left_while_graphs_were_built_may_come_back(start: Start) -> None:
+    building = Building(1)
+    session = start(build=building)
+    session.phone.hello()
+    session.phone.work()
+    session.phone.post("leave")
+    building.step()
+    while not session.notes[-1].startswith("the submodels are ready"):
+        pass
+    assert session.phone.hello() == 200
+    assert session.phone.work()["kind"] == "finish"
+    session.end()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), DeviceError("a graph cannot be built")])
+@pytest.mark.parametrize("has_come", [True, False])
+def test_the_server_ends_with_the_building(start: Start, error: BaseException, has_come: bool) -> None:
+    building = Building(2)
+    session = start(build=building)
+    phone = session.phone
+    answers: list[tuple[int, Any]] = []
+    if has_come:
+        phone.hello()
+        phone.work()
+        building.step()
+        asking = threading.Thread(target=lambda: answers.append(ask_to_the_end(phone)), daemon=True)
+        asking.start()
+    building.step(error)
+    with pytest.raises(type(error)):
+        session.end()
+    if has_come:
+        asking.join(20)
+        assert answers == [(410, None)]  # "It is over", as the page says
+    with pytest.raises(ConnectionRefusedError):
+        phone.hello()
+
+
+def ask_to_the_end(phone: Phone) -> tuple[int, Any]:
+    """The answer that is none to wait on, which the end of the server may outrun."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while (answer := phone.post("ask"))[0] == 200:
+            pass
+        return answer
+    return 410, None
+
+
+# At work
 
 
 def test_the_page_is_told_how_to_run_and_how_far_it_is(start: Start) -> None:
@@ -231,8 +356,8 @@ def test_the_page_is_told_how_to_run_and_how_far_it_is(start: Start) -> None:
     assert (config["provider"], config["threads"], config["pulse_ms"]) == ("wasm", 2, 2000)
     assert config["ort"]["script"]["url"].startswith("https://cdn.jsdelivr.net/npm/onnxruntime-web@1.30.0/dist/")
     assert config["ort"]["wasm"]["integrity"].startswith("sha384-")
-    assert [entry["name"] for entry in config["inputs"]] == ["question", "image"]
     tasks = [session.phone.work() for _ in range(4)]
+    assert [entry["name"] for entry in tasks[1]["opening"]["inputs"]] == ["question", "image"]
     assert (tasks[2]["text"], tasks[2]["done"], tasks[2]["total"]) == ("Timing in rounds", 3, 20)
     session.end()
 
@@ -367,10 +492,11 @@ def test_malformed_results_are_noted_and_the_job_goes_on(start: Start) -> None:
     phone.hello()
     kinds(phone, 2)
     assert phone.ask()["kind"] == "time"
+    before = len(session.notes)
     for number, body in enumerate(MALFORMED, start=1):
         answer = phone.request("POST", f"/{phone.token}/done", body.replace(b"PAGE", phone.page.encode()))
         assert (answer[0], answer[2]) == (400, b""), body
-        assert len(session.notes[3:]) == number
+        assert len(session.notes[before:]) == number
         assert session.notes[-1].startswith("ignored a ")
         assert len(session.notes[-1]) < 100
     assert kinds(phone, 2) == ["time", "finish"]
@@ -520,12 +646,12 @@ def test_the_server_ends_with_the_job(start: Start, error: BaseException | None)
         assert open_connection.sock.recv(1) == b""  # the server has hung up
 
 
-def test_a_port_in_use_is_an_error(workload: Workload) -> None:
+def test_a_port_in_use_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
             pytest.raises(DeviceError, match=f"cannot serve on port {port}: Address already in use"),
-            browser.open_driver(workload, note=lambda _: None, port=port),
+            browser.open_device(note=lambda _: None, port=port),
         ):
             pass
 
@@ -552,10 +678,10 @@ def addresses() -> Sequence[str]:
         return []
 
 
-def test_an_unknown_provider_is_wrong_usage(workload: Workload) -> None:
+def test_an_unknown_provider_is_wrong_usage() -> None:
     with (
         pytest.raises(UsageError, match="unknown provider 'cuda'; onnxruntime-web has wasm and webgpu"),
-        browser.open_driver(workload, note=lambda _: None, provider="cuda"),
+        browser.open_device(note=lambda _: None, provider="cuda"),
     ):
         pass
 

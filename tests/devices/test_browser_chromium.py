@@ -60,9 +60,14 @@ def opening(chromium: Chromium, workload: Workload) -> Open:
             place = line.split()[1].split(":", 2)[2]
             chromium.go(f"http://{host}:{place}")
 
-    def open_driver(host: str = "localhost", **options: Any) -> contextlib.AbstractContextManager[BrowserDriver]:
-        defaults = {"ort_web": ORT_WEB, "arrival_s": 60.0}
-        return browser.open_driver(workload, note=lambda line: note(line, host), **{**defaults, **options})
+    @contextlib.contextmanager
+    def open_driver(host: str = "localhost", **options: Any) -> Iterator[BrowserDriver]:
+        options = {"ort_web": ORT_WEB, "arrival_s": 60.0, **options}
+        with (
+            browser.open_device(note=lambda line: note(line, host), **options) as device,
+            device.take(workload) as driver,
+        ):
+            yield driver
 
     return open_driver
 
@@ -95,6 +100,36 @@ def test_threads_times_and_the_result_on_the_page(chromium: Chromium, opening: O
     assert "Done" in shown
     assert "w1of4-d1of4" in shown
     assert "w1-d1" in shown
+
+
+def test_a_page_that_comes_early_shows_how_far_the_computer_is(chromium: Chromium, workload: Workload) -> None:
+    def note(line: str) -> None:
+        if line.startswith("open http://"):
+            chromium.go(line.split()[1])
+
+    with browser.open_device(note=note, ort_web=ORT_WEB, threads=1) as device:
+        chromium.wait_for_text("The computer prepares the submodels")
+        assert "onnxruntime-web 1." in chromium.text()  # it has used the time
+        for done in (12, 40):
+            device.prepare(done, 68)
+            chromium.wait_for_text(f"{done} of 68; keep this page open")
+        with device.take(workload) as driver:
+            assert time_all(driver, rounds=1)
+    chromium.wait_for_text("You may close this page.")
+
+
+def test_a_page_whose_computer_stops_building_says_that_it_is_over(chromium: Chromium) -> None:
+    def note(line: str) -> None:
+        if line.startswith("open http://"):
+            chromium.go(line.split()[1])
+
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        browser.open_device(note=note, ort_web=ORT_WEB, threads=1, patience_s=8.0),
+    ):
+        chromium.wait_for_text("The computer prepares the submodels")
+        raise KeyboardInterrupt
+    chromium.wait_for_text("It is over")
 
 
 def test_a_page_of_the_network_has_one_thread_and_says_so(chromium: Chromium, opening: Open) -> None:

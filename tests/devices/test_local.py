@@ -12,7 +12,7 @@ import pytest
 
 from bstsearch.devices import local
 from bstsearch.devices.driver import Driver, Visit, Workload
-from bstsearch.devices.local import open_driver
+from bstsearch.devices.local import open_device
 from bstsearch.devices.machine import this_hardware
 from bstsearch.devices.runner import POOL, runtime_version
 from bstsearch.devices.workload import make_workload, write_complete
@@ -31,7 +31,7 @@ def workload(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Wor
 
 @pytest.fixture(scope="module")
 def driver(workload: Workload) -> Iterator[Driver]:
-    with open_driver(workload, threads=1) as found:
+    with open_device(threads=1) as device, device.take(workload) as found:
         yield found
 
 
@@ -71,7 +71,7 @@ def test_the_driver_says_what_it_is(driver: Driver) -> None:
 
 def test_threads_are_the_available_cores_by_default(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "available_cores", lambda: 3)
-    with open_driver(workload) as driver:
+    with open_device() as device, device.take(workload) as driver:
         assert driver.runtime.threads == 3
 
 
@@ -79,18 +79,17 @@ def test_threads_are_the_available_cores_by_default(workload: Workload, monkeypa
 def test_it_is_kept_to_chosen_cores_and_let_go_again(workload: Workload) -> None:
     before, hardware = os.sched_getaffinity(0), this_hardware()
     core = max(before)
-    with open_driver(workload, cores=(core,)) as driver:
-        assert os.sched_getaffinity(0) == {core}
-        assert (driver.runtime.threads, driver.runtime.cores_used) == (1, f"cores {core}")
-        assert driver.hardware == hardware  # all of it, whatever is used
+    with open_device(cores=(core,)) as device:
+        assert os.sched_getaffinity(0) == before  # graphs are built with all
+        with device.take(workload) as driver:
+            assert os.sched_getaffinity(0) == {core}
+            assert (driver.runtime.threads, driver.runtime.cores_used) == (1, f"cores {core}")
+            assert driver.hardware == hardware  # all of it, whatever is used
     assert os.sched_getaffinity(0) == before
 
 
-def test_a_core_that_is_not_there_is_a_device_error(workload: Workload) -> None:
-    with (
-        pytest.raises(DeviceError, match=r"no core 99999; there are|cannot keep"),
-        open_driver(workload, cores=(99999,)),
-    ):
+def test_a_core_that_is_not_there_is_a_device_error() -> None:
+    with pytest.raises(DeviceError, match=r"no core 99999; there are|cannot keep"), open_device(cores=(99999,)):
         pytest.fail("must not open")
 
 
@@ -101,7 +100,7 @@ def test_a_graph_that_does_not_open_is_a_device_error(driver: Driver, workload: 
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_runtime_is_a_device_error(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_runtime_is_a_device_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(DeviceError, match=r"cannot load onnxruntime: .* installs it$"), open_driver(workload):
+    with pytest.raises(DeviceError, match=r"cannot load onnxruntime: .* installs it$"), open_device():
         pytest.fail("must not open")

@@ -35,6 +35,22 @@ def test_all_cores_count_whoever_may_use_them(monkeypatch: pytest.MonkeyPatch) -
     assert machine.all_cores() == 4
 
 
+@pytest.mark.parametrize(
+    ("quota", "threads", "note"),
+    [
+        (None, 8, None),
+        (2.0, 2, None),
+        (0.5, 1, "this process may use 0.5 cores (its container's quota): latencies as seen will be longer"),
+        (1.0, 2, "this process may use 1 core (its container's quota): latencies as seen will be longer"),
+    ],
+)
+def test_a_quota_that_does_not_feed_the_threads_is_told(
+    quota: float | None, threads: int, note: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cpu_quota", lambda: quota)
+    assert machine.quota_note(threads) == note
+
+
 def test_load_is_what_others_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds with 12 of user time (5 of them for guests, counted twice) and 2 of the system; 6 are our own."""
     times = namedtuple("times", "user system idle iowait guest")

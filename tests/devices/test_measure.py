@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnx
@@ -90,14 +90,30 @@ class Device:
         self.opened: list[list[str]] = []
         self.reports: list[tuple[str, int, int]] = []
         self.asked_for_peaks = 0
-        self.calls, self.stop_after, self.is_open = 0, 10_000, False
+        self.calls, self.stop_after = 0, 10_000
+        self.is_reached = self.is_open = False
+        self.prepared: list[tuple[int, int]] = []
         self.disturbed: Callable[[str, int], float] = lambda name, number: 1.0
         self.tells_memory = True
         self.stopped_by: BaseException = KeyboardInterrupt()
 
     @contextlib.contextmanager
-    def open_driver(self, workload: Workload) -> Iterator[Driver]:
-        self._workload, self.is_open = workload, True
+    def open_device(self) -> Iterator[Self]:
+        self.is_reached = True
+        try:
+            yield self
+        finally:
+            self.is_reached = False
+
+    def prepare(self, done: int, total: int) -> None:
+        assert self.is_reached
+        assert not self.is_open
+        self.prepared.append((done, total))
+
+    @contextlib.contextmanager
+    def take(self, workload: Workload) -> Iterator[Driver]:
+        assert self.is_reached
+        self.is_open = True
         try:
             yield self
         finally:
@@ -149,7 +165,7 @@ def run(
     """Measures `folder` on `device`."""
     monkeypatch.setattr(measuring, "make_workload", make_workload)
     options: dict[str, Any] = {"partial": tmp_path / ".phone.partial", "remedy": "Be still."}
-    return lambda **more: measure(folder, device.open_driver, **(options | more))
+    return lambda **more: measure(folder, device.open_device, **(options | more))
 
 
 Run = Callable[..., Measurement]
@@ -173,8 +189,9 @@ def found(
     partial, device = tmp_path_factory.mktemp("found") / ".phone.partial", Device(make_profile(tiny_folder))
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(measuring, "make_workload", make_workload)
-        measurement = measure(folder, device.open_driver, partial=partial, remedy="", seed=3)
+        measurement = measure(folder, device.open_device, partial=partial, remedy="", seed=3)
     assert not device.is_open
+    assert not device.is_reached
     assert list(partial.parent.iterdir()) == []
     assert (measurement.hardware, measurement.runtime) == (device.hardware, device.runtime)
     return measurement
@@ -273,6 +290,34 @@ def test_progress_goes_from_graphs_to_rounds(run: Run, device: Device) -> None:
     assert done == sorted(done)
     assert (done[0], done[-1], {of for _, _, of in reports}) == (1, total, {total})
     assert device.reports == [report for report in reports if report[0] == "Timing in rounds"]
+    assert device.prepared == [(number + 1, total // 2) for number in range(total // 2)]
+
+
+def test_a_device_that_cannot_be_reached_is_refused_before_a_graph_is_built(
+    folder: SupernetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def open_device() -> Iterator[Device]:
+        raise DeviceError("there is no host board")
+        yield
+
+    monkeypatch.setattr(measuring, "make_workload", lambda *_, **__: pytest.fail("must not build"))
+    with pytest.raises(DeviceError, match="there is no host board"):
+        measure(folder, open_device, partial=tmp_path / ".board.partial", remedy="")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), DeviceError("the phone cannot go on")])
+def test_what_ends_the_building_lets_go_of_the_device(
+    error: BaseException, run: Run, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(done: int, total: int) -> None:
+        assert device.is_reached
+        raise error
+
+    monkeypatch.setattr(device, "prepare", prepare)
+    with pytest.raises(type(error)):
+        run()
+    assert not device.is_reached
 
 
 # What is open at once

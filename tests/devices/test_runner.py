@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -233,7 +234,7 @@ def sixteen_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(f"{index % 8},{index % 8 + 8}\n")
     monkeypatch.setattr(runner, "TOPOLOGY", tmp_path)
-    monkeypatch.setattr(runner, "CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(runner, "GROUPS", tmp_path / "no-groups")
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 16 if logical else 8)
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(16)), raising=False)
@@ -251,12 +252,15 @@ class TestAvailableCores:
         monkeypatch.setattr(os, "sched_getaffinity", lambda process: allowed, raising=False)
         assert runner.available_cores() == cores
 
-    @pytest.mark.parametrize(
-        ("text", "cores"), [("200000 100000\n", 2), ("150000 100000\n", 2), ("max 100000\n", 8), ("", 8)]
-    )
-    def test_a_container_quota_counts(self, text: str, cores: int, tmp_path: Path) -> None:
-        (tmp_path / "cpu.max").write_text(text)
+    @pytest.mark.parametrize(("quota", "cores"), [(0.5, 1), (1.5, 2), (2.0, 2), (64.0, 8), (None, 8)])
+    def test_a_quota_counts(self, quota: float | None, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "cpu_quota", lambda: quota)
         assert runner.available_cores() == cores
+
+    def test_the_smaller_of_affinity_and_quota_holds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "cpu_quota", lambda: 4.0)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
+        assert runner.available_cores() == 1
 
     def test_without_topology_the_smaller_count_holds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(runner, "TOPOLOGY", tmp_path / "none")
@@ -269,6 +273,87 @@ class TestAvailableCores:
         assert runner.available_cores() == 8
         monkeypatch.setitem(sys.modules, "psutil", None)
         assert runner.available_cores() == 16
+
+
+# As the kernel writes them, with TOP in place of /sys/fs/cgroup.
+FIRST = (
+    """\
+5:memory:/docker/ab
+4:cpu,cpuacct:/docker/ab
+1:name=systemd:/docker/ab
+""",
+    """\
+22 1 0:20 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+31 23 0:28 / TOP rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / TOP/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
+33 31 0:30 / TOP/cpuset rw,relatime - cgroup cgroup rw,cpuset
+34 31 0:31 / TOP/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+""",
+)
+SECOND = "0::/user.slice/run.scope\n", "26 22 0:24 / TOP rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+# A container of version 1 without a namespace of its own, and one of version 2 with it.
+BOUND = FIRST[0], "32 31 0:29 /docker/ab TOP/cpu ro,relatime master:9 - cgroup cgroup rw,cpu,cpuacct\n"
+SPACED = "0::/\n", "26 22 0:24 / TOP ro,nosuid - cgroup2 cgroup rw\n"
+OUTSIDE = "0::/elsewhere\n", "26 22 0:24 /docker/ab TOP ro - cgroup2 cgroup rw\n"
+HYBRID = FIRST[0] + "0::/\n", FIRST[1] + "41 31 0:38 / TOP/unified rw - cgroup2 cgroup2 rw\n"
+
+
+class TestQuota:
+    @pytest.fixture
+    def told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., float | None]:
+        """The quota under these lines of groups and mounts, with limits by folder: a number is quota of 100,000."""
+        monkeypatch.setattr(runner, "GROUPS", tmp_path / "groups")
+        monkeypatch.setattr(runner, "MOUNTS", tmp_path / "mounts")
+
+        def tell(system: tuple[str, str], limits: dict[str, str]) -> float | None:
+            (tmp_path / "groups").write_text(system[0])
+            (tmp_path / "mounts").write_text(system[1].replace("TOP", str(tmp_path / "top")))
+            for place, text in limits.items():
+                path = tmp_path / "top" / place
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            return runner.cpu_quota()
+
+        return tell
+
+    @staticmethod
+    def first(folder: str, quota: str) -> dict[str, str]:
+        return {f"{folder}/cpu.cfs_quota_us": f"{quota}\n", f"{folder}/cpu.cfs_period_us": "100000\n"}
+
+    def test_version_1(self, told: Callable[..., float | None]) -> None:
+        assert told(FIRST, self.first("cpu,cpuacct/docker/ab", "-1")) is None
+        assert told(FIRST, self.first("cpu,cpuacct/docker/ab", "50000")) == 0.5
+        assert told(FIRST, self.first("cpu,cpuacct/docker", "150000")) == 0.5  # the tightest of both
+        assert told(FIRST, self.first("cpu,cpuacct", "25000")) == 0.25
+
+    def test_version_2(self, told: Callable[..., float | None]) -> None:
+        assert told(SECOND, {"user.slice/run.scope/cpu.max": "max 100000\n"}) is None
+        assert told(SECOND, {"user.slice/cpu.max": "400000 200000\n"}) == 2
+        assert told(SECOND, {"user.slice/run.scope/cpu.max": "50000 100000\n"}) == 0.5
+
+    def test_another_hierarchy_has_no_say(self, told: Callable[..., float | None]) -> None:
+        assert told(FIRST, self.first("cpuset/docker/ab", "50000") | self.first("systemd/docker/ab", "50000")) is None
+
+    @pytest.mark.parametrize("system", [BOUND, SPACED, OUTSIDE])
+    def test_inside_a_container(self, told: Callable[..., float | None], system: tuple[str, str]) -> None:
+        assert told(system, {"cpu.max": "70000 100000\n"} | self.first("cpu", "70000")) == 0.7
+
+    def test_both_versions_side_by_side(self, told: Callable[..., float | None]) -> None:
+        assert told(HYBRID, self.first("cpu,cpuacct/docker/ab", "30000")) == 0.3
+        assert told(HYBRID, {"unified/cpu.max": "20000 100000\n"}) == 0.2
+
+    def test_a_system_without_groups_has_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "MOUNTS", tmp_path / "none")
+        assert runner.cpu_quota() is None
+
+
+def test_a_phone_has_the_name_that_its_system_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "DEVICE_TREE", tmp_path)  # which Android lets no app read
+    told = SimpleNamespace(manufacturer="Google", model="Pixel 7")
+    monkeypatch.setattr(platform, "android_ver", lambda: told, raising=False)
+    assert runner.hardware_facts()["title"] == "Google Pixel 7"
+    told.manufacturer = told.model = ""  # as elsewhere
+    assert runner.hardware_facts()["title"] == runner.cpu_name()
 
 
 def test_the_processor_has_the_name_its_maker_gave_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,7 +446,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 def test_a_script_answers_requests_until_they_end(host: Host, workload: Workload, models: dict[str, Path]) -> None:
     """All that a measurement does, in order."""
     assert host.ask("open", graphs={}) == {"error": "'start' comes before other requests", "kind": "RunnerError"}
-    started = host.ask("start", threads=1, cores=[], pool_bytes=max(g.weight_bytes for g in workload.graphs.values()))
+    started = host.ask("start", threads=1, cores=[])
+    assert host.ask("alive") == {"ok": None}
+    assert host.ask("pool", size=max(graph.weight_bytes for graph in workload.graphs.values())) == {"ok": None}
     facts = runner.hardware_facts()
     assert started == {"ok": {"hardware": facts, "version": runner.runtime_version(), "threads": 1}}
     assert host.send(workload.inputs, INPUTS) == {"ok": None}
@@ -386,7 +473,7 @@ def test_an_error_is_answered_and_the_runner_goes_on(host: Host) -> None:
 def test_what_libraries_print_does_not_get_among_the_replies(tmp_path: Path) -> None:
     shutil.copy(runner.__file__, tmp_path)
     (tmp_path / "onnxruntime.py").write_text("import os\nos.write(1, b'hello\\n')\nraise ImportError('broken')\n")
-    request = json.dumps({"do": "start", "threads": 1, "cores": [], "pool_bytes": 64}) + "\n"
+    request = json.dumps({"do": "start", "threads": 1, "cores": []}) + "\n"
     words = [sys.executable, tmp_path / "runner.py"]
     done = subprocess.run(words, input=request, capture_output=True, text=True, check=True)
     assert done.stderr == "hello\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -17,14 +18,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import Result
 
-from bstsearch.devices.driver import Driver, Visit, Workload
+from bstsearch.devices.driver import Driver, OpenDevice, Visit, Workload
 from bstsearch.devices.machine import this_hardware
+from bstsearch.devices.measure import Measurement
+from bstsearch.devices.profile import DeviceProfile
 from bstsearch.devices.runner import MARK, runtime_version, write_pool
-from bstsearch.devices.ssh import open_driver
+from bstsearch.devices.ssh import open_device
 from bstsearch.devices.workload import make_workload, write_complete
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.folder import read_folder
+from bstsearch.folder import SupernetFolder, read_folder
 from bstsearch.space import Submodel
 
 SMALLEST, LARGEST = "w1of4-d1of4", "w1-d1"
@@ -61,9 +65,10 @@ class Board:
     ) -> None:
         """Has a driver of this board do `work`."""
         command, note = ("ssh", "-F", str(self.config)), self.notes.append
-        with open_driver(
-            workload, host, threads=threads, cores=cores, note=note, python=python, command=command
-        ) as driver:
+        with (
+            open_device(host, threads=threads, cores=cores, note=note, python=python, command=command) as device,
+            device.take(workload) as driver,
+        ):
             work(driver)
 
     def folders(self) -> list[Path]:
@@ -251,7 +256,7 @@ def test_python_is_found_from_the_home_folder_and_kept_to_cores(board: Board, wo
         ("wrong-key", r"^the host key of wrong-key is not the one .*'ssh-keygen -R wrong-key'"),
         ("unknown-key", r"^this computer does not know the host key of unknown-key yet; connect once by hand"),
         ("stranger", r"^stranger accepts no key of yours; 'ssh-copy-id stranger' puts one there"),
-        ("off", r"^off is there, but runs no ssh server"),
+        ("off", r"^off is there, but runs no ssh server; .*; in Termux: 'sshd', and its port is 8022, as in ssh://off"),
     ],
 )
 def test_who_cannot_be_reached_is_told_why(host: str, problem: str, board: Board, workload: Workload) -> None:
@@ -335,23 +340,108 @@ def test_an_interrupt_ends_the_boards_work_and_tidies_up(board: Board, workload:
     assert not board.folders()
 
 
+# As docs/devices.md says it of an Android phone
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+(TERMUX,) = re.findall(r"^## An Android phone over ssh.*?(?=^## )", DOCUMENT, re.MULTILINE | re.DOTALL)
+LINES = [line.strip() for block in re.findall(r"```sh\n(.*?)```", TERMUX, re.DOTALL) for line in block.splitlines()]
+PHONE = r"[a-z0-9_]+@(192\.168\.1\.20|localhost)"
+
+
+@pytest.fixture
+def phone(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """The commands of the document, with this server's address in place of the phone's; `ssh` has the user's key."""
+    (config_of_host,) = re.findall(r"```text\n(Host my-phone\n.*?)```", TERMUX, re.DOTALL)
+    told, where = ssh_options(board.config, "board"), tmp_path / "config"
+    keys = [f"{name} {told[name.lower()]}" for name in ("IdentityFile", "UserKnownHostsFile", "IdentitiesOnly")]
+
+    def here(text: str) -> str:
+        text = re.sub(PHONE + r":\d+", f"{told['user']}@127.0.0.1:{told['port']}", text)
+        text = re.sub(r"-p \d+ " + PHONE, f"-p {told['port']} {told['user']}@127.0.0.1", text)
+        text = re.sub(r"HostName \S+", "HostName 127.0.0.1", text)
+        text = re.sub(r"Port \d+", f"Port {told['port']}", text)
+        return re.sub(r"User \S+", f"User {told['user']}", text)
+
+    where.write_text("\n".join([here(config_of_host), "Host *", *keys, "IdentityAgent none", "BatchMode yes"]))
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {shlex.quote(str(where))} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return here
+
+
+def ssh_options(config: Path, host: str) -> dict[str, str]:
+    words = ["ssh", "-F", str(config), "-G", host]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {name: value for name, _, value in (line.partition(" ") for line in lines)}
+
+
+@needs_sshd
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("bstsearch profile") and "ssh" in line])
+def test_the_profile_commands_for_an_android_phone_reach_it(
+    line: str,
+    phone: Callable[[str], str],
+    workload: Workload,
+    tiny_folder: Path,
+    make_profile: Callable[..., DeviceProfile],
+    invoke: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[tuple[str, list[tuple[float, ...]]]] = []
+
+    def measure(folder: SupernetFolder, open_device: OpenDevice, **_: object) -> Measurement:
+        with open_device() as device:
+            device.prepare(1, 2)
+            with device.take(workload) as driver:
+                driver.open([SMALLEST])
+                measured.append((driver.hardware.title, driver.time([Visit(name=SMALLEST, count=2)])))
+        made = make_profile(folder.path)
+        return Measurement(hardware=made.hardware, runtime=made.runtime, model=made.models[0])
+
+    monkeypatch.setattr("bstsearch.devices.measure.measure", measure)
+    words = shlex.split(phone(line).partition(" #")[0])[1:]
+    if "--board-python" in words:  # Python lies elsewhere here
+        words[words.index("--board-python") + 1] = sys.executable
+    else:
+        words += ["--board-python", sys.executable]
+    result = invoke(*words, "--supernet", tiny_folder)
+    assert result.exit_code == 0, result.stderr
+    ((title, (times_ms,)),) = measured
+    assert title == this_hardware().title
+    assert len(times_ms) == 2
+
+
+@needs_sshd
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("ssh ")])
+def test_the_check_of_an_android_phone_finds_its_runtime(line: str, phone: Callable[[str], str]) -> None:
+    command = phone(line).partition(" #")[0].replace("python3", sys.executable)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, runtime_version()), done.stderr
+
+
+def test_the_document_has_commands_for_an_android_phone() -> None:
+    assert len([line for line in LINES if "--via ssh" in line]) == 4
+    assert len([line for line in LINES if line.startswith("ssh ")]) == 1
+
+
 # Without a server
 
 
-def open_with(workload: Workload, host: str, *command: str) -> None:
-    with open_driver(workload, host, threads=1, note=lambda line: None, command=command) as driver:
-        must_not_open(driver)
+def open_with(host: str, *command: str) -> None:
+    with open_device(host, threads=1, note=lambda line: None, command=command):
+        pytest.fail("must not open")
 
 
 @pytest.mark.parametrize("host", ["", "-oProxyCommand=touch x", "a b", "a\nb", "\x1b[2J"])
-def test_what_is_no_host_is_wrong_usage(host: str, workload: Workload) -> None:
+def test_what_is_no_host_is_wrong_usage(host: str) -> None:
     with pytest.raises(UsageError, match=r"is no host; give one as for ssh, like pi@raspberrypi\.local"):
-        open_with(workload, host, "no-such-ssh")
+        open_with(host, "no-such-ssh")
 
 
-def test_a_computer_without_ssh_says_so(workload: Workload) -> None:
+def test_a_computer_without_ssh_says_so() -> None:
     with pytest.raises(DeviceError, match=r"^there is no program 'no-such-ssh'; install the OpenSSH client$"):
-        open_with(workload, "pi@board", "no-such-ssh")
+        open_with("pi@board", "no-such-ssh")
 
 
 def fake_ssh(errors: str, status: int, output: str = "") -> Sequence[str]:
@@ -394,12 +484,34 @@ def fake_ssh(errors: str, status: int, output: str = "") -> Sequence[str]:
         ),
     ],
 )
-def test_what_ssh_says_becomes_one_line(errors: str, status: int, problem: str, workload: Workload) -> None:
+def test_what_ssh_says_becomes_one_line(errors: str, status: int, problem: str) -> None:
     with pytest.raises(DeviceError) as caught:
-        open_with(workload, "pi@board", *fake_ssh(errors, status, "Welcome\n"))
+        open_with("pi@board", *fake_ssh(errors, status, "Welcome\n"))
     assert str(caught.value) == problem
 
 
-def test_an_answer_that_is_none_is_a_lost_connection(workload: Workload) -> None:
+CHANGED = "@@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @@\nHost key verification failed.\n"
+DENIED = "u0_a1@phone: Permission denied (publickey).\n"
+
+
+@pytest.mark.parametrize(
+    ("errors", "host", "remedy"),
+    [
+        (CHANGED, "pi@board", "then 'ssh-keygen -R board', and connect once by hand with 'ssh pi@board'"),
+        (CHANGED, "ssh://u0_a1@phone:8022", """then "ssh-keygen -R '[phone]:8022'", and connect once by hand with """),
+        (CHANGED, "ssh://phone:22", "then 'ssh-keygen -R phone', and connect once by hand with 'ssh ssh://phone:22'"),
+        (CHANGED, "ssh://u0_a1@[fe80::1]/", "then 'ssh-keygen -R [fe80::1]', and connect"),
+        (DENIED, "ssh://u0_a1@phone:8022", "; 'ssh-copy-id -p 8022 u0_a1@phone' puts one there"),
+        (DENIED, "ssh://phone", "; 'ssh-copy-id phone' puts one there"),
+        (DENIED, "board", "; 'ssh-copy-id board' puts one there"),
+    ],
+)
+def test_what_to_do_holds_for_an_address_with_a_port(errors: str, host: str, remedy: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        open_with(host, *fake_ssh(errors, 255, "Welcome\n"))
+    assert remedy in str(caught.value)
+
+
+def test_an_answer_that_is_none_is_a_lost_connection() -> None:
     with pytest.raises(DeviceError, match=r"^pi@board left in the middle of the measurement \(exit status 0\)"):
-        open_with(workload, "pi@board", *fake_ssh("", 0, f"{MARK}\nnot JSON\n"))
+        open_with("pi@board", *fake_ssh("", 0, f"{MARK}\nnot JSON\n"))

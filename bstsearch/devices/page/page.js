@@ -37,11 +37,21 @@ async function main() {
   while (!isOver) {
     const task = await post("ask");
     if (!task) continue;
+    if (task.kind === "wait") {
+      wait(task);
+      continue;
+    }
     const result = await perform(task);
     isOver = task.kind === "finish";
     const told = post("done", { task: task.task, ...result });
     await (isOver ? told.catch(() => {}) : told); // the computer may be gone by now
   }
+}
+
+/** Shows how far the computer is with what this page is to run. */
+function wait({ done, total }) {
+  screen.say("The computer prepares the submodels");
+  if (total) screen.advance(done / total, `${done} of ${total}; keep this page open`);
 }
 
 async function perform(task) {
@@ -69,7 +79,7 @@ async function start() {
 }
 
 /** Makes the worker one that has these graphs open, and no others. */
-async function open({ number, graphs }) {
+async function open({ number, graphs, inputs: header }) {
   if (opened === number) return;
   if (opened) {
     worker.terminate();
@@ -78,7 +88,7 @@ async function open({ number, graphs }) {
   }
   const bytes = Math.max(...graphs.map((graph) => graph[2]));
   const inputs = await get("inputs.bin");
-  await call({ act: "prepare", bytes, header: config.inputs, inputs });
+  await call({ act: "prepare", bytes, header, inputs });
   for (const [index, [name, file]] of graphs.entries()) {
     screen.advance(index / graphs.length, name);
     await call({ act: "open", name, graph: await get(file) });

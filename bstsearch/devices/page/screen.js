@@ -7,7 +7,8 @@ let drawn = -Infinity;
 
 /** Sets the headline and the line under it. */
 export function say(headline, detail = "") {
-  find("headline").textContent = headline;
+  const spoken = find("headline"); // screen readers say again what is set again
+  if (spoken.textContent !== headline) spoken.textContent = headline;
   find("detail").textContent = detail || "\u00a0";
   drawn = -Infinity;
 }
