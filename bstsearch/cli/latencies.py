@@ -106,7 +106,7 @@ def latencies_on(
 
 def _limit(bound: Bound | None, full: Latency, *, is_middle: bool) -> float | None:
     if bound is None or not bound.is_share:
-        return bound and bound.value
+        return None if bound is None else bound.value
     return bound.value * (full.ms if is_middle else full.safe_ms)
 
 
