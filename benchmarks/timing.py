@@ -44,7 +44,7 @@ def in_turns(
 
 
 def processor_time() -> float:
-    """Seconds that the processes which this one has started and waited for took of processors, the system's included."""
+    """Seconds of processors, user's and system's, that the processes which this one waited for have taken."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is counted in this test: ids, "fixed", and ids behind "live"."""
     found: list[str] = []
 
@@ -39,7 +39,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     noting(cost, "count", lambda family, config, submodel: submodel.id)
     noting(cost, "fixed_macs", lambda family, config: "fixed")
     noting(activations, "live_set", lambda folder, submodel: f"live {submodel.id}")
-    yield found
+    return found
 
 
 @pytest.fixture

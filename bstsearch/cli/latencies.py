@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OnDevice:
-    """The latencies on one device, by submodel, smallest first; `limit_ms` is the budget there, if there is one.
+    """The latencies on one device, by submodel, fewest FLOPs first; `limit_ms` is the budget there, if there is one.
 
     With `is_middle` the value itself must keep to it, else the upper end of its range.
     """
@@ -45,7 +45,7 @@ class OnDevice:
         """The device's columns in a table: latency and, with a budget, whether it is kept."""
         from bstsearch.report.table import digits
 
-        sources = " or ".join(sorted({latency.source for latency in self.latencies.values()}))
+        sources = " or\n".join(sorted({latency.source for latency in self.latencies.values()}))
         latency = Column(f"{self.name}\n{sources}", "ms", is_number=True)
         return [latency] if self.limit_ms is None else [latency, Column(f"<= {digits(self.limit_ms)}", "ms")]
 
@@ -87,7 +87,7 @@ def latencies_on(
     A share of the full model's latency, as a budget, is taken on each device by itself.
     """
     costs = known_costs(folder)
-    gflops = {submodel: costs.cost(submodel).gflops for submodel in submodels}
+    gflops = {one: costs.cost(one).gflops for one in sorted(submodels, key=lambda one: costs.cost(one).macs)}
     found = []
     for _, profile in [find_profile_of(folder, name, profiles) for name in names]:
         table = make_table(folder, profile)
@@ -95,7 +95,7 @@ def latencies_on(
             OnDevice(
                 name=profile.device,
                 obtained=profile.obtained,
-                latencies={submodel: table.latency(submodel) for submodel in submodels},
+                latencies={submodel: table.latency(submodel) for submodel in gflops},
                 limit_ms=_limit(bound, table.latency(folder.space.largest), is_middle=is_middle),
                 is_middle=is_middle,
                 warnings=extrapolations(folder, profile, gflops),
