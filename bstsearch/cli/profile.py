@@ -137,7 +137,7 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
 
 def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     from bstsearch.cli.candidates import make_table
-    from bstsearch.report.table import range_text
+    from bstsearch.latency import range_text
 
     table = make_table(folder, shown)
     columns = [Column("id"), Column("latency", "ms", is_number=True), Column("peak\nmemory", "MB", is_number=True)]

@@ -101,9 +101,11 @@ def space(
 
 
 def _bound(budget_ms: str | None) -> Bound | None:
+    if budget_ms is None:
+        return None
     from bstsearch.budget import Bound
 
-    return None if budget_ms is None else Bound.parse(budget_ms, "--budget-ms")
+    return Bound.parse(budget_ms, "--budget-ms")
 
 
 def _folder(supernet: Path, preset: str | None, settings: list[str]) -> SupernetFolder:
@@ -167,7 +169,7 @@ def _cells(one: _Counted, full: Cost) -> list[str]:
 
 
 def _few_cells(one: _Counted) -> list[str]:
-    from bstsearch.report.table import digits
+    from bstsearch.latency import digits
 
     return [one.submodel.id, digits(one.cost.parameters / 1e6), digits(one.cost.gflops)]
 
