@@ -224,7 +224,10 @@ def _json(folder: SupernetFolder, counted: list[_Counted], found: Sequence[OnDev
         "config": dict(folder.config),
         "fixed_macs": known_costs(folder).fixed_macs,
         "budget_at": budget_at,
-        "devices": [{"name": one.name, "obtained": one.obtained, "budget_ms": one.limit_ms} for one in found],
+        "devices": [
+            {"name": one.name, "obtained": one.obtained, "budget_ms": one.limit_ms, "warnings": list(one.warnings)}
+            for one in found
+        ],
         "submodels": [
             {
                 "id": one.submodel.id,
