@@ -106,7 +106,7 @@ def test_nothing_ships_of_other_sizes() -> None:
 @pytest.mark.slow
 def test_what_ships_is_what_is_counted(folder: SupernetFolder) -> None:
     counted = cost_tables.counted(folder, CostTable(folder=folder, live_bytes=shipped_table(folder).live_bytes))
-    assert counted == shipped_table(folder), "run 'make docs'"
+    assert counted.to_json() == shipped_table(folder).to_json(), "run 'make docs'"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
