@@ -45,6 +45,7 @@ docs: $(DEV)
 	$(VENV)/bin/python docs/cli_reference.py
 	$(VENV)/bin/python docs/profile_schema.py
 	$(VENV)/bin/python docs/json_schemas.py
+	$(VENV)/bin/python docs/cost_tables.py --anew
 	$(VENV)/bin/python profiles/build.py
 	$(VENV)/bin/python docs/slimming_tables.py
 	$(VENV)/bin/python docs/console_blocks.py

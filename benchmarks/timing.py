@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def in_turns(
-    sides: Mapping[str, Callable[[], object]], rounds: int, *, is_warmed: bool = False
+    sides: Mapping[str, Callable[[], object]],
+    rounds: int,
+    *,
+    is_warmed: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of each side in each of `rounds` rounds, after one uncounted round; the order turns every round.
 
@@ -31,11 +36,17 @@ def in_turns(
         for name in sides if turn % 2 else reversed(sides):
             if is_warmed:
                 sides[name]()
-            start = time.perf_counter()
+            start = clock()
             sides[name]()
             if turn:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
+
+
+def processor_time() -> float:
+    """Seconds of processors, user's and system's, that the processes which this one waited for have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def process(command: Sequence[str], **options: Any) -> Callable[[], object]:

@@ -7,7 +7,6 @@ as parameters; element-wise operations, softmax, normalisation, biases and look-
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections import Counter
@@ -27,9 +26,12 @@ from fvcore.nn.jit_handles import (
 )
 from torch import Tensor, nn
 
+from bstsearch.cost_table import Cost
 from bstsearch.errors import InputError
 from bstsearch.family import Config, Family
 from bstsearch.space import Submodel
+
+__all__ = ["Cost", "count", "fixed_macs", "weightless"]
 
 # Free of charge, beside what fvcore leaves out itself (views, copies, comparisons):
 VIEWS = ("meshgrid", "unflatten")
@@ -42,38 +44,6 @@ LOOK_UPS = ("embedding",)
 FREE = (*VIEWS, *ARITHMETIC, *ACTIVATIONS, *OVER_AN_AXIS, *NORMS, *LOOK_UPS)
 
 RECURRENT = "recurrent"  # the name under which an LSTM's steps are counted, beside "lstm" for its other products
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Parameters, and multiply-adds (MACs) at batch 1.
-
-    `recurrent_macs` of them are products that each wait for the one before: an LSTM's hidden-to-hidden ones.
-    They are products with vectors, whose time is that of reading the weights once for every step.
-
-    >>> cost = Cost(parameters=9_533_963, macs=82_279_936, recurrent_macs=14_680_064)
-    >>> round(cost.gflops, 4), cost.size_bytes, cost.recurrent_bytes
-    (0.1646, 38135852, 58720256)
-    """
-
-    parameters: int
-    macs: int
-    recurrent_macs: int = 0
-
-    @property
-    def gflops(self) -> float:
-        """Floating-point operations in units of 1e9, two to a multiply-add."""
-        return 2 * self.macs / 1e9
-
-    @property
-    def recurrent_bytes(self) -> int:
-        """Bytes of float32 weights read for the recurrent products: each weight takes part in one MAC a step."""
-        return 4 * self.recurrent_macs
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the parameters in float32."""
-        return 4 * self.parameters
 
 
 def count(family: Family, config: Config, submodel: Submodel) -> Cost:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -110,6 +109,8 @@ def writing_folder(path: Path, *, marker: str, is_forced: bool = False) -> Itera
 
 def digest(*paths: Path) -> str:
     """Sixteen hex digits of the contents of `paths`, in order (SHA-256, cut)."""
+    import hashlib  # here, since it loads OpenSSL, which showing a profile does without
+
     total = hashlib.sha256()
     for path in paths:
         try:

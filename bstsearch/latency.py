@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -72,6 +73,24 @@ def around(ms: float, source: Source, interval: float) -> Latency:
     41 ms (29.3-57.4) estimated
     """
     return Latency(ms=ms, source=source, low_ms=ms / (1 + interval), high_ms=round(ms * (1 + interval), 9))
+
+
+def range_text(latency: Latency) -> str:
+    """Its milliseconds, and where it says more their range, in two digits: "2.31 (2.1-2.8)"."""
+    ms = digits(latency.ms)
+    if not latency.has_range:
+        return ms
+    return f"{ms} ({digits(latency.low_ms, 2)}-{digits(latency.high_ms, 2)})"
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """`value` with that many significant digits, and never an exponent.
+
+    >>> digits(0.012345), digits(12.345), digits(12345.0), digits(0.012345, 2)
+    ('0.0123', '12.3', '12345', '0.012')
+    """
+    decimals = significant - 1 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{max(0, decimals)}f}"
 
 
 class Table(Protocol):

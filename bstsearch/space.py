@@ -38,7 +38,7 @@ class Submodel:
 
     def __post_init__(self) -> None:
         for share in (self.width, self.depth, *self.heads, *self.ffn):
-            if not 0 < share <= 1:
+            if not 0 < share.numerator <= share.denominator:
                 raise UsageError(f"a width or depth lies in (0, 1], not {share}")
         for name in ("heads", "ffn"):
             # One submodel, one id: layers that all follow `width` are written as none at all.
@@ -245,11 +245,12 @@ def _fraction_from(text: str) -> Fraction:
 
 def _fractions_text(row: Sequence[Fraction]) -> str:
     scale = math.lcm(*(share.denominator for share in row))
-    return ".".join(str(int(share * scale)) for share in row) + f"of{scale}"
+    return ".".join(str(share.numerator * (scale // share.denominator)) for share in row) + f"of{scale}"
 
 
 def _fractions_from(text: str | None) -> tuple[Fraction, ...]:
     if text is None:
         return ()
     numerators, _, scale = text.partition("of")
-    return tuple(Fraction(int(numerator), int(scale)) for numerator in numerators.split("."))
+    each = {numerator: Fraction(int(numerator), int(scale)) for numerator in set(numerators.split("."))}
+    return tuple(each[numerator] for numerator in numerators.split("."))

@@ -167,11 +167,6 @@ def test_recurrent_products_are_those_of_the_lstm_s_state() -> None:
     assert found.recurrent_bytes == 14 * (4 * 512 * 512) * 4
 
 
-def test_units() -> None:
-    cost = Cost(parameters=1_000_000, macs=2_500_000_000, recurrent_macs=1000)
-    assert (cost.gflops, cost.size_bytes, cost.recurrent_bytes) == (5.0, 4_000_000, 4000)
-
-
 def test_counting_draws_no_random_number() -> None:
     state = torch.get_rng_state()
     count(TOY, ToyConfig(), Submodel())

@@ -94,7 +94,8 @@ BELOW = {
     "layers.bert_sizes": {"errors", "space", "families", "family", "layers", "layers.bert", "layers.keep_order"},
     "slicing": {"errors", "space", "families", "family"},
     "supernet": {"errors", "files", "folder", "space", "families", "family", "slicing"},
-    "cost": {"errors", "space", "families", "family"},
+    "cost_table": {"errors", "files", "folder", "space"},
+    "cost": {"errors", "files", "folder", "space", "families", "family", "cost_table"},
     **{
         name: {"errors", "space", "families", "family", *in_room("layers")}
         for name in in_room("families")

@@ -1,55 +1,78 @@
 """The command line: registers the verbs, and keeps what they run to the processor time that they get.
 
 A verb is a function in the file of its name; its docstring is its help: one short line, details, an example.
-Those files import nothing heavy at their top level, so `bstsearch --help` answers at once.
+Those files import nothing heavy at their top level, so `bstsearch --help` answers at once; a run of one verb does
+without the files of the others.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
-from typing import Annotated
+import sys
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
 
 import typer
 
 from bstsearch import __version__
-from bstsearch.cli import devices
-from bstsearch.cli.ask import ask
 from bstsearch.cli.errors import Verbs, show_tracebacks, translated
-from bstsearch.cli.evaluate import evaluate
-from bstsearch.cli.export import export
-from bstsearch.cli.import_ import import_
 from bstsearch.cli.output import Output
-from bstsearch.cli.pareto import pareto
-from bstsearch.cli.profile import profile
-from bstsearch.cli.space import space
-from bstsearch.cli.train import train
 
-app = typer.Typer(
-    name="bstsearch",
-    cls=Verbs,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: the same in a pipe, and rich need not be imported for it
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# In the order of use: a verb, and its file and function. The last one has verbs of its own.
+VERBS = {
+    "space": "space.space",
+    "import": "import_.import_",
+    "train": "train.train",
+    "profile": "profile.profile",
+    "pareto": "pareto.pareto",
+    "export": "export.export",
+    "eval": "evaluate.evaluate",
+    "ask": "ask.ask",
+    "devices": "devices.devices",
+}
+DEVICES = {"show": "devices.show", "validate": "devices.validate"}
 
-for name, verb in (
-    ("space", space),
-    ("import", import_),
-    ("train", train),
-    ("profile", profile),
-    ("pareto", pareto),
-    ("export", export),
-    ("eval", evaluate),
-    ("ask", ask),
-):
-    app.command(name)(translated()(verb))
 
-device_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-device_app.callback()(translated()(devices.devices))
-device_app.command("show")(translated()(devices.show))
-device_app.command("validate")(translated()(devices.validate))
-app.add_typer(device_app, name="devices")
+@functools.cache
+def make_app(names: Iterable[str] = tuple(VERBS)) -> typer.Typer:
+    """The command line with these verbs; reading the options of one takes milliseconds."""
+    app = typer.Typer(
+        name="bstsearch",
+        cls=Verbs,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain help: the same in a pipe, and rich need not be imported for it
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(bstsearch)
+    for name in names:
+        if name == "devices":
+            app.add_typer(_make_devices(), name=name)
+        else:
+            app.command(name)(_verb(VERBS[name]))
+    return app
+
+
+def _make_devices() -> typer.Typer:
+    app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    app.callback()(_verb(VERBS["devices"]))
+    for name, place in DEVICES.items():
+        app.command(name)(_verb(place))
+    return app
+
+
+def _verb(place: str) -> Callable[..., Any]:
+    file, _, function = place.partition(".")
+    verb: Callable[..., Any] = getattr(importlib.import_module(f"bstsearch.cli.{file}"), function)
+    return translated()(verb)
+
+
+def __getattr__(name: str) -> typer.Typer:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return make_app()
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -58,7 +81,6 @@ def _show_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def bstsearch(
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
@@ -80,8 +102,11 @@ def _keep_to_quota() -> None:
 
 def main() -> None:
     """Runs the command line; the console script `bstsearch`."""
+    asked = tuple(name for name in sys.argv[1:2] if name in VERBS)
     # Where other programs keep the cores busy, a thread that spins while it waits for one that has no core takes that
     # core's time: scoring the demo beside two busy loops then takes 158 s in place of 60 s. Idle machines lose nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Else pydantic asks every installed package for plugins, which takes longer than reading a profile.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     with translated():
-        app(prog_name="bstsearch")
+        make_app(asked or tuple(VERBS))(prog_name="bstsearch")

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bstsearch.cost import Cost
+    from bstsearch.cost_table import Cost
     from bstsearch.data.answers import Accuracy
     from bstsearch.devices.profile import DeviceProfile
     from bstsearch.estimate import Work
     from bstsearch.folder import SupernetFolder
+    from bstsearch.known_costs import KnownCosts
     from bstsearch.latency import Latency, Memory, Table
     from bstsearch.origin import Origin
     from bstsearch.pareto import Candidate
@@ -83,18 +84,17 @@ class _Estimates:
     """A table of a device that was not measured: rates times work."""
 
     def __init__(self, folder: SupernetFolder, profile: DeviceProfile) -> None:
-        self._profile, self._count = profile, make_counter(folder)
-        self._live = _live_sets(folder.family, json.dumps(folder.config), folder.space)
+        self._profile, self._costs = profile, known_costs(folder)
 
     def latency(self, submodel: Submodel) -> Latency:
         from bstsearch.estimate import estimate
 
-        return estimate(self._profile, _work(self._count(submodel)))
+        return estimate(self._profile, _work(self._costs.cost(submodel)))
 
     def memory(self, submodel: Submodel) -> Memory:
         from bstsearch.estimate import estimate_memory
 
-        return estimate_memory(self._count(submodel).size_bytes, self._live(submodel))
+        return estimate_memory(self._costs.cost(submodel).size_bytes, self._costs.live_bytes(submodel))
 
 
 def _work(cost: Cost) -> Work:
@@ -106,7 +106,7 @@ def _work(cost: Cost) -> Work:
 def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mapping[Submodel, float]) -> list[str]:
     """A warning where one of these is smaller or larger than every model behind the profile's rates.
 
-    `gflops` are theirs in all. Only where these do not decide is the recurrent part counted, which loads torch.
+    `gflops` are theirs in all. Only where these do not decide is the recurrent part looked up, or counted.
     """
     if profile.rates is None:
         return []
@@ -116,7 +116,7 @@ def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mappi
 
     def is_outside(submodel: Submodel) -> bool:
         is_small = gflops[submodel] < rates.smallest_gflops  # and without its recurrent part still smaller
-        return is_small or is_extrapolated(rates, _work(make_counter(folder)(submodel)))
+        return is_small or is_extrapolated(rates, _work(known_costs(folder).cost(submodel)))
 
     outside = next(filter(is_outside, gflops), None)
     if outside is None:
@@ -128,34 +128,24 @@ def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mappi
     ]
 
 
-def make_counter(folder: SupernetFolder) -> Callable[[Submodel], Cost]:
-    """What fvcore counts of a submodel; each is counted once."""
-    return _counter(folder.family, json.dumps(folder.config))
+def known_costs(folder: SupernetFolder) -> KnownCosts:
+    """What the submodels of `folder` cost: looked up where it is known, else counted, once."""
+    return _known_costs(folder.family, json.dumps(folder.config), folder.space)
 
 
 @functools.cache
-def _counter(name: str, config_json: str) -> Callable[[Submodel], Cost]:
-    from bstsearch.cost import count
-    from bstsearch.family import restored
-
-    family, config = restored(name, json.loads(config_json))
-    return functools.cache(lambda submodel: count(family, config, submodel))
-
-
-@functools.cache
-def _live_sets(name: str, config_json: str, space: Space) -> Callable[[Submodel], int]:
-    """Largest live sets of activations; the same on every device, and slow to find for large models."""
-    from bstsearch.devices.activations import live_sets
+def _known_costs(family: str, config: str, space: Space) -> KnownCosts:
     from bstsearch.folder import SupernetFolder
+    from bstsearch.known_costs import KnownCosts
 
-    return live_sets(SupernetFolder(path=Path(name), family=name, config=json.loads(config_json), space=space))
+    return KnownCosts(SupernetFolder(path=Path(family), family=family, config=json.loads(config), space=space))
 
 
 def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Submodel], Candidate]:
-    """What a submodel costs: counted by fvcore, timed by the profile; each is looked at once."""
+    """What a submodel costs: as counted, and timed by the profile; each is looked at once."""
     from bstsearch.pareto import Candidate
 
-    table, count = make_table(folder, profile), make_counter(folder)
+    table, count = make_table(folder, profile), known_costs(folder).cost
 
     @functools.cache
     def price(submodel: Submodel) -> Candidate:

@@ -169,7 +169,7 @@ def _certainty(model: MeasuredModel) -> str:
 
 def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     from bstsearch.cli.candidates import make_table
-    from bstsearch.report.table import range_text
+    from bstsearch.latency import range_text
 
     table = make_table(folder, shown)
     columns = [Column("id"), Column("latency", "ms", is_number=True), Column("peak\nmemory", "MB", is_number=True)]
@@ -188,13 +188,12 @@ def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output
 
 def _warnings(shown: DeviceProfile, folder: SupernetFolder) -> list[str]:
     """What the profile says of itself that whoever uses its numbers must know."""
-    from bstsearch.cli.candidates import extrapolations, make_counter
+    from bstsearch.cli.candidates import extrapolations, known_costs
 
     if shown.models:
         return [*shown.notes, *shown.find_model(folder.architecture, folder.family).warnings]
-    count = make_counter(folder)
-    ends = (folder.space.smallest, folder.space.largest)
-    return extrapolations(folder, shown, {submodel: count(submodel).gflops for submodel in ends})
+    costs, ends = known_costs(folder), (folder.space.smallest, folder.space.largest)
+    return extrapolations(folder, shown, {submodel: costs.cost(submodel).gflops for submodel in ends})
 
 
 def _mismatches(shown: DeviceProfile, folder: SupernetFolder, threads: int | None) -> list[str]:

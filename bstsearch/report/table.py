@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bstsearch.budget import COSTS, Budget
 from bstsearch.front_file import FrontFile
-from bstsearch.latency import Latency
+from bstsearch.latency import digits as digits
+from bstsearch.latency import range_text as range_text
 from bstsearch.pareto import Candidate
 
 ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
@@ -100,27 +100,9 @@ def latency_text(candidate: Candidate) -> str:
     return range_text(candidate.latency)
 
 
-def range_text(latency: Latency) -> str:
-    """The same of a latency."""
-    ms = digits(latency.ms)
-    if not latency.has_range:
-        return ms
-    return f"{ms} ({digits(latency.low_ms, 2)}-{digits(latency.high_ms, 2)})"
-
-
 def latency_kind(candidates: Iterable[Candidate]) -> str:
     """Where their latencies come from: "estimated", or of several kinds "composed or measured"."""
     return " or ".join(sorted({one.latency.source for one in candidates}))
-
-
-def digits(value: float, significant: int = 3) -> str:
-    """`value` with that many significant digits, and never an exponent.
-
-    >>> digits(0.012345), digits(12.345), digits(12345.0), digits(0.012345, 2)
-    ('0.0123', '12.3', '12345', '0.012')
-    """
-    decimals = significant - 1 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{value:.{max(0, decimals)}f}"
 
 
 def shorten(text: str, width: int) -> str:

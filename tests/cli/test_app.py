@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 import bstsearch
+from bstsearch.cli.app import VERBS as VERB_FILES
 from bstsearch.devices import runner
 
+SHARED = {"space": {"bstsearch.cli.pareto"}}  # the words of --budget-at
 VERBS = ("space", "import", "train", "profile", "pareto", "export", "eval", "ask", "devices")
 HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "onnx", "onnxruntime", "rich", "PIL"}
 
@@ -103,6 +105,16 @@ def test_the_help_imports_nothing_heavy(verb: tuple[str, ...]) -> None:
 def test_the_help_of_all_verbs_does_without_pydantic() -> None:
     # Typer needs it for the options of one verb, so only here does leaving it out save time.
     assert "pydantic" not in imported_by("from bstsearch.cli.app import app")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_runs_without_the_files_of_the_others(verb: str) -> None:
+    start = f"import sys; sys.argv = ['bstsearch', '{verb}', '--help']; from bstsearch.cli.app import main"
+    loaded = run(f"{start}\ntry: main()\nexcept SystemExit: print(*sys.modules)").splitlines()[-1].split()
+    own = VERB_FILES[verb].partition(".")[0]
+    others = {f"bstsearch.cli.{place.partition('.')[0]}" for place in VERB_FILES.values()} - {f"bstsearch.cli.{own}"}
+    assert f"bstsearch.cli.{own}" in loaded
+    assert others & set(loaded) <= SHARED.get(verb, set())
 
 
 def test_importing_bstsearch_imports_no_torch() -> None:

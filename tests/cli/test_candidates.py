@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bstsearch.cli.candidates import extrapolations, make_counter, make_pricer, make_scorer, read_profile
+from bstsearch.cli.candidates import extrapolations, known_costs, make_pricer, make_scorer, read_profile
 from bstsearch.cost import count
 from bstsearch.data.split import ImageSplit
 from bstsearch.devices.profile import DeviceProfile
@@ -79,8 +79,8 @@ def test_what_the_rates_were_not_made_for_is_told(
     tiny_folder: Path, make_profile: MakeProfile, make_estimated: MakeProfile
 ) -> None:
     folder = read_folder(tiny_folder)
-    count = make_counter(folder)
-    gflops = {submodel: count(submodel).gflops for submodel in folder.space}
+    costs = known_costs(folder)
+    gflops = {submodel: costs.cost(submodel).gflops for submodel in folder.space}
     (warning,) = extrapolations(folder, make_estimated(tiny_folder), gflops)
     assert warning.startswith("w1of4-d1of4 has ")
     assert "the published models behind the rates of phone have 0.6 to 6" in warning

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from bstsearch.devices.profile import DeviceProfile
+from bstsearch.devices.profile_file import save_profile
+
 Invoke = Callable[..., Any]
+MakeProfile = Callable[..., DeviceProfile]
 
 # id, parameters, share of the full model's, MACs, GFLOPs, share of the full model's, whether BST trains it: counted
 # by running the public code (MILVLG/bst).
@@ -56,7 +60,6 @@ def cells(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if line.strip().startswith("w")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preset", PUBLISHED)
 def test_all_sixteen_cells_of_the_published_models_are_exact(invoke: Invoke, preset: str) -> None:
     result = invoke("space", "--preset", preset, "--all")
@@ -97,6 +100,11 @@ def test_sizes_of_a_preset_can_be_changed(invoke: Invoke) -> None:
         (["--set", "regions=3"], 2, "--set changes a preset; give --preset NAME"),
         (["--preset", "mcan-gqa", "--supernet", "runs/mine"], 2, "--preset and --supernet name two models"),
         (["--supernet", "runs/mine"], 4, "supernet runs/mine does not exist"),
+        (["--budget-ms", "60"], 2, "--budget-ms needs a device to keep to it on; give --device NAME"),
+        (["--device", "pixel7", "--budget-ms", "soon"], 2, "--budget-ms 'soon' is no budget"),
+        (["--device", "pixel7,"], 2, "--device 'pixel7,' has an empty name"),
+        (["--device", "pixel77"], 4, "no profile of device 'pixel77'; did you mean pixel7"),
+        (["--preset", "mcan-gqa", "--device", "x86-xeon-2core"], 4, "device profile 'x86-xeon-2core' holds no "),
     ],
 )
 def test_bad_requests_are_one_clear_line(invoke: Invoke, arguments: list[str], code: int, message: str) -> None:
@@ -104,3 +112,96 @@ def test_bad_requests_are_one_clear_line(invoke: Invoke, arguments: list[str], c
     assert result.exit_code == code
     assert result.stderr.startswith(f"error: {message}")
     assert result.stderr.count("\n") == 1
+
+
+def test_an_unknown_preset_names_those_that_there_are(invoke: Invoke) -> None:
+    assert "mcan-vqa-v2, mcan-gqa" in invoke("space", "--preset", "mcan").stderr
+
+
+# On devices, before there are weights
+
+ON_TWO = ("space", "--preset", "mcan-vqa-v2", "--device", "pixel7,raspberrypi4", "--budget-ms", "60")
+
+
+def test_latencies_on_two_devices_stand_beside_the_counts_in_80_columns(invoke: Invoke) -> None:
+    result = invoke(*ON_TWO)
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    (rule,) = (number for number, line in enumerate(lines) if line.startswith("---"))
+    assert max(map(len, lines[: rule + 12])) <= 80
+    heads = " ".join(" ".join(lines[1:rule]).split())
+    assert heads == "pixel7 raspberrypi4 id params GFLOPs estimated <= 60.0 calibrated <= 60.0 M ms ms ms ms"
+    rows = {row[0]: row[1:] for row in cells(result.stdout)}
+    assert len(rows) == 10
+    assert rows["w1-d1"][:2] == ["58.1", "5.50"]
+    data = json.loads(invoke(*ON_TWO, "--json").stdout)
+    for one in data["submodels"]:
+        verdicts = [rows[one["id"]][4], rows[one["id"]][7]]
+        assert verdicts == ["yes" if one["latencies"][device]["fits"] else "no" for device in one["latencies"]]
+
+
+def test_what_fits_is_decided_by_the_upper_end_or_by_the_middle(invoke: Invoke) -> None:
+    high, middle = (json.loads(invoke(*ON_TWO, "--json", "--budget-at", end).stdout) for end in ("high", "middle"))
+    assert [one["name"] for one in high["devices"]] == ["pixel7", "raspberrypi4"]
+    assert [(one["obtained"], one["budget_ms"]) for one in high["devices"]] == [("estimated", 60), ("calibrated", 60)]
+    both = zip(high["submodels"], middle["submodels"], strict=True)
+    found = [(one["latencies"][name], other["latencies"][name]) for one, other in both for name in one["latencies"]]
+    assert all(one["fits"] == (one["high_ms"] <= 60) and other["fits"] == (other["ms"] <= 60) for one, other in found)
+    assert any(one["fits"] != other["fits"] for one, other in found)
+    assert all(one["low_ms"] < one["ms"] < one["high_ms"] for one, _ in found)
+
+
+def test_the_answer_is_said_for_each_device_and_for_both(invoke: Invoke) -> None:
+    result = invoke(*ON_TWO)
+    data = json.loads(invoke(*ON_TWO, "--json").stdout)
+    fitting = {
+        name: [one["id"] for one in data["submodels"] if one["latencies"][name]["fits"]]
+        for name in ("pixel7", "raspberrypi4")
+    }
+    for name, ids in fitting.items():
+        assert f"{name}: {len(ids)} of 10 keep to 60 ms at the upper end of their range" in result.stdout
+    shared = [one for one in fitting["pixel7"] if one in fitting["raspberrypi4"]]
+    assert f"on all 2: {', '.join(shared) or 'none'}\n" in result.stdout
+    assert "hint: next: bstsearch train --preset mcan-vqa-v2 --out runs/mcan-vqa-v2 --data-dir DIR" in result.stderr
+
+
+def test_where_nothing_fits_the_nearest_is_named(invoke: Invoke) -> None:
+    result = invoke("space", "--preset", "mcan-vqa-v2", "--device", "pixel7", "--budget-ms", "0.01")
+    assert result.exit_code == 0
+    assert "pixel7: 0 of 10 keep to 0.01 ms at the upper end of their range; the nearest is w1of4-d1of6, " in (
+        result.stdout
+    )
+
+
+def test_models_beyond_the_published_ones_are_warned_of(invoke: Invoke) -> None:
+    result = invoke("space", "--device", "pixel7,pixel6")
+    assert result.stderr.count("warning: w1of4-d1of4 has 0.00308 GFLOPs") == 2
+    assert "<=" not in result.stdout
+    data = json.loads(invoke("space", "--device", "pixel7", "--json").stdout)
+    assert data["devices"][0]["warnings"][0].startswith("w1of4-d1of4 has 0.00308 GFLOPs")
+    assert data["submodels"][0]["latencies"]["pixel7"]["fits"] is None
+
+
+def test_a_measured_device_tells_its_rows_and_composes_the_rest(
+    invoke: Invoke, tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path
+) -> None:
+    save_profile(make_profile(tiny_folder, "laptop"), tmp_path / "mine")
+    arguments = ("space", "--supernet", tiny_folder, "--device", "laptop", "--profiles", "mine", "--budget-ms", "50%")
+    result = invoke(*arguments, "--all")
+    assert result.exit_code == 0, result.stderr
+    assert "composed or" in result.stdout
+    data = json.loads(invoke(*arguments, "--all", "--json").stdout)
+    sources = {one["id"]: one["latencies"]["laptop"]["source"] for one in data["submodels"]}
+    assert (sources["w1-d1"], sources["w1-d1of4"], len(sources)) == ("measured", "composed", 16)
+    assert data["devices"][0]["budget_ms"] == pytest.approx(0.5 * 1.01)
+    hint = f"next: bstsearch pareto --supernet {tiny_folder} --device laptop --profiles mine --budget-ms 50%\n"
+    assert invoke(*arguments).stderr.endswith(hint)
+
+
+def test_a_device_measured_on_another_model_is_one_clear_line(
+    invoke: Invoke, tiny_folder: Path, tiny_easy_folder: Path, make_profile: MakeProfile, tmp_path: Path
+) -> None:
+    save_profile(make_profile(tiny_easy_folder, "laptop"), tmp_path / "profiles")
+    result = invoke("space", "--supernet", tiny_folder, "--device", "laptop")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (4, "", 1)
+    assert "'laptop' holds no measurement of this model" in result.stderr
