@@ -57,15 +57,20 @@ class Chromium:
         return str(self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
 
     def call(self, method: str, session: str | None = None, **params: Any) -> Any:
-        """What Chromium answers; events in between are dropped."""
+        """What Chromium answers."""
+        answer = self._ask(method, session, params)
+        assert "result" in answer, answer
+        return answer["result"]
+
+    def _ask(self, method: str, session: str | None, params: dict[str, Any]) -> dict[str, Any]:
+        """The answer, also where it is an error; events in between are dropped."""
         with self._lock:
             self._number += 1
             message = {"id": self._number, "method": method, "params": params}
             os.write(self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0")
             while (answer := self._next()).get("id") != self._number:
                 pass
-        assert "result" in answer, answer
-        return answer["result"]
+        return answer
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
@@ -79,7 +84,12 @@ class Chromium:
         self.call("Page.navigate", self.session, url=address)
 
     def evaluate(self, script: str) -> Any:
-        return self.call("Runtime.evaluate", self.session, expression=script, returnByValue=True)["result"].get("value")
+        """The script's value; None where a page that has just been opened cannot run one yet."""
+        answer = self._ask("Runtime.evaluate", self.session, {"expression": script, "returnByValue": True})
+        if "default execution context" in answer.get("error", {}).get("message", ""):
+            return None
+        assert "result" in answer, answer
+        return answer["result"]["result"].get("value")
 
     def text(self) -> str:
         """What the page shows."""
