@@ -11,8 +11,22 @@ import re
 # The verbs that begin what there is to do; a test holds every message of the package against them.
 INSTRUCTIONS = (
     *("add", "change", "check", "choose", "close", "connect", "copy", "declare", "did you mean", "export", "give"),
-    *("install", "keep", "leave", "let", "look at", "make", "measure", "name", "plug", "raise", "run", "save", "say"),
-    *("see", "send", "start", "switch", "try", "unlock", "unplug", "update", "use", "wait", "write"),
+    *(
+        "install",
+        "keep",
+        "leave",
+        "let",
+        "look at",
+        "make",
+        "measure",
+        "name",
+        "plug",
+        "raise",
+        "remove",
+        "run",
+        "save",
+    ),
+    *("say", "see", "send", "start", "switch", "try", "unlock", "unplug", "update", "use", "wait", "write"),
 )
 _VERB = "|".join(INSTRUCTIONS)
 _COMMAND = r"'[^' ]+ [^']+'"

@@ -38,6 +38,16 @@ class _Object(BaseModel):
 # space
 
 
+class OnDevice(_Object):
+    """One submodel's latency on a device, at batch 1."""
+
+    ms: Amount
+    source: Source
+    low_ms: Amount
+    high_ms: Amount
+    fits: bool | None = Field(description="Whether it keeps to the budget; null without one.")
+
+
 class Counted(_Object):
     """What one submodel costs on any device, at batch 1 in float32."""
 
@@ -49,6 +59,16 @@ class Counted(_Object):
     macs_ratio: Share = Field(description="Of the full model's.")
     gflops: Amount = Field(description="Two for each multiply-add, in 1e9.")
     size_bytes: Whole
+    latencies: dict[str, OnDevice] = Field(description="By the device's name; empty without --device.")
+
+
+class SpaceDevice(_Object):
+    """A device that latencies were asked of."""
+
+    name: str
+    obtained: Literal["measured", "calibrated", "estimated"]
+    budget_ms: Amount | None = Field(description="Null without --budget-ms.")
+    warnings: list[str]
 
 
 class Space(_Object):
@@ -58,6 +78,8 @@ class Space(_Object):
     family: str
     config: dict[str, Setting] = Field(description="The full model's sizes, by name.")
     fixed_macs: Whole = Field(description="Multiply-adds of the part that is never slimmed, in each submodel.")
+    budget_at: Literal["high", "middle"] = Field(description="Which end of a range is held against the budget.")
+    devices: list[SpaceDevice]
     submodels: list[Counted]
 
 
@@ -252,6 +274,15 @@ class Device(_Object):
     runtime: FrontRuntime
 
 
+class Stack(_Object):
+    """A list of layers: the order in which they are kept, and the sizes of each where they are known."""
+
+    name: str = Field(description="Prefix in the state dict.")
+    keep_order: list[Whole]
+    heads: list[Whole] = Field(description="Of each layer; empty where not known.")
+    ffn: list[Whole] = Field(description="Of each layer; empty where not known.")
+
+
 class Pareto(_Object):
     """What `bstsearch pareto --json` prints, and front.json holds."""
 
@@ -273,6 +304,7 @@ class Pareto(_Object):
     front: list[Id] = Field(description="Fastest first; rows are counted from 1.")
     recommended: Id
     rule: str = Field(description="How it was chosen.")
+    stacks: list[Stack] = Field(description="Of the full model; empty where an older version searched.")
 
 
 class ParetoDevices(_Object):
@@ -341,6 +373,7 @@ class Timed(_Object):
     ms: Amount
     low_ms: Amount
     high_ms: Amount
+    seen_ms: Amount = Field(description="Median by the clock on the wall; `ms` is the quiet latency.")
     threads: Whole
     cpu: str
     profile_ms: Amount

@@ -92,7 +92,10 @@ def test_what_to_do_is_the_end_of_the_message(message: str, remedy: str | None) 
 REMEDIES = [
     browser_job.AGAIN,
     *adb._REMEDIES.values(),
-    *(line.format(host="pi@board", name="board") for _, line in ssh_failures.KNOWN),
+    *(
+        line.format(host="pi@board", name="board", copy="pi@board", forget="'ssh-keygen -R board'")
+        for _, line in ssh_failures.KNOWN
+    ),
 ]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bstsearch.cli.front_folder import export_folder
 from bstsearch.cli.options import ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
@@ -16,7 +17,6 @@ from bstsearch.data import PACKAGED
 from bstsearch.files import refuse_existing
 
 if TYPE_CHECKING:
-    from bstsearch.pareto import Candidate
     from bstsearch.pick import Pick
 
 FRONT = Path("front/front.json")
@@ -66,7 +66,7 @@ def export(
 
     output = Output(is_json)
     picked = read_pick(front or Memory(output).front or FRONT, pick)
-    out = out or default_folder(picked.candidate)
+    out = out or export_folder(picked.candidate)
     refuse_existing(out, marker=MANIFEST, is_forced=is_forced)  # before torch is loaded
     output.note(f"took {picked}")
 
@@ -75,11 +75,6 @@ def export(
     with output.progress("writing") as bar:
         manifest = write(picked, out, has_int8=has_int8, is_forced=is_forced, progress=bar.report)
     _show(output, picked, manifest, out)
-
-
-def default_folder(candidate: Candidate) -> Path:
-    """The folder for a submodel where --out names none."""
-    return Path("export") / candidate.id
 
 
 def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) -> None:

@@ -14,9 +14,15 @@ from bstsearch.errors import BstsearchError
 if TYPE_CHECKING:
     from bstsearch.data.answers import Accuracy
     from bstsearch.origin import Origin
+    from bstsearch.pareto import Candidate
     from bstsearch.space import Submodel
 
 OUT = Path("front")
+
+
+def export_folder(candidate: Candidate) -> Path:
+    """The folder for an exported submodel where --out names none."""
+    return Path("export") / candidate.id
 
 
 def choose_folder(origin: Origin, *, is_alone: bool) -> Path:

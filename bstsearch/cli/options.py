@@ -20,6 +20,13 @@ class SplitName(StrEnum):
     test = "test"
 
 
+class BudgetEnd(StrEnum):
+    """Which end of a range a budget holds for."""
+
+    high = "high"
+    middle = "middle"
+
+
 def complete_device(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the stored device profiles that start with `incomplete`."""
     from bstsearch.cli.remembered import recall

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bstsearch.cli.candidates import make_scorer, read_profile
-from bstsearch.cli.export import default_folder
-from bstsearch.cli.front_folder import OUT, KnownScores, choose_folder
+from bstsearch.cli.front_folder import OUT, KnownScores, choose_folder, export_folder
 from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
+    BudgetEnd,
     DataDirOption,
     ForceOption,
     JsonOption,
@@ -37,13 +37,6 @@ if TYPE_CHECKING:
     from bstsearch.front_file import FrontFile
     from bstsearch.origin import Origin
     from bstsearch.space import Space
-
-
-class BudgetEnd(StrEnum):
-    """Which end of a range a budget holds for."""
-
-    high = "high"
-    middle = "middle"
 
 
 class SpaceName(StrEnum):
@@ -204,7 +197,7 @@ def _next_command(file: FrontFile, path: Path, memory: Memory) -> str:
     words = ["bstsearch", "export", "--pick", str(file.front.index(file.recommended) + 1)]
     if not memory.keep_front(path) or path.parent != OUT:
         words += ["--front", str(path)]
-    usual = default_folder(file.recommended)
+    usual = export_folder(file.recommended)
     if (free := first_free(usual)) != usual:
         words += ["--out", str(free)]
     return shlex.join(words)

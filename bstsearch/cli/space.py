@@ -13,9 +13,16 @@ import typer
 
 from bstsearch.cli.candidates import known_costs
 from bstsearch.cli.latencies import OnDevice, fit_everywhere, latencies_on
-from bstsearch.cli.options import JsonOption, ProfilesOption, SetOption, SupernetOption, complete_device, split_devices
+from bstsearch.cli.options import (
+    BudgetEnd,
+    JsonOption,
+    ProfilesOption,
+    SetOption,
+    SupernetOption,
+    complete_device,
+    split_devices,
+)
 from bstsearch.cli.output import Column, Output
-from bstsearch.cli.pareto import BudgetEnd
 from bstsearch.errors import UsageError
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
 

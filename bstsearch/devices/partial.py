@@ -82,5 +82,7 @@ class Partial:
             except ValueError:
                 data = None
             if not isinstance(data, dict):
-                raise InputError(f"interrupted measurement {self.path}, line {number}, is no round; remove the file")
+                raise InputError(
+                    f"interrupted measurement {self.path}, line {number}, is no round; remove it to start anew"
+                )
             yield data

@@ -26,7 +26,7 @@ OPTIONAL = {"validation", "test", "data_folder"}  # of the objects themselves; s
 
 # What is run for each schema, one after the other, in a folder with the supernet `net` and two profiles of it.
 COMMANDS = {
-    "space": "space --supernet net",
+    "space": "space --supernet net --device local --budget-ms 1",
     "import": "import --family uniter --checkpoint model.pt --heads 4 --out imported",
     "train": "train --teacher-epochs 1 --epochs 1 --batch-size 24 --threads 1 --device cpu --out trained",
     "profile": "profile --supernet net",

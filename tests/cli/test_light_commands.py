@@ -80,6 +80,8 @@ def test_another_budget_on_an_estimated_device_computes_nothing(
 
     monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: functools.cache(score))
     assert invoke("pareto", "--device", "pixel7").exit_code == 0
+    drawing = {"matplotlib", "numpy", "PIL"}  # the picture shows the budget
+    assert not loaded(tmp_path, "pareto", "--device", "pixel7", "--budget-ms", "50%") & HEAVY - drawing
     assert not loaded(tmp_path, "pareto", "--device", "pixel7", "--budget-ms", "50%") & HEAVY
 
 

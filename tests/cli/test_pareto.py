@@ -563,7 +563,7 @@ def test_one_csv_and_one_page_hold_every_devices_front(pareto: Invoke, phone: Pa
         rows = [(row["device"], row["id"]) for row in csv.DictReader(stream)]
     files = {name: read_front(tmp_path / "front" / name / "front.json") for name in ("local", "phone")}
     assert rows == [(name, one.id) for name, file in files.items() for one in file.front]
-    page = (tmp_path / "front" / "front.html").read_text(encoding="utf-8")
+    page = (tmp_path / "front" / "fronts.html").read_text(encoding="utf-8")
     assert '"path":"front/local/front.json"' in page
     assert '"path":"front/phone/front.json"' in page
 

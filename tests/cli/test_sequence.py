@@ -74,7 +74,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> list
     """The names under which this machine was measured, at once, with made-up numbers."""
     names: list[str] = []
 
-    def measure(folder: SupernetFolder, device: str, profiles: Path | None, *_: object) -> Path:
+    def measure(folder: SupernetFolder, device: str, profiles: Path | None, *_: object, **__: object) -> Path:
         names.append(device)
         return save_profile(make_profile(folder.path, device), profiles or Path("profiles"))
 

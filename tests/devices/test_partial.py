@@ -76,5 +76,7 @@ def test_what_is_finished_is_removed(path: Path) -> None:
 @pytest.mark.parametrize("text", ['{"origin"\n', "[]\n", '{"format": 3}\nnull\n{}\n'])
 def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "rounds").write_text(text)
-    with pytest.raises(InputError, match=r"interrupted measurement .*rounds, line [12], is no round; remove the file"):
+    with pytest.raises(
+        InputError, match=r"interrupted measurement .*rounds, line [12], is no round; remove it to start anew"
+    ):
         Partial(path=tmp_path / "rounds", origin=ORIGIN).load()
