@@ -92,10 +92,7 @@ def test_what_to_do_is_the_end_of_the_message(message: str, remedy: str | None) 
 REMEDIES = [
     browser_job.AGAIN,
     *adb._REMEDIES.values(),
-    *(
-        line.format(host="pi@board", name="board", copy="pi@board", forget="'ssh-keygen -R board'")
-        for _, line in ssh_failures.KNOWN
-    ),
+    *(line.format(**ssh_failures._names("pi@board")) for _, line in ssh_failures.KNOWN),
 ]
 
 

@@ -154,7 +154,7 @@ def measure_device(
     home, via = home_folder(profiles), means.via or Via.local
     if via is Via.local:
         _look_around(device, means, output, is_strict=is_strict)
-    with output.progress("Building graphs") as bar:
+    with output.progress("building graphs") as bar:
         found = measure(
             folder,
             lambda: means.open(output),

@@ -62,7 +62,7 @@ class BrowserDriver:
 
     def report(self, text: str, done: int, total: int) -> None:
         """Sets what the page shows during the tasks to come: a progress callback, as the library's others."""
-        self._progress = (text, done, total)
+        self._progress = (text.capitalize(), done, total)
 
     def open(self, names: Sequence[str]) -> None:
         """Loads these graphs in a worker of their own, since the memory of WASM never shrinks."""

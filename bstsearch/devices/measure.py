@@ -87,7 +87,7 @@ def measure(
 
 
 class _Steps:
-    """Counts graphs written and rounds timed as equal steps."""
+    """Tells whoever listens of graphs that are built and of rounds that are timed."""
 
     def __init__(self, listeners: Sequence[Progress], *, graphs: int) -> None:
         self._listeners, self._graphs, self._done = listeners, graphs, 0
@@ -95,14 +95,19 @@ class _Steps:
     def graph(self, device: Device) -> None:
         self._done += 1
         device.prepare(self._done, self._graphs)
-        self._report("Building graphs", self._done)
+        self._report("building graphs", self._done, self._graphs)
 
-    def round(self, share: float) -> None:
-        self._report("Timing in rounds", self._graphs + round(share * self._graphs))
+    def round(self, known: Rounds) -> None:
+        done = sum(map(len, known.values())) // len(known)
+        if done <= rounds.ROUNDS:
+            self._report("timing in rounds", done, rounds.ROUNDS)
+        else:
+            planned = -(-done // rounds.TURN) * rounds.TURN
+            self._report("timing in more rounds, for narrower intervals", done, planned)
 
-    def _report(self, text: str, done: int) -> None:
+    def _report(self, text: str, done: int, total: int) -> None:
         for listener in self._listeners:
-            listener(text, done, 2 * self._graphs)
+            listener(text, done, total)
 
 
 def _is_layerwise(folder: SupernetFolder) -> bool:
@@ -124,9 +129,9 @@ def _origin(folder: SupernetFolder, driver: Driver, seed: int) -> dict[str, Any]
 def _time(
     workload: Workload, driver: Driver, store: Partial, seed: int, steps: _Steps, *, is_strict: bool
 ) -> dict[str, Timing]:
-    def keep(known: Rounds, share: float) -> None:
+    def keep(known: Rounds, _share: float) -> None:
         store.add(known)
-        steps.round(share)
+        steps.round(known)
 
     return rounds.time_in_rounds(
         list(_groups(workload, seed)),

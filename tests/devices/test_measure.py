@@ -284,13 +284,20 @@ def test_this_family_is_layerwise(folder: SupernetFolder) -> None:
 def test_progress_goes_from_graphs_to_rounds(run: Run, device: Device) -> None:
     reports: list[tuple[str, int, int]] = []
     model = run(progress=lambda *report: reports.append(report)).model
-    total = 2 * len(model.submodels)
-    assert list(dict.fromkeys(text for text, _, _ in reports)) == ["Building graphs", "Timing in rounds"]
-    done = [done for _, done, _ in reports]
-    assert done == sorted(done)
-    assert (done[0], done[-1], {of for _, _, of in reports}) == (1, total, {total})
-    assert device.reports == [report for report in reports if report[0] == "Timing in rounds"]
-    assert device.prepared == [(number + 1, total // 2) for number in range(total // 2)]
+    graphs = len(model.submodels)
+    assert reports[:graphs] == [("building graphs", number, graphs) for number in range(1, graphs + 1)]
+    assert reports[graphs:] == [("timing in rounds", number, 20) for number in range(1, 21)]
+    assert device.reports == reports[graphs:]
+    assert device.prepared == [(number, graphs) for number in range(1, graphs + 1)]
+
+
+@pytest.mark.usefixtures("few")
+def test_rounds_beyond_the_first_batch_say_why(run: Run, device: Device) -> None:
+    draw = random.Random(0)
+    device.disturbed = lambda name, number: draw.choice([1.0, 1.6, 1.7, 1.8])
+    reports: list[tuple[str, int, int]] = []
+    run(progress=lambda *report: reports.append(report))
+    assert ("timing in more rounds, for narrower intervals", 21, 25) in reports
 
 
 def test_a_device_that_cannot_be_reached_is_refused_before_a_graph_is_built(
