@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 PROMPT = "$ "
+PROGRESS = re.compile(r"^[^\n]*: \d+ of \d+ \(\d+ %\).*\n", re.MULTILINE)  # lines that come when the machine is slow
 
 
 def commands(block: str) -> list[str]:
@@ -21,7 +22,10 @@ def commands(block: str) -> list[str]:
 
 
 def run(command: str, folder: Path) -> str:
-    """What `command` prints in `folder`, as a reader of this environment would see it; raises where it fails."""
+    """What `command` prints in `folder`, as a reader of this environment would see it; raises where it fails.
+
+    Progress is left out, since it differs from run to run.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path, "COLUMNS": "100"}
     done = subprocess.run(
@@ -34,7 +38,7 @@ def run(command: str, folder: Path) -> str:
     )
     if done.returncode:
         raise RuntimeError(f"{command!r} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+    return PROGRESS.sub("", done.stdout)
 
 
 def rewritten(text: str, run_command: Callable[[str], str]) -> str:
