@@ -4,7 +4,8 @@
 
 Each model is profiled as `bstsearch profile` does it. The error of the composition stands beside the noise floor (the
 same submodel measured twice), and beside other schemes fitted to the same rows: one rate for all FLOPs and a
-constant; differences between uniform submodels of two depths; version 0.1.0's five features.
+constant; differences between uniform submodels of two depths; version 0.1.0's five features. `composed_from_medians` is
+the composition of the same runs, each submodel's latency taken as the median of its runs in place of its quiet latency.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,14 @@ import numpy as np
 
 from bstsearch.cost import count
 from bstsearch.devices import chosen, local
+from bstsearch.devices.blocks import fit_blocks
 from bstsearch.devices.measure import measure
 from bstsearch.devices.profile import MeasuredModel
 from bstsearch.devices.runner import write_pool
 from bstsearch.devices.workload import make_workload, write_complete
 from bstsearch.family import config_to_json, find_preset, restored
 from bstsearch.folder import DEMO, SupernetFolder, read_folder
-from bstsearch.latency import LatencyTable
+from bstsearch.latency import BASE, LatencyTable
 from bstsearch.space import Submodel
 from timing import report
 
@@ -74,10 +77,21 @@ def _figures(folder: SupernetFolder, threads: int) -> dict[str, Any]:
             **_summary(_composed_errors(model)),
             "rank_correlation": round(model.error.rank_correlation or 0, 4),
         },
+        "composed_from_medians": _summary(_composed_errors(_with_medians(model))),
         "other_schemes": {name: _summary(errors(folder, model)) for name, errors in SCHEMES.items()},
         "memory_unseen": _summary(_memory_errors(folder, model, table, threads)),
         f"seconds_to_compose_{COMPOSED}": round(_seconds_to_compose(folder, table), 3),
     }
+
+
+def _with_medians(model: MeasuredModel) -> MeasuredModel:
+    """The same measurement with the median of all runs for each submodel's latency."""
+    rows = tuple(
+        row.model_copy(update=dict.fromkeys(("latency_ms", "low_ms", "high_ms"), row.seen_ms))
+        for row in model.submodels
+    )
+    blocks, _ = fit_blocks(rows, model.stacks, [Fraction(row.width) for row in model.blocks if row.block == BASE])
+    return model.model_copy(update={"submodels": rows, "blocks": blocks})
 
 
 def _composed_errors(model: MeasuredModel) -> Sequence[float]:
