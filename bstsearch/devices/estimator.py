@@ -81,8 +81,10 @@ class Timing:
 def estimate(rounds: Rounds) -> dict[str, Timing]:
     """The timing of every graph, from their visits of the same rounds; an interrupted round counts for none."""
     logs = _logs(rounds)
-    levels, (lows, highs) = _levels(logs), _intervals(logs, _allowances(rounds))
-    halves = [_levels(logs[start::2]) for start in (0, 1)] if len(logs) > 1 else [levels, levels]
+    shared = _shared(logs)
+    levels, (lows, highs) = _levels(logs, shared), _intervals(logs, shared, _allowances(rounds))
+    parts = [logs[start::2] for start in (0, 1)]
+    halves = [_levels(part, _shared(part)) for part in parts] if len(logs) > 1 else [levels, levels]
     noise = np.abs(np.expm1(halves[0] - halves[1]))
     return {
         name: Timing(
@@ -131,10 +133,9 @@ def _logs(rounds: Rounds) -> Matrix:
     return np.log([[min(map(quiet_ms, visit)) for visit in visits[:count]] for visits in rounds.values()]).T
 
 
-def _levels(logs: Matrix) -> Matrix:
-    """The logarithm of every graph's latency."""
-    rounds = _shared(logs)
-    level: Matrix = np.quantile(logs - rounds[:, None], QUARTILE, axis=0) + np.quantile(rounds, QUIETEST)
+def _levels(logs: Matrix, shared: Matrix) -> Matrix:
+    """The logarithm of every graph's latency, with what the rounds have in `shared`."""
+    level: Matrix = np.quantile(logs - shared[:, None], QUARTILE, axis=0) + np.quantile(shared, QUIETEST)
     return level
 
 
@@ -156,9 +157,8 @@ def _allowances(rounds: Rounds) -> Matrix:
     return np.log1p(BETWEEN_TIMES + INTERRUPTED * np.array(interrupted))
 
 
-def _intervals(logs: Matrix, allowances: Matrix) -> tuple[Matrix, Matrix]:
+def _intervals(logs: Matrix, shared: Matrix, allowances: Matrix) -> tuple[Matrix, Matrix]:
     """The ends of every graph's interval, as logarithms."""
-    rounds = _shared(logs)
-    alone = np.array([statistics.quantile_interval(column, QUARTILE) for column in (logs - rounds[:, None]).T])
-    quietest = statistics.quantile_interval(rounds.tolist(), QUIETEST)
+    alone = np.array([statistics.quantile_interval(column, QUARTILE) for column in (logs - shared[:, None]).T])
+    quietest = statistics.quantile_interval(shared.tolist(), QUIETEST)
     return alone[:, 0] + quietest[0] - allowances, alone[:, 1] + quietest[1] + allowances
