@@ -12,8 +12,8 @@ DEMO_VENV := .demo-venv
 # Each environment holds its own stamp, so that a second run installs nothing and a removed one is made again.
 DEV := $(VENV)/.installed
 DEMO := $(DEMO_VENV)/.installed
-COMPUTING := tests/test_precision.py tests/test_sandwich.py tests/test_losses.py tests/test_optimizers.py tests/layers \
-	$(wildcard tests/families/*_golden.py) tests/cli/test_train.py tests/test_asking.py tests/test_export.py
+COMPUTING := tests/training/test_precision.py tests/training/test_sandwich.py tests/training/test_losses.py tests/training/test_optimizers.py tests/layers \
+	$(wildcard tests/families/*_golden.py) tests/cli/test_train.py tests/answering/test_asking.py tests/export/test_run.py
 PACKAGE := pyproject.toml $(shell find bstsearch profiles -type f -not -name '*.pyc')
 
 .PHONY: test test-avx2 fast demo docs clean

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from bstsearch.data import build_vocabulary, load_split
-from bstsearch.evaluation import evaluate
-from bstsearch.family import find_preset
-from bstsearch.recipes import DEMO, Recipe
-from bstsearch.supernet import Supernet
-from bstsearch.training import sandwich_stage, teacher_stage
+from bstsearch.model.family import find_preset
+from bstsearch.model.supernet import Supernet
+from bstsearch.tasks import build_vocabulary, load_split
+from bstsearch.tasks.evaluation import evaluate
+from bstsearch.training.loop import sandwich_stage, teacher_stage
+from bstsearch.training.recipes import DEMO, Recipe
 from timing import report
 
 PRESET, DATA = "uniter-easy-vqa", "easy-vqa"

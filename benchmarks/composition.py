@@ -21,16 +21,17 @@ from typing import Any
 
 import numpy as np
 
-from bstsearch.cost import count
-from bstsearch.devices import chosen, local
-from bstsearch.devices.blocks import fit_blocks
-from bstsearch.devices.measure import measure
-from bstsearch.devices.profile import MeasuredModel
-from bstsearch.devices.runner import write_pool
-from bstsearch.devices.workload import make_workload, write_complete
-from bstsearch.family import config_to_json, find_preset, restored
-from bstsearch.folder import DEMO, SupernetFolder, read_folder
-from bstsearch.latency import BASE, LatencyTable
+from bstsearch.measuring import selection
+from bstsearch.measuring.blocks import fit_blocks
+from bstsearch.measuring.drivers import local
+from bstsearch.measuring.measure import measure
+from bstsearch.measuring.runner import write_pool
+from bstsearch.measuring.workload import make_workload, write_complete
+from bstsearch.model.counting import count
+from bstsearch.model.family import config_to_json, find_preset, restored
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.profiles.latency import BASE, LatencyTable
+from bstsearch.profiles.profile import MeasuredModel
 from bstsearch.space import Submodel
 from timing import report
 
@@ -96,13 +97,13 @@ def _with_medians(model: MeasuredModel) -> MeasuredModel:
 
 def _composed_errors(model: MeasuredModel) -> Sequence[float]:
     # Without the checked rows the table must compose them.
-    fitted = tuple(row for row in model.submodels if row.role == chosen.FIT)
+    fitted = tuple(row for row in model.submodels if row.role == selection.FIT)
     table = LatencyTable("here", model.model_copy(update={"submodels": fitted}))
     return _errors(model, lambda submodel: table.latency(submodel).ms)
 
 
 def _errors(model: MeasuredModel, predict: Callable[[Submodel], float]) -> Sequence[float]:
-    checked = [row for row in model.submodels if row.role == chosen.CHECK]
+    checked = [row for row in model.submodels if row.role == selection.CHECK]
     return [abs(row.latency_ms / predict(Submodel.from_id(row.id)) - 1) for row in checked]
 
 
@@ -122,7 +123,7 @@ def _five_features(_folder: SupernetFolder, model: MeasuredModel) -> Sequence[fl
 
 def _least_squares(model: MeasuredModel, features: Callable[[Submodel], list[float]]) -> Sequence[float]:
     """Least squares of relative errors on the fitted rows."""
-    fitted = [row for row in model.submodels if row.role == chosen.FIT]
+    fitted = [row for row in model.submodels if row.role == selection.FIT]
     relative = np.array([features(Submodel.from_id(row.id)) for row in fitted])
     scaled = relative / np.array([row.latency_ms for row in fitted])[:, None]
     weights = np.linalg.lstsq(scaled, np.ones(len(fitted)))[0]
@@ -160,7 +161,7 @@ SCHEMES = {
 
 def _memory_errors(folder: SupernetFolder, model: MeasuredModel, table: LatencyTable, threads: int) -> Sequence[float]:
     """abs(measured / composed - 1) of the peak memory of the checked submodels, which are measured here."""
-    submodels = [Submodel.from_id(row.id) for row in model.submodels if row.role == chosen.CHECK]
+    submodels = [Submodel.from_id(row.id) for row in model.submodels if row.role == selection.CHECK]
     errors = []
     with tempfile.TemporaryDirectory() as scratch:
         workload = make_workload(folder, submodels, Path(scratch))

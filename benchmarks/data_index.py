@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bstsearch.data import build_vocabulary, load_split
-from bstsearch.family import find_preset
-from bstsearch.recipes import find_recipe
-from bstsearch.sandwich import draw_sandwich, sandwich_step
-from bstsearch.supernet import Supernet
+from bstsearch.model.family import find_preset
+from bstsearch.model.supernet import Supernet
+from bstsearch.tasks import build_vocabulary, load_split
+from bstsearch.training.recipes import find_recipe
+from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from timing import report
 
 IMAGES, FEATURES, REGIONS = 200, 2048, (36, 100)

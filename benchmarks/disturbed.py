@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.devices import chosen, local, rounds
-from bstsearch.devices.driver import Driver, Run, Workload
-from bstsearch.devices.estimator import Rounds, Timing, estimate
-from bstsearch.devices.workload import make_workload
-from bstsearch.family import config_to_json, find_preset
-from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.measuring import rounds, selection
+from bstsearch.measuring.driver import Driver, Run, Workload
+from bstsearch.measuring.drivers import local
+from bstsearch.measuring.estimator import Rounds, Timing, estimate
+from bstsearch.measuring.workload import make_workload
+from bstsearch.model.family import config_to_json, find_preset
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from timing import report
 
 BUSY = "while True: pass"
@@ -77,7 +78,7 @@ def _figures(name: str, batches: int) -> dict[str, Any]:
 def _workload(name: str, scratch: Path) -> Workload:
     if name == "demo":
         folder = read_folder(DEMO)
-        return make_workload(folder, list(chosen.choose(folder.space, is_layerwise=True, seed=0)), scratch)
+        return make_workload(folder, list(selection.choose(folder.space, is_layerwise=True, seed=0)), scratch)
     family, config = find_preset(name)
     folder = SupernetFolder(
         path=Path(name), family=family.name, config=config_to_json(config), space=family.space(config)

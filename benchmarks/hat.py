@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from bstsearch import composition
-from bstsearch.composition import Blocks
+from bstsearch.profiles import composition
+from bstsearch.profiles.composition import Blocks
 from timing import report
 
 Array = NDArray[np.float64]

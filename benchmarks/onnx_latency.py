@@ -10,7 +10,7 @@ import torch
 from onnxruntime.transformers.optimizer import optimize_model
 
 from bstsearch import DEMO, Supernet
-from bstsearch.onnx_file import write_onnx
+from bstsearch.graphs.onnx_file import write_onnx
 from timing import in_turns, medians_ms, ratio, report
 
 ROUNDS, RUNS, THREADS = 30, 20, 1

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import torch
 
 from bstsearch import DEMO, Supernet
-from bstsearch.family import find_preset
-from bstsearch.losses import Loss
-from bstsearch.precision import in_precision
-from bstsearch.recipes import find_recipe
-from bstsearch.sandwich import draw_sandwich, sandwich_step
+from bstsearch.model.family import find_preset
+from bstsearch.training.losses import Loss
+from bstsearch.training.precision import in_precision
+from bstsearch.training.recipes import find_recipe
+from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from timing import gemm_flops, in_turns, medians_ms, ratio, report
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}

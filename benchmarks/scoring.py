@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from bstsearch import DEMO, Supernet
-from bstsearch.cost import count
-from bstsearch.data import load_split
-from bstsearch.data.vocabulary import Vocabulary
-from bstsearch.evaluation import evaluate
+from bstsearch.model.counting import count
+from bstsearch.tasks import load_split
+from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.vocabulary import Vocabulary
 from timing import gemm_flops, in_turns, medians_ms, ratio, report
 
 QUESTIONS, BATCH, ROUNDS = 1024, 256, 7

@@ -24,16 +24,16 @@ from typing import Any
 
 import torch
 
-from bstsearch.data import load_split
-from bstsearch.data.split import Split
-from bstsearch.data.vocabulary import Vocabulary
-from bstsearch.evaluation import evaluate
 from bstsearch.files import read_json, write_json
-from bstsearch.folder import METRICS
-from bstsearch.recipes import Recipe, find_recipe
+from bstsearch.model.supernet import Supernet
+from bstsearch.model.supernet_folder import METRICS
 from bstsearch.space import ONE, Space, Submodel
-from bstsearch.supernet import Supernet
-from bstsearch.training import teacher_stage
+from bstsearch.tasks import load_split
+from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.split import Split
+from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.training.loop import teacher_stage
+from bstsearch.training.recipes import Recipe, find_recipe
 from timing import report
 
 PARTS = ("validation", "test")

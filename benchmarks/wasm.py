@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bstsearch.devices import browser, local
-from bstsearch.devices.driver import Driver, Visit
-from bstsearch.devices.workload import make_workload
-from bstsearch.folder import DEMO, read_folder
+from bstsearch.measuring.driver import Driver, Visit
+from bstsearch.measuring.drivers import local
+from bstsearch.measuring.drivers.browser import driver as browser
+from bstsearch.measuring.workload import make_workload
+from bstsearch.model.supernet_folder import DEMO, read_folder
 from timing import medians_ms, ratio, report
 
 ROUNDS, RUNS = 15, 5

@@ -9,17 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bstsearch.data import load_split
-    from bstsearch.data.vocabulary import Vocabulary
-    from bstsearch.devices.profile_file import load_profile
     from bstsearch.errors import BstsearchError
-    from bstsearch.evaluation import evaluate
-    from bstsearch.family import Family, get_family
-    from bstsearch.folder import DEMO
-    from bstsearch.front_file import read_front
-    from bstsearch.latency import LatencyTable
+    from bstsearch.model.family import Family, get_family
+    from bstsearch.model.supernet import Supernet
+    from bstsearch.model.supernet_folder import DEMO
+    from bstsearch.profiles.latency import LatencyTable
+    from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.search.front_file import read_front
     from bstsearch.space import Space, Submodel
-    from bstsearch.supernet import Supernet
+    from bstsearch.tasks import load_split
+    from bstsearch.tasks.evaluation import evaluate
+    from bstsearch.tasks.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,17 +39,17 @@ __all__ = [
 ]
 
 _FILES = {
-    "data": ("load_split",),
-    "data.vocabulary": ("Vocabulary",),
-    "devices.profile_file": ("load_profile",),
     "errors": ("BstsearchError",),
-    "evaluation": ("evaluate",),
-    "family": ("Family", "get_family"),
-    "folder": ("DEMO",),
-    "front_file": ("read_front",),
-    "latency": ("LatencyTable",),
+    "model.family": ("Family", "get_family"),
+    "model.supernet": ("Supernet",),
+    "model.supernet_folder": ("DEMO",),
+    "profiles.latency": ("LatencyTable",),
+    "profiles.profile_file": ("load_profile",),
+    "search.front_file": ("read_front",),
     "space": ("Space", "Submodel"),
-    "supernet": ("Supernet",),
+    "tasks": ("load_split",),
+    "tasks.evaluation": ("evaluate",),
+    "tasks.vocabulary": ("Vocabulary",),
 }
 _HOMES = {name: file for file, names in _FILES.items() for name in names}
 

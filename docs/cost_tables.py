@@ -1,4 +1,4 @@
-"""Writes bstsearch/cost_tables.json, what the submodels of every preset and of the demo cost: `make docs`.
+"""Writes bstsearch/model/cost_tables.json, what the submodels of every preset and of the demo cost: `make docs`.
 
     python docs/cost_tables.py          counts what the file does not hold yet
     python docs/cost_tables.py --anew   counts everything
@@ -14,12 +14,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bstsearch.cost import count, fixed_macs
-from bstsearch.cost_table import SHIPPED, CostTable, shipped_table
-from bstsearch.devices.activations import live_set
-from bstsearch.devices.chosen import uniform
-from bstsearch.family import config_to_json, family_names, get_family, restored
-from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.measuring.activations import live_set
+from bstsearch.measuring.selection import uniform
+from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_table
+from bstsearch.model.counting import count, fixed_macs
+from bstsearch.model.family import config_to_json, family_names, get_family, restored
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.space import Submodel
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bstsearch.devices.profile import DeviceProfile
+from bstsearch.profiles.profile import DeviceProfile
 
 TARGET = Path(__file__).parent / "device-profile.schema.json"
 

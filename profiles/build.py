@@ -15,7 +15,7 @@ from pathlib import Path
 from building.comparison import comparison
 from building.profile import build
 
-from bstsearch.devices.profile_file import save_profile
+from bstsearch.profiles.profile_file import save_profile
 
 
 def main() -> None:

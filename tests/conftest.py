@@ -16,21 +16,21 @@ import torch
 from hypothesis import settings
 from typer.testing import CliRunner
 
-from bstsearch.budget import Budget
-from bstsearch.data import load_split
-from bstsearch.data.answers import Accuracy
-from bstsearch.data.split import ImageSplit
-from bstsearch.data.vocabulary import Vocabulary
-from bstsearch.devices.profile import DeviceProfile
-from bstsearch.evaluation import evaluate
+from bstsearch.accuracy import Accuracy
 from bstsearch.families.mcan import FAMILY, McanConfig
-from bstsearch.folder import SupernetFolder, read_folder
-from bstsearch.front_file import FrontFile, write_front
-from bstsearch.latency import Latency, Memory
-from bstsearch.origin import Origin
-from bstsearch.pareto import Candidate
+from bstsearch.model.supernet import Supernet
+from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+from bstsearch.profiles.latency import Latency, Memory
+from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile, write_front
+from bstsearch.search.pareto import Candidate
+from bstsearch.search.provenance import Origin
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
+from bstsearch.tasks import load_split
+from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.split import ImageSplit
+from bstsearch.tasks.vocabulary import Vocabulary
 
 pytest.register_assert_rewrite("contract")
 
@@ -305,7 +305,7 @@ def small_split(tiny_easy_folder: Path) -> ImageSplit:
 @pytest.fixture
 def few_questions(small_split: ImageSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports look at `small_split` only."""
-    monkeypatch.setattr("bstsearch.export.load_split", lambda *_, **__: small_split)
+    monkeypatch.setattr("bstsearch.export.run.load_split", lambda *_, **__: small_split)
 
 
 @pytest.fixture(scope="session")
@@ -347,12 +347,12 @@ def easy_front(
 @pytest.fixture(scope="session")
 def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Row 2 of `easy_front`, w1of2-d1of2, exported with its int8 file; copy it before you damage it."""
-    from bstsearch.export import export
-    from bstsearch.pick import read_pick
+    from bstsearch.export.run import export
+    from bstsearch.search.pick import read_pick
 
     folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("bstsearch.export.load_split", lambda *_, **__: small_split)
+        monkeypatch.setattr("bstsearch.export.run.load_split", lambda *_, **__: small_split)
         export(read_pick(easy_front, "2"), folder, has_int8=True)
     return folder
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.folder import DEMO
+from bstsearch.model.supernet_folder import DEMO
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

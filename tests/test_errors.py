@@ -10,8 +10,10 @@ import pytest
 
 import bstsearch
 from bstsearch import errors
-from bstsearch.devices import adb, browser_job, ssh_failures
 from bstsearch.errors import BstsearchError, InputError
+from bstsearch.measuring.drivers import adb
+from bstsearch.measuring.drivers.browser import job as browser_job
+from bstsearch.measuring.drivers.ssh import failures as ssh_failures
 
 ROOT = Path(bstsearch.__file__).parent
 CLASSES = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, BstsearchError)]

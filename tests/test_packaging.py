@@ -42,7 +42,7 @@ def test_every_source_file_is_inside(wheel: zipfile.ZipFile) -> None:
 
 def test_profiles_and_the_demo_supernet_are_inside(wheel: zipfile.ZipFile) -> None:
     names = files(wheel)
-    profiles = {f"bstsearch/profiles/{path.name}" for path in (ROOT / "profiles").glob("*.json")}
+    profiles = {f"bstsearch/profiles/shipped/{path.name}" for path in (ROOT / "profiles").glob("*.json")}
     assert profiles
     assert profiles <= names
     supernet = {"config.json", "model.safetensors", "vocabulary.json", "metrics.json", "README.md"}

@@ -19,9 +19,9 @@ import synthetic_uniter
 import torch
 from checkpoints import Weights, as_openvqa, full_size
 
-from bstsearch.devices.profile_file import save_profile
-from bstsearch.exported import read_exported
-from bstsearch.folder import read_folder
+from bstsearch.answering.exported_folder import read_exported
+from bstsearch.model.supernet_folder import read_folder
+from bstsearch.profiles.profile_file import save_profile
 
 Invoke = Callable[..., Any]
 IMAGES = 2

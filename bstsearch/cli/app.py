@@ -94,7 +94,7 @@ def bstsearch(
 
 def _keep_to_quota() -> None:
     """Has torch start no more threads than the container's quota feeds: it looks at affinity, but not at quotas."""
-    from bstsearch.devices.runner import available_cores, cpu_quota
+    from bstsearch.measuring.runner import available_cores, cpu_quota
 
     if cpu_quota() is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))

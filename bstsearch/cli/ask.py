@@ -10,11 +10,11 @@ import typer
 from bstsearch.cli.options import JsonOption, LastDeviceOption, ModelOption, ProfilesOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.errors import UsageError
-from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.space import Submodel
 
 if TYPE_CHECKING:
-    from bstsearch.asking import Reply
+    from bstsearch.answering.asking import Reply
 
 
 def ask(
@@ -42,8 +42,8 @@ def ask(
       bstsearch ask "what colour is the circle?" --image picture.png --model export/w1of2-d1
       bstsearch ask "is there a circle?" --image picture.png --budget-ms 50%
     """
-    from bstsearch.asking import ask_exported, ask_supernet, read_question
-    from bstsearch.exported import is_exported, read_exported
+    from bstsearch.answering.asking import ask_exported, ask_supernet, read_question
+    from bstsearch.answering.exported_folder import is_exported, read_exported
 
     output = Output(is_json)
     folder = read_folder(model)
@@ -71,17 +71,17 @@ def _choose(
     """The submodel asked for, or the one that fits the budget, which is then told; else the full model."""
     if submodel and budget_ms:
         raise UsageError("--submodel and --budget-ms exclude each other; give one of them")
-    from bstsearch.adaptive import choose, named
+    from bstsearch.answering.choice import choose, named
 
     if submodel:
         return named(folder, submodel)
     if not budget_ms:
         return folder.space.largest
 
-    from bstsearch.budget import Bound
     from bstsearch.cli.candidates import find_profile_of, make_table
     from bstsearch.cli.remembered import Memory
-    from bstsearch.devices.stored import LOCAL
+    from bstsearch.profiles.stored import LOCAL
+    from bstsearch.search.budget import Bound
 
     bound, memory = Bound.parse(budget_ms, "--budget-ms"), Memory(output)
     profiles, device = profiles or memory.folder("profiles"), device or memory.device() or LOCAL

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bstsearch.cost_table import Cost
-    from bstsearch.data.answers import Accuracy
-    from bstsearch.devices.profile import DeviceProfile
-    from bstsearch.estimate import Work
-    from bstsearch.folder import SupernetFolder
-    from bstsearch.known_costs import KnownCosts
-    from bstsearch.latency import Latency, Memory, Table
-    from bstsearch.origin import Origin
-    from bstsearch.pareto import Candidate
+    from bstsearch.accuracy import Accuracy
+    from bstsearch.model.cost_table import Cost
+    from bstsearch.model.stack_shape import StackShape
+    from bstsearch.model.supernet_folder import SupernetFolder
+    from bstsearch.profiles.estimate import Work
+    from bstsearch.profiles.latency import Latency, Memory, Table
+    from bstsearch.profiles.profile import DeviceProfile
+    from bstsearch.search.known_costs import KnownCosts
+    from bstsearch.search.pareto import Candidate
+    from bstsearch.search.provenance import Origin
     from bstsearch.space import Space, Submodel
-    from bstsearch.stack_shape import StackShape
 
 
 def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
     """The profile of `device` and its file; InputError where there is none, or it was measured on other models only."""
-    from bstsearch.devices.profile_file import load_profile
-    from bstsearch.devices.stored import find_profile, profile_folders
+    from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.profiles.stored import find_profile, profile_folders
 
     path = find_profile(device, profile_folders(profiles))
     profile = load_profile(path)
@@ -44,7 +44,7 @@ def read_profile(
 ) -> tuple[DeviceProfile, Origin]:
     """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
     from bstsearch.files import digest
-    from bstsearch.origin import Origin
+    from bstsearch.search.provenance import Origin
 
     path, profile = find_profile_of(folder, device, profiles)
     model = profile.find_model(folder.architecture, folder.family) if profile.models else None
@@ -73,7 +73,7 @@ def read_profile(
 
 def make_table(folder: SupernetFolder, profile: DeviceProfile) -> Table:
     """The latencies and memory that `profile` tells of the submodels of `folder`: looked up, composed or predicted."""
-    from bstsearch.latency import LatencyTable
+    from bstsearch.profiles.latency import LatencyTable
 
     if profile.models:
         return LatencyTable.from_profile(profile, folder.architecture, folder.family)
@@ -87,18 +87,18 @@ class _Estimates:
         self._profile, self._costs = profile, known_costs(folder)
 
     def latency(self, submodel: Submodel) -> Latency:
-        from bstsearch.estimate import estimate
+        from bstsearch.profiles.estimate import estimate
 
         return estimate(self._profile, _work(self._costs.cost(submodel)))
 
     def memory(self, submodel: Submodel) -> Memory:
-        from bstsearch.estimate import estimate_memory
+        from bstsearch.profiles.estimate import estimate_memory
 
         return estimate_memory(self._costs.cost(submodel).size_bytes, self._costs.live_bytes(submodel))
 
 
 def _work(cost: Cost) -> Work:
-    from bstsearch.estimate import Work
+    from bstsearch.profiles.estimate import Work
 
     return Work(gflops=2 * (cost.macs - cost.recurrent_macs) / 1e9, recurrent_mb=cost.recurrent_bytes / 1e6)
 
@@ -110,7 +110,7 @@ def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mappi
     """
     if profile.rates is None:
         return []
-    from bstsearch.estimate import is_extrapolated
+    from bstsearch.profiles.estimate import is_extrapolated
 
     rates = profile.rates
 
@@ -135,15 +135,15 @@ def known_costs(folder: SupernetFolder) -> KnownCosts:
 
 @functools.cache
 def _known_costs(family: str, config: str, space: Space) -> KnownCosts:
-    from bstsearch.folder import SupernetFolder
-    from bstsearch.known_costs import KnownCosts
+    from bstsearch.model.supernet_folder import SupernetFolder
+    from bstsearch.search.known_costs import KnownCosts
 
     return KnownCosts(SupernetFolder(path=Path(family), family=family, config=json.loads(config), space=space))
 
 
 def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Submodel], Candidate]:
     """What a submodel costs: as counted, and timed by the profile; each is looked at once."""
-    from bstsearch.pareto import Candidate
+    from bstsearch.search.pareto import Candidate
 
     table, count = make_table(folder, profile), known_costs(folder).cost
 
@@ -164,8 +164,8 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
 
 def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:
     """The layer stacks of the supernet's full model; loads torch."""
-    from bstsearch.family import config_to_json, restored
-    from bstsearch.stack_shape import StackShape, per_layer
+    from bstsearch.model.family import config_to_json, restored
+    from bstsearch.model.stack_shape import StackShape, per_layer
 
     family, config = restored(folder.family, folder.config)
     stacks = family.stacks(config)
@@ -182,9 +182,9 @@ def make_scorer(path: Path, split: str, data_folder: Path | None = None) -> Call
 
     @functools.cache
     def load() -> tuple[Any, Any]:
-        from bstsearch.data import load_split
-        from bstsearch.data.vocabulary import Vocabulary
-        from bstsearch.supernet import Supernet
+        from bstsearch.model.supernet import Supernet
+        from bstsearch.tasks import load_split
+        from bstsearch.tasks.vocabulary import Vocabulary
 
         supernet = Supernet.load(path)
         like = supernet.family.example_inputs(supernet.config, 1)
@@ -192,7 +192,7 @@ def make_scorer(path: Path, split: str, data_folder: Path | None = None) -> Call
 
     @functools.cache
     def score(submodel: Submodel) -> Accuracy:
-        from bstsearch.evaluation import evaluate
+        from bstsearch.tasks.evaluation import evaluate
 
         supernet, part = load()
         return evaluate(supernet, submodel, part)

@@ -15,7 +15,7 @@ from bstsearch.cli.output import PIPED_WIDTH, Column, Output
 from bstsearch.errors import InputError
 
 if TYPE_CHECKING:
-    from bstsearch.devices.profile import Cluster, DeviceProfile, LatencyError, MeasuredModel, Rates
+    from bstsearch.profiles.profile import Cluster, DeviceProfile, LatencyError, MeasuredModel, Rates
 
 SOC_WIDTH = 22  # so that a row fits into 80 columns
 COLUMNS = (
@@ -56,7 +56,7 @@ def devices(context: typer.Context, profiles: ProfilesOption = None, is_json: Js
       bstsearch devices show pixel7
       bstsearch devices validate my-phone.json
     """
-    from bstsearch.devices.stored import profile_folders, stored_profiles
+    from bstsearch.profiles.stored import profile_folders, stored_profiles
 
     if context.invoked_subcommand is not None:
         return
@@ -81,8 +81,8 @@ def show(name: NameArgument, profiles: ProfilesOption = None, is_json: JsonOptio
 
     Example: bstsearch devices show pixel7
     """
-    from bstsearch.devices.profile_file import load_profile
-    from bstsearch.devices.stored import find_profile, profile_folders
+    from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.profiles.stored import find_profile, profile_folders
 
     output = Output(is_json)
     path = find_profile(name, profile_folders(profiles))
@@ -105,7 +105,7 @@ def validate(
 
     Example: bstsearch devices validate profiles/my-phone.json
     """
-    from bstsearch.devices.profile_file import load_profile
+    from bstsearch.profiles.profile_file import load_profile
 
     output, profile = Output(is_json), load_profile(file)
     output.text(f"valid: {file} is a profile of {profile.device!r}, {profile.obtained} {profile.date:%Y-%m-%d}")
@@ -118,7 +118,7 @@ def _wrapped(line: str, width: int) -> str:
 
 
 def _load(path: Path) -> _Stored:
-    from bstsearch.devices.profile_file import load_profile
+    from bstsearch.profiles.profile_file import load_profile
 
     try:
         return _Stored(path=path, profile=load_profile(path), problem=None)
@@ -229,7 +229,7 @@ def _model(model: MeasuredModel) -> list[str]:
 
 
 def _measure(profile: DeviceProfile, path: Path) -> str:
-    from bstsearch.devices.stored import shipped_folder
+    from bstsearch.profiles.stored import shipped_folder
 
     here = "--via local" if path.parent == shipped_folder() else "--measure"
     ways = {"local": here, "ssh": "--via ssh --host USER@BOARD", "adb": "--via adb"}

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bstsearch.accuracy import Accuracy
 from bstsearch.cli.options import DataDirOption, JsonOption, ModelOption, SplitName
 from bstsearch.cli.output import Column, Output
-from bstsearch.data.answers import Accuracy
 from bstsearch.errors import UsageError
 from bstsearch.files import refuse_existing, write_json
-from bstsearch.folder import DEMO, read_folder
+from bstsearch.model.supernet_folder import DEMO, read_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bstsearch.data.split import Split
+    from bstsearch.tasks.split import Split
 
 
 def evaluate(
@@ -50,8 +50,8 @@ def evaluate(
       bstsearch eval --model export/w1of2-d1 --split test
       bstsearch eval --submodel w1of2-d1 --split test --results answers.json
     """
-    from bstsearch.data.vocabulary import Vocabulary
-    from bstsearch.exported import is_exported
+    from bstsearch.answering.exported_folder import is_exported
+    from bstsearch.tasks.vocabulary import Vocabulary
 
     output = Output(is_json)
     read_folder(model)
@@ -111,15 +111,15 @@ Load = Callable[[Any], "Split"]
 
 
 def _load(vocabulary: Any, split: str, like: Any, folder: Path | None) -> Split:
-    from bstsearch.data import load_split
+    from bstsearch.tasks import load_split
 
     return load_split(vocabulary, split, like=like, folder=folder)
 
 
 def _of_supernet(path: Path, names: list[str], is_all: bool, load: Load) -> tuple[Split, Iterator[_Predictor]]:
-    from bstsearch.adaptive import named
-    from bstsearch.evaluation import predict
-    from bstsearch.supernet import Supernet
+    from bstsearch.answering.choice import named
+    from bstsearch.model.supernet import Supernet
+    from bstsearch.tasks.evaluation import predict
 
     supernet = Supernet.load(path)
     chosen = [named(read_folder(path), name) for name in names] or [supernet.space.largest]
@@ -134,9 +134,9 @@ def _of_supernet(path: Path, names: list[str], is_all: bool, load: Load) -> tupl
 def _of_exported(path: Path, _: list[str], __: bool, load: Load) -> tuple[Split, Iterator[_Predictor]]:
     import torch
 
-    from bstsearch.evaluation import predict_with
-    from bstsearch.exported import open_session, read_exported
-    from bstsearch.family import restored
+    from bstsearch.answering.exported_folder import open_session, read_exported
+    from bstsearch.model.family import restored
+    from bstsearch.tasks.evaluation import predict_with
 
     exported = read_exported(path)
     session = open_session(exported.onnx)

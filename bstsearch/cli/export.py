@@ -13,11 +13,11 @@ from bstsearch.cli.front_folder import export_folder
 from bstsearch.cli.options import ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
-from bstsearch.data import PACKAGED
 from bstsearch.files import refuse_existing
+from bstsearch.tasks import PACKAGED
 
 if TYPE_CHECKING:
-    from bstsearch.pick import Pick
+    from bstsearch.search.pick import Pick
 
 FRONT = Path("front/front.json")
 COLUMNS = (
@@ -61,8 +61,8 @@ def export(
       bstsearch export --pick recommended
       bstsearch export --pick 3 --int8
     """
-    from bstsearch.exported import MANIFEST
-    from bstsearch.pick import read_pick
+    from bstsearch.answering.exported_folder import MANIFEST
+    from bstsearch.search.pick import read_pick
 
     output = Output(is_json)
     picked = read_pick(front or Memory(output).front or FRONT, pick)
@@ -70,7 +70,7 @@ def export(
     refuse_existing(out, marker=MANIFEST, is_forced=is_forced)  # before torch is loaded
     output.note(f"took {picked}")
 
-    from bstsearch.export import export as write
+    from bstsearch.export.run import export as write
 
     with output.progress("writing") as bar:
         manifest = write(picked, out, has_int8=has_int8, is_forced=is_forced, progress=bar.report)
@@ -117,8 +117,8 @@ def _is_of_this_machine(device: Mapping[str, Any]) -> bool:
 
 
 def _warn(output: Output, checks: Mapping[str, Any], device: Mapping[str, Any]) -> None:
-    from bstsearch.export_checks import FAR
-    from bstsearch.exported import INT8, ONNX
+    from bstsearch.answering.exported_folder import INT8, ONNX
+    from bstsearch.export.checks import FAR
 
     ratio, name = checks[ONNX]["latency"]["ratio"], device["name"]
     if not _is_of_this_machine(device):

@@ -12,9 +12,9 @@ from bstsearch.cli.output import Output
 from bstsearch.errors import BstsearchError
 
 if TYPE_CHECKING:
-    from bstsearch.data.answers import Accuracy
-    from bstsearch.origin import Origin
-    from bstsearch.pareto import Candidate
+    from bstsearch.accuracy import Accuracy
+    from bstsearch.search.pareto import Candidate
+    from bstsearch.search.provenance import Origin
     from bstsearch.space import Submodel
 
 OUT = Path("front")
@@ -50,13 +50,13 @@ def choose_folder(origin: Origin, *, is_alone: bool) -> Path:
 
 def _origin_of(folder: Path) -> Origin | None:
     """What the results in `folder` rest on; None where there are none."""
-    from bstsearch.front_file import NAME, read_front
+    from bstsearch.search.front_file import NAME, read_front
 
     if (folder / NAME).exists():
         return read_front(folder / NAME).origin
     if not (folder / "study.db").exists():  # named here too: what follows loads Optuna
         return None
-    from bstsearch import study_file
+    from bstsearch.search import study_file
 
     return study_file.read_study(folder / study_file.NAME)[0]
 
@@ -82,7 +82,7 @@ class KnownScores:
 
     @functools.cached_property
     def _known(self) -> dict[Submodel, Accuracy]:
-        from bstsearch import study_file
+        from bstsearch.search import study_file
 
         known: dict[Submodel, Accuracy] = {}
         names = (study_file.NAME, f"*/{study_file.NAME}")

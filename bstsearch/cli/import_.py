@@ -12,10 +12,10 @@ import typer
 from bstsearch.cli.options import DataDirOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.files import refuse_existing, writing_folder
-from bstsearch.folder import CONFIG
+from bstsearch.model.supernet_folder import CONFIG
 
 if TYPE_CHECKING:
-    from bstsearch.reference.checkpoint import Imported
+    from bstsearch.published.checkpoint import Imported
 
 
 class DataName(StrEnum):
@@ -68,8 +68,8 @@ def import_(
       bstsearch import --family uniter --checkpoint model.pt --out runs/uniter --vocabulary vocab.txt \\
         --answers ans2label.json
     """
-    from bstsearch.reference.checkpoint import import_checkpoint
-    from bstsearch.reference.words import build_words
+    from bstsearch.published.checkpoint import import_checkpoint
+    from bstsearch.published.words import build_words
 
     output = Output(is_json)
     refuse_existing(out, marker=CONFIG, is_forced=is_forced)

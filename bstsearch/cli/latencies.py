@@ -11,9 +11,9 @@ from bstsearch.cli.candidates import extrapolations, find_profile_of, known_cost
 from bstsearch.cli.output import Column
 
 if TYPE_CHECKING:
-    from bstsearch.budget import Bound
-    from bstsearch.folder import SupernetFolder
-    from bstsearch.latency import Latency
+    from bstsearch.model.supernet_folder import SupernetFolder
+    from bstsearch.profiles.latency import Latency
+    from bstsearch.search.budget import Bound
     from bstsearch.space import Submodel
 
 
@@ -43,7 +43,7 @@ class OnDevice:
     @property
     def columns(self) -> list[Column]:
         """The device's columns in a table: latency and, with a budget, whether it is kept."""
-        from bstsearch.latency import digits
+        from bstsearch.profiles.latency import digits
 
         sources = " or\n".join(sorted({latency.source for latency in self.latencies.values()}))
         latency = Column(f"{self.name}\n{sources}", "ms", is_number=True)
@@ -51,7 +51,7 @@ class OnDevice:
 
     def cells(self, submodel: Submodel) -> list[str]:
         """What stands in these columns."""
-        from bstsearch.latency import range_text
+        from bstsearch.profiles.latency import range_text
 
         latency = range_text(self.latencies[submodel])
         return [latency] if self.limit_ms is None else [latency, "yes" if self.fits(submodel) else "no"]

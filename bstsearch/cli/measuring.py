@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bstsearch.cli.output import Output
-from bstsearch.devices.stored import LOCAL
 from bstsearch.errors import InputError, UsageError
-from bstsearch.folder import SupernetFolder
+from bstsearch.model.supernet_folder import SupernetFolder
+from bstsearch.profiles.stored import LOCAL
 
 if TYPE_CHECKING:
-    from bstsearch.devices.browser import PageOptions
-    from bstsearch.devices.driver import Device
-    from bstsearch.devices.measure import Measurement
-    from bstsearch.devices.profile import DeviceProfile
+    from bstsearch.measuring.driver import Device
+    from bstsearch.measuring.drivers.browser.driver import PageOptions
+    from bstsearch.measuring.measure import Measurement
+    from bstsearch.profiles.profile import DeviceProfile
 
 
 BOARD_PYTHON = "python3"
@@ -96,7 +96,7 @@ class Means:
         """The device, reached; it waits for its workload."""
         match self.via:
             case Via.ssh:
-                from bstsearch.devices import ssh
+                from bstsearch.measuring.drivers.ssh import driver as ssh
 
                 assert self.host is not None
                 return ssh.open_device(
@@ -107,15 +107,15 @@ class Means:
                     note=output.note,
                 )
             case Via.browser:
-                from bstsearch.devices import browser
+                from bstsearch.measuring.drivers.browser import driver as browser
 
                 return browser.open_device(note=output.note, is_lan=self.is_lan, **self._page)
             case Via.adb:
-                from bstsearch.devices import adb
+                from bstsearch.measuring.drivers import adb
 
                 return adb.open_device(note=output.note, serial=self.serial, **self._page)
             case _:
-                from bstsearch.devices import local
+                from bstsearch.measuring.drivers import local
 
                 return local.open_device(threads=self.threads, cores=parse_cores(self.cores))
 
@@ -145,11 +145,11 @@ def measure_device(
 
     With `is_strict` a device that is not at rest is refused.
     """
-    from bstsearch.devices.assemble import assemble
-    from bstsearch.devices.machine import OthersLoad
-    from bstsearch.devices.measure import measure
-    from bstsearch.devices.profile_file import load_profile, save_profile
-    from bstsearch.devices.stored import home_folder
+    from bstsearch.measuring.assemble import assemble
+    from bstsearch.measuring.machine import OthersLoad
+    from bstsearch.measuring.measure import measure
+    from bstsearch.profiles.profile_file import load_profile, save_profile
+    from bstsearch.profiles.stored import home_folder
 
     home, via = home_folder(profiles), means.via or Via.local
     if via is Via.local:
@@ -172,8 +172,8 @@ def measure_device(
 
 def profile_this_machine(folder: SupernetFolder, profiles: Path | None, output: Output) -> bool:
     """Measures this machine as device `local` where no profile of it holds this model; returns whether it had to."""
-    from bstsearch.devices.profile_file import load_profile
-    from bstsearch.devices.stored import profile_folders, stored_profiles
+    from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.profiles.stored import profile_folders, stored_profiles
 
     stored = stored_profiles(profile_folders(profiles))
     before = load_profile(stored[LOCAL]) if LOCAL in stored else None
@@ -198,8 +198,8 @@ def _holds(profile: DeviceProfile, folder: SupernetFolder) -> bool:
 
 def _look_around(device: str, means: Means, output: Output, *, is_strict: bool) -> None:
     """Says what is measured; with `is_strict` returns once this machine is at rest."""
-    from bstsearch.devices.machine import all_cores, available_cores, cpu_name, quota_note
-    from bstsearch.devices.quiet import wait_until_quiet
+    from bstsearch.measuring.machine import all_cores, available_cores, cpu_name, quota_note
+    from bstsearch.measuring.quiet import wait_until_quiet
 
     threads = means.threads or len(parse_cores(means.cores)) or available_cores()
     output.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
@@ -211,7 +211,7 @@ def _look_around(device: str, means: Means, output: Output, *, is_strict: bool) 
 
 def _load_notes(found: Measurement) -> tuple[str, ...]:
     """What the computer's load meanwhile gives cause to say."""
-    from bstsearch.devices.warnings import find_load_warnings
+    from bstsearch.measuring.advice import find_load_warnings
 
     load = found.model.load
     others = load.other_cores if load else None

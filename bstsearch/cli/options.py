@@ -30,7 +30,7 @@ class BudgetEnd(StrEnum):
 def complete_device(context: typer.Context, incomplete: str) -> list[str]:
     """The names of the stored device profiles that start with `incomplete`."""
     from bstsearch.cli.remembered import recall
-    from bstsearch.devices.stored import profile_folders, stored_profiles
+    from bstsearch.profiles.stored import profile_folders, stored_profiles
 
     profiles = context.params.get("profiles")
     if profiles is None:

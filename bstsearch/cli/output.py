@@ -23,7 +23,7 @@ from bstsearch.cli.tables import Column as Column  # where commands look for it
 from bstsearch.cli.tables import render
 
 if TYPE_CHECKING:
-    from bstsearch.front_file import FrontFile
+    from bstsearch.search.front_file import FrontFile
 
 PIPED_WIDTH = 80
 PLOT_WIDTH = 90  # of a plot at most: wider ones only pull the points apart

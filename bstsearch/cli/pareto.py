@@ -28,14 +28,14 @@ from bstsearch.cli.options import (
 from bstsearch.cli.output import Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.cli.searching import FRONT, DeviceSearch, Request, show_table
-from bstsearch.devices.stored import LOCAL
 from bstsearch.errors import InfeasibleBudgetError
 from bstsearch.files import first_free
-from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.profiles.stored import LOCAL
 
 if TYPE_CHECKING:
-    from bstsearch.front_file import FrontFile
-    from bstsearch.origin import Origin
+    from bstsearch.search.front_file import FrontFile
+    from bstsearch.search.provenance import Origin
     from bstsearch.space import Space
 
 
@@ -97,7 +97,7 @@ def pareto(
       bstsearch pareto --budget-ms 50%
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
-    from bstsearch.budget import parse_bounds
+    from bstsearch.search.budget import parse_bounds
 
     output = Output(is_json)
     request = Request(

@@ -13,10 +13,10 @@ from bstsearch.cli.options import DeviceOption, JsonOption, ProfilesOption, Supe
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.files import read_json
-from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
-    from bstsearch.devices.profile import DeviceProfile, MeasuredModel
+    from bstsearch.profiles.profile import DeviceProfile, MeasuredModel
 
 
 def profile(
@@ -66,8 +66,8 @@ def profile(
       bstsearch profile --device raspberrypi4 --via ssh --host pi@raspberrypi.local
       bstsearch profile --device my-phone --via browser --lan
     """
-    from bstsearch.devices.profile_file import load_profile
-    from bstsearch.devices.stored import check_name, profile_folders, shipped_folder, stored_profiles
+    from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.profiles.stored import check_name, profile_folders, shipped_folder, stored_profiles
 
     output, folder = Output(is_json), read_folder(supernet)
     check_name(device)
@@ -169,7 +169,7 @@ def _certainty(model: MeasuredModel) -> str:
 
 def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     from bstsearch.cli.candidates import make_table
-    from bstsearch.latency import range_text
+    from bstsearch.profiles.latency import range_text
 
     table = make_table(folder, shown)
     columns = [Column("id"), Column("latency", "ms", is_number=True), Column("peak\nmemory", "MB", is_number=True)]
@@ -220,7 +220,7 @@ def _words(device: str, supernet: Path | None, profiles: Path | None) -> list[st
 
 def _data_words(folder: SupernetFolder) -> list[str]:
     """The option that scoring needs where the model's data set comes with no package."""
-    from bstsearch.data import PACKAGED
+    from bstsearch.tasks import PACKAGED
 
     path = folder.path / "vocabulary.json"
     is_packaged = not path.exists() or read_json(path, "vocabulary").get("data") in PACKAGED

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from bstsearch.cli.output import Output
-from bstsearch.devices.stored import check_name
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.files import read_json, write_json
+from bstsearch.profiles.stored import check_name
 
 FILE = Path(".bstsearch.json")
 FORMAT = 1

@@ -11,13 +11,13 @@ from bstsearch.cli.candidates import extrapolations, find_stacks, make_pricer
 from bstsearch.cli.output import Column, Output
 
 if TYPE_CHECKING:
-    from bstsearch.budget import Bound
-    from bstsearch.data.answers import Accuracy
-    from bstsearch.devices.profile import DeviceProfile
-    from bstsearch.folder import SupernetFolder
-    from bstsearch.front_file import FrontFile
-    from bstsearch.origin import Origin
+    from bstsearch.accuracy import Accuracy
+    from bstsearch.model.supernet_folder import SupernetFolder
+    from bstsearch.profiles.profile import DeviceProfile
     from bstsearch.report.table import Table
+    from bstsearch.search.budget import Bound
+    from bstsearch.search.front_file import FrontFile
+    from bstsearch.search.provenance import Origin
     from bstsearch.space import Submodel
 
 FRONT = "front.json"
@@ -68,9 +68,9 @@ class DeviceSearch:
 
     def _resolve(self) -> FrontFile | None:
         """The front from the scores in `out`, where they are all it takes."""
-        from bstsearch.budget import Budget
-        from bstsearch.front_file import read_front
         from bstsearch.report.table import corner_table
+        from bstsearch.search.budget import Budget
+        from bstsearch.search.front_file import read_front
 
         path = self.out / FRONT
         if not path.exists():
@@ -87,11 +87,11 @@ class DeviceSearch:
 
     def _search(self) -> FrontFile:
         """The front from the scores in the study, and from new ones where some are missing."""
-        from bstsearch import study_file
-        from bstsearch.budget import Budget
-        from bstsearch.front_file import FrontFile
         from bstsearch.report.table import corner_table
-        from bstsearch.search import looked_at_first, search
+        from bstsearch.search import study_file
+        from bstsearch.search.budget import Budget
+        from bstsearch.search.front_file import FrontFile
+        from bstsearch.search.study import looked_at_first, search
 
         space, request, output = self.origin.space, self.request, self.output
         cost = make_pricer(self.folder, self.profile)

@@ -24,11 +24,11 @@ from bstsearch.cli.options import (
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.errors import UsageError
-from bstsearch.folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
-    from bstsearch.budget import Bound
-    from bstsearch.cost_table import Cost
+    from bstsearch.model.cost_table import Cost
+    from bstsearch.search.budget import Bound
     from bstsearch.space import Submodel
 
 COLUMNS = (
@@ -110,14 +110,14 @@ def space(
 def _bound(budget_ms: str | None) -> Bound | None:
     if budget_ms is None:
         return None
-    from bstsearch.budget import Bound
+    from bstsearch.search.budget import Bound
 
     return Bound.parse(budget_ms, "--budget-ms")
 
 
 def _folder(supernet: Path, preset: str | None, settings: list[str]) -> SupernetFolder:
     """The supernet's folder, or that which one of the preset would have."""
-    from bstsearch.cost_table import shipped_preset
+    from bstsearch.model.cost_table import shipped_preset
 
     if preset is None:
         if settings:
@@ -129,7 +129,7 @@ def _folder(supernet: Path, preset: str | None, settings: list[str]) -> Supernet
 
 
 def _changed_preset(preset: str, settings: list[str]) -> SupernetFolder:
-    from bstsearch.family import changed, config_to_json, find_preset
+    from bstsearch.model.family import changed, config_to_json, find_preset
 
     family, config = find_preset(preset)
     config = changed(family, config, settings)
@@ -176,7 +176,7 @@ def _cells(one: _Counted, full: Cost) -> list[str]:
 
 
 def _few_cells(one: _Counted) -> list[str]:
-    from bstsearch.latency import digits
+    from bstsearch.profiles.latency import digits
 
     return [one.submodel.id, digits(one.cost.parameters / 1e6), digits(one.cost.gflops)]
 
@@ -205,7 +205,7 @@ def _next_command(
     budget_at: BudgetEnd,
 ) -> list[str]:
     """Training the preset, or searching the supernet with what was asked for here."""
-    from bstsearch.data import PACKAGED, data_of_preset
+    from bstsearch.tasks import PACKAGED, data_of_preset
 
     if preset is not None:
         data = data_of_preset(preset)

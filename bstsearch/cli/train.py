@@ -15,7 +15,7 @@ from bstsearch.cli.output import Column, Output
 from bstsearch.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from bstsearch.recipes import Recipe
+    from bstsearch.training.recipes import Recipe
 
 
 OF_RECIPE = "the recipe's"
@@ -87,10 +87,10 @@ def train(
     """
     import torch
 
-    from bstsearch.distributed import is_first_process
-    from bstsearch.training_device import choose_threads, exceptions
-    from bstsearch.training_run import data_for, plan_run
-    from bstsearch.training_run import train as run
+    from bstsearch.training.device import choose_threads, exceptions
+    from bstsearch.training.distributed import is_first_process
+    from bstsearch.training.run import data_for, plan_run
+    from bstsearch.training.run import train as run
 
     torch.set_num_threads(choose_threads(threads))
     data = data_for(preset, data)
@@ -123,8 +123,8 @@ def _recipe(
     """The recipe of that name, or the one for preset and data, with what the user wants otherwise."""
     import dataclasses
 
-    from bstsearch.family import find_preset
-    from bstsearch.recipes import find_recipe, recipe_for
+    from bstsearch.model.family import find_preset
+    from bstsearch.training.recipes import find_recipe, recipe_for
 
     recipe = recipe_for(find_preset(preset)[0].name, data) if name is None else find_recipe(name)
     teacher = recipe.teacher.changed(**{**changes, "epochs": teacher_epochs})

@@ -1,1 +1,1 @@
-"""One file per architecture; each makes a `FAMILY` (see bstsearch/family.py)."""
+"""One file per architecture; each makes a `FAMILY` (see bstsearch/model/family.py)."""

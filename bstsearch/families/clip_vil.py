@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.family import Family, FreeAxes, Stack, seeded
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.clip_resnet import ClipResNet, tower_features, tower_stride
+from bstsearch.model.family import Family, FreeAxes, Stack, seeded
 
 STAGES = 4  # of the tower that saved features come from: CLIP's have as many
 
@@ -157,7 +157,7 @@ class Pooler(nn.Module):
 class ClipVil(nn.Module):
     """Logits (B, A) from `question` (B, T; word pieces with [CLS] and [SEP], 0 is padding) and a visual input.
 
-    That is `image` (B, 3, height, width; float, as bstsearch/data/clip_images.py reads them), lying or upright with
+    That is `image` (B, 3, height, width; float, as bstsearch/inputs/clip_images.py reads them), lying or upright with
     the same weights; or, without tower, `grid` (B, V, F; features that a tower computed, without positions, row by
     row of a grid of the config's height and width).
     """

@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.family import Family, Stack, seeded, whole
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
+from bstsearch.model.family import Family, Stack, seeded, whole
 from bstsearch.space import Submodel
 
 ADAPTER_STD = 0.1  # typical of what enters the adapters' norms: a linear map of LSTM states or features

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.family import Family, Stack, seeded
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
+from bstsearch.model.family import Family, Stack, seeded
 
 BOX = 7  # x1, y1, x2, y2, width, height as shares of the image, and width x height
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 from typing import TypeVar
 
 from bstsearch.errors import InputError
-from bstsearch.family import Stack, whole
 from bstsearch.layers.bert import STD
 from bstsearch.layers.keep_order import ends_first
+from bstsearch.model.family import Stack, whole
 from bstsearch.space import Submodel
 
 

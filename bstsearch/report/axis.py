@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bstsearch.budget import COSTS, HIGH
-from bstsearch.front_file import FrontFile
-from bstsearch.pareto import Candidate
 from bstsearch.report.table import digits, latency_kind
+from bstsearch.search.budget import COSTS, HIGH
+from bstsearch.search.front_file import FrontFile
+from bstsearch.search.pareto import Candidate
 
 DECADE = 10  # an axis over more than one is logarithmic: else the small half of a front is one dot at the edge
 MARGIN = 0.07  # of the axis, left and right of the points

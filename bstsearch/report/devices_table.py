@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bstsearch.front_file import FrontFile
 from bstsearch.report.table import ID_WIDTH, Head, Table, accuracy_text, latency_kind, latency_text, shorten
+from bstsearch.search.front_file import FrontFile
 
 ON_FRONT, RECOMMENDED = "+", "*"
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.budget import COSTS
 from bstsearch.files import read_text, write_text
-from bstsearch.front_file import FrontFile
-from bstsearch.pareto import rule
+from bstsearch.search.budget import COSTS
+from bstsearch.search.front_file import FrontFile
+from bstsearch.search.pareto import rule
 
 PARTS = Path(__file__).with_name("html")
 # In this order they are one script: what a file uses when it is read stands before it.

@@ -14,12 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bstsearch.files import writing
-from bstsearch.front_file import FrontFile
-from bstsearch.pareto import Candidate
 from bstsearch.report.axis import CostAxis, cost_axis, cost_range
 from bstsearch.report.labels import Box, numbers, place_labels
 from bstsearch.report.staircase import staircase
 from bstsearch.report.table import shorten
+from bstsearch.search.front_file import FrontFile
+from bstsearch.search.pareto import Candidate
 
 BLUE, ORANGE, GREY, INK, GRID = "#2563eb", "#c2410c", "#94a3b8", "#1e293b", "#e2e8f0"
 PANELS = ("latency_ms", "gflops")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from bstsearch.budget import COSTS, Budget
-from bstsearch.front_file import FrontFile
-from bstsearch.latency import digits as digits
-from bstsearch.latency import range_text as range_text
-from bstsearch.pareto import Candidate
+from bstsearch.profiles.latency import digits as digits
+from bstsearch.profiles.latency import range_text as range_text
+from bstsearch.search.budget import COSTS, Budget
+from bstsearch.search.front_file import FrontFile
+from bstsearch.search.pareto import Candidate
 
 ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))

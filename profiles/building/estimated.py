@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bstsearch.devices.profile import Cluster
+from bstsearch.profiles.profile import Cluster
 from building.checks import check_of, not_counted_notes, rows_to_check
 from building.evidence import blind_error, runtimes_note
 from building.fits import PowerLaw, fit_power_law, held_out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bstsearch.devices.profile import Cluster, Hardware
+from bstsearch.profiles.profile import Cluster, Hardware
 from building.rows import read_lines
 
 

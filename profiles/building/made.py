@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bstsearch.devices.profile import LatencyError, Rates
-from bstsearch.devices.statistics import median, p90, rank_correlation
+from bstsearch.profiles.profile import LatencyError, Rates
+from bstsearch.profiles.robust import median, p90, rank_correlation
 from building.fits import PowerLaw
 from building.hardware import memory_of, streaming_share
 from building.rows import Row

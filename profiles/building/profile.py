@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Sequence
 
-from bstsearch.devices.profile import FORMAT, DeviceProfile, Runtime, Source, Units
+from bstsearch.profiles.profile import FORMAT, DeviceProfile, Runtime, Source, Units
 from building.calibrated import calibrate
 from building.estimated import CLASSES, estimate
 from building.evidence import kinds_note

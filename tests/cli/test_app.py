@@ -11,7 +11,7 @@ import pytest
 
 import bstsearch
 from bstsearch.cli.app import VERBS as VERB_FILES
-from bstsearch.devices import runner
+from bstsearch.measuring import runner
 
 VERBS = ("space", "import", "train", "profile", "pareto", "export", "eval", "ask", "devices")
 HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "onnx", "onnxruntime", "rich", "PIL"}

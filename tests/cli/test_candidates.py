@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from bstsearch.cli.candidates import extrapolations, known_costs, make_pricer, make_scorer, read_profile
-from bstsearch.cost import count
-from bstsearch.data.split import ImageSplit
-from bstsearch.devices.profile import DeviceProfile
-from bstsearch.devices.profile_file import save_profile
-from bstsearch.evaluation import evaluate
-from bstsearch.folder import read_folder
+from bstsearch.model.counting import count
+from bstsearch.model.supernet import Supernet
+from bstsearch.model.supernet_folder import read_folder
+from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.profiles.profile_file import save_profile
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
+from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.split import ImageSplit
 
 MakeProfile = Callable[..., DeviceProfile]
 
@@ -40,7 +40,7 @@ def test_scorer_evaluates_with_the_supernets_weights(
     tiny_easy_folder: Path, small_split: ImageSplit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = []
-    monkeypatch.setattr("bstsearch.data.load_split", lambda vocabulary, split, **_: loads.append(split) or small_split)
+    monkeypatch.setattr("bstsearch.tasks.load_split", lambda vocabulary, split, **_: loads.append(split) or small_split)
     score = make_scorer(tiny_easy_folder, "validation")
     assert loads == []
     supernet = Supernet.load(tiny_easy_folder)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.devices.profile_file import save_profile
+from bstsearch.profiles.profile_file import save_profile
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., Any]

@@ -10,9 +10,9 @@ import pytest
 import torch
 from checkpoints import golden, weights
 
-from bstsearch.data.vocabulary import Vocabulary
-from bstsearch.folder import read_folder
-from bstsearch.supernet import Supernet
+from bstsearch.model.supernet import Supernet
+from bstsearch.model.supernet_folder import read_folder
+from bstsearch.tasks.vocabulary import Vocabulary
 
 Invoke = Callable[..., Any]
 WORDS = {name: index for index, name in enumerate(("PAD", "UNK", "CLS", *(f"word{index}" for index in range(47))))}
@@ -117,4 +117,4 @@ def test_what_cannot_be_imported_is_one_line(
 def test_an_unknown_family_is_told(invoke: Invoke, args: tuple[object, ...]) -> None:
     result = invoke(*args, "--family", "bert")
     assert result.exit_code == 4
-    assert "unknown family 'bert'; this version knows clip_vil, mcan, uniter" in result.stderr
+    assert "unknown family 'bert'; known are clip_vil, mcan, uniter" in result.stderr

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.data.answers import Accuracy
+from bstsearch.accuracy import Accuracy
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]
@@ -86,6 +86,6 @@ def test_another_budget_on_an_estimated_device_computes_nothing(
 
 
 def _fresh_costs(folder: Any) -> Any:
-    from bstsearch.known_costs import KnownCosts
+    from bstsearch.search.known_costs import KnownCosts
 
     return KnownCosts(folder)

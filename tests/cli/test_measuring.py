@@ -10,8 +10,8 @@ import pytest
 
 from bstsearch.cli.measuring import Means, Via, parse_cores
 from bstsearch.cli.output import Output
-from bstsearch.devices.profile import DeviceProfile
 from bstsearch.errors import InputError, UsageError
+from bstsearch.profiles.profile import DeviceProfile
 
 MakeProfile = Callable[..., DeviceProfile]
 
@@ -116,7 +116,10 @@ def test_each_way_opens_its_driver_with_its_options(monkeypatch: pytest.MonkeyPa
         return open_device
 
     for name in Via:
-        monkeypatch.setattr(f"bstsearch.devices.{name}.open_device", stand_in(name))
+        monkeypatch.setattr(
+            f"bstsearch.measuring.drivers.{name}{'.driver' if name in ('ssh', 'browser') else ''}.open_device",
+            stand_in(name),
+        )
     output = Output()
     every = {"threads": 3, "ort_web": Path("web"), "provider": "webgpu"}
     for means in (

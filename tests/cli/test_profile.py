@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bstsearch.devices import machine
-from bstsearch.devices.measure import Measurement
-from bstsearch.devices.profile import DeviceProfile, Load
-from bstsearch.devices.profile_file import load_profile, save_profile
 from bstsearch.errors import DeviceError, NoisyMeasurementError
-from bstsearch.folder import SupernetFolder, read_folder
+from bstsearch.measuring import machine
+from bstsearch.measuring.measure import Measurement
+from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+from bstsearch.profiles.profile import DeviceProfile, Load
+from bstsearch.profiles.profile_file import load_profile, save_profile
 from bstsearch.space import Space
 
 Invoke = Callable[..., Any]
@@ -61,10 +61,13 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
 
     waits: list[tuple[int, int]] = []
     for way in ("local", "browser"):
-        monkeypatch.setattr(f"bstsearch.devices.{way}.open_device", open_device)
-    monkeypatch.setattr("bstsearch.devices.measure.measure", measure)
+        monkeypatch.setattr(
+            f"bstsearch.measuring.drivers.{way}{'.driver' if way in ('ssh', 'browser') else ''}.open_device",
+            open_device,
+        )
+    monkeypatch.setattr("bstsearch.measuring.measure.measure", measure)
     monkeypatch.setattr(
-        "bstsearch.devices.quiet.wait_until_quiet", lambda *, threads, cores, note: waits.append((threads, cores))
+        "bstsearch.measuring.quiet.wait_until_quiet", lambda *, threads, cores, note: waits.append((threads, cores))
     )
     monkeypatch.setattr(machine, "available_cores", lambda: 3)
     monkeypatch.setattr(machine, "all_cores", lambda: 8)
@@ -173,7 +176,7 @@ def test_strict_does_not_measure_a_busy_machine(
     def refuse(**_: object) -> None:
         raise NoisyMeasurementError("other programs still keep 1.7 of 8 cores busy")
 
-    monkeypatch.setattr("bstsearch.devices.quiet.wait_until_quiet", refuse)
+    monkeypatch.setattr("bstsearch.measuring.quiet.wait_until_quiet", refuse)
     result = invoke("profile", "--supernet", tiny_folder, "--strict")
     assert (result.exit_code, measured) == (6, [])
     assert not Path("profiles").exists()
@@ -303,7 +306,7 @@ def test_a_measurement_that_fails_leaves_everything_as_it_was(
 
     path = save_profile(make_profile(tiny_folder), tmp_path / "profiles")
     before = path.read_bytes()
-    monkeypatch.setattr("bstsearch.devices.measure.measure", fail)
+    monkeypatch.setattr("bstsearch.measuring.measure.measure", fail)
     result = invoke("profile", "--supernet", tiny_folder, "--measure")
     assert (result.exit_code, result.stdout) == (code, "")
     assert len(result.stderr.splitlines()) == 2  # what was tried, and why it failed

@@ -18,15 +18,15 @@ from typing import Any
 
 import pytest
 
-from bstsearch.data.answers import Accuracy
-from bstsearch.data.split import ImageSplit
-from bstsearch.devices.profile import DeviceProfile
-from bstsearch.devices.profile_file import load_profile, save_profile
-from bstsearch.evaluation import evaluate
-from bstsearch.folder import SupernetFolder
-from bstsearch.front_file import read_front
+from bstsearch.accuracy import Accuracy
+from bstsearch.model.supernet import Supernet
+from bstsearch.model.supernet_folder import SupernetFolder
+from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.profiles.profile_file import load_profile, save_profile
+from bstsearch.search.front_file import read_front
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
+from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.split import ImageSplit
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]

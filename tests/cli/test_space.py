@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bstsearch.devices.profile import DeviceProfile
-from bstsearch.devices.profile_file import save_profile
+from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.profiles.profile_file import save_profile
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]

@@ -12,18 +12,18 @@ import pytest
 import torch
 from synthetic import write_vqa_v2
 
-import bstsearch.precision
-import bstsearch.training_device
-import bstsearch.training_run
+import bstsearch.training.device
+import bstsearch.training.precision
+import bstsearch.training.run
 from bstsearch.cli.output import Output
 from bstsearch.cli.progress import Progress
-from bstsearch.data import load_split
-from bstsearch.data.split import ImageSplit
-from bstsearch.data.vocabulary import Vocabulary
 from bstsearch.families.mcan import FAMILY, McanConfig
-from bstsearch.recipes import DEMO
-from bstsearch.supernet import Supernet
-from bstsearch.training_run import fitted, plan_run
+from bstsearch.model.supernet import Supernet
+from bstsearch.tasks import load_split
+from bstsearch.tasks.split import ImageSplit
+from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.training.recipes import DEMO
+from bstsearch.training.run import fitted, plan_run
 
 Invoke = Callable[..., Any]
 
@@ -37,7 +37,7 @@ def train(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_easy_config: Mca
         assert isinstance(part, ImageSplit)
         return part.head(24)
 
-    monkeypatch.setattr(bstsearch.training_run, "load_split", little)
+    monkeypatch.setattr(bstsearch.training.run, "load_split", little)
     monkeypatch.setitem(FAMILY.presets, "mcan-easy-vqa", tiny_easy_config)
     options = ("--teacher-epochs", 1, "--epochs", 1, "--batch-size", 8, "--threads", 1, "--device", "cpu")
     return lambda *args: invoke("train", *options, *args)
@@ -89,7 +89,7 @@ def test_every_step_is_reported_and_then_the_scoring_of_every_submodel(train: In
 def test_only_the_first_of_several_processes_tells_how_far_they_are(
     train: Invoke, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bstsearch.distributed.is_first_process", lambda: False)
+    monkeypatch.setattr("bstsearch.training.distributed.is_first_process", lambda: False)
     train("--out", "net")
     assert seen.reports == []
 
@@ -106,7 +106,7 @@ def test_an_interrupted_training_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bstsearch.training_run, "_finish", interrupted)
+        patch.setattr(bstsearch.training.run, "_finish", interrupted)
         assert train("--out", "net").exit_code == 130
     assert not (tmp_path / "net/config.json").exists()
     seen.reports.clear()
@@ -122,7 +122,7 @@ def test_sizes_can_be_changed_but_not_in_the_middle(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bstsearch.training_run, "_measure", interrupted)
+        patch.setattr(bstsearch.training.run, "_measure", interrupted)
         assert train("--out", "net", "--set", "dropout=0.25").exit_code == 130
     result = train("--out", "net")
     assert result.exit_code == 4
@@ -170,10 +170,10 @@ def test_what_bf16_lacks_here_is_said_in_one_line_and_done_in_float32(
     train: Invoke, monkeypatch: pytest.MonkeyPatch, precision: str, has_lstm: bool
 ) -> None:
     if has_lstm:  # nor does it matter then what the processor at hand has
-        monkeypatch.setattr(bstsearch.training_run, "train", lambda *args, **options: {"validation": {}})
-    for module in (bstsearch.precision, bstsearch.training_device):
+        monkeypatch.setattr(bstsearch.training.run, "train", lambda *args, **options: {"validation": {}})
+    for module in (bstsearch.training.precision, bstsearch.training.device):
         monkeypatch.setattr(module, "has_bf16_lstm", lambda device: has_lstm)
-    monkeypatch.setattr(bstsearch.training_device, "bf16_slowdown", lambda device: 1.0)
+    monkeypatch.setattr(bstsearch.training.device, "bf16_slowdown", lambda device: 1.0)
     result = train("--out", "net", "--precision", precision)
     assert result.exit_code == 0, result.output
     line = "warning: torch has no LSTM in bf16 for this processor: it runs in float32, all else as asked"
@@ -184,13 +184,13 @@ def test_a_device_that_is_not_there_or_cannot_is_refused_before_anything_is_read
     train: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(bstsearch.training_run, "build_vocabulary", lambda *args: pytest.fail("work has begun"))
+    monkeypatch.setattr(bstsearch.training.run, "build_vocabulary", lambda *args: pytest.fail("work has begun"))
     result = train("--out", "net", "--device", "cuda")
     assert (result.exit_code, result.stderr) == (
         5,
         "error: no CUDA device is available; --device cpu trains on the processor\n",
     )
-    monkeypatch.setattr(bstsearch.precision, "has_bf16", lambda device: False)
+    monkeypatch.setattr(bstsearch.training.precision, "has_bf16", lambda device: False)
     result = train("--out", "net", "--precision", "bf16")
     assert (result.exit_code, result.stderr) == (
         5,

@@ -10,8 +10,8 @@ import pytest
 
 from bstsearch.cli import devices, evaluate, export, space
 from bstsearch.cli.tables import Column, render
-from bstsearch.devices.profile import DeviceProfile
-from bstsearch.devices.profile_file import save_profile
+from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.profiles.profile_file import save_profile
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]

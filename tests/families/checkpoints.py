@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 GOLDEN = Path(__file__).parent / "golden"
-KEYS = Path(__file__).parent.parent / "reference" / "keys"
+KEYS = Path(__file__).parent.parent / "published" / "keys"
 CLIP = "lxrt_encoder.model.bert."
 # Two norms as TensorFlow's BERT calls their numbers.
 GAMMA = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}

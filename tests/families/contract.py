@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bstsearch.family import Config, Family, seeded
-from bstsearch.onnx_file import write_onnx
+from bstsearch.graphs.onnx_file import write_onnx
+from bstsearch.model.family import Config, Family, seeded
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
-from bstsearch.supernet import Supernet
 
 
 class FamilyContract:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.families.clip_vil import FAMILY, PRESETS, ClipVil, ClipVilConfig, stacks
-from bstsearch.onnx_file import write_onnx
+from bstsearch.graphs.onnx_file import write_onnx
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
 
 SMALL = ClipVilConfig(
     vocab=12,

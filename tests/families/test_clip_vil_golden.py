@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.families.clip_vil import FAMILY, ClipVilConfig
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
-from bstsearch.supernet import Supernet
 
 Golden = Mapping[str, np.ndarray]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from bstsearch.errors import InputError
 from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig, stacks
 from bstsearch.layers.keep_order import ends_first
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
 
 SMALL = McanConfig(
     vocab=12,

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bstsearch.cost import count
 from bstsearch.families.mcan import FAMILY, McanConfig
+from bstsearch.model.counting import count
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
-from bstsearch.supernet import Supernet
 
 Golden = Mapping[str, np.ndarray]
 

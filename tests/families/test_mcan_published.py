@@ -16,9 +16,9 @@ from test_mcan_golden import CONFIG as VQA
 from torch import Tensor
 
 from bstsearch.families.mcan import FAMILY, PRESETS, McanConfig
-from bstsearch.family import seeded
+from bstsearch.model.family import seeded
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
 
 GQA = dataclasses.replace(VQA, question_length=9, box_features=24, has_image_norm=False)
 OPENVQA = dataclasses.replace(VQA, has_language_adapter=False, has_image_norm=False)

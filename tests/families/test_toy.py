@@ -16,4 +16,4 @@ class TestToy(FamilyContract):
     @pytest.fixture(autouse=True)
     def _is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Lets `Supernet.load` find this family, which is no file in the package."""
-        monkeypatch.setattr("bstsearch.family.get_family", {"toy": FAMILY}.__getitem__)
+        monkeypatch.setattr("bstsearch.model.family.get_family", {"toy": FAMILY}.__getitem__)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.families.uniter import FAMILY, PRESETS, Uniter, UniterConfig, cell_boxes, stacks
-from bstsearch.family import get_family
+from bstsearch.model.family import get_family
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
-from bstsearch.supernet import Supernet
 
 SMALL = UniterConfig(
     vocab=12,

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bstsearch.families.uniter import FAMILY, UniterConfig
+from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
-from bstsearch.supernet import Supernet
 
 Golden = Mapping[str, np.ndarray]
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bstsearch.family import Family, FusedAxis, Stack, seeded, whole
+from bstsearch.model.family import Family, FusedAxis, Stack, seeded, whole
 from bstsearch.space import Submodel
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bstsearch.family import seeded
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
+from bstsearch.model.family import seeded
 
 Norm = McanLayerNorm | FusedMcanLayerNorm
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from bstsearch.budget import Budget
-from bstsearch.front_file import FrontFile
-from bstsearch.origin import Origin
-from bstsearch.pareto import Candidate
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
+from bstsearch.search.pareto import Candidate
+from bstsearch.search.provenance import Origin
 from bstsearch.space import Space, Submodel
 
 MakeCandidate = Callable[..., Candidate]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bstsearch.budget import MIDDLE, Budget
-from bstsearch.front_file import FrontFile
 from bstsearch.report.axis import cost_axis, linear_ticks, log_ticks
+from bstsearch.search.budget import MIDDLE, Budget
+from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

@@ -4,9 +4,9 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-from bstsearch.budget import Budget
-from bstsearch.front_file import FrontFile
 from bstsearch.report.csv_file import write_csv, write_devices_csv
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
 
 
 def test_one_line_per_row_with_every_number(make_front: Callable[..., FrontFile], tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from bstsearch.budget import Budget
 from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
-from bstsearch.front_file import FrontFile
 from bstsearch.report.devices_table import devices_table, on_all_fronts
 from bstsearch.report.table import accuracy_text, latency_text
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from bstsearch.budget import Budget
-from bstsearch.folder import DEMO, read_folder
-from bstsearch.front_file import FrontFile
+from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.report import page
 from bstsearch.report.page import SCRIPTS, page_script, write_page
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
 
 MakeFront = Callable[..., FrontFile]
 

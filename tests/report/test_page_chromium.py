@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from chromium import CHROMIUM, Chromium, running_chromium
 
-from bstsearch.budget import Budget
-from bstsearch.front_file import FrontFile
+from bstsearch.model.stack_shape import StackShape
 from bstsearch.report.page import write_page
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
-from bstsearch.stack_shape import StackShape
 
 AXE = Path(os.environ.get("BSTSEARCH_AXE", "node_modules/axe-core")) / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from bstsearch.budget import COSTS, HIGH, MIDDLE, Budget
+from bstsearch.accuracy import Accuracy
 from bstsearch.cli.candidates import find_stacks
-from bstsearch.data.answers import Accuracy
-from bstsearch.family import config_to_json, family_names, get_family
-from bstsearch.folder import SupernetFolder
-from bstsearch.latency import Latency, Memory
-from bstsearch.pareto import Candidate, find_front, recommend
+from bstsearch.model.family import config_to_json, family_names, get_family
+from bstsearch.model.stack_shape import per_layer
+from bstsearch.model.supernet_folder import SupernetFolder
+from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.report.page import page_script
 from bstsearch.report.staircase import staircase
+from bstsearch.search.budget import COSTS, HIGH, MIDDLE, Budget
+from bstsearch.search.pareto import Candidate, find_front, recommend
 from bstsearch.space import Space, Submodel
-from bstsearch.stack_shape import per_layer
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node on this computer")

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bstsearch.budget import Budget
-from bstsearch.front_file import FrontFile
 from bstsearch.report.axis import LABELS
 from bstsearch.report.picture import NAMED, ORANGE, PANELS, draw_picture, make_figure
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from bstsearch.budget import Budget
 from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
-from bstsearch.front_file import FrontFile
-from bstsearch.latency import Latency
-from bstsearch.pareto import Candidate
+from bstsearch.profiles.latency import Latency
 from bstsearch.report.table import Table, accuracy_text, corner_table, digits, front_table, latency_text, shorten
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
+from bstsearch.search.pareto import Candidate
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

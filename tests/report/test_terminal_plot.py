@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bstsearch.budget import Budget
-from bstsearch.front_file import FrontFile
 from bstsearch.report.axis import cost_axis
 from bstsearch.report.terminal_plot import ASCII, HEIGHT, LINES, NARROWEST, Marks, _apart, _text, terminal_plot
+from bstsearch.search.budget import Budget
+from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

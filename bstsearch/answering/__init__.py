@@ -1,0 +1,1 @@
+"""What answers questions: an exported folder, or a submodel chosen when the question comes."""

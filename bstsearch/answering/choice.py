@@ -1,0 +1,57 @@
+"""The submodel to answer with, chosen when the question comes: the most accurate one within a time (no torch).
+
+BST's adaptive pruning at run time (Yu et al., arXiv 2203.12814): one set of weights, any of its submodels.
+"""
+
+from __future__ import annotations
+
+from bstsearch.accuracy import Accuracy
+from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+from bstsearch.files import read_json
+from bstsearch.model.supernet_folder import METRICS, SupernetFolder
+from bstsearch.profiles.latency import Latency, Table
+from bstsearch.search.budget import Bound
+from bstsearch.space import Submodel
+
+
+def named(folder: SupernetFolder, name: str) -> Submodel:
+    """The submodel of that id; UsageError where the supernet's space has none, listing ids."""
+    submodel = Submodel.from_id(name)
+    if submodel not in folder.space:
+        ids = ", ".join(one.id for one in folder.space.grid())
+        raise UsageError(f"the space of {folder.path} has no submodel {name!r}; among its ids: {ids}")
+    return submodel
+
+
+def read_accuracies(folder: SupernetFolder) -> dict[Submodel, Accuracy]:
+    """Validation accuracies that `metrics.json` in a supernet folder knows; InputError where there are none."""
+    path = folder.path / METRICS
+    known = read_json(path, "metrics").get("validation")
+    try:
+        accuracies = {Submodel.from_id(name): Accuracy(**entry) for name, entry in dict(known or {}).items()}
+    except (TypeError, ValueError, UsageError) as error:
+        raise InputError(f"{path}: malformed 'validation': {error}; expected id: {{correct, total}}") from error
+    if not accuracies:
+        raise InputError(f"{path} knows no validation accuracy to choose by; name one with --submodel")
+    if strangers := [submodel.id for submodel in accuracies if submodel not in folder.space]:
+        raise InputError(f"{path}: {strangers[0]!r} is not in the supernet's space; is the file another supernet's?")
+    return accuracies
+
+
+def choose(folder: SupernetFolder, table: Table, bound: Bound) -> tuple[Submodel, Latency]:
+    """The most accurate submodel whose latency is within `bound` (the fastest of equals), and that latency.
+
+    InfeasibleBudgetError names the fastest submodel where none is within.
+    """
+    accuracies = read_accuracies(folder)
+    latencies = {submodel: table.latency(submodel) for submodel in accuracies}
+    limit_ms = bound.value * (table.latency(folder.space.largest).safe_ms if bound.is_share else 1)
+    within = [submodel for submodel in accuracies if latencies[submodel].safe_ms <= limit_ms]
+    if not within:
+        nearest = min(accuracies, key=lambda submodel: latencies[submodel].safe_ms)
+        raise InfeasibleBudgetError(
+            f"no submodel answers within {limit_ms:.3g} ms; the nearest is {nearest.id} with "
+            f"{latencies[nearest].safe_ms:.3g} ms; raise the budget"
+        )
+    best = max(within, key=lambda submodel: (accuracies[submodel].value, -latencies[submodel].ms))
+    return best, latencies[best]

@@ -1,0 +1,96 @@
+"""An exported folder, as it is read: one submodel with its manifest (no torch).
+
+Beside what this file names, the folder looks like a supernet's whose space holds one submodel, the full
+one; so whatever reads a supernet folder reads an exported one, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bstsearch.errors import InputError
+from bstsearch.files import read_json
+from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+ONNX = "model.onnx"
+INT8 = "model.int8.onnx"
+SAMPLE = "sample.npz"
+RUN = "run.py"
+CARD = "README.md"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportedFolder:
+    """A folder that 'bstsearch export' wrote, and what its manifest says."""
+
+    folder: SupernetFolder
+    manifest: Mapping[str, Any]
+
+    @property
+    def submodel_id(self) -> str:
+        """The id of the submodel in the supernet that it was taken from."""
+        return str(self.manifest["submodel"]["id"])
+
+    @property
+    def threads(self) -> int:
+        """The threads with which its latency was measured."""
+        return int(self.manifest["checks"][ONNX]["latency"]["threads"])
+
+    @property
+    def onnx(self) -> Path:
+        """The float32 ONNX file."""
+        return self.folder.path / ONNX
+
+
+def is_exported(path: Path) -> bool:
+    """Whether `path` is an exported folder, not a supernet's."""
+    return (path / MANIFEST).is_file()
+
+
+def read_exported(path: Path) -> ExportedFolder:
+    """The exported folder at `path`; InputError where a file is missing or is not the one that was exported."""
+    folder = read_folder(path)
+    manifest = read_json(path / MANIFEST, "manifest")
+    if manifest.get("format") != FORMAT:
+        raise InputError(f"{path / MANIFEST} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
+    exported = ExportedFolder(folder=folder, manifest=manifest)
+    try:
+        _ = exported.submodel_id, exported.threads, manifest["files"][ONNX]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path / MANIFEST} is malformed ({error!r}); export the submodel again") from error
+    for name, entry in manifest["files"].items():
+        if not isinstance(entry, dict) or sha256(path / name) != entry.get("sha256"):
+            raise InputError(f"{path / name} is not the file that was exported; export the submodel again")
+    return exported
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex; InputError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; export the submodel again") from error
+
+
+def open_session(path: Path, *, threads: int | None = None) -> Any:
+    """An ONNX Runtime session (it has no type hints) on the processor; InputError where the file is no model.
+
+    `threads` are by default the physical cores that this process may use.
+    """
+    import onnxruntime
+
+    from bstsearch.measuring.runner import available_cores
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or available_cores()
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no class of their own
+        raise InputError(f"{path} cannot be read by ONNX Runtime: {error}") from error

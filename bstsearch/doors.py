@@ -1,0 +1,120 @@
+"""Doors: where families, tasks and drivers come in, this package's own and everybody else's (no torch).
+
+An installed package offers one by an entry point of the group "bstsearch.families", "bstsearch.tasks" or
+"bstsearch.drivers"; those of this package come in so, too. A file of one's own is named as `path/file.py:NAME`. That
+name has to come from the user: what a shared file (supernet, profile, front) says is looked up here, and never run.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+import traceback
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from bstsearch.errors import InputError, UsageError
+
+Kind = Literal["family", "task", "driver"]
+
+GROUPS: dict[Kind, str] = {"family": "bstsearch.families", "task": "bstsearch.tasks", "driver": "bstsearch.drivers"}
+HOME = "bstsearch"  # the distribution whose things are listed first
+
+# What the user named by file, or handed over, in this process; by kind and name.
+_admitted: dict[tuple[Kind, str], Any] = {}
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of what is known of that kind: this package's, other packages', what the user named."""
+    return list(dict.fromkeys([*_installed(kind), *(name for known, name in _admitted if known == kind)]))
+
+
+def find(kind: Kind, name: str) -> Any:
+    """The family, task or driver of that name; InputError lists the names there are."""
+    if (kind, name) in _admitted:
+        return _admitted[kind, name]
+    if name not in _installed(kind):
+        raise InputError(
+            f"unknown {kind} {name!r}; known are {', '.join(names(kind))}; install its package, or name its file"
+        )
+    return _installed(kind)[name].load()
+
+
+def is_file(text: str) -> bool:
+    """Whether `text` is of the form `path/file.py:NAME`.
+
+    >>> is_file("pets.py:Pets"), is_file("easy-vqa")
+    (True, False)
+    """
+    return text.rpartition(":")[0].endswith(".py")
+
+
+def admit(kind: Kind, text: str) -> str:
+    """Makes what the user wrote known, and returns the name that it is known by.
+
+    `text` is a name, which is returned as it is, or `path/file.py:NAME`, which is run: InputError where the file does
+    not exist, fails, or has no such NAME.
+    """
+    return admit_object(kind, _load(text)) if is_file(text) else text
+
+
+def admit_object(kind: Kind, thing: Any) -> str:
+    """Makes `thing` known by its attribute `name`, which is returned; UsageError where it has none, or it is taken."""
+    name = getattr(thing, "name", None)
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"a {kind} must have a name; {thing!r} has the attribute name={name!r}")
+    if name in _installed(kind):
+        raise UsageError(f"there is a {kind} named {name!r} already; give yours another name")
+    _admitted[kind, name] = thing
+    return name
+
+
+def _installed(kind: Kind) -> dict[str, EntryPoint]:
+    return _entry_points(GROUPS[kind])
+
+
+@functools.cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    """Name -> entry point; of equal names this package's."""
+    found = sorted(entry_points(group=group), key=lambda point: point.dist is not None and point.dist.name == HOME)
+    by_name = {point.name: point for point in found}
+    return dict(sorted(by_name.items(), key=lambda item: not item[1].value.startswith(f"{HOME}.")))
+
+
+def _load(text: str) -> Any:
+    file, _, name = text.rpartition(":")
+    module = _run(Path(file).absolute())
+    if not hasattr(module, name):
+        public = ", ".join(key for key in vars(module) if not key.startswith("_")) or "nothing"
+        raise InputError(f"{file} defines no {name!r}, but {public}")
+    return getattr(module, name)
+
+
+@functools.cache
+def _run(path: Path) -> ModuleType:
+    """The module in `path`, run once."""
+    if not path.is_file():
+        raise InputError(f"{path} is no Python file that exists")
+    name = f"bstsearch_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses and pickling of data loaders look
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(f"{path} cannot be run: {_place(error, path)}{type(error).__name__}: {error}") from error
+    return module
+
+
+def _place(error: Exception, path: Path) -> str:
+    """Where in the file the error came from."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f"line {error.lineno}: "
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"line {lines[-1]}: " if lines else ""

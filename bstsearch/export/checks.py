@@ -1,0 +1,118 @@
+"""What an export wrote, held against what it was made from: logits, answers, milliseconds."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bstsearch.accuracy import Accuracy
+from bstsearch.answering.exported_folder import open_session
+from bstsearch.errors import BstsearchError, InputError
+from bstsearch.measuring.driver import Run, Visit
+from bstsearch.measuring.estimator import Rounds, Timing
+from bstsearch.measuring.rounds import time_in_rounds
+from bstsearch.measuring.runner import Runner
+from bstsearch.tasks.split import Split
+
+TOLERANCE = 1e-4  # of float32 logits between torch and ONNX Runtime; they differ by the order of sums only
+FAR = 0.2  # a latency this far from the profile's is worth a warning
+BATCH_SIZE = 256
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answers:
+    """How a file answers held-out questions, beside torch.
+
+    `near_ties` counts questions whose two best logits lie so close that rounding decides between them.
+    """
+
+    max_difference: float
+    accuracy: Accuracy
+    near_ties: int
+
+    def refuse_difference(self, name: str, expected: Accuracy) -> None:
+        """Passes where logits agree to rounding and answers are those of the search; else BstsearchError."""
+        if not self.max_difference <= TOLERANCE:
+            raise BstsearchError(
+                f"{name} differs from torch by {self.max_difference:.1e} on held-out inputs (at most "
+                f"{TOLERANCE:.0e} is rounding); nothing was written"
+            )
+        if self.accuracy.total != expected.total:
+            raise InputError(
+                f"the front was scored on {expected.total} questions, this data set has {self.accuracy.total}; "
+                "run 'bstsearch pareto --force' again"
+            )
+        if abs(self.accuracy.correct - expected.correct) > self.near_ties:
+            raise BstsearchError(
+                f"{name} answers {self.accuracy.correct} questions right, the search found {expected.correct} "
+                f"({self.near_ties} are close enough for rounding to decide); nothing was written"
+            )
+
+
+def compare_answers(
+    files: Mapping[str, Path], model: nn.Module, split: Split, *, progress: Progress | None = None
+) -> dict[str, Answers]:
+    """The answers of every ONNX file by name on all of `split`, held against those of `model`."""
+    sessions = {name: open_session(path) for name, path in files.items()}
+    tallies = {name: _Tally() for name in files}
+    batches = -(-len(split) // BATCH_SIZE)
+    for done, batch in enumerate(split.batches(BATCH_SIZE), start=1):
+        feed = {name: tensor.numpy() for name, tensor in batch.inputs.items()}
+        with torch.inference_mode():
+            expected = model(**batch.inputs)
+        for name, session in sessions.items():
+            tallies[name].add(torch.from_numpy(session.run(["logits"], feed)[0]), expected)
+        if progress:
+            progress("comparing answers", done, batches)
+    return {name: tally.answers(split) for name, tally in tallies.items()}
+
+
+def time_files(
+    files: Mapping[str, Path], inputs: Mapping[str, Tensor], threads: int, *, progress: Progress | None = None
+) -> dict[str, Timing]:
+    """The timing of every ONNX file by name on `inputs`, taken as a device profile's rows are."""
+    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in inputs.items()}
+
+    def report(_rounds: Rounds, share: float) -> None:
+        if progress:
+            progress("timing", round(100 * share), 100)
+
+    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
+        feed = Path(scratch) / "inputs.npz"
+        np.savez(feed, **arrays)
+        runner = Runner(threads, feed)
+        runner.open(files)
+
+        def time(visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
+            return [tuple(runner.time(visit.name, visit.count)) for visit in visits]
+
+        return time_in_rounds([list(files)], time, on_round=report)
+
+
+class _Tally:
+    """Counts over batches."""
+
+    def __init__(self) -> None:
+        self.max_difference, self.near_ties = 0.0, 0
+        self.predicted: list[Tensor] = []
+
+    def add(self, logits: Tensor, expected: Tensor) -> None:
+        difference = float((logits - expected).abs().max())
+        # Not max(): a NaN must stay.
+        self.max_difference = difference if not difference <= self.max_difference else self.max_difference
+        self.predicted.append(logits.argmax(-1))
+        best, second = expected.topk(2).values.unbind(-1)
+        self.near_ties += int((best - second < 2 * TOLERANCE).sum())
+
+    def answers(self, split: Split) -> Answers:
+        accuracy = split.score(torch.cat(self.predicted))
+        return Answers(max_difference=self.max_difference, accuracy=accuracy, near_ties=self.near_ties)

@@ -1,0 +1,102 @@
+"""An ordinary module written as one ONNX file: standard operators, opset 18, any batch size."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from bstsearch.files import writing
+from bstsearch.graphs.onnx_graph import simplify
+from bstsearch.model.family import FreeAxes
+
+OPSET = 18
+OUTPUT = "logits"
+BATCH_AXIS = "batch"
+
+
+def write_onnx(
+    model: nn.Module, inputs: Mapping[str, Tensor], path: Path, free_axes: FreeAxes = MappingProxyType({})
+) -> None:
+    """Replaces `path` by `model` in ONNX, in eval mode, atomically; `inputs` are an example of any batch size.
+
+    Inputs keep their names, the output is called `logits`, and the first axis of each is dynamic, as are `free_axes`.
+    """
+    dynamic_axes = {name: {0: BATCH_AXIS, **free_axes.get(name, {})} for name in (*inputs, OUTPUT)}
+    with _in_eval_mode(model), _quiet_exporter(), torch.no_grad(), writing(path) as temporary:
+        torch.onnx.export(
+            model,
+            (),
+            temporary,
+            kwargs=dict(inputs),
+            input_names=list(inputs),
+            output_names=[OUTPUT],
+            dynamic_axes=dynamic_axes,
+            opset_version=OPSET,
+            # The tracing exporter takes a tenth of the time of torch.export's, for files that run equally fast.
+            dynamo=False,
+        )
+        onnx.save(simplify(onnx.load(temporary)), temporary)
+
+
+def write_int8(source: Path, path: Path) -> None:
+    """Replaces `path` by the ONNX file `source` with its linear maps in int8, atomically.
+
+    Weights are stored in int8, activations are quantised as they come (onnxruntime's dynamic quantisation);
+    convolutions and LSTM stay float32: for them the runtime has slow or non-standard operators only.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with writing(path) as temporary, _quiet_quantiser():
+        quantize_dynamic(
+            source,
+            temporary,
+            op_types_to_quantize=["Gemm", "MatMul"],
+            per_channel=True,
+            # Seven bits: processors without VNNI add pairs of products in 16 bits, which overflow with eight.
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+
+
+@contextlib.contextmanager
+def _in_eval_mode(model: nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*TorchScript-based ONNX export.*")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, message="The feature will be removed")
+        # Shapes that torch.nn.LSTM only checks, and sizes that do not depend on the batch.
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
+        warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
+        yield
+
+
+@contextlib.contextmanager
+def _quiet_quantiser() -> Iterator[None]:
+    """Keeps its advice to preprocess, which `simplify` did better, from the root logger."""
+    logger = logging.getLogger()
+    logger.addFilter(_is_no_advice)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_advice)
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    return "pre-processing before quantization" not in record.getMessage()

@@ -1,0 +1,1 @@
+"""How a picture or a text becomes the inputs of a model."""

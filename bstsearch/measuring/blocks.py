@@ -1,0 +1,70 @@
+"""The block rows of a measured model: fitted to its rows of role "fit", their error taken on those of role "check"."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+
+from bstsearch.measuring.selection import CHECK, FIT
+from bstsearch.profiles import composition
+from bstsearch.profiles.composition import BlockCosts, Blocks
+from bstsearch.profiles.latency import BASE, blocks_of
+from bstsearch.profiles.profile import BlockRow, LatencyError, MeasuredRow
+from bstsearch.profiles.robust import median, p90, rank_correlation
+from bstsearch.space import Submodel
+
+COMPUTED_ON = "whole submodels, measured in the same rounds, that the blocks were not fitted to"
+
+
+def fit_blocks(
+    rows: Sequence[MeasuredRow], stacks: Mapping[str, int], shares: Sequence[Fraction]
+) -> tuple[tuple[BlockRow, ...], LatencyError | None]:
+    """A row for every block that a submodel can have, and the error of their sums; nothing where nothing checks."""
+    fitted, checked = ([row for row in rows if row.role == role] for role in (FIT, CHECK))
+    if not checked:
+        return (), None
+    models = [_count(row, stacks) for row in fitted]
+    latency = composition.fit(models, [row.latency_ms for row in fitted])
+    weights = composition.fit(models, [row.weight_bytes for row in fitted])
+    error = latency_error(latency, [_count(row, stacks) for row in checked], [row.latency_ms for row in checked])
+    return tuple(_rows(latency, weights, stacks, shares)), error
+
+
+def latency_error(costs: BlockCosts, models: Sequence[Blocks], actual_ms: Sequence[float]) -> LatencyError:
+    """How far the sums over `models` lie from what was measured of them."""
+    composed_ms = [costs.total(model) for model in models]
+    errors = [abs(actual / composed - 1) for actual, composed in zip(actual_ms, composed_ms, strict=True)]
+    return LatencyError(
+        median=median(errors),
+        p90=p90(errors),
+        worst=max(errors),
+        interval=max(errors),
+        rank_correlation=rank_correlation(composed_ms, actual_ms) if len(models) > 1 else None,  # one has no order
+        rows=len(models),
+        computed_on=COMPUTED_ON,
+    )
+
+
+def _count(row: MeasuredRow, stacks: Mapping[str, int]) -> Blocks:
+    blocks = blocks_of(Submodel.from_id(row.id), stacks)
+    return Counter((kind, tuple(map(float, shape))) for kind, shape in blocks)
+
+
+def _rows(
+    latency: BlockCosts, weights: BlockCosts, stacks: Mapping[str, int], shares: Sequence[Fraction]
+) -> Iterator[BlockRow]:
+    shapes = [(BASE, (width,)) for width in shares]
+    shapes += [(stack, shape) for stack in stacks for shape in itertools.product(shares, repeat=3)]  # type: ignore[misc]
+    for kind, shape in shapes:
+        block = kind, tuple(map(float, shape))
+        _, heads, ffn = map(str, shape) if kind != BASE else (None, None, None)
+        yield BlockRow(
+            block=kind,
+            width=str(shape[0]),
+            heads=heads,
+            ffn=ffn,
+            latency_ms=float(f"{latency.cost(block):.6g}"),
+            weight_bytes=max(0, round(weights.cost(block))),
+        )

@@ -1,0 +1,1 @@
+"""A phone or computer reached through its web browser."""

@@ -1,0 +1,120 @@
+"""What a page and this computer say to each other: the page posts JSON, and is answered with tasks (no torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bstsearch.measuring.driver import Visit
+from bstsearch.profiles.profile import Array, Count, Filled, Positive
+
+PageId = Annotated[str, Field(pattern=r"^[0-9a-z]{8,40}$")]
+ShortText = Annotated[str, Field(max_length=200)]
+
+
+class Post(BaseModel):
+    """What every post says: which page it is from. A page keeps its id when it is loaded anew."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    page: PageId
+
+
+class Hello(Post):
+    """The first thing a page says, each time it is loaded; null where the browser does not tell."""
+
+    user_agent: Annotated[str, Field(min_length=1, max_length=1000)]
+    model: ShortText | None
+    system: ShortText | None
+    cores: Annotated[int, Field(ge=1, le=4096)] | None
+    memory_gb: Annotated[float, Field(gt=0, le=65536)] | None
+    is_isolated: bool
+
+
+class PageRuntime(BaseModel):
+    """What the page runs graphs with; `clock_ms` is the smallest step in which its clock was seen to move."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    version: Annotated[str, Field(min_length=1, max_length=100)]
+    threads: Annotated[int, Field(ge=1, le=4096)]
+    clock_ms: Positive
+
+
+class Done(Post):
+    """A task is done: `runtime` where it was to start, `times_ms` where it was to time, one list for every visit."""
+
+    task: Count
+    runtime: PageRuntime | None = None
+    times_ms: Array[Filled[Positive]] | None = None
+
+
+class Failed(Post):
+    """The page cannot go on; `message` says why."""
+
+    message: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Opening:
+    """Graphs that a task needs open, as (name, file, bytes of weights), and the `inputs` in the file of all of them.
+
+    `number` tells one opening from the next.
+    """
+
+    number: int
+    graphs: tuple[tuple[str, str, int], ...]
+    inputs: Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preparing:
+    """What a page shows that has nothing to do yet: `done` of `total` submodels are there (0: unknown)."""
+
+    done: int = 0
+    total: int = 0
+
+    def as_json(self) -> Mapping[str, Any]:
+        """As it is sent, in place of a task."""
+        return {"kind": "wait", **dataclasses.asdict(self)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a page is to do, and what it tells its user meanwhile: `text`, and `done` of `total` (0: unknown).
+
+    A task says all that is needed to do it, so a page that was loaded anew does it as well.
+    """
+
+    kind: Literal["start", "open", "time", "finish"]
+    text: str
+    done: int = 0
+    total: int = 0
+    opening: Opening | None = None
+    visits: tuple[Visit, ...] = ()
+    rows: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def doing(self) -> str:
+        """What the phone is doing, as an error says it."""
+        count = len(self.opening.graphs) if self.opening else 0
+        submodels = "one submodel" if count == 1 else f"{count} submodels"
+        texts = {"start": "loading onnxruntime-web", "open": f"loading {submodels}", "time": f"timing {submodels}"}
+        return texts.get(self.kind, "showing the result")
+
+    def as_json(self, number: int) -> Mapping[str, Any]:
+        """The task as it is sent."""
+        return {"task": number, **dataclasses.asdict(self)}
+
+    def accepts(self, done: Done) -> bool:
+        """Whether `done` holds what this task asks for, neither more nor less."""
+        if (done.runtime is not None) != (self.kind == "start"):
+            return False
+        if self.kind != "time":
+            return done.times_ms is None
+        return done.times_ms is not None and [len(times) for times in done.times_ms] == [
+            visit.count for visit in self.visits
+        ]

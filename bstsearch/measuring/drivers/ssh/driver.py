@@ -1,0 +1,88 @@
+"""A Linux board, measured over ssh with ONNX Runtime on its processor (no torch).
+
+The board needs a login with a key, Python, numpy and onnxruntime; nothing is installed there. `runner.py` is sent to
+it, works in a private temporary folder, and takes that folder with it when it ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bstsearch.measuring.driver import Device, Driver, Run, Visit, Workload
+from bstsearch.measuring.drivers.ssh.connection import Connection, connected
+from bstsearch.measuring.machine import hardware_of, runtime_of
+from bstsearch.measuring.runner import INPUTS
+from bstsearch.profiles.profile import Hardware, Runtime
+
+MODEL = "model.onnx"
+
+
+@contextlib.contextmanager
+def open_device(
+    host: str,
+    *,
+    threads: int | None,
+    note: Callable[[str], None],
+    cores: tuple[int, ...] = (),
+    python: str = "python3",
+    command: Sequence[str] = ("ssh",),
+) -> Iterator[Device]:
+    """The board `host`, logged in to and able to run graphs; `note` is told of each step that takes a while.
+
+    `host` is whatever `ssh` takes: user@name, a name of ~/.ssh/config, ssh://user@name:port. `threads` is by default
+    the board's physical cores, or those of `cores`, to which its runner is kept. `python` names an interpreter there,
+    from the home folder on. `command` is the OpenSSH client, with options. DeviceError where the board cannot be
+    reached, cannot run graphs, or leaves.
+    """
+    note(f"connecting to {host}")
+    with connected(host, python, command) as connection:
+        started = connection.ask("start", threads=threads, cores=cores)
+        hardware, runtime = hardware_of(started["hardware"]), runtime_of(started["version"], started["threads"], cores)
+        yield _Login(connection, host, note, hardware, runtime)
+
+
+class _Login:
+    def __init__(
+        self, connection: Connection, host: str, note: Callable[[str], None], hardware: Hardware, runtime: Runtime
+    ) -> None:
+        self._connection, self._host, self._note = connection, host, note
+        self._hardware, self._runtime = hardware, runtime
+
+    def prepare(self, done: int, total: int) -> None:  # noqa: ARG002 - the protocol's
+        """Lets the board know that it is not forgotten: without a request for some minutes, it ends by itself."""
+        self._connection.ask("alive")
+
+    @contextlib.contextmanager
+    def take(self, workload: Workload) -> Iterator[Driver]:
+        graphs = workload.graphs
+        size = sum(path.stat().st_size for path in (workload.inputs, *(graph.path for graph in graphs.values())))
+        self._note(f"sending {len(graphs)} graphs to {self._host}, {size / 1e6:.1f} MB")
+        self._connection.ask("pool", size=max(graph.weight_bytes for graph in graphs.values()))
+        self._connection.send(workload.inputs, INPUTS)
+        files = {name: f"{number}.onnx" for number, name in enumerate(graphs)}
+        for name, file in files.items():
+            self._connection.send(graphs[name].path, file)
+        yield _Board(self._connection, files, self._hardware, self._runtime)
+
+
+class _Board:
+    def __init__(self, connection: Connection, files: dict[str, str], hardware: Hardware, runtime: Runtime) -> None:
+        self.hardware, self.runtime = hardware, runtime
+        self._connection, self._files = connection, files
+
+    def report(self, text: str, done: int, total: int) -> None:
+        """Shows nothing: there is no screen to show it on."""
+
+    def open(self, names: Sequence[str]) -> None:
+        self._connection.ask("open", graphs={name: self._files[name] for name in names})
+
+    def time(self, visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
+        found = self._connection.ask("time", visits=[(visit.name, visit.count) for visit in visits])
+        return [tuple(Run(*run) for run in runs) for runs in found]
+
+    def peak_memory(self, model: Path) -> int | None:
+        self._connection.send(model, MODEL)
+        peak: int | None = self._connection.ask("peak_memory", model=MODEL)
+        return peak

@@ -1,0 +1,74 @@
+"""The graphs that a device is asked to run: those of some submodels, without their weights, and inputs for them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+from onnx.external_data_helper import set_external_data
+
+from bstsearch.graphs.onnx_file import write_onnx
+from bstsearch.measuring.driver import Graph, Workload
+from bstsearch.measuring.runner import INPUTS, POOL, read_inputs
+from bstsearch.model.family import restored
+from bstsearch.model.supernet_folder import SupernetFolder
+from bstsearch.space import Submodel
+
+BATCH = 1
+ALIGNMENT = 64  # bytes; where a runtime that maps the file would like tensors to begin
+SMALL = 1024  # bytes; smaller tensors are shapes and axes rather than weights, and stay in the graph
+
+
+def make_workload(
+    folder: SupernetFolder,
+    submodels: Sequence[Submodel],
+    where: Path,
+    *,
+    on_graph: Callable[[], None] = lambda: None,
+) -> Workload:
+    """Writes one graph per submodel into `where`, and the inputs; `on_graph` is called after each.
+
+    Weights are random and are thrown away: latency depends on shapes only, so no trained supernet is needed.
+    """
+    family, config = restored(folder.family, folder.config)
+    inputs = family.example_inputs(config, BATCH)
+    graphs = {}
+    for number, submodel in enumerate(submodels):
+        model = family.build(family.shrink(config, submodel))
+        # Numbered: the id of a layer-wise submodel is longer than some file systems let a name be.
+        path = where / f"{number}.onnx"
+        write_onnx(model, inputs, path, family.free_axes(config))
+        graphs[submodel.id] = Graph(path=path, weight_bytes=_strip(path))
+        on_graph()
+    arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
+    np.savez(where / INPUTS, **arrays)  # type: ignore[arg-type]
+    return Workload(graphs=graphs, inputs=where / INPUTS)
+
+
+def input_shapes(workload: Workload) -> dict[str, tuple[int, ...]]:
+    """The shape of every input."""
+    return {name: array.shape for name, array in read_inputs(workload.inputs).items()}
+
+
+def write_complete(graph: Graph, path: Path) -> None:
+    """Writes `graph` with its weights inside, as an exported model is; POOL lies beside the graph."""
+    model = onnx.load(graph.path)  # reads the weights, too
+    onnx.save(model, path)
+
+
+def _strip(path: Path) -> int:
+    """Turns the large float tensors of the ONNX file into slices of POOL; returns how many bytes of it they take."""
+    model, end = onnx.load(path), 0
+    for tensor in model.graph.initializer:
+        size = 4 * int(np.prod(tensor.dims))
+        if tensor.data_type != TensorProto.FLOAT or size < SMALL:
+            continue
+        tensor.raw_data = b""
+        set_external_data(tensor, POOL, offset=end, length=size)
+        tensor.ClearField("raw_data")
+        end += -(-size // ALIGNMENT) * ALIGNMENT
+    onnx.save(model, path)
+    return max(end, ALIGNMENT)

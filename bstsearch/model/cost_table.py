@@ -1,0 +1,137 @@
+"""What the submodels of one architecture cost, as a table on disk: counted once, read again without torch.
+
+The tables of the presets and of the demo supernet ship in `cost_tables.json`, which `docs/cost_tables.py` writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bstsearch.errors import InputError
+from bstsearch.files import read_json
+from bstsearch.model.supernet_folder import SupernetFolder
+from bstsearch.space import Space
+
+SHIPPED = Path(__file__).with_name("cost_tables.json")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Parameters, and multiply-adds (MACs) at batch 1.
+
+    `recurrent_macs` of them are products that each wait for the one before: an LSTM's hidden-to-hidden ones.
+    They are products with vectors, whose time is that of reading the weights once for every step.
+
+    >>> cost = Cost(parameters=9_533_963, macs=82_279_936, recurrent_macs=14_680_064)
+    >>> round(cost.gflops, 4), cost.size_bytes, cost.recurrent_bytes
+    (0.1646, 38135852, 58720256)
+    """
+
+    parameters: int
+    macs: int
+    recurrent_macs: int = 0
+
+    @property
+    def gflops(self) -> float:
+        """Floating-point operations in units of 1e9, two to a multiply-add."""
+        return 2 * self.macs / 1e9
+
+    @property
+    def recurrent_bytes(self) -> int:
+        """Bytes of float32 weights read for the recurrent products: each weight takes part in one MAC a step."""
+        return 4 * self.recurrent_macs
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the parameters in float32."""
+        return 4 * self.parameters
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CostTable:
+    """What is known of one architecture; each mapping may hold few of its submodels, or none.
+
+    `costs` and `live_bytes`, the largest live set of activations, go by a submodel's id. `fixed_macs` are those of the
+    part that is never slimmed.
+    """
+
+    folder: SupernetFolder
+    fixed_macs: int | None = None
+    costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
+    live_bytes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def merged(self, other: CostTable) -> CostTable:
+        """This table with what `other` knows beside it."""
+        return dataclasses.replace(
+            self,
+            fixed_macs=self.fixed_macs if other.fixed_macs is None else other.fixed_macs,
+            costs={**self.costs, **other.costs},
+            live_bytes={**self.live_bytes, **other.live_bytes},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` reads it back."""
+        return {
+            "name": self.folder.path.name,
+            "architecture": self.folder.architecture,
+            "family": self.folder.family,
+            "config": dict(self.folder.config),
+            "space": self.folder.space.to_json(),
+            "fixed_macs": self.fixed_macs,
+            "costs": {name: list(dataclasses.astuple(cost)) for name, cost in self.costs.items()},
+            "live_bytes": dict(self.live_bytes),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CostTable:
+        """The table written by `to_json`; InputError where it is malformed, or of another architecture than it says."""
+        try:
+            space, config = Space.from_json(data["space"]), dict(data["config"])
+            folder = SupernetFolder(path=Path(data["name"]), family=data["family"], config=config, space=space)
+            if data["architecture"] != folder.architecture:
+                raise ValueError(f"architecture {data['architecture']!r}")
+            return cls(
+                folder=folder,
+                fixed_macs=None if data["fixed_macs"] is None else _count(data["fixed_macs"]),
+                costs={name: _cost(*map(_count, numbers)) for name, numbers in data["costs"].items()},
+                live_bytes={name: _count(number) for name, number in data["live_bytes"].items()},
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"malformed cost table: {error!r}; expected what CostTable.to_json writes") from error
+
+
+def shipped_preset(name: str) -> SupernetFolder | None:
+    """Family, config and space of the preset of that name, as a folder of it has them; None where none ships.
+
+    >>> shipped_preset("mcan-vqa-v2").config["answers"]
+    3129
+    """
+    tables = (table for table in _shipped()["presets"] if table["name"] == name)
+    return next((CostTable.from_json(table).folder for table in tables), None)
+
+
+def shipped_table(folder: SupernetFolder) -> CostTable:
+    """What ships of the architecture of `folder`; an empty table where nothing does."""
+    tables = (table for some in _shipped().values() for table in some)
+    found = (table for table in tables if table["architecture"] == folder.architecture)
+    return next(map(CostTable.from_json, found), CostTable(folder=folder))
+
+
+@functools.cache
+def _shipped() -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """The tables of the presets and of the supernets."""
+    return read_json(SHIPPED, "cost tables")
+
+
+def _cost(parameters: int, macs: int, recurrent_macs: int) -> Cost:
+    return Cost(parameters=parameters, macs=macs, recurrent_macs=recurrent_macs)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value

@@ -1,0 +1,157 @@
+"""What a submodel costs on any device: its parameters, and the multiply-adds of one forward pass.
+
+The convention is that of the published figures (Yu et al., arXiv 2203.12814): one GFLOP is 1e9 / 2
+multiply-adds; matrix products, convolutions, attention and the LSTM count, the whole word embedding counts
+as parameters; element-wise operations, softmax, normalisation, biases and look-ups count nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from fvcore.nn.jit_handles import (
+    addmm_flop_jit,
+    bmm_flop_jit,
+    conv_flop_jit,
+    einsum_flop_jit,
+    get_shape,
+    linear_flop_jit,
+    matmul_flop_jit,
+)
+from torch import Tensor, nn
+
+from bstsearch.errors import InputError
+from bstsearch.model.cost_table import Cost
+from bstsearch.model.family import Config, Family
+from bstsearch.space import Submodel
+
+__all__ = ["Cost", "count", "fixed_macs", "weightless"]
+
+# Free of charge, beside what fvcore leaves out itself (views, copies, comparisons):
+VIEWS = ("meshgrid", "unflatten")
+ARITHMETIC = ("abs", "add", "div", "exp", "mul", "neg", "pow", "rsub", "sqrt", "sub")
+ACTIVATIONS = ("gelu", "sigmoid", "silu", "tanh")
+OVER_AN_AXIS = ("avg_pool2d", "log_softmax", "mean", "softmax", "std", "sum", "var")
+# BatchNorm in eval mode is one factor and one term per channel, which its convolution can take over.
+NORMS = ("batch_norm", "layer_norm")
+LOOK_UPS = ("embedding",)
+FREE = (*VIEWS, *ARITHMETIC, *ACTIVATIONS, *OVER_AN_AXIS, *NORMS, *LOOK_UPS)
+
+RECURRENT = "recurrent"  # the name under which an LSTM's steps are counted, beside "lstm" for its other products
+
+
+def count(family: Family, config: Config, submodel: Submodel) -> Cost:
+    """The cost of `submodel`; InputError where its model runs an operator not known to count or to be free.
+
+    No weight is allocated, whatever the model's size. The fixed part is counted once for all submodels.
+    """
+    model = weightless(family, family.shrink(config, submodel))
+    fixed, features = _fixed_part(family, config)
+    elastic = _macs(_Part(model, "elastic"), features, family.name)
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        macs=fixed.total + elastic.total,
+        recurrent_macs=fixed.recurrent + elastic.recurrent,
+    )
+
+
+def fixed_macs(family: Family, config: Config) -> int:
+    """The multiply-adds that every submodel has: those of the part that is never slimmed."""
+    return _fixed_part(family, config)[0].total
+
+
+def weightless(family: Family, config: Config) -> nn.Module:
+    """The model in eval mode, of right shapes, with one zero in memory in place of each weight.
+
+    Unlike a model on the meta device it runs: fvcore's tracing does not work there (convolutions fail).
+    """
+    with torch.device("meta"):
+        model = family.build(config).eval()
+    stand_ins: dict[nn.Parameter, nn.Parameter] = {}  # one for each identity, so that tied weights stay tied
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter not in stand_ins:
+                zeros = torch.zeros((), dtype=parameter.dtype).expand(parameter.shape)
+                stand_ins[parameter] = nn.Parameter(zeros, requires_grad=False)
+            setattr(module, name, stand_ins[parameter])
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.zeros_like(buffer, device="cpu"))
+    return model
+
+
+class _Macs(NamedTuple):
+    total: int
+    recurrent: int
+
+
+@functools.lru_cache(maxsize=8)
+def _fixed_part(family: Family, config: Config) -> tuple[_Macs, tuple[Tensor, ...]]:
+    """The multiply-adds of the fixed part, and what it returns for the example inputs."""
+    model, inputs = weightless(family, config), family.example_inputs(config, 1)
+    with torch.no_grad():
+        features = model.fixed(**inputs)  # type: ignore[operator]
+    return _macs(_Part(model, "fixed", tuple(inputs)), tuple(inputs.values()), family.name), features
+
+
+def _macs(part: _Part, inputs: tuple[Tensor, ...], name: str) -> _Macs:
+    analysis = FlopCountAnalysis(part, inputs)
+    # Emptied first: fvcore counts norms by default, and goes on counting an operator whose handle is set to None.
+    analysis.clear_op_handles()
+    analysis.set_op_handle(**_COUNTED, **{f"aten::{operator}": None for operator in FREE})
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    with torch.no_grad():
+        macs = _Macs(total=int(analysis.total()), recurrent=int(analysis.by_operator()[RECURRENT]))
+    if unknown := sorted(analysis.unsupported_ops()):
+        raise InputError(
+            f"{name} runs {unknown[0]}, neither counted nor known to be free; add it to bstsearch/model/counting.py"
+        )
+    return macs
+
+
+class _Part(nn.Module):
+    """One method of a model as a module by itself, its inputs by position, as tracing wants it."""
+
+    def __init__(self, model: nn.Module, method: str, names: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.model, self.method, self.names = model, method, names
+
+    def forward(self, *inputs: Tensor) -> Any:
+        method = getattr(self.model, self.method)
+        return method(**dict(zip(self.names, inputs, strict=True))) if self.names else method(*inputs)
+
+
+def _lstm(inputs: Sequence[Any], _outputs: Sequence[Any]) -> Counter[str]:
+    """Every weight matrix is applied once to every token (any number of layers and directions)."""
+    tokens = math.prod(get_shape(inputs[0])[:-1])
+    shapes = [get_shape(weight) for weight in inputs[2].node().inputs()]
+    matrices = [math.prod(shape) for shape in shapes if len(shape) == 2]
+    layers, is_bidirectional = inputs[4].toIValue(), inputs[7].toIValue()
+    each = len(matrices) // (layers * (1 + is_bidirectional))
+    from_input = sum(matrices[::each])  # first of each layer and direction; the others act on its state
+    return Counter({"lstm": tokens * from_input, RECURRENT: tokens * (sum(matrices) - from_input)})
+
+
+def _attention(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
+    """Two products per query and key: the score, over the key's size, and the sum, over the value's."""
+    *batch, queries, size = get_shape(inputs[0])
+    keys, value_size = get_shape(inputs[2])[-2:]
+    return int(math.prod(batch) * queries * keys * (size + value_size))
+
+
+_COUNTED = {
+    "aten::_convolution": conv_flop_jit,
+    "aten::addmm": addmm_flop_jit,
+    "aten::bmm": bmm_flop_jit,
+    "aten::einsum": einsum_flop_jit,
+    "aten::linear": linear_flop_jit,
+    "aten::lstm": _lstm,
+    "aten::matmul": matmul_flop_jit,
+    "aten::mm": matmul_flop_jit,
+    "aten::scaled_dot_product_attention": _attention,
+}

@@ -1,0 +1,223 @@
+"""What bstsearch must know of an architecture: how to build it at any size, and what may shrink."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bstsearch import doors
+from bstsearch.errors import InputError, UsageError
+from bstsearch.space import Space, Submodel
+
+Config = Any  # each family's own frozen dataclass of sizes
+FreeAxes = Mapping[str, Mapping[int, str]]
+
+
+class SlimmableModule(Protocol):
+    """The one thing asked of a model: forward falls into a part that is never slimmed and the rest.
+
+    `forward(**inputs)` equals `elastic(*fixed(**inputs))`. Training and scoring run `fixed` once for
+    many submodels. A model whose every parameter is elastic returns its inputs from `fixed`.
+    """
+
+    def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """What is computed with fixed parameters only."""
+
+    def elastic(self, *features: Tensor) -> Tensor:
+        """The output, from what `fixed` returned."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A list of layers, found under `prefix` in the state dict, and the order in which to keep them.
+
+    >>> Stack(prefix="encoder", keep_order=(0, 3, 1, 2)).kept(2)
+    (0, 3)
+    """
+
+    prefix: str
+    keep_order: tuple[int, ...]
+
+    def kept(self, count: int) -> tuple[int, ...]:
+        """The `count` layers kept longest, in the order in which they run."""
+        return tuple(sorted(self.keep_order[:count]))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FusedAxis:
+    """An axis that holds `blocks` equal blocks side by side (qkv: 3), each sliced by itself.
+
+    `parameter` is a shell-style pattern over parameter names.
+    """
+
+    parameter: str
+    axis: int
+    blocks: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Family:
+    """One architecture, as data and plain functions; each file in `families/` makes one, named FAMILY.
+
+    - `config`: a frozen dataclass; elastic and fixed sizes are different fields.
+    - `presets`: named configurations.
+    - `build(config)`: the model at exactly those sizes; a `SlimmableModule`.
+    - `shrink(config, submodel)`: the sizes of that submodel.
+    - `stacks(config)`: the layer stacks, with their keep orders.
+    - `example_inputs(config, batch)`: inputs of the right names, dtypes and shapes, random but seeded.
+    - `elastic_units(config)`: elastic field -> smallest step of an axis it may cause (head_dim for
+      heads, else 1); anything that moves an axis by more is a fused axis and must be declared.
+    - `fused_axes`: axes that hold several blocks side by side.
+    - `free_axes(config)`: input -> axes, beside the first, whose size may differ from one call to the next
+      (images lying or upright), each with a name for the exported model.
+
+    The first axis of every input and of the output is the batch.
+    """
+
+    name: str
+    config: type[Any]
+    presets: Mapping[str, Config]
+    build: Callable[[Config], nn.Module]
+    shrink: Callable[[Config, Submodel], Config]
+    stacks: Callable[[Config], tuple[Stack, ...]]
+    example_inputs: Callable[[Config, int], dict[str, Tensor]]
+    elastic_units: Callable[[Config], Mapping[str, int]]
+    fused_axes: tuple[FusedAxis, ...] = ()
+    free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
+
+    def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
+        """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""
+        stacks = self.stacks(config)
+        return {stack.prefix: stack.kept(int(submodel.depth * len(stack.keep_order))) for stack in stacks}
+
+    def space(self, config: Config) -> Space:
+        """BST's space of this model."""
+        return Space.bst(stacks=tuple(len(stack.keep_order) for stack in self.stacks(config)))
+
+    def check(self, config: Config, space: Space) -> None:
+        """Passes where every choice gives whole sizes (whole heads above all) and fixed sizes stay; else InputError."""
+        layers = tuple(len(stack.keep_order) for stack in self.stacks(config))
+        if space.stacks != layers:
+            raise InputError(f"the space is for stacks of {space.stacks} layers; this {self.name} has {layers}")
+        choices = list(space.grid())
+        choices += [Submodel(heads=(share,) * sum(layers)) for share in space.layer_heads]
+        choices += [Submodel(ffn=(share,) * sum(layers)) for share in space.layer_ffn]
+        for submodel in choices:
+            self._refuse_changed_fixed_size(config, submodel)
+
+    def _refuse_changed_fixed_size(self, config: Config, submodel: Submodel) -> None:
+        small = self.shrink(config, submodel)
+        for field in {field.name for field in dataclasses.fields(config)} - self.elastic_units(config).keys():
+            before, after = getattr(config, field), getattr(small, field)
+            # A tuple with one entry per layer keeps the entries of the kept layers.
+            is_kept = set(after) <= set(before) if isinstance(before, tuple) else after == before
+            if not is_kept:
+                raise InputError(f"{self.name}: {field} is fixed, but {submodel.id} makes {after} of {before}")
+
+
+def family_names() -> list[str]:
+    """The names of the families there are: this package's, installed ones, and those that the user named."""
+    return doors.names("family")
+
+
+def get_family(name: str) -> Family:
+    """The family of that name ("clip-vil" is "clip_vil"); InputError lists the names there are."""
+    family = doors.find("family", name if name in family_names() else name.replace("-", "_"))
+    if not isinstance(family, Family):
+        raise InputError(f"{name!r} is no family, but {family!r}; expected a bstsearch.model.family.Family")
+    return family
+
+
+def find_preset(name: str) -> tuple[Family, Config]:
+    """The named configuration and its family; InputError lists the presets there are.
+
+    >>> family, config = find_preset("mcan-vqa-v2")
+    >>> family.name, config.answers
+    ('mcan', 3129)
+    """
+    families = [get_family(family) for family in family_names()]
+    for family in families:
+        if name in family.presets:
+            return family, family.presets[name]
+    known = ", ".join(preset for family in families for preset in family.presets)
+    raise InputError(f"unknown preset {name!r}; this version knows {known}")
+
+
+def config_to_json(config: Config) -> dict[str, Any]:
+    """A config as plain data."""
+    return dataclasses.asdict(config)
+
+
+def config_from_json(config_type: type[Any], data: Mapping[str, Any]) -> Config:
+    """The config written by `config_to_json`; unknown, missing and ill-typed keys raise InputError."""
+    if not isinstance(data, Mapping):
+        raise InputError(f"a {config_type.__name__} is a JSON object, not {type(data).__name__}")
+    fields = {field.name: field for field in dataclasses.fields(config_type)}
+    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+    if unknown := sorted(data.keys() - fields.keys()):
+        raise InputError(f"{config_type.__name__} has no field {unknown[0]!r}; its fields: {', '.join(fields)}")
+    if missing := sorted(required - data.keys()):
+        raise InputError(f"{config_type.__name__} lacks the field {missing[0]!r}")
+    hints = typing.get_type_hints(config_type)
+    values = {name: _coerce(f"{config_type.__name__}.{name}", value, hints[name]) for name, value in data.items()}
+    return config_type(**values)
+
+
+def restored(name: str, data: Mapping[str, Any]) -> tuple[Family, Config]:
+    """The family of that name and the config that `config_to_json` wrote of it; InputError where either is unknown."""
+    family = get_family(name)
+    return family, config_from_json(family.config, data)
+
+
+def changed(family: Family, config: Config, settings: Sequence[str]) -> Config:
+    """The config with fields replaced as in ["regions=36", "keep_order=[0, 1]"]; UsageError or InputError tell why not.
+
+    >>> family, config = find_preset("uniter-base")
+    >>> changed(family, config, ["regions=36"]).regions
+    36
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise UsageError(f"--set takes NAME=VALUE with a number, true, false or [list], not {setting!r}")
+    return config_from_json(family.config, {**config_to_json(config), **values})
+
+
+def whole(size: int, share: Fraction, name: str) -> int:
+    """`size * share`, which must be a whole number of at least one; InputError names the size."""
+    scaled = size * share
+    if scaled.denominator != 1 or scaled < 1:
+        raise InputError(f"{name}={size} times {share} is not a whole number; choose other widths or sizes")
+    return int(scaled)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    """A CPU random generator with that seed, apart from torch's global one."""
+    return torch.Generator().manual_seed(seed)
+
+
+def _coerce(name: str, value: Any, hint: Any) -> Any:
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{name} must be a list, not {value!r}")
+        item = typing.get_args(hint)[0]
+        return tuple(_coerce(name, entry, item) for entry in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"{name} must be of type {hint.__name__}, not {value!r}")
+    if hint is int and value < 0:
+        raise InputError(f"{name} must not be negative: {value}")
+    return value

@@ -1,0 +1,176 @@
+"""The supernet: one set of full-size parameters, and every submodel computing with slices of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from bstsearch.errors import InputError
+from bstsearch.files import writing
+from bstsearch.model import slicing
+from bstsearch.model.family import Config, Family, config_to_json, restored
+from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+from bstsearch.space import Space, Submodel
+
+SMALL_MODELS = 32  # kept for the next bind; more than any grid, few of a layer-wise space
+
+
+@dataclasses.dataclass(frozen=True)
+class _Small:
+    """A small model whose parameters are placeholders, and where their numbers lie in the full model."""
+
+    model: nn.Module
+    plan: slicing.Plan
+
+    def point_at(self, model: nn.Module, full: Mapping[str, nn.Parameter]) -> None:
+        """Gives every placeholder its slice of the full parameters, and every shared buffer itself."""
+        for name, placeholder in self.model.named_parameters():
+            cut = self.plan.cuts[name]
+            placeholder.data = cut.apply(full[cut.source].data)
+            placeholder.requires_grad_(full[cut.source].requires_grad)
+        for name, source in self.plan.buffers.items():
+            owner, _, leaf = name.rpartition(".")
+            self.model.get_submodule(owner)._buffers[leaf] = model.get_buffer(source)
+
+    def add_gradients(self, full: Mapping[str, nn.Parameter]) -> None:
+        """Adds the placeholders' gradients to the slices that they stand for."""
+        for name, placeholder in self.model.named_parameters():
+            if placeholder.grad is not None:
+                cut = self.plan.cuts[name]
+                source = full[cut.source]
+                if source.grad is None:
+                    source.grad = torch.zeros_like(source)
+                cut.add_into(source.grad, placeholder.grad)
+
+
+class Supernet(nn.Module):
+    """The full model's parameters, and a way to compute with any submodel's share of them.
+
+    >>> from bstsearch.families.mcan import FAMILY, PRESETS
+    >>> supernet = Supernet(FAMILY, PRESETS["mcan-easy-vqa"])
+    >>> with supernet.bind(supernet.space.smallest) as model:
+    ...     model(**FAMILY.example_inputs(supernet.config, batch=2)).shape
+    torch.Size([2, 13])
+    """
+
+    def __init__(self, family: Family, config: Config, space: Space | None = None) -> None:
+        super().__init__()
+        self.family = family
+        self.config = config
+        self.space = family.space(config) if space is None else space
+        family.check(config, self.space)
+        slicing.refuse_undeclared_fused_axes(family, config)
+        self.model = family.build(config)
+        self._small: dict[Submodel, _Small] = {}  # a plain dict: small models are no submodules of this one
+
+    @contextlib.contextmanager
+    def bind(self, submodel: Submodel) -> Iterator[nn.Module]:
+        """An ordinary module that computes with slices of the full weights, until the block ends.
+
+        Run backward inside the block; when the block ends, the gradients are added to the matching slices
+        of the full parameters' `.grad`. In-place updates of the full weights are seen at once; training
+        mode and `requires_grad` mirror the supernet's. The largest submodel is the full model itself.
+        """
+        if submodel == self.space.largest:
+            yield self.model
+            return
+        with torch.inference_mode(False):  # what is made in inference mode could not be trained later
+            small = self._small.get(submodel) or self._build_small(submodel)
+            full = dict(self.model.named_parameters(remove_duplicate=False))
+            small.point_at(self.model, full)
+        small.model.train(self.training)
+        try:
+            yield small.model
+            small.add_gradients(full)
+        finally:
+            small.model.zero_grad(set_to_none=True)
+
+    def materialise(self, submodel: Submodel) -> nn.Module:
+        """An ordinary module that owns a copy of the submodel's numbers and needs nothing of bstsearch."""
+        model, plan = self._build(submodel)
+        full = dict(self.model.named_parameters(remove_duplicate=False))
+        for name, parameter in model.named_parameters():
+            cut = plan.cuts[name]
+            parameter.data = cut.apply(full[cut.source].data).clone(memory_format=torch.contiguous_format)
+        for name, source in plan.buffers.items():
+            model.get_buffer(name).copy_(self.model.get_buffer(source))
+        return model.train(self.training)
+
+    def save(self, folder: Path) -> None:
+        """Writes `model.safetensors` and `config.json` into `folder`, which exists."""
+        on_disk = SupernetFolder(
+            path=folder, family=self.family.name, config=config_to_json(self.config), space=self.space
+        )
+        save_weights(self.model, on_disk.weights)
+        on_disk.write()
+
+    @classmethod
+    def load(cls, folder: Path) -> Supernet:
+        """The supernet in `folder`, in eval mode; InputError where a file is missing, truncated or foreign."""
+        on_disk = read_folder(folder)
+        family, config = restored(on_disk.family, on_disk.config)
+        supernet = cls(family, config, on_disk.space)
+        load_weights(supernet.model, on_disk.weights)
+        return supernet.eval()
+
+    def _build(self, submodel: Submodel) -> tuple[nn.Module, slicing.Plan]:
+        # Built for real, not on the meta device: buffers depend on the config and must hold true values.
+        # Its random numbers are replaced at once, and must not shift those that training draws.
+        with torch.random.fork_rng(devices=[]):
+            model = self.family.build(self.family.shrink(self.config, submodel))
+        model.to(next(self.model.parameters()))
+        return model, slicing.make_plan(self.family, self.config, submodel, model, self.model)
+
+    def _build_small(self, submodel: Submodel) -> _Small:
+        if len(self._small) == SMALL_MODELS:
+            del self._small[next(iter(self._small))]  # the oldest
+        small = self._small[submodel] = _Small(*self._build(submodel))
+        return small
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._small.clear()  # their own buffers would stay on the old device, and of the old precision
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Writes the parameters (tied ones once) and persistent buffers of `model`, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(model).items()}
+    with writing(path) as temporary:
+        temporary.write_bytes(save(tensors))  # save_file has an error of its own for a full disk
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fills `model` from a file of `save_weights`; every name and shape must match, else InputError."""
+    try:
+        saved = load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"weights {path} do not exist") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"weights {path} are no safetensors file, or truncated: {error}") from error
+    state = _state(model)
+    for name, tensor in state.items():
+        if name not in saved:
+            raise InputError(f"weights {path} lack {name!r}; are they of another model?")
+        if saved[name].shape != tensor.shape:
+            found, expected = tuple(saved[name].shape), tuple(tensor.shape)
+            raise InputError(f"weights {path}: {name!r} has shape {found}, expected {expected}; another model?")
+    if foreign := sorted(saved.keys() - state.keys()):
+        raise InputError(f"weights {path} hold {foreign[0]!r}, which the model does not know; another model?")
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(saved[name])
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    persistent = model.state_dict(keep_vars=True)
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name in persistent}
+    return {**dict(model.named_parameters()), **buffers}

@@ -1,0 +1,1 @@
+"""What a device profile is, and the latencies it tells."""

@@ -1,0 +1,129 @@
+"""What submodels cost, without torch where it is known: from a table that ships, or from the user's cache folder.
+
+The rest is counted, and kept in that folder, one file for an architecture. A file that is broken, or was counted by
+other code than this, is as good as none; where none can be written, the next process counts again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bstsearch.errors import BstsearchError, InputError
+from bstsearch.files import digest, read_json, write_json
+from bstsearch.measuring.selection import uniform
+from bstsearch.model.cost_table import Cost, CostTable, shipped_table
+
+if TYPE_CHECKING:
+    from bstsearch.model.supernet_folder import SupernetFolder
+    from bstsearch.space import Submodel
+
+Value = TypeVar("Value", Cost, int)
+
+PACKAGE = Path(__file__).parents[1]
+# The code that a count depends on.
+COUNTING = ("space.py", "model/counting.py", "model/family.py", "graphs/*.py", "measuring/workload.py")
+MODELS = ("families/*.py", "layers/*.py")
+
+
+class KnownCosts:
+    """The costs of the submodels of one supernet or preset; each is counted at most once."""
+
+    def __init__(self, folder: SupernetFolder) -> None:
+        self._folder, self._table, self._has_read_cache = folder, shipped_table(folder), False
+
+    def cost(self, submodel: Submodel) -> Cost:
+        """Parameters and multiply-adds; InputError where its model cannot be counted."""
+        return self._find(lambda table: table.costs.get(submodel.id), lambda: self._counted(submodel))
+
+    @property
+    def fixed_macs(self) -> int:
+        """The multiply-adds that every submodel has: those of the part that is never slimmed."""
+        return self._find(lambda table: table.fixed_macs, self._counted_fixed)
+
+    def live_bytes(self, submodel: Submodel) -> int:
+        """The largest live set of activations, that of the hungriest of its layers' shares."""
+        shares = {submodel.width, *submodel.heads, *submodel.ffn}
+        return max(self._live_bytes(self._uniform[submodel.width, share]) for share in shares)
+
+    @functools.cached_property
+    def _uniform(self) -> Mapping[tuple[Fraction, Fraction], Submodel]:
+        return uniform(self._folder.space)
+
+    def _live_bytes(self, submodel: Submodel) -> int:
+        return self._find(lambda table: table.live_bytes.get(submodel.id), lambda: self._counted_live(submodel))
+
+    def _find(self, read: Callable[[CostTable], Value | None], count: Callable[[], CostTable]) -> Value:
+        found = read(self._table)
+        if found is None and not self._has_read_cache:
+            self._table, self._has_read_cache = self._table.merged(read_cached(self._folder)), True
+            found = read(self._table)
+        if found is None:
+            counted = count()
+            self._table = self._table.merged(counted)
+            keep(counted)
+            found = read(counted)
+            assert found is not None
+        return found
+
+    @functools.cached_property
+    def _model(self) -> tuple[Any, Any]:
+        from bstsearch.model.family import restored
+
+        return restored(self._folder.family, self._folder.config)
+
+    def _counted(self, submodel: Submodel) -> CostTable:
+        from bstsearch.model.counting import count
+
+        return CostTable(folder=self._folder, costs={submodel.id: count(*self._model, submodel)})
+
+    def _counted_fixed(self) -> CostTable:
+        from bstsearch.model.counting import fixed_macs
+
+        return CostTable(folder=self._folder, fixed_macs=fixed_macs(*self._model))
+
+    def _counted_live(self, submodel: Submodel) -> CostTable:
+        from bstsearch.measuring.activations import live_set
+
+        return CostTable(folder=self._folder, live_bytes={submodel.id: live_set(self._folder, submodel)})
+
+
+def cache_file(folder: SupernetFolder) -> Path:
+    """Where costs of that architecture are kept; RuntimeError where the user has no home."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    caches = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
+    return caches / "bstsearch" / "costs" / f"{folder.architecture}.json"
+
+
+def read_cached(folder: SupernetFolder) -> CostTable:
+    """What earlier processes counted of that architecture; an empty table where that is nothing, or cannot be read."""
+    with contextlib.suppress(BstsearchError, OSError, RuntimeError):
+        data = read_json(cache_file(folder), "cost table")
+        table = CostTable.from_json(data)
+        if (data.get("counted_by"), table.folder.architecture) == (_counted_by(), folder.architecture):
+            return table
+    return CostTable(folder=folder)
+
+
+def keep(table: CostTable) -> None:
+    """Adds `table` to what is kept of its architecture; where that cannot be written, nothing happens.
+
+    Of two processes that write at once one may lose what it added, and count it again another time.
+    """
+    with contextlib.suppress(BstsearchError, OSError, RuntimeError):
+        known = read_cached(table.folder).merged(table)
+        write_json(cache_file(table.folder), {"counted_by": _counted_by(), **known.to_json()})
+
+
+@functools.cache
+def _counted_by() -> str:
+    """A digest of the code that counts, so that another version's numbers are not taken for this one's."""
+    files = [path for pattern in (*COUNTING, *MODELS) for path in sorted(PACKAGE.glob(pattern))]
+    if not files:
+        raise InputError(f"{PACKAGE} holds no source files")
+    return digest(*files)

@@ -1,0 +1,72 @@
+"""easy-VQA: one coloured shape per 64x64 image, 13 answers (Zhou, 2019; PyPI package easy-vqa, MIT).
+
+Its training part is cut once more by image, so that no image is in both training and validation: every
+eighth image is for validation (500 of 4,000). Its official test part (1,000 images) is only reported on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import easy_vqa
+import numpy as np
+import torch
+from torch import Tensor
+
+from bstsearch.inputs.images import read_image
+from bstsearch.tasks.split import ImageSplit, image_kind
+from bstsearch.tasks.vocabulary import Vocabulary
+
+SIDE = 64
+QUESTION_LENGTH = 10  # the longest question has nine words
+VALIDATION_EVERY = 8
+
+
+def build_vocabulary(_folder: Path | None = None) -> Vocabulary:
+    """The words of the training questions and the 13 answers."""
+    questions, _, _ = easy_vqa.get_train_questions()
+    return Vocabulary.build("easy-vqa", questions, easy_vqa.get_answers(), QUESTION_LENGTH)
+
+
+def load(
+    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, _folder: Path | None = None
+) -> ImageSplit:
+    """The "train", "validation" or "test" part; images of the size and kind of `like["image"]`."""
+    if split == "test":
+        questions, answers, image_ids = easy_vqa.get_test_questions()
+        paths = easy_vqa.get_test_image_paths()
+    else:
+        questions, answers, image_ids = easy_vqa.get_train_questions()
+        paths = easy_vqa.get_train_image_paths()
+    rows = [row for row, image in enumerate(image_ids) if split == "test" or _split_of(image) == split]
+    side, is_clip_normalised = image_kind(like, SIDE)
+    part = _gather(rows, questions, answers, image_ids, paths, vocabulary, side)
+    return dataclasses.replace(part, is_clip_normalised=is_clip_normalised)
+
+
+def _split_of(image_id: int) -> str:
+    return "validation" if image_id % VALIDATION_EVERY == VALIDATION_EVERY - 1 else "train"
+
+
+def _gather(
+    rows: list[int],
+    questions: list[str],
+    answers: list[str],
+    image_ids: list[int],
+    paths: dict[int, str],
+    vocabulary: Vocabulary,
+    side: int,
+) -> ImageSplit:
+    used = sorted({image_ids[row] for row in rows})
+    place = {image: index for index, image in enumerate(used)}
+    classes = {answer: index for index, answer in enumerate(vocabulary.answers)}
+    encoded = {question: vocabulary.encode(question) for question in {questions[row] for row in rows}}
+    return ImageSplit(
+        questions=torch.from_numpy(np.stack([encoded[questions[row]] for row in rows])),
+        image_of=torch.tensor([place[image_ids[row]] for row in rows]),
+        images=torch.from_numpy(np.stack([read_image(Path(paths[image]), side) for image in used])),
+        answers=torch.tensor([classes[answers[row]] for row in rows]),
+        names=vocabulary.answers,
+    )

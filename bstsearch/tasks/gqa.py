@@ -1,0 +1,147 @@
+"""GQA (Hudson and Manning, 2019) from the user's disk: its balanced questions with region features, or LXMERT's lists.
+
+Classes are answers normalised as openvqa does, so one class may stand for several spellings. The evaluation compares
+raw strings; so a class is called by the raw answer first met (openvqa's and BST's code predicts the normalised text,
+and can get eight answers never right; `details` has the accuracy that it would report).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bstsearch.accuracy import Accuracy
+from bstsearch.errors import InputError
+from bstsearch.formats import gqa_questions
+from bstsearch.formats.gqa_h5 import INFO, open_h5
+from bstsearch.formats.gqa_questions import Asked
+from bstsearch.formats.region_files import RegionSource, find_npz
+from bstsearch.inputs.tokenizers import UNCASED
+from bstsearch.tasks import lxmert_lists, needed_folder
+from bstsearch.tasks.answer_text import class_text
+from bstsearch.tasks.gqa_accuracy import GqaQuestion, gqa_scores
+from bstsearch.tasks.region_split import Columns, RegionSplit
+from bstsearch.tasks.split import Split
+from bstsearch.tasks.vocabulary import Vocabulary
+
+NAME = "gqa"
+QUESTION_LENGTH = 29
+FEATURES = "feats"
+NO_CLASS = -100  # of an answer outside the vocabulary: cross-entropy leaves it out, and no prediction is right
+SPECIAL_WORDS = 3  # PAD, UNK and CLS, with which openvqa's list of words begins
+
+
+def build_vocabulary(folder: Path | None = None) -> Vocabulary:
+    """The words and all answers of training, validation and testdev questions, or those of openvqa's dicts.json."""
+    folder = needed_folder(NAME, folder)
+    if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
+        answers = lxmert_lists.read_answers(folder, NAME)
+        return Vocabulary.from_wordpiece_file(folder / "vocab.txt", NAME, answers, 20, UNCASED)
+    if not gqa_questions.matches(folder):
+        raise InputError(f"{folder} has no {gqa_questions.FILES['train']}, so no words to build a vocabulary of")
+    parts = [gqa_questions.read_questions(gqa_questions.question_file(folder, part)) for part in gqa_questions.FILES]
+    asked = [one for part in parts for one in part.values()]
+    raw = raw_answers(asked)
+    dicts = gqa_questions.read_dicts(folder)
+    if dicts is not None:
+        answers, words, length = dicts
+        names = tuple(raw.get(answer, answer) for answer in answers)
+        return Vocabulary(
+            data=NAME, words=words[SPECIAL_WORDS:], answers=names, question_length=length, tokenizer="openvqa"
+        )
+    return Vocabulary.build(NAME, (one.question for one in asked), raw.values(), QUESTION_LENGTH, "openvqa")
+
+
+def raw_answers(asked: Iterable[Asked]) -> dict[str, str]:
+    """Normalised answer -> the raw answer first met."""
+    raw: dict[str, str] = {}
+    for answer in dict.fromkeys(one.answer for one in asked if one.answer is not None):
+        raw.setdefault(class_text(answer), answer)
+    return raw
+
+
+def load(
+    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, folder: Path | None = None
+) -> Split:
+    """The "train", "validation" or "test" (testdev) part, read as it is needed; inputs of the sizes of `like`."""
+    folder = needed_folder(NAME, folder)
+    if like is None:
+        raise InputError("GQA is read for a model; give its example inputs as `like`")
+    if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
+        return lxmert_lists.load(folder, NAME, split, vocabulary.answers, vocabulary.encode_any, like)
+    path = gqa_questions.question_file(folder, split)
+    questions = gqa_questions.read_questions(path)
+    classes = {class_text(name): index for index, name in enumerate(vocabulary.answers)}
+    answers = [classes.get(class_text(one.answer or ""), NO_CLASS) for one in questions.values()]
+    if set(answers) == {NO_CLASS}:
+        raise InputError(f"no answer in {path} is among the vocabulary's {len(classes)}; is it another data set's?")
+    images, image_of = np.unique([one.imageId for one in questions.values()], return_inverse=True)
+    columns = Columns(
+        tokens=vocabulary.encode_many([one.question for one in questions.values()]).astype(np.int32),
+        image_of=image_of.astype(np.int32),
+        images=images.tolist(),
+        answers=np.array(answers, dtype=np.int64),
+    )
+    judge = GqaJudge(path=path, ids=tuple(questions), names=vocabulary.answers)
+    return RegionSplit(
+        columns=columns, source=_source(folder, like), judge=judge, classes=len(vocabulary.answers), like=like
+    )
+
+
+def _source(folder: Path, like: Mapping[str, Tensor]) -> RegionSource:
+    """The regions: GQA's own .h5 files where their list is there, else .npz files below feats."""
+    if "regions" not in like:
+        raise InputError(f"{folder} has region features, but the model reads {', '.join(like)}")
+    features = int(like["regions"].shape[2])
+    places = [folder, folder / FEATURES, folder / "objects", folder / "raw"]
+    h5 = next((place for place in places if (place / INFO).exists()), None)
+    return find_npz(folder / FEATURES, features) if h5 is None else open_h5(h5, features)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GqaJudge:
+    """GQA accuracy over the balanced questions; the records are read again for it, once."""
+
+    path: Path
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    has_answers: bool = True
+
+    def score(self, predicted: NDArray[np.int64]) -> Accuracy:
+        """The share of balanced questions with exactly the right answer."""
+        pairs = zip(self._questions, predicted.tolist(), strict=True)
+        rights = [self.names[index] == question.answer for question, index in pairs if question.is_balanced]
+        return Accuracy(correct=sum(rights), total=len(rights))
+
+    def details(self, predicted: NDArray[np.int64]) -> dict[str, float]:
+        """Binary and open accuracy, distribution, and the accuracy of normalised answers."""
+        found = gqa_scores(self._questions, self._by_id(self.names, predicted))
+        as_published = gqa_scores(self._questions, self._by_id([class_text(name) for name in self.names], predicted))
+        return {
+            "binary": found.binary,
+            "open": found.open,
+            "distribution": found.distribution,
+            "openvqa": as_published.accuracy,
+        }
+
+    def results(self, predicted: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """As the evaluation takes them."""
+        return [
+            {"questionId": question, "prediction": answer}
+            for question, answer in self._by_id(self.names, predicted).items()
+        ]
+
+    def _by_id(self, names: Any, predicted: NDArray[np.int64]) -> dict[str, str]:
+        return {question: names[index] for question, index in zip(self.ids, predicted.tolist(), strict=True)}
+
+    @functools.cached_property
+    def _questions(self) -> list[GqaQuestion]:
+        records = gqa_questions.read_records(self.path)
+        return [GqaQuestion.from_json(question, records[question]) for question in self.ids]

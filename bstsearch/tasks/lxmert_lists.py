@@ -1,0 +1,224 @@
+"""LXMERT's question lists with JPEG files, as CLIP-ViL reads them (public code airsplay/lxmert, clip-vil/CLIP-ViL).
+
+    vqa-v2:  vqa/train.json  nominival.json  minival.json  test.json    mscoco/train2014  val2014  test2015
+    gqa:     gqa/train.json  valid.json  testdev.json                   gqa/images
+    beside the lists: trainval_label2ans.json (the answers in the order of the classes)
+
+Lists and images may also lie in the folder itself, images in a folder images. VQA-v2 trains on train and nominival and
+validates on minival; GQA trains on train, validates on valid and tests on testdev (that code also trains on valid, and
+chooses by testdev). Accuracy is the worth of the predicted answer (`bstsearch.tasks.soft_labels`), as reported there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bstsearch.accuracy import Accuracy
+from bstsearch.errors import InputError
+from bstsearch.formats.lxmert_images import are_lying, find_images
+from bstsearch.formats.read_ahead import read_ahead
+from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
+from bstsearch.inputs.images import read_image
+from bstsearch.tasks.region_split import SparseRows
+from bstsearch.tasks.soft_labels import GQA_RESULT, VQA_RESULT, SoftJudge
+from bstsearch.tasks.split import Batch, Split
+
+FOLDERS = {"vqa-v2": "vqa", "gqa": "gqa"}
+LISTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "vqa-v2": {"train": ("train", "nominival"), "validation": ("minival",), "test": ("test",)},
+    "gqa": {"train": ("train",), "validation": ("valid",), "test": ("testdev",)},
+}
+ANSWERS = "trainval_label2ans.json"
+NUMBERS = "trainval_ans2label.json"
+
+Encode = Callable[[str], NDArray[np.int64]]  # a question to token ids
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A question of a list; `label` is what each answer is worth, None in a test list."""
+
+    question_id: int | str
+    img_id: str
+    sent: str
+    label: dict[str, float] | None = None
+
+
+Worths = Mapping[int, float]  # class id -> what it is worth
+Row = tuple[Asked, Worths]
+
+
+def matches(folder: Path, data: str) -> bool:
+    """Whether `folder` holds that data set laid out like this."""
+    return (_lists(folder, data) / ANSWERS).exists()
+
+
+def read_answers(folder: Path, data: str) -> tuple[str, ...]:
+    """The answers by class id."""
+    path = _lists(folder, data) / ANSWERS
+    answers = tuple(_decoded(path, list[str]))
+    numbers_path = path.parent / NUMBERS
+    if numbers_path.exists() and _decoded(numbers_path, dict[str, int]) != {a: i for i, a in enumerate(answers)}:
+        raise InputError(f"{numbers_path} and {path.name} number the answers differently; copy both again")
+    return answers
+
+
+def load(
+    folder: Path, data: str, split: str, answers: tuple[str, ...], encode: Encode, like: Mapping[str, Tensor]
+) -> LxmertSplit:
+    """The "train", "validation" or "test" part; images of the size and kind of `like["image"]`.
+
+    InputError where a file is missing or malformed, an image is missing, or an answer is not in the list of answers.
+    Only GQA's held-out questions may have one that is not; no prediction is then right, as in that code.
+    """
+    if "image" not in like:
+        raise InputError(f"{folder} has image files, but the model reads {', '.join(like)}")
+    classes = {answer: index for index, answer in enumerate(answers)}
+    is_strict = data != "gqa" or split == "train"
+    lists = [_lists(folder, data) / f"{name}.json" for name in LISTS[data][split]]
+    rows = [row for path in lists for row in _read_list(path, classes, is_strict=is_strict, has_labels=split != "test")]
+    paths = find_images(folder, dict.fromkeys(asked.img_id for asked, _ in rows))
+    lying = are_lying(folder, paths) if like["image"].is_floating_point() else dict.fromkeys(paths, False)
+    rows.sort(key=lambda row: not lying[row[0].img_id])
+    judge = SoftJudge(
+        questions=[asked.question_id for asked, _ in rows],
+        worths=SparseRows.of(worths for _, worths in rows),
+        names=answers,
+        has_answers=all(asked.label is not None for asked, _ in rows),
+        result=GQA_RESULT if data == "gqa" else VQA_RESULT,
+    )
+    return LxmertSplit(
+        tokens=_tokens([asked.sent for asked, _ in rows], encode),
+        paths=[paths[asked.img_id] for asked, _ in rows],
+        lying=sum(lying[asked.img_id] for asked, _ in rows),
+        judge=judge,
+        like=like["image"],
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LxmertSplit(Split):
+    """Questions in memory, images read when they are asked for.
+
+    For a model that reads images as CLIP does the first `lying` questions are about those that are wider than high.
+    """
+
+    tokens: NDArray[np.int32]
+    paths: Sequence[Path]
+    lying: int
+    judge: SoftJudge
+    like: Tensor
+
+    @property
+    def has_answers(self) -> bool:
+        """As `Split.has_answers`."""
+        return self.judge.has_answers
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
+        """As `Split.batches`; answers are the worth of each class.
+
+        As stored, a batch has images of one orientation. In another order one may have both, which are then
+        framed to a common size (`grouped` gives an order in which few have).
+        """
+        if order is None:
+            lying, standing = torch.arange(len(self)).tensor_split([self.lying])
+            parts = [part for rows in (lying, standing) if len(rows) for part in torch.split(rows, size)]
+        else:
+            parts = list(torch.split(order, size))
+        for rows, images in zip(parts, read_ahead(self._image, (part.tolist() for part in parts)), strict=True):
+            inputs = {"question": torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64)), "image": framed(images)}
+            yield Batch(inputs=inputs, answers=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
+
+    def grouped(self, order: Tensor, size: int) -> Tensor:
+        """As `Split.grouped`: at most one of the batches of `size` has images of both orientations.
+
+        A batch stands where its last question stood; what fills no batch comes last.
+        """
+        places = torch.arange(len(order))
+        groups = [places[order < self.lying], places[order >= self.lying]]
+        whole = [part for group in groups for part in torch.split(group, size) if len(part) == size]
+        whole.sort(key=lambda part: int(part[-1]))
+        rest = [group[len(group) // size * size :] for group in groups]
+        return order[torch.cat([*whole, *rest])]
+
+    def score(self, predicted: Tensor) -> Accuracy:
+        """What the predicted answers are worth."""
+        return self.judge.score(predicted.numpy())
+
+    def details(self, predicted: Tensor) -> dict[str, float]:
+        """As `Split.details`."""
+        return self.judge.details(predicted.numpy())
+
+    def results(self, predicted: Tensor) -> list[dict[str, Any]]:
+        """As `Split.results`."""
+        return self.judge.results(predicted.numpy())
+
+    def _image(self, row: int) -> Tensor:
+        if self.like.is_floating_point():
+            height, width = self.like.shape[2:]
+            return read_clip_image(self.paths[row], height, width)
+        return torch.from_numpy(read_image(self.paths[row], self.like.shape[1]).copy())
+
+
+def framed(images: list[Tensor]) -> Tensor:
+    """Images in one tensor; where their sizes differ, each in the middle of the largest height and width.
+
+    Only images as CLIP reads them, (3, H, W), differ. The frame is black, as is the one that they have already.
+    """
+    if len({image.shape for image in images}) == 1:
+        return torch.stack(images)
+    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    black = clip_normalised(torch.zeros(1, 1, 1, 3, dtype=torch.uint8))
+    canvas = black.expand(len(images), 3, height, width).clone()
+    for index, image in enumerate(images):
+        top, left = (height - image.shape[1]) // 2, (width - image.shape[2]) // 2
+        canvas[index, :, top : top + image.shape[1], left : left + image.shape[2]] = image
+    return canvas
+
+
+def _tokens(questions: list[str], encode: Encode) -> NDArray[np.int32]:
+    # Many questions are asked of many images.
+    ids = {question: encode(question).astype(np.int32) for question in dict.fromkeys(questions)}
+    return np.stack([ids[question] for question in questions])
+
+
+def _read_list(path: Path, classes: Mapping[str, int], *, is_strict: bool, has_labels: bool) -> list[Row]:
+    asked = _decoded(path, list[Asked])
+    unlabelled = next((question.question_id for question in asked if question.label is None), None)
+    if unlabelled is not None and (has_labels or any(question.label is not None for question in asked)):
+        raise InputError(f"{path}: question {unlabelled!r} has no 'label', which training and scoring need")
+    if not asked:
+        raise InputError(f"{path} has no questions; copy it again")
+    return [(question, _worths(question, classes, path, is_strict=is_strict)) for question in asked]
+
+
+def _worths(asked: Asked, classes: Mapping[str, int], path: Path, *, is_strict: bool) -> Worths:
+    given = asked.label or {}
+    if is_strict and (unknown := next((answer for answer in given if answer not in classes), None)) is not None:
+        raise InputError(f"{path}: question {asked.question_id!r} has answer {unknown!r}, which is none of the model's")
+    return {classes[answer]: worth for answer, worth in given.items() if answer in classes}
+
+
+def _lists(folder: Path, data: str) -> Path:
+    inner = folder / FOLDERS[data]
+    return inner if (inner / ANSWERS).exists() else folder
+
+
+def _decoded(path: Path, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        raise InputError(f"question list {path} does not exist") from None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}; is it truncated?") from error

@@ -1,0 +1,49 @@
+"""The accuracy that code bases report which keep of the human answers only what each answer is worth.
+
+LXMERT, CLIP-ViL and UNITER store a number between 0 and 1 for each right answer (VQA-v2: 0.3, 0.6, 0.9 and 1 for one
+to four and more of ten people), and count a prediction as what it is worth. The official VQA accuracy compares with
+all ten answers instead, so it differs where a person's answer is no class, or normalising makes two answers one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bstsearch.accuracy import Accuracy
+from bstsearch.errors import InputError
+from bstsearch.tasks.region_split import SparseRows
+
+VQA_RESULT, GQA_RESULT = ("question_id", "answer"), ("questionId", "prediction")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SoftJudge:
+    """Says what predictions are worth; `result` are the names of the two fields that the evaluation server reads."""
+
+    questions: Sequence[int | str]
+    worths: SparseRows
+    names: tuple[str, ...]
+    has_answers: bool
+    result: tuple[str, str] = VQA_RESULT
+
+    def score(self, predicted: NDArray[np.int64]) -> Accuracy:
+        """The sum of what the predicted classes are worth; InputError where that is not known."""
+        if not self.has_answers:
+            raise InputError("these test questions come without answers; send the results to the evaluation server")
+        return Accuracy(correct=float(self.worths.at(predicted).sum()), total=len(self.questions))
+
+    def details(self, _predicted: NDArray[np.int64]) -> dict[str, float]:
+        """Nothing: these code bases do not store what kind a question is of, or do not use it."""
+        return {}
+
+    def results(self, predicted: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """The predictions as the evaluation server takes them; VQA-v2's ids are numbers, GQA's are text."""
+        question_field, answer_field = self.result
+        kind = int if self.result == VQA_RESULT else str
+        pairs = zip(self.questions, predicted.tolist(), strict=True)
+        return [{question_field: kind(question), answer_field: self.names[index]} for question, index in pairs]

@@ -1,0 +1,125 @@
+"""Sort-of-CLEVR: six coloured shapes per image, questions about one of them or how they lie (generated).
+
+Santoro et al., 2017 (arXiv 1706.01427), section on Sort-of-CLEVR. There is nothing to download: the same
+numbers come out on every machine. Of each image 10 of the 18 possible non-relational and 10 of the 18 possible
+relational questions are asked, none twice. Questions are in words here; the paper encodes them as bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bstsearch.errors import InputError
+from bstsearch.tasks import sort_of_clevr_scenes as scenes_of
+from bstsearch.tasks.sort_of_clevr_scenes import BACKGROUND, COLOURS, SHAPES, Scenes
+from bstsearch.tasks.split import ImageSplit, ObjectSplit, image_kind
+from bstsearch.tasks.vocabulary import Vocabulary
+
+# As many training images as in the public generator; more held-out ones than its 200, for narrower intervals.
+IMAGES = {"train": 9_800, "validation": 500, "test": 1_000}
+SEED = 1706_01427  # each part draws from a stream of its own: the seed and the part's place in IMAGES
+SIDE = 80  # 75 and five rows and columns of background, so that a stem can halve it four times
+QUESTION_LENGTH = 12
+ASKED = 10  # questions of each kind about an image
+KINDS = ("non-relational", "relational")
+TEMPLATES = (
+    "what shape is the {} object?",
+    "is the {} object on the left?",
+    "is the {} object at the top?",
+    "what is the shape of the object closest to the {} object?",
+    "what is the shape of the object furthest from the {} object?",
+    "how many objects have the shape of the {} object?",
+)
+QUESTIONS = tuple(template.format(colour) for template in TEMPLATES for colour in COLOURS)
+ANSWERS = (*SHAPES, "yes", "no", *map(str, range(1, len(COLOURS) + 1)))
+
+
+def build_vocabulary(_folder: Path | None = None) -> Vocabulary:
+    """The words of the 36 questions and the 10 answers."""
+    return Vocabulary.build("sort-of-clevr", QUESTIONS, ANSWERS, QUESTION_LENGTH)
+
+
+def load(
+    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, _folder: Path | None = None
+) -> ImageSplit | ObjectSplit:
+    """The "train", "validation" or "test" part, as the model `like` reads it: images of its size, or objects."""
+    random = np.random.default_rng([SEED, list(IMAGES).index(split)])
+    scenes = scenes_of.draw_scenes(IMAGES[split], random)
+    asked = _draw_questions(len(scenes), random)
+    classes = np.array([vocabulary.answers.index(answer) for answer in ANSWERS])
+    answers = classes[np.take_along_axis(_answers(scenes), asked, 1)]
+    encoded = np.stack([vocabulary.encode(question) for question in QUESTIONS])
+    shared: dict[str, Any] = {
+        "questions": torch.from_numpy(encoded[asked.ravel()]),
+        "image_of": torch.arange(len(scenes)).repeat_interleave(asked.shape[1]),
+        "answers": torch.from_numpy(answers.ravel()),
+        "names": vocabulary.answers,
+        "kinds": tuple(kind for _ in range(len(scenes)) for kind in KINDS for _ in range(ASKED)),
+        "simplest": KINDS[0],
+    }
+    if like is not None and "regions" in like:
+        return _of_objects(scenes, like, shared)
+    side, is_clip_normalised = image_kind(like, SIDE)
+    images = torch.from_numpy(enlarged(scenes_of.paint(scenes), side))
+    return ImageSplit(images=images, is_clip_normalised=is_clip_normalised, **shared)
+
+
+def _of_objects(scenes: Scenes, like: Mapping[str, Tensor], shared: Mapping[str, Any]) -> ObjectSplit:
+    """The scenes as a perfect detector would report them; InputError where the model reads other features."""
+    regions, boxes = scenes_of.detected(scenes)
+    found = {name: tuple(tensor.shape[1:]) for name, tensor in like.items() if name != "question"}
+    expected = {"regions": regions.shape[1:], "boxes": boxes.shape[1:]}
+    if found != expected:
+        raise InputError(
+            f"sort-of-clevr has {len(COLOURS)} objects an image, of {regions.shape[2]} features and a box of 4 numbers "
+            f"each, but the model reads {', '.join(f'{name} {size}' for name, size in found.items())}; "
+            "use --preset mcan-objects-sort-of-clevr"
+        )
+    return ObjectSplit(regions=torch.from_numpy(regions), boxes=torch.from_numpy(boxes), **shared)
+
+
+def enlarged(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Pictures (N, S, S, 3) magnified a whole number of times, then framed evenly by background up to `side`.
+
+    So no pixel is blurred, and the middle stays in the middle. InputError where `side` is smaller than S.
+    """
+    own = images.shape[1]
+    times = side // own
+    if times == 0:
+        raise InputError(
+            f"sort-of-clevr has images of {own} pixels a side, but the model reads {side}; use a larger one"
+        )
+    before = (side - times * own) // 2
+    framed = np.full((len(images), side, side, 3), BACKGROUND, dtype=np.uint8)
+    inside = slice(before, before + times * own)
+    framed[:, inside, inside] = images.repeat(times, 1).repeat(times, 2)
+    return framed
+
+
+def _draw_questions(count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Places in QUESTIONS (count, 2 * ASKED): first the non-relational ones, in any order, then the others."""
+    per_kind = len(QUESTIONS) // len(KINDS)
+    order = random.random((count, len(KINDS), per_kind)).argsort(-1, kind="stable")[:, :, :ASKED]
+    first: NDArray[np.int64] = np.arange(len(KINDS))[:, None] * per_kind
+    return (order + first).reshape(count, -1)
+
+
+def _answers(scenes: Scenes) -> NDArray[np.int64]:
+    """The places in ANSWERS of what is true of each scene, for each of QUESTIONS (N, 36)."""
+    yes, no, one = ANSWERS.index("yes"), ANSWERS.index("no"), ANSWERS.index("1")
+    by_template = (
+        scenes.shapes,
+        np.where(scenes_of.is_left_of_middle(scenes), yes, no),
+        np.where(scenes_of.is_above_middle(scenes), yes, no),
+        np.take_along_axis(scenes.shapes, scenes_of.closest(scenes), 1),
+        np.take_along_axis(scenes.shapes, scenes_of.furthest(scenes), 1),
+        one - 1 + scenes_of.alike(scenes),
+    )
+    return np.stack(by_template, 1).reshape(len(scenes), -1)

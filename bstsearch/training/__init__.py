@@ -1,0 +1,1 @@
+"""From a preset to a trained supernet."""

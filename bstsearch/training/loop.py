@@ -1,0 +1,259 @@
+"""Training a supernet: first a teacher, the full model alone; then the sandwich, taught by that teacher.
+
+Every random draw of a step depends on the seed, the stage and the step's number alone, so a run resumed from any
+checkpoint goes on exactly as an uninterrupted one would. Several processes draw the same submodels, and each takes
+its share of every batch; the gradients are those of one process with the whole batch, up to rounding.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bstsearch.errors import InputError, UsageError
+from bstsearch.files import write_text
+from bstsearch.model.supernet import Supernet
+from bstsearch.space import Submodel
+from bstsearch.tasks.split import Batch, Split
+from bstsearch.training.batches import Parts, cut_batches
+from bstsearch.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
+from bstsearch.training.distributed import ALONE, Processes
+from bstsearch.training.optimizers import Stepper
+from bstsearch.training.precision import in_precision
+from bstsearch.training.recipes import Recipe, StageRecipe
+from bstsearch.training.sandwich import draw_sandwich, sandwich_step
+from bstsearch.training.schedules import Position
+
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.csv"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a stage stands after a step; `accuracies` are running ones on the training batches.
+
+    Its keys are those of smallest, middle and largest that have been trained so far.
+    """
+
+    stage: str
+    step: int
+    steps: int
+    learning_rate: float
+    losses: Mapping[str, float]
+    accuracies: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What a stage trains: which submodels a part of a batch gets, and what their logits are held against."""
+
+    name: str
+    draw: Callable[[random.Random], list[Submodel]]
+    target: Callable[[Batch], Tensor]
+
+
+class Stage:
+    """One run over the training data with one objective, resumable from its folder.
+
+    `identity` is what a checkpoint must have been made with, beside the recipe; `unknown_id` is the
+    token id of the unknown word, where there is one.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        supernet: Supernet,
+        recipe: Recipe,
+        settings: StageRecipe,
+        folder: Path,
+        *,
+        processes: Processes = ALONE,
+        unknown_id: int | None = None,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.objective, self.supernet, self.recipe, self.settings = objective, supernet, recipe, settings
+        self.processes, self.unknown_id = processes, unknown_id
+        self.checkpoint, self.log = folder / f"{objective.name}-{CHECKPOINT}", folder / f"{objective.name}-{LOG}"
+        self.identity = {"stage": objective.name, **recipe.settings(), **(identity or {})}
+        space = supernet.space
+        self.watched = {space.smallest: "smallest", space.middle: "middle", space.largest: "largest"}
+        tower = () if settings.tower is None else (settings.tower,)
+        self.stepper = Stepper(supernet.model, (*tower, settings.optimizer))
+
+    def run(self, split: Split) -> Iterator[Progress]:
+        """Trains to the end, from the checkpoint if there is one, yielding after every step."""
+        start = self._start(len(split))
+        steps, done = start.steps, 0
+        rows: list[dict[str, Any]] = []
+        running: dict[str, float] = {}
+        if self.checkpoint.exists():
+            done, rows, running = self._resume()
+        self.processes.copy_first(self.supernet.model)
+        self.supernet.train()
+        while done < steps:
+            for parts, questions in self._batches(split, done // start.per_epoch, done % start.per_epoch):
+                progress = self._one_step(parts, questions, dataclasses.replace(start, step=done), running)
+                done += 1
+                rows.append(_row(progress))
+                if done % self.recipe.checkpoint_every == 0 or done == steps:
+                    self._save({"done": done, "recipe": self.identity, "running": running}, rows)
+                yield progress
+                if done == steps:
+                    break
+        self.supernet.eval()
+
+    def _start(self, questions: int) -> Position:
+        """The position of the first step; UsageError or InputError where no batch can be made."""
+        size, parts = self.settings.batch_size, self.settings.accumulate * self.processes.count
+        if size % parts:
+            raise UsageError(
+                f"a batch of {size} questions does not fall into {self.settings.accumulate} parts for each of "
+                f"{self.processes.count} processes; change --batch-size or --accumulate"
+            )
+        per_epoch = questions // size if self.settings.drops_last else math.ceil(questions / size)
+        if not per_epoch:
+            raise InputError(f"{questions} training questions make no batch of {size}; give a smaller --batch-size")
+        steps = self.settings.steps or self.settings.epochs * per_epoch
+        return Position(step=0, steps=steps, per_epoch=per_epoch, batches_per_epoch=questions / size)
+
+    def _batches(self, split: Split, epoch: int, skip: int) -> Iterator[tuple[Parts, int]]:
+        key = f"{self.recipe.seed}/{self.objective.name}/{epoch}"
+        source = torch.Generator().manual_seed(random.Random(key).getrandbits(63))
+        size, accumulate = self.settings.batch_size, self.settings.accumulate
+        order = torch.randperm(len(split), generator=source)
+        if epoch < (self.settings.lead_in or 0):
+            simple = split.first_lesson()
+            order = simple[order % len(simple)]  # each as often as fills the epoch
+        rows = split.grouped(order, max(1, size // accumulate // self.processes.count))
+        drops_last = self.settings.drops_last
+        return cut_batches(split, rows[skip * size :], size, accumulate, self.processes, drops_last=drops_last)
+
+    def _one_step(self, parts: Parts, questions: int, position: Position, running: dict[str, float]) -> Progress:
+        key = f"{self.recipe.seed}/{self.objective.name}/{position.step}"
+        source = random.Random(key)
+        of_process = key if self.processes.is_first else f"{key}/{self.processes.rank}"
+        torch.manual_seed(random.Random(of_process).getrandbits(63))
+        seen = _Seen(next(self.supernet.parameters()).device)
+        for part in parts:
+            self._add_gradients(part, self.objective.draw(source), questions, seen)
+        self.processes.add_gradients(self.supernet.model)
+        self.processes.average_buffers(self.supernet.model)
+        if self.settings.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.clip_norm)
+        rate = self.stepper.step(position)
+        losses, accuracies = seen.means(questions, self.processes)
+        for submodel, hits in accuracies.items():
+            if name := self.watched.get(submodel):
+                running[name] = 0.98 * running.get(name, hits) + 0.02 * hits
+        return Progress(
+            stage=self.objective.name,
+            step=position.step + 1,
+            steps=position.steps,
+            learning_rate=rate,
+            losses={submodel.id: loss for submodel, loss in losses.items()},
+            accuracies=dict(running),
+        )
+
+    def _add_gradients(self, part: Batch | None, submodels: list[Submodel], questions: int, seen: _Seen) -> None:
+        if part is None:  # fewer questions than processes; the others' gradients still have to be met
+            for submodel in submodels:
+                seen.add(submodel, torch.zeros(3))
+            return
+        batch = part if self.unknown_id is None else _forget_words(part, self.settings.unknown_rate, self.unknown_id)
+        batch = batch.to(seen.device)
+        results = sandwich_step(
+            self.supernet,
+            submodels,
+            batch.inputs,
+            self.objective.target(batch),
+            self.settings.loss,
+            questions=questions,
+            precision=self.recipe.precision,
+        )
+        for submodel, (loss, logits_BA) in results.items():
+            hits_B = batch.hits(logits_BA)
+            seen.add(submodel, torch.stack([loss.float(), hits_B.sum(), hits_B.new_tensor(len(hits_B))]))
+
+    def _save(self, progress: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+        if self.processes.is_first:
+            lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
+            write_text(self.log, "\n".join(lines) + "\n")
+            save_checkpoint(self.checkpoint, self.supernet.model, self.stepper, progress)
+
+    def _resume(self) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
+        progress = read_progress(self.checkpoint)
+        expected = json.loads(json.dumps(self.identity))
+        if progress["recipe"] != expected:
+            keys = {**progress["recipe"], **expected}
+            changed = sorted(key for key in keys if progress["recipe"].get(key) != expected.get(key))
+            raise InputError(f"{self.checkpoint} was trained with another {', '.join(changed)}; --force starts over")
+        load_checkpoint(self.checkpoint, self.supernet.model, self.stepper)
+        with self.log.open(newline="", encoding="utf-8") as file:
+            rows: list[dict[str, Any]] = list(csv.DictReader(file))[: progress["done"]]
+        return progress["done"], rows, progress["running"]
+
+
+class _Seen:
+    """Losses, right answers and questions of each submodel, added up over the parts of a batch."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.sums: dict[Submodel, Tensor] = {}
+
+    def add(self, submodel: Submodel, values: Tensor) -> None:
+        values = values.to(self.device)
+        self.sums[submodel] = self.sums[submodel] + values if submodel in self.sums else values
+
+    def means(self, questions: int, processes: Processes) -> tuple[dict[Submodel, float], dict[Submodel, float]]:
+        """Each submodel's loss, as of a whole batch, and its share of right answers."""
+        table = processes.add(torch.stack(list(self.sums.values())))
+        losses, shares = (table[:, 0] * (questions / table[:, 2])).tolist(), (table[:, 1] / table[:, 2]).tolist()
+        # A last batch may be smaller than the number of its parts: what was drawn for an empty one was not trained.
+        trained = [(index, submodel) for index, submodel in enumerate(self.sums) if table[index, 2] > 0]
+        return {submodel: losses[i] for i, submodel in trained}, {submodel: shares[i] for i, submodel in trained}
+
+
+def teacher_stage(supernet: Supernet, recipe: Recipe, folder: Path, **options: Any) -> Stage:
+    """The full model alone, on the right answers; `options` are those of `Stage`."""
+    objective = Objective(name="teacher", draw=lambda _: [supernet.space.largest], target=lambda batch: batch.answers)
+    return Stage(objective, supernet, recipe, recipe.teacher, folder, **options)
+
+
+def sandwich_stage(supernet: Supernet, teacher: Supernet, recipe: Recipe, folder: Path, **options: Any) -> Stage:
+    """BST's stage: five submodels a step, all taught by the frozen teacher, which the supernet starts from."""
+    supernet.load_state_dict(teacher.state_dict())
+    teacher.eval().requires_grad_(False)
+
+    def target(batch: Batch) -> Tensor:
+        with torch.no_grad(), in_precision(recipe.precision, next(teacher.parameters()).device):
+            logits_BA: Tensor = teacher.model(**batch.inputs)
+        return logits_BA
+
+    objective = Objective(name="sandwich", draw=lambda source: draw_sandwich(supernet.space, source), target=target)
+    return Stage(objective, supernet, recipe, recipe.sandwich, folder, **options)
+
+
+def _forget_words(batch: Batch, rate: float, unknown_id: int) -> Batch:
+    question = batch.inputs["question"]
+    is_forgotten = (torch.rand(question.shape) < rate) & (question != 0)
+    inputs = {**batch.inputs, "question": question.masked_fill(is_forgotten, unknown_id)}
+    return Batch(inputs=inputs, answers=batch.answers)
+
+
+def _row(progress: Progress) -> dict[str, Any]:
+    losses = progress.losses.values()
+    return {
+        "step": progress.step,
+        "learning_rate": f"{progress.learning_rate:.3g}",
+        "mean_loss": f"{sum(losses) / len(losses):.5f}",
+        **{name: f"{progress.accuracies.get(name, math.nan):.4f}" for name in ("smallest", "middle", "largest")},
+    }

@@ -1,0 +1,73 @@
+"""One step of BST training: the sandwich of submodels, each held against the same target."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bstsearch.model.supernet import Supernet
+from bstsearch.space import Space, Submodel
+from bstsearch.training.precision import in_precision
+
+RANDOM_SUBMODELS = 3  # beside the smallest and the largest (BST section III-D: five a step)
+
+
+class LossFunction(Protocol):
+    """What `losses.Loss` is: the share of some questions in the loss of a batch of `questions`."""
+
+    def __call__(self, logits_BA: Tensor, target: Tensor, *, questions: int) -> Tensor:
+        """One number."""
+
+
+def draw_sandwich(space: Space, random_source: random.Random) -> list[Submodel]:
+    """Smallest, largest, and three others without replacement (all of them where there are fewer)."""
+    smallest, largest = space.smallest, space.largest
+    others = [submodel for submodel in space.grid() if submodel not in (smallest, largest)]
+    chosen = random_source.sample(others, min(RANDOM_SUBMODELS, len(others)))
+    return list(dict.fromkeys([smallest, largest, *chosen]))
+
+
+def sandwich_step(
+    supernet: Supernet,
+    submodels: Sequence[Submodel],
+    inputs: Mapping[str, Tensor],
+    target: Tensor,
+    loss: LossFunction,
+    *,
+    questions: int | None = None,
+    precision: str = "float32",
+) -> dict[Submodel, tuple[Tensor, Tensor]]:
+    """Adds the gradients of every submodel's loss to the supernet's; returns each one's loss and logits.
+
+    The fixed part is computed once for all submodels and gets their summed gradient in one backward
+    pass: the same gradients as one full pass per submodel, where the fixed part has no dropout, at less
+    cost. `questions` is the size of the whole batch, where `inputs` are a part of it.
+    """
+    device = next(supernet.parameters()).device
+    with in_precision(precision, device):
+        features = supernet.model.fixed(**inputs)  # type: ignore[operator]
+    leaves = [_leaf(feature) for feature in features]
+    results = {}
+    for submodel in submodels:
+        with supernet.bind(submodel) as model:
+            # One autocast for each pass: it keeps the weights that it has cast, and the next pass has others.
+            with in_precision(precision, device):
+                logits_BA = model.elastic(*leaves)  # type: ignore[operator]
+            value = loss(logits_BA, target, questions=questions or len(target))
+            torch.autograd.backward(value)
+        results[submodel] = (value.detach(), logits_BA.detach())
+    if pairs := [(feature, leaf.grad) for feature, leaf in zip(features, leaves, strict=True) if leaf.grad is not None]:
+        torch.autograd.backward([feature for feature, _ in pairs], [grad.to(feature.dtype) for feature, grad in pairs])
+    return results
+
+
+def _leaf(feature: Tensor) -> Tensor:
+    """`feature` cut off from what made it, at least in float32, so that the submodels' gradients add up well."""
+    value = feature.detach()
+    if value.dtype in (torch.bfloat16, torch.float16):
+        value = value.float()
+    return value.requires_grad_(feature.requires_grad)

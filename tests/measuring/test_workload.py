@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx.external_data_helper import uses_external_data
+
+from bstsearch.measuring import runner
+from bstsearch.measuring.driver import Workload
+from bstsearch.measuring.runner import POOL
+from bstsearch.measuring.workload import ALIGNMENT, SMALL, make_workload, write_complete
+from bstsearch.model.supernet_folder import read_folder
+from bstsearch.space import Submodel
+
+IDS = ["w1-d1", "w1of4-d1of4", "w1-d1-h1.4.2.1.1.3.2.1of4-f4.1.1.1.2.2.3.4of4"]
+
+
+@pytest.fixture(scope="module")
+def workload(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workload:
+    """The graphs of a few submodels, with their weights beside them."""
+    where = tmp_path_factory.mktemp("workload")
+    made = make_workload(read_folder(tiny_folder), [Submodel.from_id(name) for name in IDS], where)
+    runner.write_pool(where, max(graph.weight_bytes for graph in made.graphs.values()))
+    return made
+
+
+def slices(graph: Path) -> list[tuple[int, int]]:
+    """Where the weights of a graph begin and end in POOL, in order."""
+    found = []
+    for tensor in onnx.load(graph, load_external_data=False).graph.initializer:
+        if uses_external_data(tensor):
+            facts = {entry.key: entry.value for entry in tensor.external_data}
+            assert facts["location"] == POOL
+            assert int(facts["length"]) == 4 * int(np.prod(tensor.dims))
+            found.append((int(facts["offset"]), int(facts["offset"]) + int(facts["length"])))
+    return sorted(found)
+
+
+def logits(graph: Path, inputs: Path) -> Any:
+    return runner.open_session(graph, threads=1).run(None, runner.read_inputs(inputs))[0]
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_weights_beside_and_weights_inside_give_the_same_logits(name: str, workload: Workload, tmp_path: Path) -> None:
+    graph = workload.graphs[name]
+    write_complete(graph, tmp_path / "complete.onnx")
+    assert not slices(tmp_path / "complete.onnx")
+    found = logits(graph.path, workload.inputs)
+    assert np.isfinite(found).all()
+    assert np.ptp(found) > 0
+    np.testing.assert_array_equal(found, logits(tmp_path / "complete.onnx", workload.inputs))
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_weights_lie_one_after_the_other(name: str, workload: Workload) -> None:
+    graph, end = workload.graphs[name], 0
+    for start, stop in slices(graph.path):
+        assert (start % ALIGNMENT, start) == (0, -(-end // ALIGNMENT) * ALIGNMENT)
+        assert stop - start >= SMALL
+        end = stop
+    assert graph.weight_bytes == max(ALIGNMENT, -(-end // ALIGNMENT) * ALIGNMENT)
+
+
+def test_a_graph_holds_nothing_large(workload: Workload) -> None:
+    for graph in workload.graphs.values():
+        inside = [len(one.raw_data) for one in onnx.load(graph.path, load_external_data=False).graph.initializer]
+        assert max(inside) < SMALL
+
+
+def test_larger_submodels_have_more_weights(workload: Workload) -> None:
+    sizes = {name: graph.weight_bytes for name, graph in workload.graphs.items()}
+    assert sizes["w1of4-d1of4"] < sizes[IDS[2]] < sizes["w1-d1"]
+
+
+def test_the_inputs_are_a_single_example(workload: Workload) -> None:
+    shapes = {name: array.shape for name, array in runner.read_inputs(workload.inputs).items()}
+    assert shapes == {"question": (1, 10), "image": (1, 16, 16, 3)}
+
+
+def test_every_graph_is_counted_when_it_is_done(tiny_folder: Path, tmp_path: Path) -> None:
+    done: list[int] = []
+    submodels = [Submodel.from_id(name) for name in IDS[1:]]
+    made = make_workload(
+        read_folder(tiny_folder), submodels, tmp_path, on_graph=lambda: done.append(len([*tmp_path.glob("*.onnx")]))
+    )
+    assert done == [1, 2]
+    assert list(made.graphs) == IDS[1:]
+    assert len({graph.path for graph in made.graphs.values()}) == 2

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic import write_gqa, write_json
+
+from bstsearch.errors import InputError
+from bstsearch.tasks import build_vocabulary, load_split
+from bstsearch.tasks.vocabulary import Vocabulary
+
+LIKE = {"question": torch.zeros(1, 29), "regions": torch.zeros(1, 7, 8), "boxes": torch.zeros(1, 7, 4)}
+
+
+@pytest.fixture(params=[False, True], ids=["npz", "h5"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    return write_gqa(tmp_path / "gqa", is_h5=request.param)
+
+
+@pytest.fixture
+def vocabulary(folder: Path) -> Vocabulary:
+    return build_vocabulary("gqa", folder)
+
+
+def test_classes_are_called_by_the_raw_answers(vocabulary: Vocabulary) -> None:
+    assert vocabulary.answers == ("t-shirt", "yes", "no", "dog")
+
+
+def test_openvqas_lists_decide_words_and_classes_but_not_spelling(folder: Path) -> None:
+    ids = {"dog": 0, "t shirt": 1, "no": 2, "yes": 3}
+    words = {"PAD": 0, "UNK": 1, "CLS": 2, "is": 3, "it": 4}
+    write_json(folder / "dicts.json", [ids, {str(i): name for name, i in ids.items()}, words, 6])
+    found = build_vocabulary("gqa", folder)
+    assert (found.answers, found.words, found.question_length) == (("dog", "t-shirt", "no", "yes"), ("is", "it"), 6)
+
+
+def test_a_batch_holds_regions_boxes_and_class_ids(folder: Path, vocabulary: Vocabulary) -> None:
+    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    batch = next(split.batches(5))
+    assert batch.answers.tolist() == [0, 1, 2, 3, 0]
+    assert batch.inputs["regions"].shape == (5, 7, 8)
+    assert batch.inputs["regions"][0, 4].any()
+    assert not batch.inputs["regions"][0, 6].any()
+    assert 0 <= batch.inputs["boxes"].min() <= batch.inputs["boxes"].max() <= 1
+
+
+def test_only_balanced_questions_count_and_spelling_matters(folder: Path, vocabulary: Vocabulary) -> None:
+    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    right = torch.arange(12) % 4
+    found = split.score(right)
+    assert (found.correct, found.total) == (10, 10)  # rows 5 and 11 are not balanced
+    details = split.details(right)
+    assert (details["binary"], details["open"]) == (100.0, 100.0)
+    assert details["openvqa"] == pytest.approx(70.0)  # "t shirt" is not "t-shirt"
+    assert split.results(right)[0] == {"questionId": "val0000", "prediction": "t-shirt"}
+
+
+def test_an_answer_outside_the_vocabulary_is_never_right(folder: Path, vocabulary: Vocabulary) -> None:
+    path = folder / "raw" / "val_balanced_questions.json"
+    data = json.loads(path.read_text())
+    data["val0000"]["answer"] = "submarine"
+    path.write_text(json.dumps(data))
+    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    batch = next(split.batches(12))
+    assert batch.answers[0] == -100
+    logits = torch.nn.functional.one_hot(torch.arange(12) % 4, 4).float()
+    assert batch.hits(logits).tolist() == [0.0] + [1.0] * 11
+    assert split.score(torch.arange(12) % 4).correct == 9
+
+
+def test_damaged_files_are_named(folder: Path, vocabulary: Vocabulary) -> None:
+    path = folder / "raw" / "val_balanced_questions.json"
+    text = path.read_text()
+    for content, message in (
+        (text[:-20], "truncated"),
+        ("[]", "another version"),
+        ("{}", "has no questions"),
+        (text.replace('"imageId": "2001"', '"imageId": "9999"'), "image 9999 "),
+    ):
+        path.write_text(content)
+        with pytest.raises(InputError, match=message):
+            load_split(vocabulary, "validation", like=LIKE, folder=folder)
+
+
+def test_a_vocabulary_of_other_answers_is_refused(folder: Path, vocabulary: Vocabulary) -> None:
+    other = Vocabulary(data="gqa", words=("is",), answers=("a", "b"), question_length=5, tokenizer="openvqa")
+    with pytest.raises(InputError, match="is it another data set's"):
+        load_split(other, "validation", like=LIKE, folder=folder)
+
+
+def test_an_h5_file_without_the_image_is_named(tmp_path: Path) -> None:
+    folder = write_gqa(tmp_path / "gqa", is_h5=True)
+    vocabulary = build_vocabulary("gqa", folder)
+    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    (folder / "gqa_objects_1.h5").unlink()
+    with pytest.raises(InputError, match=r"gqa_objects_1.h5 does not exist; image 2001 is in it"):
+        list(split.batches(4))
+    info = folder / "gqa_objects_info.json"
+    places = json.loads(info.read_text())
+    places["2000"]["idx"] = 50
+    info.write_text(json.dumps(places))
+    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    with pytest.raises(InputError, match=r"gqa_objects_0.h5 has no regions of image 2000 at 50"):
+        list(split.batches(1))

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bstsearch.accuracy import Z_95, Accuracy
+
+
+@given(total=st.integers(1, 10_000), share=st.floats(0, 1))
+def test_the_interval_solves_wilsons_equation(total: int, share: float) -> None:
+    accuracy = Accuracy(correct=round(share * total), total=total)
+    low, high = accuracy.interval
+    assert 0 <= low <= accuracy.value <= high <= 1
+    # At a bound p the observed share lies exactly 1.96 standard errors of p away.
+    for bound in (low, high):
+        if 1e-9 < bound < 1 - 1e-9:
+            distance = abs(accuracy.value - bound)
+            assert math.isclose(distance, Z_95 * math.sqrt(bound * (1 - bound) / total), rel_tol=1e-6, abs_tol=1e-9)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bstsearch.errors import UsageError
+from bstsearch.training.recipes import (
+    BST,
+    BST_GQA,
+    CLIP_VIL,
+    DEMO,
+    RECIPES,
+    UNITER,
+    StageRecipe,
+    find_recipe,
+    recipe_for,
+)
+
+
+def main_figures(stage: StageRecipe) -> tuple[object, ...]:
+    optimizer = stage.optimizer
+    return (
+        stage.epochs,
+        stage.steps,
+        stage.batch_size,
+        optimizer.learning_rate,
+        optimizer.schedule.at,
+        stage.clip_norm,
+    )
+
+
+def test_the_published_figures() -> None:
+    assert main_figures(BST.sandwich) == (15, None, 64, 1e-4, (10, 12, 14), None)
+    assert main_figures(BST.teacher) == (13, None, 64, 1e-4, (10, 12), None)
+    assert main_figures(BST_GQA.sandwich) == (11, None, 64, 1e-4, (8, 10), None)
+    assert main_figures(BST_GQA.teacher) == (11, None, 64, 1e-4, (8, 10), None)
+    assert main_figures(UNITER.teacher)[1:] == (6000, 2000, 8e-5, (), 2.0)
+    assert main_figures(CLIP_VIL.teacher) == (5, None, 256, 5e-5, (), 1.0)
+    assert all((stage.loss.reduction, stage.drops_last) == ("sum", True) for stage in (BST.teacher, BST_GQA.sandwich))
+    assert BST.sandwich.optimizer.betas == (0.9, 0.98)
+    assert BST.sandwich.optimizer.eps == 1e-9
+    kinds = [(recipe.teacher.loss.kind, recipe.sandwich.loss.kind) for recipe in (BST, BST_GQA, UNITER)]
+    assert kinds == [("bce", "bce-teacher"), ("cross-entropy", "kl-teacher"), ("bce", "bce-teacher")]
+
+
+def test_the_demo_is_what_the_shipped_supernet_was_trained_with() -> None:
+    assert main_figures(DEMO.teacher) == (16, None, 64, 5e-4, (10,), 1.0)
+    assert main_figures(DEMO.sandwich) == (9, None, 64, 5e-4, (7,), 1.0)
+    assert DEMO.sandwich.unknown_rate == 0.02
+
+
+@pytest.mark.parametrize(
+    ("family", "data", "name"),
+    [
+        ("mcan", "vqa-v2", "bst"),
+        ("mcan", "gqa", "bst-gqa"),
+        ("uniter", "gqa", "uniter"),
+        ("clip-vil", "vqa-v2", "clip-vil"),
+        ("uniter", "sort-of-clevr", "curriculum"),
+        ("uniter", "easy-vqa", "demo"),
+        ("another", "gqa", "bst-gqa"),
+    ],
+)
+def test_each_family_and_data_set_has_a_recipe(family: str, data: str, name: str) -> None:
+    assert recipe_for(family, data) is RECIPES[name]
+    assert find_recipe(name).name == name
+
+
+def test_an_unknown_recipe_is_one_clear_error() -> None:
+    with pytest.raises(UsageError, match="unknown recipe 'soup'; there are demo, curriculum, bst"):
+        find_recipe("soup")
+
+
+def test_settings_are_plain_data_without_what_is_off() -> None:
+    settings = BST.settings()
+    assert json.loads(json.dumps(settings)) == settings
+    assert settings["sandwich.optimizer.schedule.at"] == [10, 12, 14]
+    assert "sandwich.clip_norm" not in settings
+    assert all(recipe.settings() != BST.settings() for recipe in RECIPES.values() if recipe is not BST)
+
+
+def test_given_epochs_replace_a_number_of_steps() -> None:
+    changed = UNITER.teacher.changed(epochs=3, batch_size=10)
+    assert (changed.epochs, changed.steps, changed.batch_size, changed.accumulate) == (3, None, 10, 5)
+    assert UNITER.teacher.changed() == UNITER.teacher
