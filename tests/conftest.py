@@ -16,12 +16,12 @@ import torch
 from hypothesis import settings
 from typer.testing import CliRunner
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.score import Accuracy
 from bstsearch.search.budget import Budget
 from bstsearch.search.front_file import FrontFile, write_front
 from bstsearch.search.pareto import Candidate

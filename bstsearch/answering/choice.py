@@ -5,11 +5,11 @@ BST's adaptive pruning at run time (Yu et al., arXiv 2203.12814): one set of wei
 
 from __future__ import annotations
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.files import read_json
 from bstsearch.model.supernet_folder import METRICS, SupernetFolder
 from bstsearch.profiles.latency import Latency, Table
+from bstsearch.score import Accuracy
 from bstsearch.search.budget import Bound
 from bstsearch.space import Submodel
 

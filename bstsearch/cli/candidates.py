@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bstsearch.accuracy import Accuracy
     from bstsearch.model.cost_table import Cost
     from bstsearch.model.stack_shape import StackShape
     from bstsearch.model.supernet_folder import SupernetFolder
     from bstsearch.profiles.estimate import Work
     from bstsearch.profiles.latency import Latency, Memory, Table
     from bstsearch.profiles.profile import DeviceProfile
+    from bstsearch.score import Accuracy
     from bstsearch.search.known_costs import KnownCosts
     from bstsearch.search.pareto import Candidate
     from bstsearch.search.provenance import Origin

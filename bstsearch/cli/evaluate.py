@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.cli.options import DataDirOption, JsonOption, ModelOption, SplitName
 from bstsearch.cli.output import Column, Output
 from bstsearch.errors import UsageError
 from bstsearch.files import refuse_existing, write_json
 from bstsearch.model.supernet_folder import DEMO, read_folder
+from bstsearch.score import Accuracy
 
 if TYPE_CHECKING:
     from torch import Tensor

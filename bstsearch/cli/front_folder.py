@@ -12,7 +12,7 @@ from bstsearch.cli.output import Output
 from bstsearch.errors import BstsearchError
 
 if TYPE_CHECKING:
-    from bstsearch.accuracy import Accuracy
+    from bstsearch.score import Accuracy
     from bstsearch.search.pareto import Candidate
     from bstsearch.search.provenance import Origin
     from bstsearch.space import Submodel

@@ -11,10 +11,10 @@ from bstsearch.cli.candidates import extrapolations, find_stacks, make_pricer
 from bstsearch.cli.output import Column, Output
 
 if TYPE_CHECKING:
-    from bstsearch.accuracy import Accuracy
     from bstsearch.model.supernet_folder import SupernetFolder
     from bstsearch.profiles.profile import DeviceProfile
     from bstsearch.report.table import Table
+    from bstsearch.score import Accuracy
     from bstsearch.search.budget import Bound
     from bstsearch.search.front_file import FrontFile
     from bstsearch.search.provenance import Origin

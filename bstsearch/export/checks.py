@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.answering.exported_folder import open_session
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.measuring.driver import Run, Visit
 from bstsearch.measuring.estimator import Rounds, Timing
 from bstsearch.measuring.rounds import time_in_rounds
 from bstsearch.measuring.runner import Runner
+from bstsearch.score import Accuracy
 from bstsearch.tasks.split import Split
 
 TOLERANCE = 1e-4  # of float32 logits between torch and ONNX Runtime; they differ by the order of sums only

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 import bstsearch
-from bstsearch.accuracy import Accuracy
 from bstsearch.answering import exported_folder, run_script
 from bstsearch.export.card import card
 from bstsearch.export.checks import Answers, compare_answers, time_files
@@ -30,6 +29,7 @@ from bstsearch.measuring.machine import cpu_name
 from bstsearch.model.family import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
 from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
+from bstsearch.score import Accuracy
 from bstsearch.search.pareto import MEASURED, Candidate
 from bstsearch.search.pick import Pick
 from bstsearch.space import ONE, Space

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError, UsageError
 from bstsearch.profiles.latency import Latency, Memory, Source
+from bstsearch.score import Accuracy
 from bstsearch.space import Submodel
 
 MEASURED = "measured"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError
 from bstsearch.model.supernet_folder import read_folder
+from bstsearch.score import Accuracy
 from bstsearch.search.front_file import FrontFile, read_front
 from bstsearch.search.pareto import Candidate
 

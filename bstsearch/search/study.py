@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import UsageError
+from bstsearch.score import Accuracy
 from bstsearch.search.budget import Budget
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.samplers import Choices, EnqueuedOnly, ExhaustedError, FeasibleSampler, from_params, to_params

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.model.supernet import Supernet
+from bstsearch.score import Accuracy
 from bstsearch.space import Submodel
 from bstsearch.tasks.split import Split
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError
 from bstsearch.formats import gqa_questions
 from bstsearch.formats.gqa_h5 import INFO, open_h5
 from bstsearch.formats.gqa_questions import Asked
 from bstsearch.formats.region_files import RegionSource, find_npz
 from bstsearch.inputs.tokenizers import UNCASED
+from bstsearch.score import Accuracy
 from bstsearch.tasks import lxmert_lists, needed_folder
 from bstsearch.tasks.answer_text import class_text
 from bstsearch.tasks.gqa_accuracy import GqaQuestion, gqa_scores

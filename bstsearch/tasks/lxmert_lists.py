@@ -22,12 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError
 from bstsearch.formats.lxmert_images import are_lying, find_images
 from bstsearch.formats.read_ahead import read_ahead
 from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
 from bstsearch.inputs.images import read_image
+from bstsearch.score import Accuracy
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.soft_labels import GQA_RESULT, VQA_RESULT, SoftJudge
 from bstsearch.tasks.split import Batch, Split

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError
 from bstsearch.formats.read_ahead import read_ahead
 from bstsearch.formats.region_files import Regions, RegionSource
+from bstsearch.score import Accuracy
 from bstsearch.tasks.split import Batch, Split
 
 

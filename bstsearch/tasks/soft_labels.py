@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError
+from bstsearch.score import Accuracy
 from bstsearch.tasks.region_split import SparseRows
 
 VQA_RESULT, GQA_RESULT = ("question_id", "answer"), ("questionId", "prediction")

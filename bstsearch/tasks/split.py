@@ -10,9 +10,9 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError
 from bstsearch.inputs.clip_images import clip_normalised
+from bstsearch.score import Accuracy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InputError
 from bstsearch.formats import openvqa
 from bstsearch.formats.butd_tsv import open_tsv
 from bstsearch.formats.openvqa import Part
 from bstsearch.formats.region_files import RegionSource, find_npz
 from bstsearch.inputs.tokenizers import CASED, UNCASED
+from bstsearch.score import Accuracy
 from bstsearch.tasks import lxmert_lists, needed_folder, uniter_databases
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
 from bstsearch.tasks.split import Split

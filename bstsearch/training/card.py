@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.files import write_text
 from bstsearch.model.counting import count
 from bstsearch.model.supernet import Supernet
+from bstsearch.score import Accuracy
 from bstsearch.space import Submodel
 
 PARTS = {"validation": "validation questions", "test": "test questions, which took no part in any choice"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.accuracy import Accuracy
+from bstsearch.score import Accuracy
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]

@@ -17,13 +17,13 @@ from typing import Any
 import optuna
 import pytest
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.cli.candidates import make_pricer
 from bstsearch.cli.output import Output
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.report.table import range_text
+from bstsearch.score import Accuracy
 from bstsearch.search.front_file import read_front
 from bstsearch.search.pareto import Candidate
 from bstsearch.space import Submodel

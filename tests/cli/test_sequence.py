@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
+from bstsearch.score import Accuracy
 from bstsearch.search.front_file import read_front
 from bstsearch.space import Submodel
 from bstsearch.tasks.evaluation import evaluate

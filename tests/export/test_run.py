@@ -13,12 +13,12 @@ import onnxruntime
 import pytest
 import torch
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.answering.exported_folder import read_exported
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 from bstsearch.export.checks import Answers
 from bstsearch.export.run import export
 from bstsearch.model.supernet import Supernet
+from bstsearch.score import Accuracy
 from bstsearch.search.pick import Pick, read_pick
 from bstsearch.space import Submodel
 from bstsearch.tasks.vocabulary import Vocabulary

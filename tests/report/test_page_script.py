@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.cli.candidates import find_stacks
 from bstsearch.model.family import config_to_json, family_names, get_family
 from bstsearch.model.stack_shape import per_layer
@@ -23,6 +22,7 @@ from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.report.page import page_script
 from bstsearch.report.staircase import staircase
+from bstsearch.score import Accuracy
 from bstsearch.search.budget import COSTS, HIGH, MIDDLE, Budget
 from bstsearch.search.pareto import Candidate, find_front, recommend
 from bstsearch.space import Space, Submodel

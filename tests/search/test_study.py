@@ -8,8 +8,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from bstsearch.accuracy import Accuracy
 from bstsearch.errors import InfeasibleBudgetError, UsageError
+from bstsearch.score import Accuracy
 from bstsearch.search.budget import Budget
 from bstsearch.search.pareto import Candidate, find_front
 from bstsearch.search.study import ENUMERATED, Searched, choose_sampler, search

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bstsearch.accuracy import Z_95, Accuracy
+from bstsearch.score import Z_95, Accuracy
 
 
 @given(total=st.integers(1, 10_000), share=st.floats(0, 1))

@@ -1,0 +1,116 @@
+"""How good outputs are: a score with its interval, and what kind of number it is (no torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+PERCENT = "%"  # the unit of scores that are shares between 0 and 1, and are shown times 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What kind of number a task's scores are, the same for all submodels.
+
+    `worst` and `best` are the ends of its range, None where it has none. A score in percent lies between 0 and 1.
+
+    >>> ACCURACY.text(0.9), Metric(name="error", unit="m", is_higher_better=False, best=0.0).text(0.1234)
+    ('90.00', '0.1234')
+    """
+
+    name: str
+    unit: str = ""
+    is_higher_better: bool = True
+    worst: float | None = None
+    best: float | None = None
+
+    def text(self, value: float) -> str:
+        """`value` in digits, without its unit."""
+        return f"{100 * value:.2f}" if self.unit == PERCENT else f"{value:.4g}"
+
+    def loss(self, value: float) -> float:
+        """`value` with its sign turned where more is better, so that less is better."""
+        return -value if self.is_higher_better else value
+
+
+ACCURACY = Metric(name="accuracy", unit=PERCENT, worst=0.0, best=1.0)
+
+
+class Score(Protocol):
+    """How good a submodel's outputs are on a split of `total` examples."""
+
+    @property
+    def value(self) -> float:
+        """The score."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval."""
+
+    @property
+    def total(self) -> int:
+        """How many examples were scored."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """`correct` of `total` questions; soft scores may make `correct` a fraction.
+
+    >>> Accuracy(correct=90, total=100).value
+    0.9
+    """
+
+    correct: float
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share of correct answers."""
+        return self.correct / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval, taking questions as independent (those about one image are not quite).
+
+        >>> [round(bound, 4) for bound in Accuracy(correct=90, total=100).interval]
+        [0.8256, 0.9448]
+        """
+        share, z2n = self.value, Z_95**2 / self.total
+        centre = (share + z2n / 2) / (1 + z2n)
+        half = Z_95 / (1 + z2n) * math.sqrt(share * (1 - share) / self.total + z2n / (4 * self.total))
+        # Rounding must not push a bound past the share itself, at no or all answers right.
+        return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Value:
+    """Any score that is not a share of right answers: `value`, between `low` and `high`, of `total` examples."""
+
+    value: float
+    low: float
+    high: float
+    total: int
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.value <= self.high or math.inf in (self.high, -self.low):
+            raise ValueError(f"a score is a number in its interval, not {self.value} in {self.low} to {self.high}")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval."""
+        return self.low, self.high
+
+    @classmethod
+    def mean(cls, values: Sequence[float]) -> Value:
+        """The mean of one value per example, with its normal 95 % interval.
+
+        >>> [round(bound, 3) for bound in Value.mean([1.0, 2.0, 3.0]).interval]
+        [0.868, 3.132]
+        """
+        count, mean = len(values), math.fsum(values) / len(values)
+        variance = math.fsum((value - mean) ** 2 for value in values) / max(1, count - 1)
+        half = Z_95 * math.sqrt(variance / count)
+        return cls(value=mean, low=mean - half, high=mean + half, total=count)
