@@ -21,7 +21,6 @@ from bstsearch.errors import InputError, UsageError
 Kind = Literal["family", "task", "driver"]
 
 GROUPS: dict[Kind, str] = {"family": "bstsearch.families", "task": "bstsearch.tasks", "driver": "bstsearch.drivers"}
-HOME = "bstsearch"  # the distribution whose things are listed first
 
 # What the user named by file, or handed over, in this process; by kind and name.
 _admitted: dict[tuple[Kind, str], Any] = {}
@@ -78,10 +77,16 @@ def _installed(kind: Kind) -> dict[str, EntryPoint]:
 
 @functools.cache
 def _entry_points(group: str) -> dict[str, EntryPoint]:
-    """Name -> entry point; of equal names this package's."""
-    found = sorted(entry_points(group=group), key=lambda point: point.dist is not None and point.dist.name == HOME)
-    by_name = {point.name: point for point in found}
-    return dict(sorted(by_name.items(), key=lambda item: not item[1].value.startswith(f"{HOME}.")))
+    """Name -> entry point, this package's first; of equal names this package's too."""
+    found = sorted(entry_points(group=group), key=lambda point: (not _is_ours(point), point.name))
+    by_name: dict[str, EntryPoint] = {}
+    for point in found:
+        by_name.setdefault(point.name, point)
+    return by_name
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.value.startswith("bstsearch.")
 
 
 def _load(text: str) -> Any:
