@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.front_folder import export_folder
 from bstsearch.cli.options import ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
@@ -62,7 +61,7 @@ def export(
       bstsearch export --pick 3 --int8
     """
     from bstsearch.answering.exported_folder import MANIFEST
-    from bstsearch.search.pick import read_pick
+    from bstsearch.search.pick import export_folder, read_pick
 
     output = Output(is_json)
     picked = read_pick(front or Memory(output).front or FRONT, pick)
