@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bstsearch.profiles.latency import LatencyTable
     from bstsearch.profiles.profile_file import load_profile
     from bstsearch.search.front_file import read_front
+    from bstsearch.search.run import search
     from bstsearch.space import Space, Submodel
     from bstsearch.tasks import load_split
     from bstsearch.tasks.evaluation import evaluate
@@ -36,6 +37,7 @@ __all__ = [
     "load_profile",
     "load_split",
     "read_front",
+    "search",
 ]
 
 _FILES = {
@@ -46,6 +48,7 @@ _FILES = {
     "profiles.latency": ("LatencyTable",),
     "profiles.profile_file": ("load_profile",),
     "search.front_file": ("read_front",),
+    "search.run": ("search",),
     "space": ("Space", "Submodel"),
     "tasks": ("load_split",),
     "tasks.evaluation": ("evaluate",),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bstsearch import __version__
 from bstsearch.errors import InputError
@@ -17,6 +18,9 @@ from bstsearch.search.budget import Budget
 from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate, Front, find_front, hypervolume, recommend, reference, rule
 from bstsearch.search.provenance import Origin
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT = 1
 NAME = "front.json"
@@ -151,6 +155,35 @@ class FrontFile:
             raise InputError(f"the front has no submodel {name!r}; its ids: {ids}; 'bstsearch pareto' shows them")
         return scored[name]
 
+    def to_frame(self) -> pandas.DataFrame:
+        """All candidates as a pandas frame by id, with their rows on the front; what was not scored has no accuracy."""
+        import pandas
+
+        rows = {one.id: number for number, one in enumerate(self.front, start=1)}
+        frame = pandas.DataFrame([one.to_json() for one in self.candidates]).set_index("id")
+        frame.insert(0, "row", [rows.get(name) for name in frame.index])
+        frame["row"] = frame["row"].astype("Int64")
+        frame["is_recommended"] = frame.index == self.recommended.id
+        return frame
+
+    def _repr_html_(self) -> str:
+        """The front as a notebook shows it."""
+        objectives = self.objectives
+        score = f"{objectives.metric.name}, {objectives.metric.unit}".removesuffix(", ")
+        heads = ("row", "id", score, *(cost.caption for cost in objectives.costs))
+        rows = [
+            (
+                f"* {number}" if one == self.recommended else number,
+                one.id,
+                objectives.score_text(one),
+                *(cost.text(one) for cost in objectives.costs),
+            )
+            for number, one in enumerate(self.front, start=1)
+        ]
+        title = f"Pareto front on {self.origin.device['name']}; * is {self.rule}"
+        lines = [_html_row("th", heads), *(_html_row("td", row) for row in rows)]
+        return f"<table><caption>{html.escape(title)}</caption>{''.join(lines)}</table>"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, derived numbers included; `from_json` reads it back."""
         return {
@@ -216,6 +249,10 @@ def read_front(path: Path) -> FrontFile:
 def write_front(file: FrontFile, path: Path) -> None:
     """Replaces the front file at `path`."""
     write_json(path, file.to_json())
+
+
+def _html_row(tag: str, cells: Iterable[object]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(str(cell))}</{tag}>' for cell in cells)}</tr>"
 
 
 def _now() -> str:

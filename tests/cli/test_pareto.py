@@ -466,6 +466,66 @@ def test_layerwise_space_is_sampled(pareto: Invoke, scorer: Scorer, tmp_path: Pa
     assert scorer.scored.total() == len(scorer.scored) == 6
 
 
+# Other objectives
+
+
+def test_other_objectives_are_answered_from_the_scores_that_are_there(
+    pareto: Invoke, scorer: Scorer, finished: Path
+) -> None:
+    before = read_front(finished / "front.json")
+    result = pareto("--objectives", "accuracy,memory,latency")
+    assert result.exit_code == 0, result.output
+    assert not scorer.scored
+    front = read_front(finished / "front.json")
+    assert front.objectives.keys == ("accuracy", "memory", "latency")
+    assert [one.memory.bytes for one in front.front] == sorted(one.memory.bytes for one in front.front)
+    assert "memory" in result.stdout.split("Pareto front")[1]
+    assert pareto().exit_code == 0
+    assert read_front(finished / "front.json").front == before.front
+
+
+def test_a_study_of_other_objectives_goes_on(pareto: Invoke, scorer: Scorer, finished: Path) -> None:
+    (finished / "front.json").unlink()
+    assert pareto("--objectives", "accuracy,parameters").exit_code == 0
+    assert not scorer.scored
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{finished / 'study.db'}")
+    assert study.metric_names == ["accuracy", "parameters"]
+    assert {trial.user_attrs["id"] for trial in study.best_trials} == {
+        one.id for one in read_front(finished / "front.json").front
+    }
+
+
+def test_a_front_of_older_versions_is_answered_from(pareto: Invoke, scorer: Scorer, finished: Path) -> None:
+    path = finished / "front.json"
+    data = json.loads(path.read_text())
+    before = read_front(path)
+    for name in ("objectives", "aimed_at"):
+        del data[name]
+    path.write_text(json.dumps(data))
+    assert pareto("--objectives", "accuracy,latency,gflops").exit_code == 0
+    assert not scorer.scored
+    assert read_front(path).front == before.front
+
+
+@pytest.mark.parametrize("text", ["accuracy,watts", "accuracy", "latency,memory", "accuracy,latency,latency", ""])
+def test_what_is_no_trade_is_wrong_usage_in_one_line(pareto: Invoke, finished: Path, text: str) -> None:
+    before = contents(finished)
+    result = pareto("--objectives", text)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "give two or more of accuracy, latency, gflops, parameters, size, memory" in line
+    assert contents(finished) == before
+
+
+def test_any_cost_can_be_bounded(pareto: Invoke, scorer: Scorer, finished: Path) -> None:
+    result = pareto("--budget", "parameters=50%", "--budget", "size=1000")
+    assert result.exit_code == 0, result.output
+    front = read_front(finished / "front.json")
+    assert all(one.parameters <= front.full.parameters / 2 for one in front.front)
+    assert pareto("--budget", "watts=1").exit_code == 2
+    assert pareto("--budget-ms", "1", "--budget", "latency=1").exit_code == 2
+
+
 # A device that was not measured
 
 
