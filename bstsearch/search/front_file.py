@@ -17,7 +17,7 @@ from bstsearch.model.stack_shape import StackShape
 from bstsearch.search.budget import Budget
 from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate, Front, find_front, hypervolume, recommend, reference, rule
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 
 if TYPE_CHECKING:
     import pandas
@@ -48,7 +48,7 @@ class FrontFile:
     `stacks` tell which layers a submodel keeps; files of older versions have none.
     """
 
-    origin: Origin
+    origin: Provenance
     sampler: str
     is_exact: bool
     trials: int
@@ -69,7 +69,7 @@ class FrontFile:
         candidates: Sequence[Candidate],
         budget: Budget,
         *,
-        origin: Origin,
+        origin: Provenance,
         sampler: str,
         is_exact: bool,
         trials: int,
@@ -218,7 +218,7 @@ class FrontFile:
             if type(data.get(name)) is not kind:
                 raise InputError(f"{name!r} must be of type {kind.__name__}, not {data.get(name)!r}")
         candidates = {entry.id: entry for entry in map(Candidate.from_json, data["candidates"])}
-        origin, objectives = Origin.from_json(data), Objectives.from_json(data)
+        origin, objectives = Provenance.from_json(data), Objectives.from_json(data)
         _refuse_incomplete(data, candidates, origin)
         return cls(
             origin=origin,
@@ -265,7 +265,7 @@ def _share(value: object) -> float:
     return value
 
 
-def _stacks(data: Mapping[str, Any], origin: Origin) -> tuple[StackShape, ...]:
+def _stacks(data: Mapping[str, Any], origin: Provenance) -> tuple[StackShape, ...]:
     found = data.get("stacks", [])
     if not isinstance(found, list):
         raise InputError(f"'stacks' must be of type list, not {found!r}")
@@ -275,7 +275,7 @@ def _stacks(data: Mapping[str, Any], origin: Origin) -> tuple[StackShape, ...]:
     return stacks
 
 
-def _refuse_incomplete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Origin) -> None:
+def _refuse_incomplete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Provenance) -> None:
     rows = [*data["front"], data["recommended"]]
     corners = [origin.space.smallest.id, origin.space.middle.id, origin.space.largest.id]
     if not all(isinstance(row, str) for row in rows) or data["recommended"] not in data["front"]:

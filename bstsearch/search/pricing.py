@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bstsearch.profiles.profile import DeviceProfile
     from bstsearch.search.known_costs import KnownCosts
     from bstsearch.search.pareto import Candidate
-    from bstsearch.search.provenance import Origin
+    from bstsearch.search.provenance import Provenance
     from bstsearch.space import Space, Submodel
 
 
@@ -40,15 +40,15 @@ def read_profile(
     space: Space,
     split: str,
     data_folder: Path | None = None,
-) -> tuple[DeviceProfile, Origin]:
+) -> tuple[DeviceProfile, Provenance]:
     """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
     from bstsearch.files import digest
-    from bstsearch.search.provenance import Origin
+    from bstsearch.search.provenance import Provenance
 
     path, profile = find_profile_of(folder, device, profiles)
     model = profile.find_model(folder.architecture, folder.family) if profile.models else None
     error = model.error if model else profile.error
-    origin = Origin(
+    origin = Provenance(
         supernet={
             "path": str(folder.path.resolve()),
             "digest": folder.digest(),

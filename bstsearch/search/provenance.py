@@ -15,7 +15,7 @@ DEVICE_KEYS = ("name", "obtained", "digest", "runtime")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class Provenance:
     """Where accuracies and latencies come from; digests tell whether two origins are the same."""
 
     supernet: Mapping[str, str]
@@ -24,7 +24,7 @@ class Origin:
     device: Mapping[str, Any]
     data_folder: str | None = None  # where the data set lies, where it is read from the user's disk
 
-    def changes(self, found: Origin) -> list[str]:
+    def changes(self, found: Provenance) -> list[str]:
         """What is different in `found`, in words; nothing where it is of the same origin."""
         changes = []
         if found.supernet["digest"] != self.supernet["digest"]:
@@ -37,7 +37,7 @@ class Origin:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
         return changes
 
-    def refuse_other(self, found: Origin, path: Path) -> None:
+    def refuse_other(self, found: Provenance, path: Path) -> None:
         """InputError, saying what changed, where `found` (read from `path`) is of another origin."""
         if changes := self.changes(found):
             raise InputError(
@@ -45,7 +45,7 @@ class Origin:
                 "give another --out to keep it, or --force to start over"
             )
 
-    def has_same_scores(self, found: Origin) -> bool:
+    def has_same_scores(self, found: Provenance) -> bool:
         """Whether a submodel's accuracy is the same there: it depends on weights and questions, not on the device."""
         return (self.supernet["digest"], self.split, self.data_folder) == (
             found.supernet["digest"],
@@ -64,7 +64,7 @@ class Origin:
         return data if self.data_folder is None else {**data, "data_folder": self.data_folder}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Origin:
+    def from_json(cls, data: Mapping[str, Any]) -> Provenance:
         """The origin among the keys of `data`; InputError where one is missing or malformed."""
         for name, keys in (("supernet", SUPERNET_KEYS), ("device", DEVICE_KEYS)):
             if not isinstance(data.get(name), Mapping) or not set(keys) <= data[name].keys():

@@ -17,7 +17,7 @@ from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.front_file import NAME, FrontFile, read_front, write_front
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.pricing import extrapolations, find_stacks, make_pricer, read_profile
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.search.scoring import KnownScores, Scorer, make_scorer
 from bstsearch.space import Space
 
@@ -136,7 +136,7 @@ def search_devices(
     return files
 
 
-def choose_folder(origin: Origin, *, is_alone: bool) -> Path:
+def choose_folder(origin: Provenance, *, is_alone: bool) -> Path:
     """Of front/, front/DEVICE, front/DEVICE-2, ... the one with results of the same origin, else the first free one.
 
     Of several devices at once (not `is_alone`) each has a folder of its name. Where an origin cannot be read the folder
@@ -159,14 +159,14 @@ def choose_folder(origin: Origin, *, is_alone: bool) -> Path:
     return free[0]
 
 
-def _folder(out: Path | None, origin: Origin, *, is_alone: bool) -> Path:
+def _folder(out: Path | None, origin: Provenance, *, is_alone: bool) -> Path:
     """The folder for the front of one device, of several in a folder of its name."""
     if out is None:
         return choose_folder(origin, is_alone=is_alone)
     return out if is_alone else out / str(origin.device["name"])
 
 
-def _origin_of(folder: Path) -> Origin | None:
+def _origin_of(folder: Path) -> Provenance | None:
     """What the results in `folder` rest on; None where there are none."""
     if (folder / NAME).exists():
         return read_front(folder / NAME).origin
@@ -189,7 +189,7 @@ class _DeviceSearch:
 
     folder: SupernetFolder
     profile: DeviceProfile
-    origin: Origin
+    origin: Provenance
     request: Request
     objectives: Objectives
     out: Path

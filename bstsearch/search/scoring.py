@@ -13,7 +13,7 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Value
 
 if TYPE_CHECKING:
     from bstsearch.model.supernet import Supernet
-    from bstsearch.search.provenance import Origin
+    from bstsearch.search.provenance import Provenance
     from bstsearch.space import Submodel
     from bstsearch.tasks.split import Split
 
@@ -67,7 +67,7 @@ class _SupernetScorer:
 class KnownScores:
     """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said."""
 
-    def __init__(self, score: Scorer, origin: Origin, folders: Iterable[Path], listener: Listener) -> None:
+    def __init__(self, score: Scorer, origin: Provenance, folders: Iterable[Path], listener: Listener) -> None:
         self._score, self._origin, self._folders, self._listener = score, origin, folders, listener
         self._is_said = False
 

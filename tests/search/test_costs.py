@@ -20,7 +20,7 @@ from bstsearch.search.budget import Budget, parse_bounds
 from bstsearch.search.costs import COSTS, DEFAULT, Amount, Cost, Objectives, objective_keys
 from bstsearch.search.front_file import FrontFile, read_front
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.search.study_file import open_study
 from bstsearch.space import Space
 
@@ -118,7 +118,7 @@ def make_front(make_candidate: MakeCandidate, objectives: Objectives, budget: Bu
     candidates = [
         make_candidate(one.id, ms=10 - n, macs=1000 * (n + 1), correct=900 + n) for n, one in enumerate(space)
     ]
-    origin = Origin(
+    origin = Provenance(
         supernet={"path": "net", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
         space=space,
         split="validation",

@@ -14,13 +14,13 @@ from bstsearch.search.budget import Budget
 from bstsearch.search.costs import DEFAULT, Objectives, by_name
 from bstsearch.search.front_file import FORMAT, FrontFile, read_front, write_front
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.space import Space
 
 MakeCandidate = Callable[..., Candidate]
 
 SPACE = Space.bst(stacks=(4, 4))
-ORIGIN = Origin(
+ORIGIN = Provenance(
     supernet={"path": "runs/a", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
     space=SPACE,
     split="validation",

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bstsearch.errors import InputError
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.space import Space
 
-ORIGIN = Origin(
+ORIGIN = Provenance(
     supernet={"path": "runs/a", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
     space=Space.bst(stacks=(4, 4)),
     split="validation",
@@ -45,7 +45,7 @@ def test_whatever_changed_is_named_with_a_remedy(changed: dict[str, Any], words:
 def test_json_round_trip(more: dict[str, Any]) -> None:
     """Of 0.1.0 there are files that say neither how a device was reached nor the error."""
     origin = dataclasses.replace(ORIGIN, device={**ORIGIN.device, **more})
-    assert Origin.from_json(json.loads(json.dumps(origin.to_json()))) == origin
+    assert Provenance.from_json(json.loads(json.dumps(origin.to_json()))) == origin
 
 
 @pytest.mark.parametrize("lost", ["supernet", "space", "split", "device"])
@@ -53,14 +53,14 @@ def test_missing_part_is_an_input_error(lost: str) -> None:
     data = ORIGIN.to_json()
     del data[lost]
     with pytest.raises(InputError, match=lost):
-        Origin.from_json(data)
+        Provenance.from_json(data)
 
 
 def test_missing_digest_is_an_input_error() -> None:
     data = ORIGIN.to_json()
     del data["supernet"]["digest"]
     with pytest.raises(InputError, match="digest"):
-        Origin.from_json(data)
+        Provenance.from_json(data)
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from bstsearch.errors import DeviceError, InputError
 from bstsearch.score import Metric
 from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.search.study_file import NAME, StudyFile, open_study, read_study
 from bstsearch.space import Space
 
 MakeCandidate = Callable[..., Candidate]
 
-ORIGIN = Origin(
+ORIGIN = Provenance(
     supernet={"path": "runs/a", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
     space=Space.bst(stacks=(4, 4)),
     split="validation",
