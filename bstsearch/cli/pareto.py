@@ -109,6 +109,7 @@ def pareto(
       bstsearch pareto --objectives accuracy,latency,memory
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
+    from bstsearch.report import write_reports
     from bstsearch.search.budget import parse_bounds
     from bstsearch.search.run import Request, search_devices
 
@@ -133,8 +134,13 @@ def pareto(
         seed=seed,
         is_forced=force,
     )
+    files = {}
     with output.listening("searching") as listener:
-        files = search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1))
+        for path, file in search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1)):
+            files[path] = file
+            write_reports(file, path.parent)
+            if len(names) > 1:
+                _finish(path, file, output)
     if len(files) == 1:
         _show(files, memory, output)
     else:
@@ -164,11 +170,9 @@ def _this_machine(supernet: Path | None, profiles: Path | None, memory: Memory, 
 
 
 def _show(files: Mapping[Path, FrontFile], memory: Memory, output: Output) -> None:
-    from bstsearch.report import write_reports
     from bstsearch.report.table import front_table
 
     ((path, file),) = files.items()
-    write_reports(file, path.parent)
     output.text()
     _show_table(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
@@ -180,13 +184,10 @@ def _show(files: Mapping[Path, FrontFile], memory: Memory, output: Output) -> No
 
 def _show_together(files: Mapping[Path, FrontFile], out: Path, memory: Memory, output: Output) -> None:
     """One table of all fronts, the submodels that are on each of them, and both again as files in `out`."""
-    from bstsearch.report import TOGETHER, together, write_reports, write_together
+    from bstsearch.report import TOGETHER, together, write_together
     from bstsearch.report.devices_table import devices_table, on_all_fronts
 
     fronts = list(files.values())
-    for path, file in files.items():
-        write_reports(file, path.parent)
-        _finish(path, file, output)
     write_together(files, out)
     output.text()
     _show_table(devices_table(fronts), output)

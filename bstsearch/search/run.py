@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bstsearch.errors import BstsearchError, InfeasibleBudgetError, UsageError
@@ -98,7 +98,7 @@ def search(
         seed=seed,
         is_forced=is_forced,
     )
-    (file,) = search_devices([device], request, listener).values()
+    ((_, file),) = search_devices([device], request, listener)
     return file
 
 
@@ -107,8 +107,11 @@ def search_devices(
     request: Request,
     listener: Listener = SILENT,
     before: Before = lambda *_: None,
-) -> dict[Path, FrontFile]:
-    """The front on each device, by the path of its file; of several devices each has a folder of its name."""
+) -> Iterator[tuple[Path, FrontFile]]:
+    """The front on each device and the path of its file, as soon as it is there.
+
+    Of several devices each has a folder of its name. What can be refused is refused before anything is scored.
+    """
     objectives = Objectives.of(request.objectives)
     folder = read_folder(request.supernet)
     space = _space(folder, request.space)
@@ -116,7 +119,6 @@ def search_devices(
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
     known = KnownScores(score, found[0][1], () if request.is_forced else {OUT, out}, listener)
-    files = {}
     for profile, origin in found:
         one = _DeviceSearch(
             folder=folder,
@@ -130,10 +132,10 @@ def search_devices(
             before=before,
         )
         try:
-            files[one.out / NAME] = one.front()
+            file = one.front()
         except InfeasibleBudgetError as error:
             raise error if is_alone else InfeasibleBudgetError(f"{profile.device}: {error}") from error
-    return files
+        yield one.out / NAME, file
 
 
 def choose_folder(origin: Provenance, *, is_alone: bool) -> Path:

@@ -118,10 +118,12 @@ def test_scores_are_taken_over_only_by_the_same_metric(net: Path, monkeypatch: p
 
 def test_each_device_is_told_of_before_it_is_searched(net: Path) -> None:
     told: list[str] = []
-    files = search_devices(
-        ["local", "phone"],
-        Request(supernet=net, profiles=Path("profiles")),
-        before=lambda device, corners, budget: told.append(f"{device} {corners[-1].id}"),
+    files = dict(
+        search_devices(
+            ["local", "phone"],
+            Request(supernet=net, profiles=Path("profiles")),
+            before=lambda device, corners, budget: told.append(f"{device} {corners[-1].id}"),
+        )
     )
     assert told == ["local w1-d1", "phone w1-d1"]
     assert list(files) == [Path("front/local/front.json"), Path("front/phone/front.json")]
