@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bstsearch.model.supernet_folder import DEMO
     from bstsearch.profiles.latency import LatencyTable
     from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.published.run import import_checkpoint
     from bstsearch.search.front_file import read_front
     from bstsearch.space import Space, Submodel
     from bstsearch.tasks import load_split
@@ -33,6 +34,7 @@ __all__ = [
     "Vocabulary",
     "evaluate",
     "get_family",
+    "import_checkpoint",
     "load_profile",
     "load_split",
     "read_front",
@@ -45,6 +47,7 @@ _FILES = {
     "model.supernet_folder": ("DEMO",),
     "profiles.latency": ("LatencyTable",),
     "profiles.profile_file": ("load_profile",),
+    "published.run": ("import_checkpoint",),
     "search.front_file": ("read_front",),
     "space": ("Space", "Submodel"),
     "tasks": ("load_split",),

@@ -21,6 +21,7 @@ import typer
 from bstsearch.cli.progress import Bar, Lines, Progress, beating, rich_progress
 from bstsearch.cli.tables import Column as Column  # where commands look for it
 from bstsearch.cli.tables import render
+from bstsearch.listener import Listener
 
 if TYPE_CHECKING:
     from bstsearch.search.front_file import FrontFile
@@ -108,6 +109,28 @@ class Output:
             return
         with rich_progress() as bar:
             yield Bar(bar, bar.add_task(description, total=total, info=""))
+
+    @contextlib.contextmanager
+    def listening(self, description: str) -> Iterator[Listener]:
+        """A listener for the block, which shows on stderr what a library function tells."""
+        with self.progress(description) as shown:
+            yield _Shown(self, shown)
+
+
+class _Shown(Listener):
+    """Shows what it hears."""
+
+    def __init__(self, output: Output, shown: Progress) -> None:
+        self._output, self._shown = output, shown
+
+    def progress(self, text: str, done: int = 0, total: int | None = None, news: str = "") -> None:
+        self._shown.report(text, done, total, news)
+
+    def note(self, line: str) -> None:
+        self._output.note(line)
+
+    def warning(self, line: str) -> None:
+        self._output.warning(line)
 
 
 def _width(stream: TextIO) -> int:

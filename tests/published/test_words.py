@@ -10,7 +10,7 @@ from checkpoints import weights
 
 import bstsearch.published.words as words_module
 from bstsearch.errors import InputError, UsageError
-from bstsearch.published.checkpoint import Imported, import_checkpoint
+from bstsearch.published.checkpoint import Imported, read_checkpoint
 from bstsearch.published.words import build_words
 from bstsearch.tasks.vocabulary import Vocabulary
 
@@ -21,7 +21,7 @@ PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"piece{index}" for in
 
 def imported(tmp_path: Path, family: str, **given: Any) -> Imported:
     torch.save(weights(family), tmp_path / "model.pt")
-    return import_checkpoint(tmp_path / "model.pt", family, heads=4, **given)
+    return read_checkpoint(tmp_path / "model.pt", family, heads=4, **given)
 
 
 @pytest.fixture
