@@ -14,7 +14,7 @@ from bstsearch.cli.options import ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.files import refuse_existing
-from bstsearch.tasks import PACKAGED
+from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
     from bstsearch.search.pick import Pick
@@ -99,7 +99,7 @@ def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) 
 
 def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
     """What to type next, and how a model that reads images is asked."""
-    words = "--split test" if manifest["data"] in PACKAGED else "--data-dir DIR"
+    words = "--data-dir DIR" if manifest["data"] in ON_DISK else "--split test"
     hints = [f"next: bstsearch eval --model {out} {words}"]
     if "image" in manifest["inputs"]:
         question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"

@@ -29,41 +29,49 @@ from bstsearch.measuring.machine import cpu_name
 from bstsearch.model.family import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
 from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
-from bstsearch.score import Accuracy
+from bstsearch.score import Accuracy, Score
 from bstsearch.search.pareto import MEASURED, Candidate
 from bstsearch.search.pick import Pick
 from bstsearch.space import ONE, Space
-from bstsearch.tasks import load_split
+from bstsearch.tasks import FILE as TASK
+from bstsearch.tasks import open_task, save_task, split_for
+from bstsearch.tasks.task import Task
 from bstsearch.tasks.vocabulary import FILE as VOCABULARY
-from bstsearch.tasks.vocabulary import Vocabulary
 
 Progress = Callable[[str, int, int], None]
 PACKAGES = ("numpy", "onnx", "onnxruntime", "safetensors", "torch")
 
 
 def export(
-    pick: Pick, out: Path, *, has_int8: bool = False, is_forced: bool = False, progress: Progress | None = None
+    pick: Pick,
+    out: Path,
+    *,
+    has_int8: bool = False,
+    is_forced: bool = False,
+    data: str | type[Task] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Writes the picked submodel into the folder `out`, whole or not at all; returns its manifest.
 
     What was written is read back: logits and answers on the front's split must be those of torch and of the
-    search, else BstsearchError. Latencies are measured and reported beside the profile's.
+    search, else BstsearchError. Latencies are measured and reported beside the profile's. `data` is the task that the
+    front was scored for, where it is not the supernet's own.
     """
+    task = open_task(Path(pick.front.origin.supernet["path"]), data, _path(pick.front.origin.data_folder))
     with writing_folder(out, marker=exported_folder.MANIFEST, is_forced=is_forced) as folder:
         graphs = _write_model(pick, folder, has_int8=has_int8)
+        save_task(task, folder)
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written
-        model, like = supernet.model, supernet.family.example_inputs(supernet.config, 1)
-        vocabulary = Vocabulary.load(folder)
-        split = load_split(vocabulary, pick.front.origin.split, like=like, folder=_path(pick.front.origin.data_folder))
+        model, split = supernet.model, split_for(folder, task, pick.front.origin.split)
         sample = next(iter(split.batches(1))).inputs
-        _write_sample(model, sample, folder)
+        outputs = _write_sample(model, sample, folder)
         shutil.copyfile(run_script.__file__, folder / exported_folder.RUN)
         answers = compare_answers(graphs, model, split, progress=progress)
         answers[exported_folder.ONNX].refuse_difference(exported_folder.ONNX, pick.accuracy)
         threads = int(pick.front.origin.device["runtime"]["threads"])
         timings = time_files(graphs, sample, threads, progress=progress)
         checks = {name: _check(pick, answers[name], timings[name], threads) for name in graphs}
-        manifest = _manifest(pick, folder, vocabulary, sample, checks)
+        manifest = _manifest(pick, folder, task, sample, outputs, checks)
         write_json(folder / exported_folder.MANIFEST, manifest)
         write_text(folder / exported_folder.CARD, card(manifest))
     return manifest
@@ -74,7 +82,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _write_model(pick: Pick, folder: Path, *, has_int8: bool) -> dict[str, Path]:
-    """Weights, config, vocabulary and ONNX files; returns the ONNX files by name."""
+    """Weights, config and ONNX files; returns the ONNX files by name."""
     source = Path(pick.front.origin.supernet["path"])
     supernet = Supernet.load(source)
     submodel, family = pick.candidate.submodel, supernet.family
@@ -84,7 +92,6 @@ def _write_model(pick: Pick, folder: Path, *, has_int8: bool) -> dict[str, Path]
     on_disk = SupernetFolder(path=folder, family=family.name, config=config_to_json(config), space=space)
     on_disk.write()
     save_weights(model, on_disk.weights)
-    Vocabulary.load(source).save(folder)
     write_onnx(model, family.example_inputs(config, 1), folder / exported_folder.ONNX, family.free_axes(config))
     if not has_int8:
         return {exported_folder.ONNX: folder / exported_folder.ONNX}
@@ -92,12 +99,13 @@ def _write_model(pick: Pick, folder: Path, *, has_int8: bool) -> dict[str, Path]
     return {name: folder / name for name in (exported_folder.ONNX, exported_folder.INT8)}
 
 
-def _write_sample(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path) -> None:
-    """One held-out question with its image, and the logits that torch gives it."""
+def _write_sample(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path) -> Tensor:
+    """One held-out question with its image, and the logits that torch gives it, which are returned."""
     with torch.inference_mode():
-        logits = model(**inputs)
+        logits: Tensor = model(**inputs)
     arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in {**inputs, "logits": logits}.items()}
     np.savez(folder / exported_folder.SAMPLE, **arrays)
+    return logits
 
 
 def not_measured(candidate: Candidate, device: Mapping[str, Any]) -> list[str]:
@@ -133,10 +141,11 @@ def _check(pick: Pick, answers: Answers, timing: Timing, threads: int) -> dict[s
 
 
 def _manifest(
-    pick: Pick, folder: Path, vocabulary: Vocabulary, sample: Mapping[str, Tensor], checks: Mapping[str, Any]
+    pick: Pick, folder: Path, task: Task, sample: Mapping[str, Tensor], outputs: Tensor, checks: Mapping[str, Any]
 ) -> dict[str, Any]:
     candidate, origin = pick.candidate, pick.front.origin
-    names = [CONFIG, WEIGHTS, VOCABULARY, *checks, exported_folder.SAMPLE, exported_folder.RUN]
+    of_task = [name for name in (VOCABULARY, TASK) if (folder / name).exists()]
+    names = [CONFIG, WEIGHTS, *of_task, *checks, exported_folder.SAMPLE, exported_folder.RUN]
     return {
         "format": exported_folder.FORMAT,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -149,9 +158,9 @@ def _manifest(
             "gflops": candidate.gflops,
         },
         "accuracy": _accuracy(pick, pick.accuracy),
-        "data": vocabulary.data,
+        "data": task.name,
         "inputs": {name: _signature(tensor) for name, tensor in sample.items()},
-        "output": {"logits": {"shape": ["batch", len(vocabulary.answers)], "dtype": "float32"}},
+        "output": {"logits": _signature(outputs)},
         "supernet": dict(origin.supernet),
         "front": {"digest": digest(pick.path), "row": pick.row, "created": pick.front.created},
         "device": {**origin.device, "latency_source": candidate.latency.source},
@@ -162,11 +171,11 @@ def _manifest(
     }
 
 
-def _accuracy(pick: Pick, accuracy: Accuracy) -> dict[str, Any]:
+def _accuracy(pick: Pick, accuracy: Score) -> dict[str, Any]:
     low, high = accuracy.interval
     return {
         "split": pick.front.origin.split,
-        "correct": accuracy.correct,
+        "correct": accuracy.correct if isinstance(accuracy, Accuracy) else None,
         "questions": accuracy.total,
         "value": accuracy.value,
         "low": low,

@@ -30,7 +30,8 @@ from bstsearch.inputs.images import read_image
 from bstsearch.score import Accuracy
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.soft_labels import GQA_RESULT, VQA_RESULT, SoftJudge
-from bstsearch.tasks.split import Batch, Split
+from bstsearch.tasks.task import Batch
+from bstsearch.tasks.vqa import VqaSplit
 
 FOLDERS = {"vqa-v2": "vqa", "gqa": "gqa"}
 LISTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -105,7 +106,7 @@ def load(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LxmertSplit(Split):
+class LxmertSplit(VqaSplit):
     """Questions in memory, images read when they are asked for.
 
     For a model that reads images as CLIP does the first `lying` questions are about those that are wider than high.
@@ -118,15 +119,15 @@ class LxmertSplit(Split):
     like: Tensor
 
     @property
-    def has_answers(self) -> bool:
-        """As `Split.has_answers`."""
+    def has_targets(self) -> bool:
+        """As `Split.has_targets`."""
         return self.judge.has_answers
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
-        """As `Split.batches`; answers are the worth of each class.
+        """As `Split.batches`; targets are the worth of each class.
 
         As stored, a batch has images of one orientation. In another order one may have both, which are then
         framed to a common size (`grouped` gives an order in which few have).
@@ -138,7 +139,7 @@ class LxmertSplit(Split):
             parts = list(torch.split(order, size))
         for rows, images in zip(parts, read_ahead(self._image, (part.tolist() for part in parts)), strict=True):
             inputs = {"question": torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64)), "image": framed(images)}
-            yield Batch(inputs=inputs, answers=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
+            yield Batch(inputs=inputs, targets=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
         """As `Split.grouped`: at most one of the batches of `size` has images of both orientations.
@@ -152,17 +153,17 @@ class LxmertSplit(Split):
         rest = [group[len(group) // size * size :] for group in groups]
         return order[torch.cat([*whole, *rest])]
 
-    def score(self, predicted: Tensor) -> Accuracy:
+    def score(self, kept: Tensor) -> Accuracy:
         """What the predicted answers are worth."""
-        return self.judge.score(predicted.numpy())
+        return self.judge.score(kept.numpy())
 
-    def details(self, predicted: Tensor) -> dict[str, float]:
+    def details(self, kept: Tensor) -> dict[str, float]:
         """As `Split.details`."""
-        return self.judge.details(predicted.numpy())
+        return self.judge.details(kept.numpy())
 
-    def results(self, predicted: Tensor) -> list[dict[str, Any]]:
+    def results(self, kept: Tensor) -> list[dict[str, Any]]:
         """As `Split.results`."""
-        return self.judge.results(predicted.numpy())
+        return self.judge.results(kept.numpy())
 
     def _image(self, row: int) -> Tensor:
         if self.like.is_floating_point():

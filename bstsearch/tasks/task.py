@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.inputs.reader import Reader
+from bstsearch.model.family import Config
 from bstsearch.score import ACCURACY, Metric, Score
 
 
@@ -118,13 +119,18 @@ class Task(abc.ABC):
         """Sizes of a model's configuration that the data decide, by name; a name that it lacks does not matter."""
         return {}
 
+    def other_sizes(self, config: Config) -> dict[str, int]:
+        """Those of `sizes` that the configuration has, but differently."""
+        known = {field.name for field in dataclasses.fields(config)}
+        return {name: size for name, size in self.sizes().items() if name in known and size != getattr(config, name)}
+
     @abc.abstractmethod
     def split(self, name: str, reader: Reader) -> Split:
         """The "train", "validation" or "test" part, for a model that reads its inputs so."""
 
-    @abc.abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What training makes small, per row (B,)."""
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002
+        """What training a teacher makes small, per row (B,); a task without targets needs none."""
+        raise InputError(f"{self.name} has no loss to train a teacher with; write one, or give --teacher DIR")
 
     def distance(self, outputs: Tensor, teacher: Tensor) -> Tensor:
         """How far outputs are from the teacher's, per row (B,); what distillation makes small."""
