@@ -5,11 +5,37 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
+
+from bstsearch.errors import InputError
+from bstsearch.inputs.preprocessor import PictureReader
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reader:
-    """What one model reads. `like` are example inputs: names, types and sizes, of one example."""
+    """What one model reads.
+
+    `like` are example inputs: names, types and sizes, of one example. `picture` says how a picture becomes an input;
+    None where the model reads no pictures. `text` is the input that holds the ids of words or word pieces.
+    """
 
     like: Mapping[str, Tensor]
+    picture: PictureReader | None = None
+    text: str = "question"
+
+    @property
+    def text_length(self) -> int:
+        """How many ids the model reads of a text."""
+        return int(self.like[self.text].shape[1])
+
+    def needed_picture(self, data: str) -> PictureReader:
+        """`picture`; InputError, which begins with the words `data`, where the model reads no pictures."""
+        if self.picture is None:
+            raise InputError(f"{data}, but the model reads {', '.join(self.like)}")
+        return self.picture
+
+
+def picture_inputs(picture: PictureReader, pixels_BHW3: Tensor) -> dict[str, Tensor]:
+    """The model's input of pictures (B, H, W, 3; uint8) that fit, as `PictureReader.pixels` makes them."""
+    return {picture.input: torch.from_numpy(picture.values(pixels_BHW3.numpy()))}
