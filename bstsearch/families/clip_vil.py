@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.preprocessor import LETTERBOX, PictureReader
+from bstsearch.inputs.pictures import LETTERBOX, PictureReader
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.clip_resnet import ClipResNet, tower_features, tower_stride

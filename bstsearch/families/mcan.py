@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.preprocessor import PictureReader
+from bstsearch.inputs.pictures import PictureReader
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm

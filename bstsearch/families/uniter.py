@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.preprocessor import PictureReader
+from bstsearch.inputs.pictures import PictureReader
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side

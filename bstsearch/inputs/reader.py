@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.preprocessor import PictureReader
+from bstsearch.inputs.pictures import PictureReader
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

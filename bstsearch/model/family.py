@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
-from bstsearch.inputs.preprocessor import PictureReader
+from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.space import Space, Submodel
 

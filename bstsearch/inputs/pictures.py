@@ -1,12 +1,11 @@
-"""How a picture and a question become the numbers that a model reads, as plain data say it (no torch).
+"""How a picture becomes the numbers that a model reads, as plain data say it; needs numpy and Pillow (no torch).
 
-Needs numpy, and Pillow for pictures. Exported folders hold a copy of this file, and the data in `preprocessor.json`.
+Exported folders hold a copy of this file, and the data in `preprocessor.json`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,8 +21,18 @@ if TYPE_CHECKING:
 
 SQUASH, LETTERBOX = "squash", "letterbox"
 BILINEAR = 2  # Pillow's number
-DEEP = 65_535  # white, where a grey value has 16 bits
-LETTERS_AND_DIGITS = r"[\p{L}\p{N}]"  # as most languages write it; Python's `re` knows no \p
+ORIENTATION = 0x0112  # the EXIF tag
+# What turns a picture of that orientation upright, by the names of Pillow.
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+LIES_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +68,8 @@ class PictureReader:
 
     def read(self, path: Path) -> NDArray[Any]:
         """The picture in `path` as the model reads it, without batch axis; errors as `open_rgb`'s."""
-        return self.values(self.pixels(open_rgb(path))[None])[0]
+        (values,) = self.values(self.pixels(open_rgb(path))[None])
+        return np.asarray(values)
 
     def pixels(self, rgb: Image.Image) -> NDArray[np.uint8]:
         """The values (H, W, 3) of an RGB picture once it fits."""
@@ -71,8 +81,8 @@ class PictureReader:
         if not self.mean:
             return pixels_BHW3
         mean, std = np.array(self.mean, dtype=np.float32), np.array(self.std, dtype=np.float32)
-        normalised: NDArray[Any] = (pixels_BHW3.astype(np.float32) / 255 - mean) / std
-        return normalised.transpose(0, 3, 1, 2)
+        normalised_BHW3: NDArray[Any] = (pixels_BHW3.astype(np.float32) / 255 - mean) / std
+        return normalised_BHW3.transpose(0, 3, 1, 2)
 
     def _squashed(self, rgb: Image.Image) -> Image.Image:
         size = (self.width, self.height)
@@ -157,87 +167,38 @@ def open_rgb(path: Path) -> Image.Image:
 
 def rgb_of(picture: Image.Image) -> Image.Image:
     """A picture as people see it, in RGB: turned as its camera says, deep grey scaled, transparency laid on white."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # grey of 16 bits; Pillow's own conversion clips it to 8
-        grey = np.asarray(picture).clip(0, DEEP).astype(np.float64) * 255 / DEEP
-        return Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB")
+    picture.load()  # some kinds of files are turned here already
+    if turn := TURNS.get(_orientation(picture)):
+        picture = picture.transpose(Image.Transpose[turn])
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return _grey(picture).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    seen = picture.convert("RGBA")
+    seen = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
     white = Image.new("RGBA", seen.size, "white")
     return Image.alpha_composite(white, seen).convert("RGB")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WordRules:
-    """How text is cut into words: in lower case, `replaced` character by character, and what fits `pattern` is a word.
-
-    Words are then spelt as `spellings` say.
-    """
-
-    replaced: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    pattern: str
-    spellings: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def words(self, text: str) -> list[str]:
-        """The words of `text`, in order."""
-        plain = text.lower().translate(str.maketrans(dict(self.replaced)))
-        found = re.findall(self.pattern.replace(LETTERS_AND_DIGITS, r"[^\W_]"), plain)
-        return [self.spellings.get(word, word) for word in found]
+def seen_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture as people see it; its pixels need not be read."""
+    width, height = picture.size
+    return (height, width) if _orientation(picture) in LIES_ON_ITS_SIDE else (width, height)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TextReader:
-    """How a question becomes the model's input of the name `input`: `length` ids of words, cut or padded.
+def _orientation(picture: Image.Image) -> int:
+    """How the camera was held, 1 to 8; 1, upright, where nothing readable says it."""
+    try:
+        return int(picture.getexif().get(ORIENTATION, 1))
+    except Exception:  # whatever a camera wrote; it must not make the picture unreadable
+        return 1
 
-    The ids of `words` follow from `first_id` on.
-    """
 
-    input: str = "question"
-    length: int
-    rules: WordRules
-    words: tuple[str, ...]
-    first_id: int
-    unknown_id: int = 1
-    padding_id: int = 0
+def _grey(picture: Image.Image) -> Image.Image:
+    """Grey values of 8 bits, from floats up to 255 (mode F) or whole numbers up to 65,535, which Pillow would clip."""
+    from PIL import Image
 
-    def read(self, text: str) -> NDArray[np.int64]:
-        """The ids (length,); InputError where no word is known."""
-        numbers = {word: number for number, word in enumerate(self.words, start=self.first_id)}
-        ids = [numbers.get(word, self.unknown_id) for word in self.rules.words(text)][: self.length]
-        if not set(ids) - {self.unknown_id}:
-            known = ", ".join(self.words[:12])
-            raise InputError(f"no word of the question {text!r} is in the vocabulary; it knows {known}, ...")
-        return np.array(ids + [self.padding_id] * (self.length - len(ids)), dtype=np.int64)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "input": self.input,
-            "dtype": "int64",
-            "length": self.length,
-            "do_lower_case": True,
-            **dataclasses.asdict(self.rules),
-            "padding_id": self.padding_id,
-            "unknown_id": self.unknown_id,
-            "first_id": self.first_id,
-            "words": list(self.words),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> TextReader:
-        """The reader that `to_json` wrote; InputError where the data are malformed."""
-        try:
-            return cls(
-                input=str(data["input"]),
-                length=int(data["length"]),
-                rules=WordRules(**{name: data[name] for name in ("replaced", "pattern", "spellings")}),
-                words=tuple(map(str, data["words"])),
-                first_id=int(data["first_id"]),
-                unknown_id=int(data["unknown_id"]),
-                padding_id=int(data["padding_id"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"how text is read is malformed: {error!r}") from error
+    white = 255 if picture.mode == "F" else 65_535
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64)).clip(0, white)
+    return Image.fromarray(np.round(values * 255 / white).astype(np.uint8))
