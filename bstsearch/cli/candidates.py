@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bstsearch.profiles.estimate import Work
     from bstsearch.profiles.latency import Latency, Memory, Table
     from bstsearch.profiles.profile import DeviceProfile
-    from bstsearch.score import Accuracy
+    from bstsearch.score import Score
     from bstsearch.search.known_costs import KnownCosts
     from bstsearch.search.pareto import Candidate
     from bstsearch.search.provenance import Origin
@@ -177,21 +177,20 @@ def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:
     )
 
 
-def make_scorer(path: Path, split: str, data_folder: Path | None = None) -> Callable[[Submodel], Accuracy]:
+def make_scorer(
+    path: Path, split: str, data_folder: Path | None = None, data: str | None = None
+) -> Callable[[Submodel], Score]:
     """Scores submodels of the supernet at `path`, each once; weights and data are read when the first one is."""
 
     @functools.cache
     def load() -> tuple[Any, Any]:
         from bstsearch.model.supernet import Supernet
         from bstsearch.tasks import load_split
-        from bstsearch.tasks.vocabulary import Vocabulary
 
-        supernet = Supernet.load(path)
-        like = supernet.family.example_inputs(supernet.config, 1)
-        return supernet, load_split(Vocabulary.load(path), split, like=like, folder=data_folder)
+        return Supernet.load(path), load_split(path, split, data=data, data_dir=data_folder)
 
     @functools.cache
-    def score(submodel: Submodel) -> Accuracy:
+    def score(submodel: Submodel) -> Score:
         from bstsearch.tasks.evaluation import evaluate
 
         supernet, part = load()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import ForceOption, JsonOption
+from bstsearch.cli.options import DataOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
-from bstsearch.tasks import PACKAGED
+from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
     from bstsearch.export.run import Exported
@@ -47,6 +47,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="export/<id>")
     ] = None,
+    data: DataOption = None,
     has_int8: Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file, too.")] = False,
     is_forced: ForceOption = False,
     is_json: JsonOption = False,
@@ -64,7 +65,7 @@ def export(
     output = Output(is_json)
     front = front or Memory(output).front or FRONT
     with output.listening("reading") as listener:
-        exported = run(pick, front=front, out=out, has_int8=has_int8, is_forced=is_forced, listener=listener)
+        exported = run(pick, front=front, out=out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
     _show(output, exported)
     for hint in _hints(exported.manifest, shlex.quote(str(exported.path))):
         output.hint(hint)
@@ -86,7 +87,7 @@ def _show(output: Output, exported: Exported) -> None:
 
 def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
     """What to type next, and how a model that reads images is asked."""
-    words = "--split test" if manifest["data"] in PACKAGED else "--data-dir DIR"
+    words = "--data-dir DIR" if manifest["data"] in ON_DISK else "--split test"
     hints = [f"next: bstsearch eval --model {out} {words}"]
     if "image" in manifest["inputs"]:
         question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
 from bstsearch.files import refuse_existing
 from bstsearch.listener import SILENT, Listener
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.pick import Pick, read_pick
+
+if TYPE_CHECKING:
+    from bstsearch.tasks.task import Task
 
 FRONT = Path("front/front.json")
 FAR = 0.2  # a latency this far from the profile's is worth a warning
@@ -46,13 +49,15 @@ def export(
     *,
     front: Path = FRONT,
     out: Path | None = None,
+    data: str | type[Task] | None = None,
     has_int8: bool = False,
     is_forced: bool = False,
     listener: Listener = SILENT,
 ) -> Exported:
     """Writes the picked submodel into the folder `out` (by default export/ID), whole or not at all, and checks it.
 
-    `pick` is a row number of the front file, an id, or "recommended". What was written is read back: outputs and score
+    `pick` is a row number of the front file, an id, or "recommended". `data` is the task that the front was scored for,
+    where it is not known by the name that its supernet remembers. What was written is read back: outputs and score
     on the front's split must be those of torch and of the search, else BstsearchError. Latencies are measured, and
     the listener is warned of what is far from the profile, or was never measured. InputError where there is no such
     row, or the front is older than its supernet; UsageError where `out` is taken.
@@ -64,7 +69,7 @@ def export(
 
     from bstsearch.export.write import write_export  # loads torch, which refusals do without
 
-    manifest = write_export(picked, out, has_int8=has_int8, is_forced=is_forced, listener=listener)
+    manifest = write_export(picked, out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
     exported = Exported(path=out, pick=picked, manifest=manifest)
     _tell(exported, listener)
     return exported

@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.pictures import PictureReader
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
@@ -392,11 +391,6 @@ def example_inputs(config: McanConfig, batch: int) -> dict[str, Tensor]:
     return inputs
 
 
-def picture(config: McanConfig) -> PictureReader | None:
-    """Pictures of any shape become squares; None where regions are read instead."""
-    return PictureReader(height=config.image_side, width=config.image_side) if config.stem_channels else None
-
-
 def elastic_units(config: McanConfig) -> dict[str, int]:
     """Every elastic field moves an axis by one, but a head, which is `head_dim` wide."""
     return {
@@ -461,5 +455,4 @@ FAMILY = Family(
     stacks=stacks,
     example_inputs=example_inputs,
     elastic_units=elastic_units,
-    picture=picture,
 )

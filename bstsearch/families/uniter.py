@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.pictures import PictureReader
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
@@ -209,11 +208,6 @@ def example_inputs(config: UniterConfig, batch: int) -> dict[str, Tensor]:
     return {"question": question, "regions": regions, "boxes": boxes}
 
 
-def picture(config: UniterConfig) -> PictureReader | None:
-    """Pictures of any shape become squares; None where regions are read instead."""
-    return PictureReader(height=config.image_side, width=config.image_side) if config.stem_channels else None
-
-
 PRESETS = {
     # The published model fine-tuned on VQA-v2 (public code ChenRocks/UNITER).
     "uniter-base": UniterConfig(answers=3129),
@@ -245,5 +239,4 @@ FAMILY = Family(
     stacks=stacks,
     example_inputs=example_inputs,
     elastic_units=elastic_units,
-    picture=picture,
 )

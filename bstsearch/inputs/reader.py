@@ -17,12 +17,19 @@ class Reader:
     """What one model reads.
 
     `like` are example inputs: names, types and sizes, of one example. `picture` says how a picture becomes an input;
-    None where the model reads no pictures. `text` is the input that holds the ids of words or word pieces.
+    where it is not given, pictures are squashed into the input "image" (1, H, W, 3; uint8), if there is one. `text` is
+    the input that holds the ids of words or word pieces.
     """
 
     like: Mapping[str, Tensor]
     picture: PictureReader | None = None
     text: str = "question"
+
+    def __post_init__(self) -> None:
+        image = self.like.get("image")
+        if self.picture is None and image is not None and image.dtype == torch.uint8:
+            _, height, width, _ = image.shape
+            object.__setattr__(self, "picture", PictureReader(height=height, width=width))
 
     @property
     def text_length(self) -> int:

@@ -79,7 +79,8 @@ class Family:
     - `fused_axes`: axes that hold several blocks side by side.
     - `free_axes(config)`: input -> axes, beside the first, whose size may differ from one call to the next
       (images lying or upright), each with a name for the exported model.
-    - `picture(config)`: how a picture becomes an input; None, as by default, for a model that reads none.
+    - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
+      (see `Reader`).
 
     The first axis of every input and of the output is the batch.
     """
