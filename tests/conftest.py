@@ -349,13 +349,13 @@ def easy_front(
 @pytest.fixture(scope="session")
 def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Row 2 of `easy_front`, w1of2-d1of2, exported with its int8 file; copy it before you damage it."""
-    from bstsearch.export.run import export
+    from bstsearch.export.write import write_export
     from bstsearch.search.pick import read_pick
 
     folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(EasyVqa, "split", lambda *_: small_split)
-        export(read_pick(easy_front, "2"), folder, has_int8=True)
+        write_export(read_pick(easy_front, "2"), folder, has_int8=True)
     return folder
 
 

@@ -13,16 +13,10 @@ from bstsearch.errors import BstsearchError
 
 if TYPE_CHECKING:
     from bstsearch.score import Accuracy
-    from bstsearch.search.pareto import Candidate
     from bstsearch.search.provenance import Origin
     from bstsearch.space import Submodel
 
 OUT = Path("front")
-
-
-def export_folder(candidate: Candidate) -> Path:
-    """The folder for an exported submodel where --out names none."""
-    return Path("export") / candidate.id
 
 
 def choose_folder(origin: Origin, *, is_alone: bool) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bstsearch.cli.candidates import make_scorer, read_profile
-from bstsearch.cli.front_folder import OUT, KnownScores, choose_folder, export_folder
+from bstsearch.cli.front_folder import OUT, KnownScores, choose_folder
 from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     BudgetEnd,
@@ -29,6 +29,7 @@ from bstsearch.cli.output import Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.cli.searching import FRONT, DeviceSearch, Request, show_table
 from bstsearch.errors import InfeasibleBudgetError
+from bstsearch.export.run import export_folder
 from bstsearch.files import first_free
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL

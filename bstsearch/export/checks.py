@@ -23,7 +23,6 @@ from bstsearch.tasks.task import Split
 
 FAR_SCORE = 1e-3  # of a score that is no count: what the order of sums may change of it
 TOLERANCE = 1e-4  # of float32 logits between torch and ONNX Runtime; they differ by the order of sums only
-FAR = 0.2  # a latency this far from the profile's is worth a warning
 BATCH_SIZE = 256
 
 Progress = Callable[[str, int, int], None]

@@ -88,7 +88,6 @@ def load_split(
 
 def split_for(folder: Path, task: Task, split: str) -> Split:
     """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
-    from bstsearch.inputs.reader import Reader
     from bstsearch.model.family import restored
     from bstsearch.model.supernet_folder import read_folder
 
@@ -102,7 +101,7 @@ def split_for(folder: Path, task: Task, split: str) -> Split:
             f"{folder} has {name}={getattr(config, name)}, but {task.name} has {size}; "
             "name the data that it was trained on with --data"
         )
-    return task.split(split, Reader(like=family.example_inputs(config, 1)))
+    return task.split(split, family.reader(config))
 
 
 def trained_for(folder: Path) -> str | None:

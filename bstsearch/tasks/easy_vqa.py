@@ -6,16 +6,15 @@ eighth image is for validation (500 of 4,000). Its official test part (1,000 ima
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import easy_vqa
 import numpy as np
 import torch
 
-from bstsearch.inputs.images import read_image
+from bstsearch.inputs.pictures import PictureReader, open_rgb
 from bstsearch.inputs.reader import Reader
-from bstsearch.tasks.split import ImageSplit, image_kind
+from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
@@ -45,9 +44,8 @@ class EasyVqa(VqaTask):
             questions, answers, image_ids = easy_vqa.get_train_questions()
             paths = easy_vqa.get_train_image_paths()
         rows = [row for row, image in enumerate(image_ids) if name == "test" or _split_of(image) == name]
-        side, is_clip_normalised = image_kind(reader.like)
-        part = _gather(rows, questions, answers, image_ids, paths, self.vocabulary, side)
-        return dataclasses.replace(part, is_clip_normalised=is_clip_normalised)
+        picture = reader.needed_picture("this data set has images")
+        return _gather(rows, questions, answers, image_ids, paths, self.vocabulary, picture)
 
 
 def _split_of(image_id: int) -> str:
@@ -61,7 +59,7 @@ def _gather(
     image_ids: list[int],
     paths: dict[int, str],
     vocabulary: Vocabulary,
-    side: int,
+    picture: PictureReader,
 ) -> ImageSplit:
     used = sorted({image_ids[row] for row in rows})
     place = {image: index for index, image in enumerate(used)}
@@ -70,7 +68,8 @@ def _gather(
     return ImageSplit(
         questions=torch.from_numpy(np.stack([encoded[questions[row]] for row in rows])),
         image_of=torch.tensor([place[image_ids[row]] for row in rows]),
-        images=torch.from_numpy(np.stack([read_image(Path(paths[image]), side) for image in used])),
+        images=torch.from_numpy(np.stack([picture.pixels(open_rgb(Path(paths[image]))) for image in used])),
+        picture=picture,
         answers=torch.tensor([classes[answers[row]] for row in rows]),
         names=vocabulary.answers,
     )

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks import sort_of_clevr_scenes as scenes_of
 from bstsearch.tasks.sort_of_clevr_scenes import BACKGROUND, COLOURS, SHAPES, Scenes
-from bstsearch.tasks.split import ImageSplit, ObjectSplit, image_kind
+from bstsearch.tasks.split import ImageSplit, ObjectSplit
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
@@ -61,9 +62,10 @@ class SortOfClevr(VqaTask):
         shared = _questions(scenes, random, self.vocabulary)
         if "regions" in reader.like:
             return _of_objects(scenes, reader.like, shared)
-        side, is_clip_normalised = image_kind(reader.like)
-        images = torch.from_numpy(enlarged(scenes_of.paint(scenes), side))
-        return ImageSplit(images=images, is_clip_normalised=is_clip_normalised, **shared)
+        picture = reader.needed_picture("this data set has images")
+        images = enlarged(scenes_of.paint(scenes), min(picture.height, picture.width))
+        fitting = np.stack([picture.pixels(Image.fromarray(image)) for image in images])
+        return ImageSplit(images=torch.from_numpy(fitting), picture=picture, **shared)
 
 
 def _questions(scenes: Scenes, random: np.random.Generator, vocabulary: Vocabulary) -> dict[str, Any]:

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from bstsearch.errors import InputError
-from bstsearch.inputs.clip_images import clip_normalised
+from bstsearch.inputs.pictures import PictureReader
+from bstsearch.inputs.reader import picture_inputs
 from bstsearch.score import Accuracy
 from bstsearch.tasks.task import Batch
 from bstsearch.tasks.vqa import VqaSplit
-
-
-def image_kind(like: Mapping[str, Tensor]) -> tuple[int, bool]:
-    """The side of the square images that a model reads, and whether it reads them as CLIP does.
-
-    InputError where the model `like` reads no images.
-    """
-    if "image" not in like:
-        raise InputError(f"this data set has images, but the model reads {', '.join(like)}")
-    return int(like["image"].shape[2]), like["image"].is_floating_point()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,15 +80,14 @@ class MemorySplit(VqaSplit):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageSplit(MemorySplit):
-    """Images (M, S, S, 3); where `is_clip_normalised`, handed out as CLIP reads them, (B, 3, S, S) in float32."""
+    """Images (M, H, W, 3; uint8) that fit, handed out as `picture` says that the model reads them."""
 
     images: Tensor
-    is_clip_normalised: bool = False
+    picture: PictureReader
 
     def seen(self, images: Tensor) -> dict[str, Tensor]:
         """The images themselves."""
-        found = self.images[images]
-        return {"image": clip_normalised(found) if self.is_clip_normalised else found}
+        return picture_inputs(self.picture, self.images[images])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ import bstsearch
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
 from bstsearch.files import refuse_existing, write_json
-from bstsearch.inputs.reader import Reader
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.family import Config, Family, changed, config_to_json, find_preset, get_family
 from bstsearch.model.supernet import Supernet
@@ -51,7 +50,7 @@ class Plan:
 
     def split(self, name: str) -> Split:
         """That part of the data, as the model reads it."""
-        return self.task.split(name, Reader(like=self.family.example_inputs(self.config, 1)))
+        return self.task.split(name, self.family.reader(self.config))
 
 
 def train(
