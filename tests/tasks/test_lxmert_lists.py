@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
 from numpy.typing import NDArray
 from PIL import Image
 from synthetic_lxmert import ANSWERS, LYING, STANDING, question, write_jpeg, write_lists, write_sizes
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
 from bstsearch.tasks import lxmert_lists
 from bstsearch.tasks.lxmert_lists import LxmertSplit, framed, matches, read_answers
 
