@@ -9,50 +9,62 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bstsearch.answering.evaluation import evaluate
     from bstsearch.errors import BstsearchError
     from bstsearch.model.family import Family, get_family
     from bstsearch.model.supernet import Supernet
     from bstsearch.model.supernet_folder import DEMO
     from bstsearch.profiles.latency import LatencyTable
     from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.published.run import import_checkpoint
     from bstsearch.search.front_file import read_front
     from bstsearch.search.run import search
     from bstsearch.space import Space, Submodel
-    from bstsearch.tasks import load_split
-    from bstsearch.tasks.evaluation import evaluate
+    from bstsearch.tasks import load_split, open_task
+    from bstsearch.tasks.task import Batch, Split, Task
     from bstsearch.tasks.vocabulary import Vocabulary
+    from bstsearch.training.run import train
 
 __version__ = "0.1.0"
 __all__ = [
     "DEMO",
+    "Batch",
     "BstsearchError",
     "Family",
     "LatencyTable",
     "Space",
+    "Split",
     "Submodel",
     "Supernet",
+    "Task",
     "Vocabulary",
     "evaluate",
     "get_family",
+    "import_checkpoint",
     "load_profile",
     "load_split",
+    "open_task",
     "read_front",
     "search",
+    "train",
 ]
 
 _FILES = {
+    "answering.evaluation": ("evaluate",),
     "errors": ("BstsearchError",),
     "model.family": ("Family", "get_family"),
     "model.supernet": ("Supernet",),
     "model.supernet_folder": ("DEMO",),
     "profiles.latency": ("LatencyTable",),
     "profiles.profile_file": ("load_profile",),
+    "published.run": ("import_checkpoint",),
     "search.front_file": ("read_front",),
     "search.run": ("search",),
     "space": ("Space", "Submodel"),
-    "tasks": ("load_split",),
-    "tasks.evaluation": ("evaluate",),
+    "tasks": ("load_split", "open_task"),
+    "tasks.task": ("Batch", "Split", "Task"),
     "tasks.vocabulary": ("Vocabulary",),
+    "training.run": ("train",),
 }
 _HOMES = {name: file for file, names in _FILES.items() for name in names}
 

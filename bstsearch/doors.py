@@ -24,6 +24,7 @@ GROUPS: dict[Kind, str] = {"family": "bstsearch.families", "task": "bstsearch.ta
 
 # What the user named by file, or handed over, in this process; by kind and name.
 _admitted: dict[tuple[Kind, str], Any] = {}
+_typed: dict[tuple[Kind, str], str] = {}
 
 
 def names(kind: Kind) -> list[str]:
@@ -57,7 +58,16 @@ def admit(kind: Kind, text: str) -> str:
     `text` is a name, which is returned as it is, or `path/file.py:NAME`, which is run: InputError where the file does
     not exist, fails, or has no such NAME.
     """
-    return admit_object(kind, _load(text)) if is_file(text) else text
+    if not is_file(text):
+        return text
+    name = admit_object(kind, _load(text))
+    _typed[kind, name] = text
+    return name
+
+
+def typed(kind: Kind, name: str) -> str | None:
+    """The `path/file.py:NAME` by which the user made it known in this process; None where it came in otherwise."""
+    return _typed.get((kind, name))
 
 
 def admit_object(kind: Kind, thing: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from bstsearch.errors import InputError
 
@@ -73,22 +73,6 @@ class Metric:
 ACCURACY = Metric(name="accuracy", unit=PERCENT, worst=0.0, best=1.0)
 
 
-class Score(Protocol):
-    """How good a submodel's outputs are on a split of `total` examples."""
-
-    @property
-    def value(self) -> float:
-        """The score."""
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Its 95 % interval."""
-
-    @property
-    def total(self) -> int:
-        """How many examples were scored."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """`correct` of `total` questions; soft scores may make `correct` a fraction.
@@ -148,3 +132,6 @@ class Value:
         variance = math.fsum((value - mean) ** 2 for value in values) / max(1, count - 1)
         half = Z_95 * math.sqrt(variance / count)
         return cls(value=mean, low=mean - half, high=mean + half, total=count)
+
+
+Score = Accuracy | Value  # how good a submodel's outputs are: a value in its 95 % interval, of `total` examples

@@ -28,9 +28,9 @@ from bstsearch.search.pareto import Candidate
 from bstsearch.search.provenance import Provenance
 from bstsearch.space import Submodel
 from bstsearch.tasks import load_split
+from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
-from bstsearch.tasks.vocabulary import Vocabulary
 
 pytest.register_assert_rewrite("contract")
 
@@ -299,13 +299,15 @@ QUESTIONS = 480  # of the validation part, where all 4,800 would only cost time
 @pytest.fixture(scope="session")
 def small_split(tiny_easy_folder: Path) -> ImageSplit:
     """The first `QUESTIONS` validation questions."""
-    return load_split(Vocabulary.load(tiny_easy_folder), "validation").head(QUESTIONS)
+    split = load_split(tiny_easy_folder, "validation")
+    assert isinstance(split, ImageSplit)
+    return split.head(QUESTIONS)
 
 
 @pytest.fixture
 def few_questions(small_split: ImageSplit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exports look at `small_split` only."""
-    monkeypatch.setattr("bstsearch.export.run.load_split", lambda *_, **__: small_split)
+    """easy-VQA has `small_split` only."""
+    monkeypatch.setattr(EasyVqa, "split", lambda *_: small_split)
 
 
 @pytest.fixture(scope="session")
@@ -347,13 +349,13 @@ def easy_front(
 @pytest.fixture(scope="session")
 def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Row 2 of `easy_front`, w1of2-d1of2, exported with its int8 file; copy it before you damage it."""
-    from bstsearch.export.run import export
+    from bstsearch.export.write import write_export
     from bstsearch.search.pick import read_pick
 
     folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("bstsearch.export.run.load_split", lambda *_, **__: small_split)
-        export(read_pick(easy_front, "2"), folder, has_int8=True)
+        monkeypatch.setattr(EasyVqa, "split", lambda *_: small_split)
+        write_export(read_pick(easy_front, "2"), folder, has_int8=True)
     return folder
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.answering.exported_folder import ExportedFolder, open_session
+from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, open_session
 from bstsearch.errors import InputError, UsageError
-from bstsearch.inputs.images import read_image
+from bstsearch.files import read_json
+from bstsearch.inputs.pictures import PictureReader
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.space import Submodel
 from bstsearch.tasks.vocabulary import Vocabulary
@@ -46,28 +47,32 @@ def read_question(text: str, image: Path, folder: SupernetFolder) -> Question:
     """The model inputs; UsageError for an empty question, InputError for unknown words or no image."""
     if not text.strip():
         raise UsageError('the question is empty; write one such as "what color is the circle?"')
-    pixels = _read_pixels(image, folder)
-    vocabulary = Vocabulary.load(folder.path)
-    inputs: Inputs = {"question": vocabulary.encode(text)[None], "image": pixels[None]}
+    picture = picture_reader(folder)
+    if picture is None:
+        raise InputError(f"{folder.path} reads no pictures; it cannot be asked about an image file")
+    pixels, vocabulary = picture.read(image), Vocabulary.load(folder.path)
+    inputs: Inputs = {"question": vocabulary.encode(text)[None], picture.input: pixels[None]}
     return Question(inputs=inputs, vocabulary=vocabulary)
 
 
-def _read_pixels(image: Path, folder: SupernetFolder) -> NDArray[Any]:
-    """The image as the folder's model reads it."""
-    config = folder.config
-    if config.get("image_side"):
-        return read_image(image, config["image_side"])
-    if config.get("tower_layers"):
-        from bstsearch.inputs.clip_images import read_clip_image  # loads torch, which other models do without
+def picture_reader(folder: SupernetFolder) -> PictureReader | None:
+    """How the folder's model reads pictures; None where it reads none.
 
-        return read_clip_image(image, config["image_height"], config["image_width"]).numpy()
-    raise InputError(f"{folder.path} reads region features, not images; it cannot be asked about an image file")
+    An exported folder says it itself. Other folders ask the family, which loads torch.
+    """
+    if (path := folder.path / PREPROCESSOR).is_file():
+        data = read_json(path, "preprocessor").get("picture")
+        return PictureReader.from_json(data) if data else None
+    from bstsearch.model.family import restored
+
+    family, config = restored(folder.family, folder.config)
+    return family.reader(config).picture
 
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:
     """What the exported float32 ONNX file answers."""
     session = open_session(folder.onnx, threads=folder.threads)
-    answers, time_ms = _answer(question, lambda: session.run(["logits"], question.inputs)[0], top, timer)
+    answers, time_ms = _answer(question, lambda: session.run(None, question.inputs)[0], top, timer)
     return Reply(answers=answers, time_ms=time_ms, runtime="ONNX Runtime")
 
 

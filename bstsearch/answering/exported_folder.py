@@ -20,7 +20,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"
 INT8 = "model.int8.onnx"
-SAMPLE = "sample.npz"
+PREPROCESSOR = "preprocessor.json"
+SAMPLE = "sample.json"
 RUN = "run.py"
 CARD = "README.md"
 

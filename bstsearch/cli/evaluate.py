@@ -1,26 +1,19 @@
-"""`bstsearch eval`: accuracy of submodels, or of an exported file, on any split."""
+"""`bstsearch eval`: the score of submodels, or of an exported file, on any split."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.options import DataDirOption, JsonOption, ModelOption, SplitName
+from bstsearch.cli.options import DataDirOption, DataOption, FamilyOption, JsonOption, ModelOption, SplitName
 from bstsearch.cli.output import Column, Output
-from bstsearch.errors import UsageError
-from bstsearch.files import refuse_existing, write_json
-from bstsearch.model.supernet_folder import DEMO, read_folder
-from bstsearch.score import Accuracy
+from bstsearch.model.supernet_folder import DEMO
+from bstsearch.score import PERCENT, Accuracy
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from bstsearch.tasks.split import Split
+    from bstsearch.answering.evaluation import Evaluation, Scored
 
 
 def evaluate(
@@ -29,8 +22,10 @@ def evaluate(
         list[str] | None, typer.Option("--submodel", metavar="ID", help="Submodel to score; may be given again.")
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Score every submodel of the supernet.")] = False,
-    split: Annotated[SplitName, typer.Option("--split", help="Which questions.")] = SplitName.validation,
+    split: Annotated[SplitName, typer.Option("--split", help="Which part of the data.")] = SplitName.validation,
+    data: DataOption = None,
     data_dir: DataDirOption = None,
+    family: FamilyOption = None,
     results: Annotated[
         Path | None,
         typer.Option(
@@ -50,129 +45,50 @@ def evaluate(
       bstsearch eval --model export/w1of2-d1 --split test
       bstsearch eval --submodel w1of2-d1 --split test --results answers.json
     """
-    from bstsearch.answering.exported_folder import is_exported
-    from bstsearch.tasks.vocabulary import Vocabulary
+    from bstsearch.answering.evaluation import evaluate as run
 
     output = Output(is_json)
-    read_folder(model)
-    names = submodel or []
-    if is_exported(model) and (names or is_all):
-        raise UsageError(f"{model} is an exported folder, which holds one submodel; leave out --submodel, --all")
-    if results is not None:
-        if is_all or len(names) > 1:
-            raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
-        refuse_existing(results, marker="", is_forced=False)
-    vocabulary = Vocabulary.load(model)
-    with output.progress("loading questions") as bar:
-        questions, predictors = (_of_exported if is_exported(model) else _of_supernet)(
-            model, names, is_all, lambda like: _load(vocabulary, split.value, like, data_dir)
+    with output.listening("loading data") as listener:
+        found = run(
+            model,
+            submodel or (),
+            is_all=is_all,
+            split=split.value,
+            data=data,
+            data_dir=data_dir,
+            family=family,
+            results=results,
+            listener=listener,
         )
-        scored = []
-        for done, predictor in enumerate(predictors):
-            bar.report("scoring", done * len(questions), predictor.of * len(questions))
-            predicted = predictor.predict(on_batch=bar.advance)
-            if results is not None:
-                write_json(results, questions.results(predicted))
-                if not questions.has_answers:
-                    break
-            scored.append(_Scored(predictor.name, questions.score(predicted), dict(questions.details(predicted))))
-    if results is not None:
-        output.note(f"wrote {len(questions):,} answers to {results}")
-    _show(output, scored)
-    output.json({"model": str(model), "split": split.value, "submodels": [_json(one) for one in scored]})
+    _show(output, found)
+    output.json(found.to_json())
 
 
-COLUMNS = (
-    Column("id"),
-    Column("accuracy", "%", is_number=True),
-    Column("95 % interval", "%", is_number=True),
-    Column("correct", is_number=True, rank=3),
-    Column("questions", is_number=True, rank=2),
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Predictor:
-    """A named way of answering all questions, one of `of`, which tells after each batch how many it has answered."""
-
-    name: str
-    of: int
-    predict: Callable[..., Tensor]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Scored:
-    name: str
-    accuracy: Accuracy
-    details: dict[str, float]
-
-
-Load = Callable[[Any], "Split"]
-
-
-def _load(vocabulary: Any, split: str, like: Any, folder: Path | None) -> Split:
-    from bstsearch.tasks import load_split
-
-    return load_split(vocabulary, split, like=like, folder=folder)
-
-
-def _of_supernet(path: Path, names: list[str], is_all: bool, load: Load) -> tuple[Split, Iterator[_Predictor]]:
-    from bstsearch.answering.choice import named
-    from bstsearch.model.supernet import Supernet
-    from bstsearch.tasks.evaluation import predict
-
-    supernet = Supernet.load(path)
-    chosen = [named(read_folder(path), name) for name in names] or [supernet.space.largest]
-    submodels = list(supernet.space.grid()) if is_all else chosen
-    questions = load(supernet.family.example_inputs(supernet.config, 1))
-    return questions, (
-        _Predictor(submodel.id, len(submodels), functools.partial(predict, supernet, submodel, questions))
-        for submodel in submodels
-    )
-
-
-def _of_exported(path: Path, _: list[str], __: bool, load: Load) -> tuple[Split, Iterator[_Predictor]]:
-    import torch
-
-    from bstsearch.answering.exported_folder import open_session, read_exported
-    from bstsearch.model.family import restored
-    from bstsearch.tasks.evaluation import predict_with
-
-    exported = read_exported(path)
-    session = open_session(exported.onnx)
-    family, config = restored(exported.folder.family, exported.folder.config)
-    questions = load(family.example_inputs(config, 1))
-
-    def model(**inputs: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(session.run(["logits"], {name: array.numpy() for name, array in inputs.items()})[0])
-
-    return questions, iter([_Predictor(exported.submodel_id, 1, functools.partial(predict_with, model, questions))])
-
-
-def _show(output: Output, scored: list[_Scored]) -> None:
-    if not scored:
+def _show(output: Output, found: Evaluation) -> None:
+    """One row per submodel: its score, and the data set's further figures."""
+    if not found.submodels:
         return
-    further = list(dict.fromkeys(name for one in scored for name in one.details))
-    columns = (*COLUMNS, *(Column(name, "%", is_number=True, rank=1) for name in further))
-    output.table(columns, [_row(one, further) for one in scored])
+    metric = found.metric
+    further = list(dict.fromkeys(name for one in found.submodels for name in one.details))
+    columns = (
+        Column("id"),
+        Column(metric.name, metric.unit, is_number=True),
+        Column("95 % interval", metric.unit, is_number=True),
+        *([Column("correct", is_number=True, rank=3)] if _counts_correct(found) else []),
+        Column("questions" if _counts_correct(found) else "examples", is_number=True, rank=2),
+        *(Column(name, PERCENT if metric.unit == PERCENT else "", is_number=True, rank=1) for name in further),
+    )
+    output.table(columns, [_row(found, one, further) for one in found.submodels])
 
 
-def _row(one: _Scored, further: list[str]) -> list[str | None]:
-    accuracy = one.accuracy
-    low, high = accuracy.interval
-    shares = [f"{100 * accuracy.value:.2f}", f"{100 * low:.2f}-{100 * high:.2f}"]
+def _counts_correct(found: Evaluation) -> bool:
+    """Whether the scores are shares of right answers."""
+    return all(isinstance(one.score, Accuracy) for one in found.submodels)
+
+
+def _row(found: Evaluation, one: Scored, further: list[str]) -> list[str | None]:
+    score, text = one.score, found.metric.text
+    low, high = score.interval
+    correct = [f"{score.correct:,.10g}"] if isinstance(score, Accuracy) and _counts_correct(found) else []
     details = [f"{one.details[name]:.2f}" if name in one.details else None for name in further]
-    return [one.name, *shares, f"{accuracy.correct:,.10g}", f"{accuracy.total:,}", *details]
-
-
-def _json(one: _Scored) -> dict[str, Any]:
-    low, high = one.accuracy.interval
-    return {
-        "id": one.name,
-        "accuracy": one.accuracy.value,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "correct": one.accuracy.correct,
-        "questions": one.accuracy.total,
-        "details": one.details,
-    }
+    return [one.id, text(score.value), f"{text(low)}-{text(high)}", *correct, f"{score.total:,}", *details]

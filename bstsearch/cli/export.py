@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import ForceOption, JsonOption
+from bstsearch.cli.options import DataOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
-from bstsearch.files import refuse_existing
-from bstsearch.tasks import PACKAGED
+from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
-    from bstsearch.search.pick import Pick
+    from bstsearch.export.run import Exported
 
-FRONT = Path("front/front.json")
 COLUMNS = (
     Column("file"),
     Column("size", "kB", is_number=True, rank=2),
@@ -49,6 +47,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="export/<id>")
     ] = None,
+    data: DataOption = None,
     has_int8: Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file, too.")] = False,
     is_forced: ForceOption = False,
     is_json: JsonOption = False,
@@ -60,45 +59,35 @@ def export(
       bstsearch export --pick recommended
       bstsearch export --pick 3 --int8
     """
-    from bstsearch.answering.exported_folder import MANIFEST
-    from bstsearch.search.pick import export_folder, read_pick
+    from bstsearch.export.run import FRONT
+    from bstsearch.export.run import export as run
 
     output = Output(is_json)
-    picked = read_pick(front or Memory(output).front or FRONT, pick)
-    out = out or export_folder(picked.candidate)
-    refuse_existing(out, marker=MANIFEST, is_forced=is_forced)  # before torch is loaded
-    output.note(f"took {picked}")
-
-    from bstsearch.export.run import export as write
-
-    with output.progress("writing") as bar:
-        manifest = write(picked, out, has_int8=has_int8, is_forced=is_forced, progress=bar.report)
-    _show(output, picked, manifest, out)
+    front = front or Memory(output).front or FRONT
+    with output.listening("reading") as listener:
+        exported = run(pick, front=front, out=out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
+    _show(output, exported)
+    for hint in _hints(exported.manifest, shlex.quote(str(exported.path))):
+        output.hint(hint)
 
 
-def _show(output: Output, picked: Pick, manifest: Mapping[str, Any], out: Path) -> None:
-    accuracy, checks = manifest["accuracy"], manifest["checks"]
-    searched = picked.candidate.latency.ms
-    is_here = _is_of_this_machine(manifest["device"])
-    rows = [["(searched)", None, None, *_numbers(accuracy, searched), "100" if is_here else None]]
-    for name, check in checks.items():
+def _show(output: Output, exported: Exported) -> None:
+    manifest, is_here = exported.manifest, exported.is_of_this_machine
+    accuracy, searched_ms = manifest["accuracy"], exported.pick.candidate.latency.ms
+    rows = [["(searched)", None, None, *_numbers(accuracy, searched_ms), "100" if is_here else None]]
+    for name, check in manifest["checks"].items():
         size, latency = manifest["files"][name]["bytes"], check["latency"]
         numbers = _numbers(check["accuracy"], latency["ms"])
         ratio = f"{100 * latency['ratio']:.0f}" if is_here else None
         rows.append([name, f"{size / 1e3:.0f}", f"{check['max_difference']:.0e}", *numbers, ratio])
-    title = f"{manifest['submodel']['id']} in {out}, on {accuracy['questions']} {accuracy['split']} questions"
+    title = f"{manifest['submodel']['id']} in {exported.path}, on {accuracy['questions']} {accuracy['split']} questions"
     output.table(COLUMNS, rows, title=title)
-    output.json({"path": str(out), **manifest})
-    _warn(output, checks, manifest["device"])
-    for claim in manifest["not_measured"]:
-        output.warning(f"not measured: {claim}")
-    for hint in _hints(manifest, shlex.quote(str(out))):
-        output.hint(hint)
+    output.json(exported.to_json())
 
 
 def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
     """What to type next, and how a model that reads images is asked."""
-    words = "--split test" if manifest["data"] in PACKAGED else "--data-dir DIR"
+    words = "--data-dir DIR" if manifest["data"] in ON_DISK else "--split test"
     hints = [f"next: bstsearch eval --model {out} {words}"]
     if "image" in manifest["inputs"]:
         question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"
@@ -108,24 +97,3 @@ def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
 
 def _numbers(accuracy: Mapping[str, Any], ms: float) -> list[str]:
     return [f"{accuracy['correct']}", f"{100 * accuracy['value']:.2f}", f"{ms:.3g}"]
-
-
-def _is_of_this_machine(device: Mapping[str, Any]) -> bool:
-    """Whether the profile was measured the way exports are checked: here, in ONNX Runtime."""
-    return device["obtained"] == "measured" and device.get("via") in (None, "local")
-
-
-def _warn(output: Output, checks: Mapping[str, Any], device: Mapping[str, Any]) -> None:
-    from bstsearch.answering.exported_folder import INT8, ONNX
-    from bstsearch.export.checks import FAR
-
-    ratio, name = checks[ONNX]["latency"]["ratio"], device["name"]
-    if not _is_of_this_machine(device):
-        output.note(f"the latencies of the files are this machine's; {name} is another device")
-    elif abs(ratio - 1) > FAR:
-        output.warning(
-            f"{ONNX} takes {ratio:.2g} times as long as the profile of {name} says: another machine, another load, "
-            f"or an old profile; 'bstsearch profile --device {name} --via local' measures this machine"
-        )
-    if INT8 in checks and checks[INT8]["latency"]["ms"] >= checks[ONNX]["latency"]["ms"]:
-        output.warning(f"{INT8} is no faster here than {ONNX}: so small a model spends its time between the products")

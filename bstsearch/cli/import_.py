@@ -11,8 +11,6 @@ import typer
 
 from bstsearch.cli.options import DataDirOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
-from bstsearch.files import refuse_existing, writing_folder
-from bstsearch.model.supernet_folder import CONFIG
 
 if TYPE_CHECKING:
     from bstsearch.published.checkpoint import Imported
@@ -68,47 +66,34 @@ def import_(
       bstsearch import --family uniter --checkpoint model.pt --out runs/uniter --vocabulary vocab.txt \\
         --answers ans2label.json
     """
-    from bstsearch.published.checkpoint import import_checkpoint
-    from bstsearch.published.words import build_words
+    from bstsearch.published.run import import_checkpoint
 
     output = Output(is_json)
-    refuse_existing(out, marker=CONFIG, is_forced=is_forced)
-    with output.progress("reading the checkpoint") as bar:
+    with output.listening("reading the checkpoint") as listener:
         found = import_checkpoint(
-            checkpoint, family, data=data and data.value, heads=heads, question_length=question_length
+            family,
+            checkpoint,
+            out,
+            data=data and data.value,
+            data_dir=data_dir,
+            vocabulary=vocabulary,
+            answers=answers,
+            heads=heads,
+            question_length=question_length,
+            is_forced=is_forced,
+            listener=listener,
         )
-        bar.report("reading words and answers")
-        words = build_words(found, vocabulary=vocabulary, answers=answers, folder=data_dir)
-        bar.report("writing the supernet")
-        with writing_folder(out, marker=CONFIG, is_forced=is_forced) as folder:
-            found.supernet.save(folder)
-            if words is not None:
-                words.save(folder)
     _show(output, found, out)
-    if words is None:
-        output.warning(
-            f"{out} has no vocabulary, so it can be profiled but not scored; "
-            "give --data-dir, or --vocabulary and --answers"
-        )
     output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
 
 
 def _show(output: Output, found: Imported, out: Path) -> None:
-    submodels = [submodel.id for submodel in found.supernet.space.grid()]
-    dead = {rule: {"tensors": len(names), "numbers": found.dead_parameters[rule]} for rule, names in found.dead.items()}
-    rows = [["used", f"{len(found.used):,}", f"{found.parameters:,}"]]
-    rows += [[f"not used: {rule}", f"{one['tensors']:,}", f"{one['numbers']:,}"] for rule, one in dead.items()]
+    data = found.to_json()
+    rows = [["used", f"{data['used']['tensors']:,}", f"{data['used']['parameters']:,}"]]
+    rows += [
+        [f"not used: {rule}", f"{one['tensors']:,}", f"{one['numbers']:,}"] for rule, one in data["not_used"].items()
+    ]
     columns = [Column("checkpoint"), Column("tensors", is_number=True), Column("parameters", is_number=True)]
     name = found.supernet.family.name.replace("_", "-")
-    title = f"{name} for {found.data} in {out}: {len(submodels)} submodels"
-    output.table(columns, rows, title=title)
-    output.json(
-        {
-            "path": str(out),
-            "family": found.supernet.family.name,
-            "data": found.data,
-            "used": {"tensors": len(found.used), "parameters": found.parameters},
-            "not_used": dead,
-            "submodels": submodels,
-        }
-    )
+    output.table(columns, rows, title=f"{name} for {found.data} in {out}: {len(data['submodels'])} submodels")
+    output.json({"path": str(out), **data})

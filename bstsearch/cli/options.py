@@ -92,9 +92,27 @@ ProfilesOption = Annotated[
     Path | None,
     typer.Option("--profiles", metavar="DIR", help="Folder of device profiles to look in first."),
 ]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="NAME",
+        help="Data set; one of your own as path/file.py:NAME.",
+        show_default="the one that the model is for",
+    ),
+]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--family",
+        metavar="NAME",
+        help="Architecture; one of your own as path/file.py:NAME.",
+        show_default="the one that has the preset",
+    ),
+]
 DataDirOption = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Folder of the data set, where no package holds it (VQA-v2, GQA)."),
+    typer.Option("--data-dir", metavar="DIR", help="Folder of the data set, where no package holds it."),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -14,6 +14,7 @@ from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     BudgetEnd,
     DataDirOption,
+    DataOption,
     ForceOption,
     JsonOption,
     LastDevicesOption,
@@ -80,6 +81,7 @@ def pareto(
     ),
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Submodels to score in a sampled space.")] = 100,
     split: Annotated[SplitName, typer.Option(help="Data to score on.")] = SplitName.validation,
+    data: DataOption = None,
     data_dir: DataDirOption = None,
     out: Annotated[
         Path | None,
@@ -129,6 +131,7 @@ def pareto(
         sampler=sampler.value,
         trials=trials,
         split=split.value,
+        data=data,
         data_dir=data_dir,
         out=out,
         seed=seed,

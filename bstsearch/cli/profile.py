@@ -220,8 +220,8 @@ def _words(device: str, supernet: Path | None, profiles: Path | None) -> list[st
 
 def _data_words(folder: SupernetFolder) -> list[str]:
     """The option that scoring needs where the model's data set comes with no package."""
-    from bstsearch.tasks import PACKAGED
+    from bstsearch.tasks import ON_DISK
 
     path = folder.path / "vocabulary.json"
-    is_packaged = not path.exists() or read_json(path, "vocabulary").get("data") in PACKAGED
-    return [] if is_packaged else ["--data-dir", "DIR"]
+    is_on_disk = path.exists() and read_json(path, "vocabulary").get("data") in ON_DISK
+    return ["--data-dir", "DIR"] if is_on_disk else []

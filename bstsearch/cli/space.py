@@ -196,12 +196,12 @@ def _next_command(
     budget_at: BudgetEnd,
 ) -> list[str]:
     """Training the preset, or searching the supernet with what was asked for here."""
-    from bstsearch.tasks import PACKAGED, data_of_preset
+    from bstsearch.tasks import ON_DISK, data_of_preset
 
     if preset is not None:
         data = data_of_preset(preset)
         words = ["bstsearch", "train", "--preset", preset, *(word for text in settings for word in ("--set", text))]
-        where = [] if data in PACKAGED else ["--data-dir", "DIR"]
+        where = ["--data-dir", "DIR"] if data in (None, *ON_DISK) else []
         return [*words, "--out", f"runs/{preset}", *([] if data else ["--data", "NAME"]), *where]
     options: dict[str, object] = {
         "--supernet": None if supernet == DEMO else supernet,

@@ -27,7 +27,7 @@ Width {submodel["width"]} and depth {submodel["depth"]} of its supernet: {submod
 ```console
 $ pip install numpy onnxruntime pillow
 $ python run.py picture.png "what color is the circle?"
-$ python run.py sample.npz
+$ python run.py sample.json
 ```
 
 The last line answers a question that comes with the model and compares the logits; it needs no Pillow.
@@ -37,7 +37,8 @@ With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png -
 |---|---|---|
 {_tensors(manifest)}
 
-Token ids of the question: 0 padding, 1 unknown, then the words of `vocabulary.json`. Images are RGB, 0 to 255.
+`preprocessor.json` says how a picture becomes the tensor and a question the ids; `pictures.py` and `texts.py` do it.
+`sample.json` holds inputs with their outputs, to hold other programs against.
 
 ## How good, how fast
 

@@ -18,11 +18,11 @@ from bstsearch.measuring.driver import Run, Visit
 from bstsearch.measuring.estimator import Rounds, Timing
 from bstsearch.measuring.rounds import time_in_rounds
 from bstsearch.measuring.runner import Runner
-from bstsearch.score import Accuracy
-from bstsearch.tasks.split import Split
+from bstsearch.score import Accuracy, Score
+from bstsearch.tasks.task import Split
 
+FAR_SCORE = 1e-3  # of a score that is no count: what the order of sums may change of it
 TOLERANCE = 1e-4  # of float32 logits between torch and ONNX Runtime; they differ by the order of sums only
-FAR = 0.2  # a latency this far from the profile's is worth a warning
 BATCH_SIZE = 256
 
 Progress = Callable[[str, int, int], None]
@@ -36,10 +36,10 @@ class Answers:
     """
 
     max_difference: float
-    accuracy: Accuracy
+    accuracy: Score
     near_ties: int
 
-    def refuse_difference(self, name: str, expected: Accuracy) -> None:
+    def refuse_difference(self, name: str, expected: Score) -> None:
         """Passes where logits agree to rounding and answers are those of the search; else BstsearchError."""
         if not self.max_difference <= TOLERANCE:
             raise BstsearchError(
@@ -51,10 +51,18 @@ class Answers:
                 f"the front was scored on {expected.total} questions, this data set has {self.accuracy.total}; "
                 "run 'bstsearch pareto --force' again"
             )
-        if abs(self.accuracy.correct - expected.correct) > self.near_ties:
+        if not (isinstance(self.accuracy, Accuracy) and isinstance(expected, Accuracy)):
+            self._refuse_other_value(name, expected)
+        elif abs(self.accuracy.correct - expected.correct) > self.near_ties:
             raise BstsearchError(
                 f"{name} answers {self.accuracy.correct} questions right, the search found {expected.correct} "
                 f"({self.near_ties} are close enough for rounding to decide); nothing was written"
+            )
+
+    def _refuse_other_value(self, name: str, expected: Score) -> None:
+        if abs(self.accuracy.value - expected.value) > FAR_SCORE * max(1.0, abs(expected.value)):
+            raise BstsearchError(
+                f"{name} scores {self.accuracy.value:.6g}, the search found {expected.value:.6g}; nothing was written"
             )
 
 
@@ -70,7 +78,8 @@ def compare_answers(
         with torch.inference_mode():
             expected = model(**batch.inputs)
         for name, session in sessions.items():
-            tallies[name].add(torch.from_numpy(session.run(["logits"], feed)[0]), expected)
+            outputs = torch.from_numpy(session.run(None, feed)[0])
+            tallies[name].add(outputs, expected, split.kept(outputs, batch.targets))
         if progress:
             progress("comparing answers", done, batches)
     return {name: tally.answers(split) for name, tally in tallies.items()}
@@ -103,16 +112,17 @@ class _Tally:
 
     def __init__(self) -> None:
         self.max_difference, self.near_ties = 0.0, 0
-        self.predicted: list[Tensor] = []
+        self.kept: list[Tensor] = []
 
-    def add(self, logits: Tensor, expected: Tensor) -> None:
-        difference = float((logits - expected).abs().max())
+    def add(self, outputs: Tensor, expected: Tensor, kept: Tensor) -> None:
+        difference = float((outputs - expected).abs().max())
         # Not max(): a NaN must stay.
         self.max_difference = difference if not difference <= self.max_difference else self.max_difference
-        self.predicted.append(logits.argmax(-1))
-        best, second = expected.topk(2).values.unbind(-1)
-        self.near_ties += int((best - second < 2 * TOLERANCE).sum())
+        self.kept.append(kept)
+        if expected.shape[-1] > 1:
+            best, second = expected.topk(2).values.unbind(-1)
+            self.near_ties += int((best - second < 2 * TOLERANCE).sum())
 
     def answers(self, split: Split) -> Answers:
-        accuracy = split.score(torch.cat(self.predicted))
+        accuracy = split.score(torch.cat(self.kept))
         return Answers(max_difference=self.max_difference, accuracy=accuracy, near_ties=self.near_ties)

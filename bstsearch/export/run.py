@@ -1,187 +1,86 @@
-"""A submodel picked from a front, written as a folder that runs on its own, and checked.
-
-The folder reads like a supernet's whose space holds one submodel (`Supernet.load` takes it); beside that it
-holds the ONNX files, a manifest, a model card, a sample and a script that needs numpy and onnxruntime only.
-"""
+"""A submodel picked from a front and exported (no torch until it is written)."""
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import platform
-import shutil
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
+from bstsearch.files import refuse_existing
+from bstsearch.listener import SILENT, Listener
+from bstsearch.search.pick import Pick, export_folder, read_pick
 
-import bstsearch
-from bstsearch.answering import exported_folder, run_script
-from bstsearch.export.card import card
-from bstsearch.export.checks import Answers, compare_answers, time_files
-from bstsearch.files import digest, write_json, write_text, writing_folder
-from bstsearch.graphs.onnx_file import write_int8, write_onnx
-from bstsearch.measuring.estimator import Timing
-from bstsearch.measuring.machine import cpu_name
-from bstsearch.model.family import config_to_json
-from bstsearch.model.supernet import Supernet, save_weights
-from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
-from bstsearch.score import Accuracy
-from bstsearch.search.pareto import MEASURED, Candidate
-from bstsearch.search.pick import Pick
-from bstsearch.space import ONE, Space
-from bstsearch.tasks import load_split
-from bstsearch.tasks.vocabulary import FILE as VOCABULARY
-from bstsearch.tasks.vocabulary import Vocabulary
+if TYPE_CHECKING:
+    from bstsearch.tasks.task import Task
 
-Progress = Callable[[str, int, int], None]
-PACKAGES = ("numpy", "onnx", "onnxruntime", "safetensors", "torch")
+FRONT = Path("front/front.json")
+FAR = 0.2  # a latency this far from the profile's is worth a warning
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The folder `path`, what was picked, and the manifest in the folder, which holds what the checks found."""
+
+    path: Path
+    pick: Pick
+    manifest: Mapping[str, Any]
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Whether the profile was measured the way exports are checked: here, in ONNX Runtime."""
+        device = self.manifest["device"]
+        return device["obtained"] == "measured" and device.get("via") in (None, "local")
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest, and where the folder is."""
+        return {"path": str(self.path), **self.manifest}
 
 
 def export(
-    pick: Pick, out: Path, *, has_int8: bool = False, is_forced: bool = False, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Writes the picked submodel into the folder `out`, whole or not at all; returns its manifest.
+    pick: str | int = "recommended",
+    *,
+    front: Path = FRONT,
+    out: Path | None = None,
+    data: str | type[Task] | None = None,
+    has_int8: bool = False,
+    is_forced: bool = False,
+    listener: Listener = SILENT,
+) -> Exported:
+    """Writes the picked submodel into the folder `out` (by default export/ID), whole or not at all, and checks it.
 
-    What was written is read back: logits and answers on the front's split must be those of torch and of the
-    search, else BstsearchError. Latencies are measured and reported beside the profile's.
+    `pick` is a row number of the front file, an id, or "recommended". `data` is the task that the front was scored for,
+    where it is not known by the name that its supernet remembers. What was written is read back: outputs and score
+    on the front's split must be those of torch and of the search, else BstsearchError. Latencies are measured, and
+    the listener is warned of what is far from the profile, or was never measured. InputError where there is no such
+    row, or the front is older than its supernet; UsageError where `out` is taken.
     """
-    with writing_folder(out, marker=exported_folder.MANIFEST, is_forced=is_forced) as folder:
-        graphs = _write_model(pick, folder, has_int8=has_int8)
-        supernet = Supernet.load(folder)  # read back, so that the checks see what was written
-        model, like = supernet.model, supernet.family.example_inputs(supernet.config, 1)
-        vocabulary = Vocabulary.load(folder)
-        split = load_split(vocabulary, pick.front.origin.split, like=like, folder=_path(pick.front.origin.data_folder))
-        sample = next(iter(split.batches(1))).inputs
-        _write_sample(model, sample, folder)
-        shutil.copyfile(run_script.__file__, folder / exported_folder.RUN)
-        answers = compare_answers(graphs, model, split, progress=progress)
-        answers[exported_folder.ONNX].refuse_difference(exported_folder.ONNX, pick.accuracy)
-        threads = int(pick.front.origin.device["runtime"]["threads"])
-        timings = time_files(graphs, sample, threads, progress=progress)
-        checks = {name: _check(pick, answers[name], timings[name], threads) for name in graphs}
-        manifest = _manifest(pick, folder, vocabulary, sample, checks)
-        write_json(folder / exported_folder.MANIFEST, manifest)
-        write_text(folder / exported_folder.CARD, card(manifest))
-    return manifest
+    picked = read_pick(front, str(pick))
+    out = out or export_folder(picked.candidate)
+    refuse_existing(out, marker=MANIFEST, is_forced=is_forced)
+    listener.note(f"took {picked}")
+
+    from bstsearch.export.write import write_export  # loads torch, which refusals do without
+
+    manifest = write_export(picked, out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
+    exported = Exported(path=out, pick=picked, manifest=manifest)
+    _tell(exported, listener)
+    return exported
 
 
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
-
-
-def _write_model(pick: Pick, folder: Path, *, has_int8: bool) -> dict[str, Path]:
-    """Weights, config, vocabulary and ONNX files; returns the ONNX files by name."""
-    source = Path(pick.front.origin.supernet["path"])
-    supernet = Supernet.load(source)
-    submodel, family = pick.candidate.submodel, supernet.family
-    model, config = supernet.materialise(submodel), family.shrink(supernet.config, submodel)
-    stacks = tuple(len(stack.keep_order) for stack in family.stacks(config))
-    space = Space(widths=(ONE,), depths=(ONE,), stacks=stacks)
-    on_disk = SupernetFolder(path=folder, family=family.name, config=config_to_json(config), space=space)
-    on_disk.write()
-    save_weights(model, on_disk.weights)
-    Vocabulary.load(source).save(folder)
-    write_onnx(model, family.example_inputs(config, 1), folder / exported_folder.ONNX, family.free_axes(config))
-    if not has_int8:
-        return {exported_folder.ONNX: folder / exported_folder.ONNX}
-    write_int8(folder / exported_folder.ONNX, folder / exported_folder.INT8)
-    return {name: folder / name for name in (exported_folder.ONNX, exported_folder.INT8)}
-
-
-def _write_sample(model: nn.Module, inputs: Mapping[str, Tensor], folder: Path) -> None:
-    """One held-out question with its image, and the logits that torch gives it."""
-    with torch.inference_mode():
-        logits = model(**inputs)
-    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in {**inputs, "logits": logits}.items()}
-    np.savez(folder / exported_folder.SAMPLE, **arrays)
-
-
-def not_measured(candidate: Candidate, device: Mapping[str, Any]) -> list[str]:
-    """What is claimed of the device and was never measured on it, each with its range; empty where all was."""
-    latency, memory, found = candidate.latency, candidate.memory, []
-    if latency.source != MEASURED:
-        found.append(f"latency on {device['name']}: {latency}")
-    if memory.source != MEASURED:
-        found.append(
-            f"peak memory on {device['name']}: {memory.bytes / 1e6:.3g} MB "
-            f"({memory.low_bytes / 1e6:.3g}-{memory.high_bytes / 1e6:.3g}) {memory.source}"
+def _tell(exported: Exported, listener: Listener) -> None:
+    """Tells what may be wrong with the latencies, and what was never measured."""
+    checks, name = exported.manifest["checks"], exported.manifest["device"]["name"]
+    ratio = checks[ONNX]["latency"]["ratio"]
+    if not exported.is_of_this_machine:
+        listener.note(f"the latencies of the files are this machine's; {name} is another device")
+    elif abs(ratio - 1) > FAR:
+        listener.warning(
+            f"{ONNX} takes {ratio:.2g} times as long as the profile of {name} says: another machine, another load, "
+            f"or an old profile; 'bstsearch profile --device {name} --via local' measures this machine"
         )
-    return found
-
-
-def _check(pick: Pick, answers: Answers, timing: Timing, threads: int) -> dict[str, Any]:
-    profile = pick.candidate.latency
-    return {
-        "max_difference": answers.max_difference,
-        "near_ties": answers.near_ties,
-        "accuracy": _accuracy(pick, answers.accuracy),
-        "latency": {
-            "ms": timing.latency_ms,
-            "low_ms": timing.low_ms,
-            "high_ms": timing.high_ms,
-            "seen_ms": timing.seen_ms,
-            "threads": threads,
-            "cpu": cpu_name(),
-            "profile_ms": profile.ms,
-            "ratio": timing.latency_ms / profile.ms,
-        },
-    }
-
-
-def _manifest(
-    pick: Pick, folder: Path, vocabulary: Vocabulary, sample: Mapping[str, Tensor], checks: Mapping[str, Any]
-) -> dict[str, Any]:
-    candidate, origin = pick.candidate, pick.front.origin
-    names = [CONFIG, WEIGHTS, VOCABULARY, *checks, exported_folder.SAMPLE, exported_folder.RUN]
-    return {
-        "format": exported_folder.FORMAT,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "submodel": {
-            "id": candidate.id,
-            "width": str(candidate.submodel.width),
-            "depth": str(candidate.submodel.depth),
-            "parameters": candidate.parameters,
-            "macs": candidate.macs,
-            "gflops": candidate.gflops,
-        },
-        "accuracy": _accuracy(pick, pick.accuracy),
-        "data": vocabulary.data,
-        "inputs": {name: _signature(tensor) for name, tensor in sample.items()},
-        "output": {"logits": {"shape": ["batch", len(vocabulary.answers)], "dtype": "float32"}},
-        "supernet": dict(origin.supernet),
-        "front": {"digest": digest(pick.path), "row": pick.row, "created": pick.front.created},
-        "device": {**origin.device, "latency_source": candidate.latency.source},
-        "not_measured": not_measured(candidate, origin.device),
-        "files": {name: _file(folder / name) for name in names},
-        "checks": dict(checks),
-        "versions": _versions(),
-    }
-
-
-def _accuracy(pick: Pick, accuracy: Accuracy) -> dict[str, Any]:
-    low, high = accuracy.interval
-    return {
-        "split": pick.front.origin.split,
-        "correct": accuracy.correct,
-        "questions": accuracy.total,
-        "value": accuracy.value,
-        "low": low,
-        "high": high,
-    }
-
-
-def _signature(tensor: Tensor) -> dict[str, Any]:
-    return {"shape": ["batch", *tensor.shape[1:]], "dtype": str(tensor.dtype).removeprefix("torch.")}
-
-
-def _file(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": exported_folder.sha256(path)}
-
-
-def _versions() -> dict[str, str]:
-    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"bstsearch": bstsearch.__version__, "python": platform.python_version(), **packages}
+    if INT8 in checks and checks[INT8]["latency"]["ms"] >= checks[ONNX]["latency"]["ms"]:
+        listener.warning(f"{INT8} is no faster here than {ONNX}: so small a model spends its time between the products")
+    for claim in exported.manifest["not_measured"]:
+        listener.warning(f"not measured: {claim}")

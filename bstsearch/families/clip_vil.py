@@ -22,11 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
+from bstsearch.inputs.pictures import LETTERBOX, PictureReader
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.clip_resnet import ClipResNet, tower_features, tower_stride
 from bstsearch.model.family import Family, FreeAxes, Stack, seeded
 
+# Of the RGB values between 0 and 1 in CLIP's training data (Radford et al., 2021; public code openai/CLIP).
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
 STAGES = 4  # of the tower that saved features come from: CLIP's have as many
 
 
@@ -157,9 +161,9 @@ class Pooler(nn.Module):
 class ClipVil(nn.Module):
     """Logits (B, A) from `question` (B, T; word pieces with [CLS] and [SEP], 0 is padding) and a visual input.
 
-    That is `image` (B, 3, height, width; float, as bstsearch/inputs/clip_images.py reads them), lying or upright with
-    the same weights; or, without tower, `grid` (B, V, F; features that a tower computed, without positions, row by
-    row of a grid of the config's height and width).
+    That is `image` (B, 3, height, width; float, as `picture` says), lying or upright with the same weights; or,
+    without tower, `grid` (B, V, F; features that a tower computed, without positions, row by row of a grid of the
+    config's height and width).
     """
 
     def __init__(self, config: ClipVilConfig) -> None:
@@ -229,6 +233,17 @@ def example_inputs(config: ClipVilConfig, batch: int) -> dict[str, Tensor]:
     return {"question": question, "grid": torch.randn(batch, height * width, config.visual_features, generator=random)}
 
 
+def picture(config: ClipVilConfig) -> PictureReader | None:
+    """Pictures keep their proportions, on a canvas that lies or stands; None where saved features are read instead.
+
+    As in files vision_helpers.py and gqa_data.py of the public code: enlarged, or made smaller, until the shorter side
+    is that of the canvas, or the longer one, where it would be exceeded; then normalised, the black border too.
+    """
+    if not config.tower_layers:
+        return None
+    return PictureReader(height=config.image_height, width=config.image_width, fit=LETTERBOX, mean=MEAN, std=STD)
+
+
 PRESETS = {
     # The published fine-tuned models (public code clip-vil/CLIP-ViL); the one for VQA-v2 with either tower.
     "clip-vil-rn50x4": ClipVilConfig(answers=3129),
@@ -266,4 +281,5 @@ FAMILY = Family(
     example_inputs=example_inputs,
     elastic_units=elastic_units,
     free_axes=free_axes,
+    picture=picture,
 )

@@ -13,6 +13,7 @@ from PIL import Image
 
 from bstsearch.errors import InputError
 from bstsearch.files import read_json
+from bstsearch.inputs.pictures import seen_size
 
 PARTS = ("train2014", "val2014", "test2015")  # of COCO; they occur in the names of its images
 FOLDERS = ("", "images", "mscoco", "gqa/images")
@@ -54,7 +55,8 @@ def _is_lying(path: Path, size: Any) -> bool:
     if size is None:
         try:
             with Image.open(path) as image:
-                return image.width > image.height
+                width, height = seen_size(image)
+                return width > height
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise InputError(f"{path} cannot be read as an image: {error}") from error
     if not (isinstance(size, list) and len(size) == 2 and all(type(number) is int for number in size)):

@@ -18,18 +18,23 @@ from bstsearch.graphs.onnx_graph import simplify
 from bstsearch.model.family import FreeAxes
 
 OPSET = 18
-OUTPUT = "logits"
+LOGITS, OUTPUT = "logits", "output"  # of classes, and of anything else
 BATCH_AXIS = "batch"
 
 
 def write_onnx(
-    model: nn.Module, inputs: Mapping[str, Tensor], path: Path, free_axes: FreeAxes = MappingProxyType({})
+    model: nn.Module,
+    inputs: Mapping[str, Tensor],
+    path: Path,
+    free_axes: FreeAxes = MappingProxyType({}),
+    *,
+    output: str = LOGITS,
 ) -> None:
     """Replaces `path` by `model` in ONNX, in eval mode, atomically; `inputs` are an example of any batch size.
 
-    Inputs keep their names, the output is called `logits`, and the first axis of each is dynamic, as are `free_axes`.
+    Inputs keep their names, the output is called `output`; the first axis of each is dynamic, as are `free_axes`.
     """
-    dynamic_axes = {name: {0: BATCH_AXIS, **free_axes.get(name, {})} for name in (*inputs, OUTPUT)}
+    dynamic_axes = {name: {0: BATCH_AXIS, **free_axes.get(name, {})} for name in (*inputs, output)}
     with _in_eval_mode(model), _quiet_exporter(), torch.no_grad(), writing(path) as temporary:
         torch.onnx.export(
             model,
@@ -37,7 +42,7 @@ def write_onnx(
             temporary,
             kwargs=dict(inputs),
             input_names=list(inputs),
-            output_names=[OUTPUT],
+            output_names=[output],
             dynamic_axes=dynamic_axes,
             opset_version=OPSET,
             # The tracing exporter takes a tenth of the time of torch.export's, for files that run equally fast.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import typing
 from pathlib import Path
 
 from bstsearch.errors import InputError
 from bstsearch.files import read_text
+from bstsearch.inputs.texts import LETTERS_AND_DIGITS, WordRules
 
 if typing.TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -16,9 +16,11 @@ WORDS, OPENVQA, CASED, UNCASED = "words", "openvqa", "wordpiece-cased", "wordpie
 TOKENIZERS = (WORDS, OPENVQA, CASED, UNCASED)
 WORDPIECE = (CASED, UNCASED)
 
-# A question may be spelt the British way; the data sets are not.
-SPELLINGS = {"colour": "color", "grey": "gray"}
-OPENVQA_DELETED = str.maketrans("-/", "  ", ".,'!?\"()*#:;")
+RULES = {
+    # A question may be spelt the British way; the data sets are not.
+    WORDS: WordRules(pattern=LETTERS_AND_DIGITS + "+", spellings={"colour": "color", "grey": "gray"}),
+    OPENVQA: WordRules(replaced={"-": " ", "/": " "} | dict.fromkeys(".,'!?\"()*#:;", ""), pattern=r"\S+"),
+}
 PAD_PIECE, UNKNOWN_PIECE, FIRST_PIECE, LAST_PIECE = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = (PAD_PIECE, UNKNOWN_PIECE, FIRST_PIECE, LAST_PIECE)
 
@@ -29,7 +31,7 @@ def words_of(question: str) -> list[str]:
     >>> words_of("What colour is the circle?")
     ['what', 'color', 'is', 'the', 'circle']
     """
-    return [SPELLINGS.get(word, word) for word in re.findall(r"[^\W_]+", question.lower())]
+    return RULES[WORDS].words(question)
 
 
 def openvqa_words(question: str) -> list[str]:
@@ -38,7 +40,7 @@ def openvqa_words(question: str) -> list[str]:
     >>> openvqa_words("Is it 10:30 a.m./p.m.?")
     ['is', 'it', '1030', 'am', 'pm']
     """
-    return question.lower().translate(OPENVQA_DELETED).split()
+    return RULES[OPENVQA].words(question)
 
 
 def read_pieces(path: Path) -> tuple[str, ...]:

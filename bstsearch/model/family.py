@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
+from bstsearch.inputs.pictures import PictureReader
+from bstsearch.inputs.reader import Reader
 from bstsearch.space import Space, Submodel
 
 Config = Any  # each family's own frozen dataclass of sizes
@@ -77,6 +79,8 @@ class Family:
     - `fused_axes`: axes that hold several blocks side by side.
     - `free_axes(config)`: input -> axes, beside the first, whose size may differ from one call to the next
       (images lying or upright), each with a name for the exported model.
+    - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
+      (see `Reader`).
 
     The first axis of every input and of the output is the batch.
     """
@@ -91,6 +95,11 @@ class Family:
     elastic_units: Callable[[Config], Mapping[str, int]]
     fused_axes: tuple[FusedAxis, ...] = ()
     free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
+    picture: Callable[[Config], PictureReader | None] = lambda _config: None
+
+    def reader(self, config: Config) -> Reader:
+        """How a model of that config reads its inputs."""
+        return Reader(like=self.example_inputs(config, 1), picture=self.picture(config))
 
     def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
         """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""

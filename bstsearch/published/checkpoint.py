@@ -40,8 +40,21 @@ class Imported:
         """How many numbers the supernet is trained in; running means of BatchNorm are none of them."""
         return sum(parameter.numel() for parameter in self.supernet.model.parameters())
 
+    def to_json(self) -> dict[str, Any]:
+        """What was made of which tensors, as plain data."""
+        return {
+            "family": self.supernet.family.name,
+            "data": self.data,
+            "used": {"tensors": len(self.used), "parameters": self.parameters},
+            "not_used": {
+                rule: {"tensors": len(names), "numbers": self.dead_parameters[rule]}
+                for rule, names in self.dead.items()
+            },
+            "submodels": [submodel.id for submodel in self.supernet.space.grid()],
+        }
 
-def import_checkpoint(
+
+def read_checkpoint(
     path: Path,
     family_name: str,
     *,

@@ -13,8 +13,9 @@ from bstsearch.formats.gqa_questions import parse_dicts
 from bstsearch.formats.openvqa import names_of
 from bstsearch.inputs.tokenizers import CASED, OPENVQA, UNCASED
 from bstsearch.published.checkpoint import NO_DATA, Imported
-from bstsearch.tasks import build_vocabulary
+from bstsearch.tasks import find_task
 from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.vqa import VqaTask
 
 SPECIAL = ("PAD", "UNK", "CLS")  # with which openvqa's list of words begins
 TOKENIZERS = {"uniter": CASED, "clip_vil": UNCASED}
@@ -31,11 +32,18 @@ def build_words(
     elif answers is not None:
         raise UsageError("--answers goes with --vocabulary; give both, or --data-dir")
     elif folder is not None:
-        words = build_vocabulary(found.data, folder)
+        words = _of_data(found.data, folder)
     else:
         return None
     _refuse_other_sizes(words, found)
     return words
+
+
+def _of_data(data: str, folder: Path) -> Vocabulary:
+    task = find_task(data)
+    if not issubclass(task, VqaTask):
+        raise InputError(f"{data} has no words and answers; give --vocabulary and --answers")
+    return task.build_vocabulary(folder)
 
 
 def _from_files(found: Imported, vocabulary: Path, answers: Path | None) -> Vocabulary:

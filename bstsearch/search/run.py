@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bstsearch.errors import BstsearchError, InfeasibleBudgetError, UsageError
 from bstsearch.listener import SILENT, Listener
@@ -20,6 +21,9 @@ from bstsearch.search.pricing import extrapolations, find_stacks, make_pricer, r
 from bstsearch.search.provenance import Provenance
 from bstsearch.search.scoring import KnownScores, Scorer, make_scorer
 from bstsearch.space import Space
+
+if TYPE_CHECKING:
+    from bstsearch.tasks.task import Task
 
 OUT = Path("front")
 STUDY = "study.db"  # as in study_file.py, which loads Optuna
@@ -43,7 +47,7 @@ class Request:
     sampler: str = "auto"
     trials: int = 100
     split: str = "validation"
-    data: str | None = None
+    data: str | type[Task] | None = None
     data_dir: Path | None = None
     out: Path | None = None
     seed: int = 0
@@ -65,7 +69,7 @@ def search(
     sampler: str = "auto",
     trials: int = 100,
     split: str = "validation",
-    data: str | None = None,
+    data: str | type[Task] | None = None,
     data_dir: Path | None = None,
     out: Path | None = None,
     seed: int = 0,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from bstsearch.errors import BstsearchError
 from bstsearch.listener import Listener
-from bstsearch.score import ACCURACY, Accuracy, Metric, Value
+from bstsearch.score import Metric, Score
 
 if TYPE_CHECKING:
     from bstsearch.model.supernet import Supernet
     from bstsearch.search.provenance import Provenance
     from bstsearch.space import Submodel
-    from bstsearch.tasks.split import Split
+    from bstsearch.tasks.task import Split, Task
 
 
 class Scorer(Protocol):
@@ -25,26 +25,30 @@ class Scorer(Protocol):
     def metric(self) -> Metric:
         """What kind of number its scores are."""
 
-    def __call__(self, submodel: Submodel) -> Accuracy | Value:
+    def __call__(self, submodel: Submodel) -> Score:
         """How good the submodel is."""
 
 
-def make_scorer(supernet: Path, split: str, data_dir: Path | None = None, data: str | None = None) -> Scorer:  # noqa: ARG001
+def make_scorer(
+    supernet: Path, split: str, data_dir: Path | None = None, data: str | type[Task] | None = None
+) -> Scorer:
     """Scores submodels of the supernet folder, each once; weights and data are read when the first one is."""
-    return _SupernetScorer(supernet, split, data_dir)
+    return _SupernetScorer(supernet, split, data_dir, data)
 
 
 class _SupernetScorer:
-    def __init__(self, supernet: Path, split: str, data_dir: Path | None) -> None:
-        self._path, self._split, self._data_dir = supernet, split, data_dir
-        self._scores: dict[Submodel, Accuracy] = {}
+    def __init__(self, supernet: Path, split: str, data_dir: Path | None, data: str | type[Task] | None) -> None:
+        self._path, self._split, self._data_dir, self._data = supernet, split, data_dir, data
+        self._scores: dict[Submodel, Score] = {}
 
     @property
     def metric(self) -> Metric:
         """As `Scorer.metric`."""
-        return ACCURACY
+        from bstsearch.tasks import read_metric
 
-    def __call__(self, submodel: Submodel) -> Accuracy:
+        return read_metric(self._path, self._data)
+
+    def __call__(self, submodel: Submodel) -> Score:
         """As `Scorer.__call__`."""
         from bstsearch.tasks.evaluation import evaluate
 
@@ -57,11 +61,8 @@ class _SupernetScorer:
     def _loaded(self) -> tuple[Supernet, Split]:
         from bstsearch.model.supernet import Supernet
         from bstsearch.tasks import load_split
-        from bstsearch.tasks.vocabulary import Vocabulary
 
-        supernet = Supernet.load(self._path)
-        like = supernet.family.example_inputs(supernet.config, 1)
-        return supernet, load_split(Vocabulary.load(self._path), self._split, like=like, folder=self._data_dir)
+        return Supernet.load(self._path), load_split(self._path, self._split, data=self._data, data_dir=self._data_dir)
 
 
 class KnownScores:
@@ -76,7 +77,7 @@ class KnownScores:
         """As `Scorer.metric`."""
         return self._score.metric
 
-    def __call__(self, submodel: Submodel) -> Accuracy | Value:
+    def __call__(self, submodel: Submodel) -> Score:
         """As `Scorer.__call__`."""
         known = self._known.get(submodel)
         if known is None:
@@ -89,10 +90,10 @@ class KnownScores:
         return known
 
     @functools.cached_property
-    def _known(self) -> dict[Submodel, Accuracy | Value]:
+    def _known(self) -> dict[Submodel, Score]:
         from bstsearch.search import study_file
 
-        known: dict[Submodel, Accuracy | Value] = {}
+        known: dict[Submodel, Score] = {}
         names = (study_file.NAME, f"*/{study_file.NAME}")
         for path in sorted(place for folder in self._folders for name in names for place in folder.glob(name)):
             try:

@@ -1,52 +1,50 @@
-"""Data sets, one file each; `load_split` finds the one that a vocabulary belongs to."""
+"""Data sets with their losses and metrics, one file each; here they are found by name, and opened for a model's folder.
+
+Nothing here loads torch before a task is asked for.
+"""
 
 from __future__ import annotations
 
-import importlib
+import inspect
+import shlex
 import typing
-from collections.abc import Mapping
 from pathlib import Path
 
+from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
+from bstsearch.files import read_json, write_json
+from bstsearch.score import ACCURACY, Metric
 
 if typing.TYPE_CHECKING:
-    from torch import Tensor
-
-    from bstsearch.tasks.split import Split
-    from bstsearch.tasks.vocabulary import Vocabulary
+    from bstsearch.tasks.task import Split, Task
 
 SPLITS = ("train", "validation", "test")
-NAMES = ("easy-vqa", "gqa", "sort-of-clevr", "vqa-v2")
-PACKAGED = ("easy-vqa", "sort-of-clevr")  # that come with a package: nothing to read from disk, and sizes are known
+ON_DISK = ("gqa", "vqa-v2")  # of this package's tasks, those that need --data-dir; so no class is loaded for a hint
+FILE = "task.json"  # in a folder, which task its model was trained for, where vocabulary.json does not say it
+FORMAT = 1
 
 
-def load_split(
-    vocabulary: Vocabulary, split: str, *, like: Mapping[str, Tensor] | None = None, folder: Path | None = None
-) -> Split:
-    """The "train", "validation" or "test" part of the data set that `vocabulary` was built for.
+def find_task(data: str | type[Task]) -> type[Task]:
+    """The task of that name, or of `path/file.py:NAME`, or the one given; InputError where it is no task."""
+    from bstsearch.tasks.task import Task
 
-    `like` are a model's example inputs: batches hold inputs of those names, types and sizes. `folder` is
-    where the user's files lie, for a data set that does not come with a package.
-    """
-    if split not in SPLITS:
-        raise UsageError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
-    part: Split = _module(vocabulary.data).load(split, vocabulary, like, folder)
-    return part
-
-
-def build_vocabulary(data: str, folder: Path | None = None) -> Vocabulary:
-    """The vocabulary of the data set of that name."""
-    vocabulary: Vocabulary = _module(data).build_vocabulary(folder)
-    return vocabulary
+    name = doors.admit("task", data) if isinstance(data, str) else doors.admit_object("task", data)
+    found = doors.find("task", name)
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        raise InputError(f"{data!r} is no task, but {found!r}; make it a subclass of bstsearch.tasks.task.Task")
+    if inspect.isabstract(found):
+        lacking = ", ".join(sorted(found.__abstractmethods__))
+        raise InputError(f"the task {name} lacks {lacking}; write what bstsearch.tasks.task.Task says of it")
+    return found
 
 
 def data_of_preset(preset: str) -> str | None:
-    """The data set that a preset is named after, if it is.
+    """The task that a preset is named after, if it is.
 
     >>> data_of_preset("mcan-easy-vqa"), data_of_preset("uniter-base")
     ('easy-vqa', None)
     """
-    return next((name for name in NAMES if preset.endswith(f"-{name}")), None)
+    return next((name for name in doors.names("task") if preset.endswith(f"-{name}")), None)
 
 
 def needed_folder(data: str, folder: Path | None) -> Path:
@@ -58,7 +56,85 @@ def needed_folder(data: str, folder: Path | None) -> Path:
     return folder
 
 
-def _module(data: str) -> typing.Any:
-    if data not in NAMES:
-        raise InputError(f"unknown data set {data!r}; this version knows {', '.join(NAMES)}")
-    return importlib.import_module(f"bstsearch.tasks.{data.replace('-', '_')}")
+def save_task(task: Task, folder: Path) -> None:
+    """Writes into a model's folder what `open_task` needs to open the task again."""
+    from bstsearch.tasks.vocabulary import FILE as VOCABULARY
+    from bstsearch.tasks.vqa import has_vocabulary
+
+    for name in (FILE, VOCABULARY):  # another task's, where a folder is written again
+        (folder / name).unlink(missing_ok=True)
+    task.save(folder)
+    typed = doors.typed("task", task.name)
+    if typed is not None or task.metric != ACCURACY or not has_vocabulary(folder):
+        metric = task.metric.to_json()
+        write_json(folder / FILE, {"format": FORMAT, "name": task.name, "metric": metric, "from": typed})
+
+
+def open_task(folder: Path, data: str | type[Task] | None = None, data_dir: Path | None = None) -> Task:
+    """The task of the supernet or exported model in `folder`, or for it the one that `data` names.
+
+    What the folder says is only looked up: code is run where it is installed, or `data` names its file. InputError
+    where the folder says nothing, or names a task that nobody has made known.
+    """
+    return find_task(data or _known(folder)).load(folder, data_dir)
+
+
+def load_split(
+    folder: Path, split: str, *, data: str | type[Task] | None = None, data_dir: Path | None = None
+) -> Split:
+    """The "train", "validation" or "test" part of the data that the model in `folder` was trained for, or of `data`."""
+    return split_for(folder, open_task(folder, data, data_dir), split)
+
+
+def split_for(folder: Path, task: Task, split: str) -> Split:
+    """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
+    from bstsearch.model.family import restored
+    from bstsearch.model.supernet_folder import read_folder
+
+    if split not in SPLITS:
+        raise UsageError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
+    on_disk = read_folder(folder)
+    family, config = restored(on_disk.family, on_disk.config)
+    if other := task.other_sizes(config):
+        name, size = next(iter(other.items()))
+        raise InputError(
+            f"{folder} has {name}={getattr(config, name)}, but {task.name} has {size}; "
+            "name the data that it was trained on with --data"
+        )
+    return task.split(split, family.reader(config))
+
+
+def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
+    """What kind of number the scores of that task are; no code is run for what the folder says."""
+    if data is not None:
+        return find_task(data).metric
+    return Metric.from_json(read_json(folder / FILE, "task").get("metric")) if (folder / FILE).exists() else ACCURACY
+
+
+def trained_for(folder: Path) -> str | None:
+    """The name of the task that the model in `folder` was trained for; None where it does not say."""
+    return _remembered(folder)[0]
+
+
+def _remembered(folder: Path) -> tuple[str | None, str | None]:
+    """That name, and the `path/file.py:NAME` that it came from."""
+    from bstsearch.tasks.vocabulary import Vocabulary
+    from bstsearch.tasks.vqa import has_vocabulary
+
+    if (folder / FILE).exists():
+        found = read_json(folder / FILE, "task")
+        if found.get("format") != FORMAT or not isinstance(found.get("name"), str):
+            raise InputError(f"{folder / FILE} is no task that this version reads; name its data with --data NAME")
+        return found["name"], found.get("from")
+    return (Vocabulary.load(folder).data if has_vocabulary(folder) else None), None
+
+
+def _known(folder: Path) -> str:
+    """The name of that task, which must be known here."""
+    name, typed = _remembered(folder)
+    if name is None:
+        raise InputError(f"{folder} does not say what data it is for; name them with --data NAME or FILE.py:NAME")
+    if name not in doors.names("task"):
+        where = shlex.quote(str(typed)) if typed else "FILE.py:NAME"
+        raise InputError(f"{folder} is for the data set {name!r}, which is not known here; name it with --data {where}")
+    return name

@@ -6,44 +6,46 @@ eighth image is for validation (500 of 4,000). Its official test part (1,000 ima
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 import easy_vqa
 import numpy as np
 import torch
-from torch import Tensor
 
-from bstsearch.inputs.images import read_image
-from bstsearch.tasks.split import ImageSplit, image_kind
+from bstsearch.inputs.pictures import PictureReader, open_rgb
+from bstsearch.inputs.reader import Reader
+from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.vqa import VqaTask
 
-SIDE = 64
 QUESTION_LENGTH = 10  # the longest question has nine words
 VALIDATION_EVERY = 8
 
 
-def build_vocabulary(_folder: Path | None = None) -> Vocabulary:
-    """The words of the training questions and the 13 answers."""
-    questions, _, _ = easy_vqa.get_train_questions()
-    return Vocabulary.build("easy-vqa", questions, easy_vqa.get_answers(), QUESTION_LENGTH)
+class EasyVqa(VqaTask):
+    """easy-VQA, from the package of that name."""
 
+    name = "easy-vqa"
+    is_packaged = True
+    recipes = ("demo",)
 
-def load(
-    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, _folder: Path | None = None
-) -> ImageSplit:
-    """The "train", "validation" or "test" part; images of the size and kind of `like["image"]`."""
-    if split == "test":
-        questions, answers, image_ids = easy_vqa.get_test_questions()
-        paths = easy_vqa.get_test_image_paths()
-    else:
-        questions, answers, image_ids = easy_vqa.get_train_questions()
-        paths = easy_vqa.get_train_image_paths()
-    rows = [row for row, image in enumerate(image_ids) if split == "test" or _split_of(image) == split]
-    side, is_clip_normalised = image_kind(like, SIDE)
-    part = _gather(rows, questions, answers, image_ids, paths, vocabulary, side)
-    return dataclasses.replace(part, is_clip_normalised=is_clip_normalised)
+    @classmethod
+    def build_vocabulary(cls, data_dir: Path | None = None) -> Vocabulary:  # noqa: ARG003
+        """The words of the training questions and the 13 answers."""
+        questions, _, _ = easy_vqa.get_train_questions()
+        return Vocabulary.build(cls.name, questions, easy_vqa.get_answers(), QUESTION_LENGTH)
+
+    def split(self, name: str, reader: Reader) -> ImageSplit:
+        """As `Task.split`; images of the size and kind of the model's."""
+        if name == "test":
+            questions, answers, image_ids = easy_vqa.get_test_questions()
+            paths = easy_vqa.get_test_image_paths()
+        else:
+            questions, answers, image_ids = easy_vqa.get_train_questions()
+            paths = easy_vqa.get_train_image_paths()
+        rows = [row for row, image in enumerate(image_ids) if name == "test" or _split_of(image) == name]
+        picture = reader.needed_picture("this data set has images")
+        return _gather(rows, questions, answers, image_ids, paths, self.vocabulary, picture)
 
 
 def _split_of(image_id: int) -> str:
@@ -57,7 +59,7 @@ def _gather(
     image_ids: list[int],
     paths: dict[int, str],
     vocabulary: Vocabulary,
-    side: int,
+    picture: PictureReader,
 ) -> ImageSplit:
     used = sorted({image_ids[row] for row in rows})
     place = {image: index for index, image in enumerate(used)}
@@ -66,7 +68,8 @@ def _gather(
     return ImageSplit(
         questions=torch.from_numpy(np.stack([encoded[questions[row]] for row in rows])),
         image_of=torch.tensor([place[image_ids[row]] for row in rows]),
-        images=torch.from_numpy(np.stack([read_image(Path(paths[image]), side) for image in used])),
+        images=torch.from_numpy(np.stack([picture.pixels(open_rgb(Path(paths[image]))) for image in used])),
+        picture=picture,
         answers=torch.tensor([classes[answers[row]] for row in rows]),
         names=vocabulary.answers,
     )

@@ -22,14 +22,16 @@ from bstsearch.formats import gqa_questions
 from bstsearch.formats.gqa_h5 import INFO, open_h5
 from bstsearch.formats.gqa_questions import Asked
 from bstsearch.formats.region_files import RegionSource, find_npz
+from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import UNCASED
 from bstsearch.score import Accuracy
 from bstsearch.tasks import lxmert_lists, needed_folder
 from bstsearch.tasks.answer_text import class_text
 from bstsearch.tasks.gqa_accuracy import GqaQuestion, gqa_scores
 from bstsearch.tasks.region_split import Columns, RegionSplit
-from bstsearch.tasks.split import Split
+from bstsearch.tasks.task import Split
 from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.vqa import VqaTask
 
 NAME = "gqa"
 QUESTION_LENGTH = 29
@@ -38,9 +40,26 @@ NO_CLASS = -100  # of an answer outside the vocabulary: cross-entropy leaves it 
 SPECIAL_WORDS = 3  # PAD, UNK and CLS, with which openvqa's list of words begins
 
 
-def build_vocabulary(folder: Path | None = None) -> Vocabulary:
-    """The words and all answers of training, validation and testdev questions, or those of openvqa's dicts.json."""
-    folder = needed_folder(NAME, folder)
+class Gqa(VqaTask):
+    """GQA, from the user's disk."""
+
+    name = NAME
+    recipes = ("{family}-gqa", "{family}", "bst-gqa")
+
+    @classmethod
+    def build_vocabulary(cls, data_dir: Path | None) -> Vocabulary:
+        """The words and all answers of training, validation and testdev questions, or those of openvqa's dicts.json."""
+        return _build_vocabulary(needed_folder(NAME, data_dir))
+
+    def split(self, name: str, reader: Reader) -> Split:
+        """As `Task.split` ("test" is testdev), read as it is needed."""
+        folder, vocabulary = needed_folder(NAME, self.data_dir), self.vocabulary
+        if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
+            return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_any, reader)
+        return _load_openvqa(folder, name, vocabulary, reader.like)
+
+
+def _build_vocabulary(folder: Path) -> Vocabulary:
     if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
         answers = lxmert_lists.read_answers(folder, NAME)
         return Vocabulary.from_wordpiece_file(folder / "vocab.txt", NAME, answers, 20, UNCASED)
@@ -67,15 +86,7 @@ def raw_answers(asked: Iterable[Asked]) -> dict[str, str]:
     return raw
 
 
-def load(
-    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, folder: Path | None = None
-) -> Split:
-    """The "train", "validation" or "test" (testdev) part, read as it is needed; inputs of the sizes of `like`."""
-    folder = needed_folder(NAME, folder)
-    if like is None:
-        raise InputError("GQA is read for a model; give its example inputs as `like`")
-    if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
-        return lxmert_lists.load(folder, NAME, split, vocabulary.answers, vocabulary.encode_any, like)
+def _load_openvqa(folder: Path, split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor]) -> RegionSplit:
     path = gqa_questions.question_file(folder, split)
     questions = gqa_questions.read_questions(path)
     classes = {class_text(name): index for index, name in enumerate(vocabulary.answers)}

@@ -25,12 +25,13 @@ from torch import Tensor
 from bstsearch.errors import InputError
 from bstsearch.formats.lxmert_images import are_lying, find_images
 from bstsearch.formats.read_ahead import read_ahead
-from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
-from bstsearch.inputs.images import read_image
+from bstsearch.inputs.pictures import PictureReader, open_rgb
+from bstsearch.inputs.reader import Reader, picture_inputs
 from bstsearch.score import Accuracy
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.soft_labels import GQA_RESULT, VQA_RESULT, SoftJudge
-from bstsearch.tasks.split import Batch, Split
+from bstsearch.tasks.task import Batch
+from bstsearch.tasks.vqa import VqaSplit
 
 FOLDERS = {"vqa-v2": "vqa", "gqa": "gqa"}
 LISTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -71,22 +72,19 @@ def read_answers(folder: Path, data: str) -> tuple[str, ...]:
     return answers
 
 
-def load(
-    folder: Path, data: str, split: str, answers: tuple[str, ...], encode: Encode, like: Mapping[str, Tensor]
-) -> LxmertSplit:
-    """The "train", "validation" or "test" part; images of the size and kind of `like["image"]`.
+def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: Encode, reader: Reader) -> LxmertSplit:
+    """The "train", "validation" or "test" part, its images as `reader` says.
 
     InputError where a file is missing or malformed, an image is missing, or an answer is not in the list of answers.
     Only GQA's held-out questions may have one that is not; no prediction is then right, as in that code.
     """
-    if "image" not in like:
-        raise InputError(f"{folder} has image files, but the model reads {', '.join(like)}")
+    picture = reader.needed_picture(f"{folder} has image files")
     classes = {answer: index for index, answer in enumerate(answers)}
     is_strict = data != "gqa" or split == "train"
     lists = [_lists(folder, data) / f"{name}.json" for name in LISTS[data][split]]
     rows = [row for path in lists for row in _read_list(path, classes, is_strict=is_strict, has_labels=split != "test")]
     paths = find_images(folder, dict.fromkeys(asked.img_id for asked, _ in rows))
-    lying = are_lying(folder, paths) if like["image"].is_floating_point() else dict.fromkeys(paths, False)
+    lying = are_lying(folder, paths) if picture.has_two_ways else dict.fromkeys(paths, False)
     rows.sort(key=lambda row: not lying[row[0].img_id])
     judge = SoftJudge(
         questions=[asked.question_id for asked, _ in rows],
@@ -100,33 +98,33 @@ def load(
         paths=[paths[asked.img_id] for asked, _ in rows],
         lying=sum(lying[asked.img_id] for asked, _ in rows),
         judge=judge,
-        like=like["image"],
+        picture=picture,
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LxmertSplit(Split):
+class LxmertSplit(VqaSplit):
     """Questions in memory, images read when they are asked for.
 
-    For a model that reads images as CLIP does the first `lying` questions are about those that are wider than high.
+    For a model that reads lying and standing images the first `lying` questions are about those wider than high.
     """
 
     tokens: NDArray[np.int32]
     paths: Sequence[Path]
     lying: int
     judge: SoftJudge
-    like: Tensor
+    picture: PictureReader
 
     @property
-    def has_answers(self) -> bool:
-        """As `Split.has_answers`."""
+    def has_targets(self) -> bool:
+        """As `Split.has_targets`."""
         return self.judge.has_answers
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
-        """As `Split.batches`; answers are the worth of each class.
+        """As `Split.batches`; targets are the worth of each class.
 
         As stored, a batch has images of one orientation. In another order one may have both, which are then
         framed to a common size (`grouped` gives an order in which few have).
@@ -137,8 +135,9 @@ class LxmertSplit(Split):
         else:
             parts = list(torch.split(order, size))
         for rows, images in zip(parts, read_ahead(self._image, (part.tolist() for part in parts)), strict=True):
-            inputs = {"question": torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64)), "image": framed(images)}
-            yield Batch(inputs=inputs, answers=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
+            question = torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64))
+            inputs = {"question": question, **picture_inputs(self.picture, framed(images))}
+            yield Batch(inputs=inputs, targets=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
         """As `Split.grouped`: at most one of the batches of `size` has images of both orientations.
@@ -152,38 +151,32 @@ class LxmertSplit(Split):
         rest = [group[len(group) // size * size :] for group in groups]
         return order[torch.cat([*whole, *rest])]
 
-    def score(self, predicted: Tensor) -> Accuracy:
+    def score(self, kept: Tensor) -> Accuracy:
         """What the predicted answers are worth."""
-        return self.judge.score(predicted.numpy())
+        return self.judge.score(kept.numpy())
 
-    def details(self, predicted: Tensor) -> dict[str, float]:
+    def details(self, kept: Tensor) -> dict[str, float]:
         """As `Split.details`."""
-        return self.judge.details(predicted.numpy())
+        return self.judge.details(kept.numpy())
 
-    def results(self, predicted: Tensor) -> list[dict[str, Any]]:
+    def results(self, kept: Tensor) -> list[dict[str, Any]]:
         """As `Split.results`."""
-        return self.judge.results(predicted.numpy())
+        return self.judge.results(kept.numpy())
 
     def _image(self, row: int) -> Tensor:
-        if self.like.is_floating_point():
-            height, width = self.like.shape[2:]
-            return read_clip_image(self.paths[row], height, width)
-        return torch.from_numpy(read_image(self.paths[row], self.like.shape[1]).copy())
+        return torch.from_numpy(self.picture.pixels(open_rgb(self.paths[row])).copy())
 
 
 def framed(images: list[Tensor]) -> Tensor:
-    """Images in one tensor; where their sizes differ, each in the middle of the largest height and width.
+    """Images (H, W, 3) in one tensor; where their sizes differ, each in the middle of the largest height and width.
 
-    Only images as CLIP reads them, (3, H, W), differ. The frame is black, as is the one that they have already.
+    Only lying and standing ones differ. The frame is black, as is the one that they have already.
     """
-    if len({image.shape for image in images}) == 1:
-        return torch.stack(images)
-    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
-    black = clip_normalised(torch.zeros(1, 1, 1, 3, dtype=torch.uint8))
-    canvas = black.expand(len(images), 3, height, width).clone()
+    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
+    canvas = torch.zeros(len(images), height, width, 3, dtype=torch.uint8)
     for index, image in enumerate(images):
-        top, left = (height - image.shape[1]) // 2, (width - image.shape[2]) // 2
-        canvas[index, :, top : top + image.shape[1], left : left + image.shape[2]] = image
+        top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+        canvas[index, top : top + image.shape[0], left : left + image.shape[1]] = image
     return canvas
 
 

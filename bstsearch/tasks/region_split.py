@@ -16,7 +16,8 @@ from bstsearch.errors import InputError
 from bstsearch.formats.read_ahead import read_ahead
 from bstsearch.formats.region_files import Regions, RegionSource
 from bstsearch.score import Accuracy
-from bstsearch.tasks.split import Batch, Split
+from bstsearch.tasks.task import Batch
+from bstsearch.tasks.vqa import VqaSplit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class Judge(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RegionSplit(Split):
+class RegionSplit(VqaSplit):
     """A `Split` whose memory holds questions only; `like` are the model's example inputs."""
 
     columns: Columns
@@ -103,8 +104,8 @@ class RegionSplit(Split):
             raise InputError(f"{missing}, but questions are about it; copy it, or leave those questions out")
 
     @property
-    def has_answers(self) -> bool:
-        """As `Split.has_answers`."""
+    def has_targets(self) -> bool:
+        """As `Split.has_targets`."""
         return self.judge.has_answers
 
     def __len__(self) -> int:
@@ -118,17 +119,17 @@ class RegionSplit(Split):
         for part, places, regions in zip(parts, images, read_ahead(self._regions, images), strict=True):
             yield self._batch(part, dict(zip(places, regions, strict=True)))
 
-    def score(self, predicted: Tensor) -> Accuracy:
+    def score(self, kept: Tensor) -> Accuracy:
         """As `Split.score`."""
-        return self.judge.score(predicted.numpy())
+        return self.judge.score(kept.numpy())
 
-    def details(self, predicted: Tensor) -> dict[str, float]:
+    def details(self, kept: Tensor) -> dict[str, float]:
         """As `Split.details`."""
-        return self.judge.details(predicted.numpy())
+        return self.judge.details(kept.numpy())
 
-    def results(self, predicted: Tensor) -> list[dict[str, Any]]:
+    def results(self, kept: Tensor) -> list[dict[str, Any]]:
         """As `Split.results`."""
-        return self.judge.results(predicted.numpy())
+        return self.judge.results(kept.numpy())
 
     def _regions(self, image: int) -> Regions:
         return self.source.regions(self.columns.images[image])
@@ -142,8 +143,8 @@ class RegionSplit(Split):
             inputs["boxes"] = _padded([with_sizes(one.boxes)[:, :numbers] for one in of_rows], self.like["boxes"])
         answers = self.columns.answers
         if isinstance(answers, SparseRows):
-            return Batch(inputs=inputs, answers=answers.dense(rows, self.classes))
-        return Batch(inputs=inputs, answers=torch.from_numpy(answers[rows]))
+            return Batch(inputs=inputs, targets=answers.dense(rows, self.classes))
+        return Batch(inputs=inputs, targets=torch.from_numpy(answers[rows]))
 
 
 def with_sizes(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

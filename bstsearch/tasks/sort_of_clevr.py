@@ -14,18 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from bstsearch.errors import InputError
+from bstsearch.inputs.reader import Reader
 from bstsearch.tasks import sort_of_clevr_scenes as scenes_of
 from bstsearch.tasks.sort_of_clevr_scenes import BACKGROUND, COLOURS, SHAPES, Scenes
-from bstsearch.tasks.split import ImageSplit, ObjectSplit, image_kind
+from bstsearch.tasks.split import ImageSplit, ObjectSplit
 from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.vqa import VqaTask
 
 # As many training images as in the public generator; more held-out ones than its 200, for narrower intervals.
 IMAGES = {"train": 9_800, "validation": 500, "test": 1_000}
 SEED = 1706_01427  # each part draws from a stream of its own: the seed and the part's place in IMAGES
-SIDE = 80  # 75 and five rows and columns of background, so that a stem can halve it four times
 QUESTION_LENGTH = 12
 ASKED = 10  # questions of each kind about an image
 KINDS = ("non-relational", "relational")
@@ -41,22 +43,38 @@ QUESTIONS = tuple(template.format(colour) for template in TEMPLATES for colour i
 ANSWERS = (*SHAPES, "yes", "no", *map(str, range(1, len(COLOURS) + 1)))
 
 
-def build_vocabulary(_folder: Path | None = None) -> Vocabulary:
-    """The words of the 36 questions and the 10 answers."""
-    return Vocabulary.build("sort-of-clevr", QUESTIONS, ANSWERS, QUESTION_LENGTH)
+class SortOfClevr(VqaTask):
+    """Sort-of-CLEVR, drawn anew each time."""
+
+    name = "sort-of-clevr"
+    is_packaged = True
+    recipes = ("curriculum",)
+
+    @classmethod
+    def build_vocabulary(cls, data_dir: Path | None = None) -> Vocabulary:  # noqa: ARG003
+        """The words of the 36 questions and the 10 answers."""
+        return Vocabulary.build(cls.name, QUESTIONS, ANSWERS, QUESTION_LENGTH)
+
+    def split(self, name: str, reader: Reader) -> ImageSplit | ObjectSplit:
+        """As `Task.split`: images of the model's size, or objects where it reads regions."""
+        random = np.random.default_rng([SEED, list(IMAGES).index(name)])
+        scenes = scenes_of.draw_scenes(IMAGES[name], random)
+        shared = _questions(scenes, random, self.vocabulary)
+        if "regions" in reader.like:
+            return _of_objects(scenes, reader.like, shared)
+        picture = reader.needed_picture("this data set has images")
+        images = enlarged(scenes_of.paint(scenes), min(picture.height, picture.width))
+        fitting = np.stack([picture.pixels(Image.fromarray(image)) for image in images])
+        return ImageSplit(images=torch.from_numpy(fitting), picture=picture, **shared)
 
 
-def load(
-    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, _folder: Path | None = None
-) -> ImageSplit | ObjectSplit:
-    """The "train", "validation" or "test" part, as the model `like` reads it: images of its size, or objects."""
-    random = np.random.default_rng([SEED, list(IMAGES).index(split)])
-    scenes = scenes_of.draw_scenes(IMAGES[split], random)
+def _questions(scenes: Scenes, random: np.random.Generator, vocabulary: Vocabulary) -> dict[str, Any]:
+    """What a split holds beside the scenes, whatever a model sees of them."""
     asked = _draw_questions(len(scenes), random)
     classes = np.array([vocabulary.answers.index(answer) for answer in ANSWERS])
     answers = classes[np.take_along_axis(_answers(scenes), asked, 1)]
     encoded = np.stack([vocabulary.encode(question) for question in QUESTIONS])
-    shared: dict[str, Any] = {
+    return {
         "questions": torch.from_numpy(encoded[asked.ravel()]),
         "image_of": torch.arange(len(scenes)).repeat_interleave(asked.shape[1]),
         "answers": torch.from_numpy(answers.ravel()),
@@ -64,11 +82,6 @@ def load(
         "kinds": tuple(kind for _ in range(len(scenes)) for kind in KINDS for _ in range(ASKED)),
         "simplest": KINDS[0],
     }
-    if like is not None and "regions" in like:
-        return _of_objects(scenes, like, shared)
-    side, is_clip_normalised = image_kind(like, SIDE)
-    images = torch.from_numpy(enlarged(scenes_of.paint(scenes), side))
-    return ImageSplit(images=images, is_clip_normalised=is_clip_normalised, **shared)
 
 
 def _of_objects(scenes: Scenes, like: Mapping[str, Tensor], shared: Mapping[str, Any]) -> ObjectSplit:

@@ -21,12 +21,14 @@ from bstsearch.formats import openvqa
 from bstsearch.formats.butd_tsv import open_tsv
 from bstsearch.formats.openvqa import Part
 from bstsearch.formats.region_files import RegionSource, find_npz
+from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import CASED, UNCASED
 from bstsearch.score import Accuracy
 from bstsearch.tasks import lxmert_lists, needed_folder, uniter_databases
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
-from bstsearch.tasks.split import Split
+from bstsearch.tasks.task import Split
 from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.vqa import VqaTask
 from bstsearch.tasks.vqa_accuracy import OFFICIAL, VARIANTS, AnswerScorer, answer_classes, soft_targets
 
 NAME = "vqa-v2"
@@ -34,9 +36,29 @@ QUESTION_LENGTH = 14
 FEATURES = "feats"
 
 
-def build_vocabulary(folder: Path | None = None) -> Vocabulary:
-    """The words of all questions in `folder`, and the answers given more than eight times, or of answer_dict.json."""
-    folder = needed_folder(NAME, folder)
+class VqaV2(VqaTask):
+    """VQA-v2, from the user's disk."""
+
+    name = NAME
+    recipes = ("{family}-vqa-v2", "{family}", "bst")
+
+    @classmethod
+    def build_vocabulary(cls, data_dir: Path | None) -> Vocabulary:
+        """The words of all questions there, and the answers given more than eight times, or of answer_dict.json."""
+        return _build_vocabulary(needed_folder(NAME, data_dir))
+
+    def split(self, name: str, reader: Reader) -> Split:
+        """As `Task.split`, read as it is needed."""
+        folder, vocabulary, like = needed_folder(NAME, self.data_dir), self.vocabulary, reader.like
+        if uniter_databases.matches(folder):
+            return uniter_databases.load(folder, name, vocabulary.answers, like)
+        if lxmert_lists.matches(folder, NAME):
+            return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_any, reader)
+        _refuse_unknown_layout(folder)
+        return _load_openvqa(folder, openvqa.find_part(folder, name), vocabulary, like)
+
+
+def _build_vocabulary(folder: Path) -> Vocabulary:
     if uniter_databases.matches(folder):
         return _wordpieces(folder, uniter_databases.read_answers(folder), 16, CASED)
     if lxmert_lists.matches(folder, NAME):
@@ -49,21 +71,6 @@ def build_vocabulary(folder: Path | None = None) -> Vocabulary:
         answers = answer_classes(text for text in given if text)
     questions = (asked.question for part in parts for asked in part.questions())
     return Vocabulary.build(NAME, questions, answers, QUESTION_LENGTH, "openvqa")
-
-
-def load(
-    split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor] | None = None, folder: Path | None = None
-) -> Split:
-    """The "train", "validation" or "test" part, read as it is needed; inputs of the sizes of `like`."""
-    folder = needed_folder(NAME, folder)
-    if like is None:
-        raise InputError("VQA-v2 is read for a model; give its example inputs as `like`")
-    if uniter_databases.matches(folder):
-        return uniter_databases.load(folder, split, vocabulary.answers, like)
-    if lxmert_lists.matches(folder, NAME):
-        return lxmert_lists.load(folder, NAME, split, vocabulary.answers, vocabulary.encode_any, like)
-    _refuse_unknown_layout(folder)
-    return _load_openvqa(folder, openvqa.find_part(folder, split), vocabulary, like)
 
 
 def _refuse_unknown_layout(folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from bstsearch.tasks.split import Batch, Split
+from bstsearch.tasks.task import Batch, Split
 from bstsearch.training.distributed import Processes
 
 Parts = list[Batch | None]  # None where a small last batch leaves nothing for this process
@@ -17,7 +17,7 @@ Parts = list[Batch | None]  # None where a small last batch leaves nothing for t
 def cut_batches(
     split: Split, rows: Tensor, size: int, accumulate: int, processes: Processes, *, drops_last: bool
 ) -> Iterator[tuple[Parts, int]]:
-    """For each batch of `size` of these rows: this process's `accumulate` parts, and the whole batch's questions.
+    """For each batch of `size` of these rows: this process's `accumulate` parts, and the whole batch's rows.
 
     `size` is a multiple of the parts, all processes together; only a smaller last batch is cut unevenly.
     """

@@ -9,21 +9,19 @@ from typing import Any
 from bstsearch.files import write_text
 from bstsearch.model.counting import count
 from bstsearch.model.supernet import Supernet
-from bstsearch.score import Accuracy
+from bstsearch.score import ACCURACY, PERCENT, Accuracy, Metric, Score, Value
 from bstsearch.space import Submodel
 
-PARTS = {"validation": "validation questions", "test": "test questions, which took no part in any choice"}
+PARTS = {"validation": "validation {}", "test": "test {}, which took no part in any choice"}
 
 
-def write_card(folder: Path, supernet: Supernet, metrics: Mapping[str, Any]) -> None:
-    """Writes README.md into `folder`: recipe, provenance, and every submodel's cost and accuracy."""
+def write_card(folder: Path, supernet: Supernet, metrics: Mapping[str, Any], *, is_vqa: bool) -> None:
+    """Writes README.md into `folder`: recipe, provenance, and every submodel's cost and score."""
     recipe = "\n".join(f"| {name} | {value} |" for name, value in metrics["recipe"].items())
-    splits = [split for split in PARTS if split in metrics]  # VQA-v2's test part has no answers
-    rows = "\n".join(_row(supernet, submodel_id, metrics, splits) for submodel_id in metrics["validation"])
-    totals = " and of ".join(f"{next(iter(metrics[split].values()))['total']:,} {PARTS[split]}" for split in splits)
+    tags = "visual-question-answering, slimmable, supernet" if is_vqa else "slimmable, supernet"
     text = f"""---
 library_name: bstsearch
-tags: [visual-question-answering, slimmable, supernet]
+tags: [{tags}]
 datasets: [{metrics["data"]}]
 ---
 
@@ -33,13 +31,7 @@ One set of weights; every row below is a submodel of it. Trained as the bilatera
 Transformer (Yu et al., arXiv 2203.12814): a teacher, which is the full model alone, then the sandwich of
 smallest, largest and three random submodels, all taught by that teacher.
 
-## Accuracy
-
-Percent correct of {totals}; in brackets the 95 % interval.
-
-| submodel | parameters | MACs | {" | ".join(splits)} |
-|---|---:|---:|{"---:|" * len(splits)}
-{rows}
+{_scores(supernet, metrics, "questions" if is_vqa else "examples")}
 
 ## Recipe
 
@@ -53,12 +45,44 @@ Made by bstsearch {metrics["bstsearch"]}, commit {metrics["commit"] or "unknown"
     write_text(folder / "README.md", text)
 
 
-def _row(supernet: Supernet, submodel_id: str, metrics: Mapping[str, Any], splits: Sequence[str]) -> str:
-    cost = count(supernet.family, supernet.config, Submodel.from_id(submodel_id))
-    shares = [_percent(Accuracy(**metrics[split][submodel_id])) for split in splits]
-    return f"| {' | '.join([f'`{submodel_id}`', f'{cost.parameters:,}', f'{cost.macs:,}', *shares])} |"
+def metric_of(metrics: Mapping[str, Any]) -> Metric:
+    """What kind of number the scores in a `metrics.json` are."""
+    return Metric.from_json(metrics["metric"]) if "metric" in metrics else ACCURACY
 
 
-def _percent(accuracy: Accuracy) -> str:
-    low, high = accuracy.interval
-    return f"{100 * accuracy.value:.2f} ({100 * low:.2f}-{100 * high:.2f})"
+def score_of(record: Mapping[str, Any]) -> Score:
+    """A score as `metrics.json` holds it."""
+    return Accuracy(**record) if "correct" in record else Value(**record)
+
+
+def _scores(supernet: Supernet, metrics: Mapping[str, Any], rows: str) -> str:
+    """The part of the card with a table of all submodels."""
+    metric, splits = metric_of(metrics), [split for split in PARTS if split in metrics]  # some targets are kept back
+    counts = {split: f"{next(iter(metrics[split].values()))['total']:,} " for split in splits}
+    of = " and of ".join(counts[split] + PARTS[split].format(rows) for split in splits) or "no split: none has targets"
+    table = "\n".join(_row(supernet, submodel, metrics, splits) for submodel in supernet.space.grid())
+    return f"""## {metric.name.capitalize()}
+
+{_what(metric)} of {of}; in brackets the 95 % interval.
+
+| submodel | parameters | MACs |{"".join(f" {split} |" for split in splits)}
+|---|---:|---:|{"---:|" * len(splits)}
+{table}"""
+
+
+def _what(metric: Metric) -> str:
+    if metric == ACCURACY:
+        return "Percent correct"
+    name = "Percent" if metric.unit == PERCENT else f"{metric.name.capitalize()} in {metric.unit or 'its own unit'}"
+    return f"{name} ({'more' if metric.is_higher_better else 'less'} is better)"
+
+
+def _row(supernet: Supernet, submodel: Submodel, metrics: Mapping[str, Any], splits: Sequence[str]) -> str:
+    cost, metric = count(supernet.family, supernet.config, submodel), metric_of(metrics)
+    scores = [_text(metric, score_of(metrics[split][submodel.id])) for split in splits]
+    return f"| {' | '.join([f'`{submodel.id}`', f'{cost.parameters:,}', f'{cost.macs:,}', *scores])} |"
+
+
+def _text(metric: Metric, score: Score) -> str:
+    low, high = score.interval
+    return f"{metric.text(score.value)} ({metric.text(low)}-{metric.text(high)})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import json
 import math
 import random
@@ -23,7 +24,7 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.files import write_text
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
-from bstsearch.tasks.split import Batch, Split
+from bstsearch.tasks.task import Batch, Split, Task
 from bstsearch.training.batches import Parts, cut_batches
 from bstsearch.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from bstsearch.training.distributed import ALONE, Processes
@@ -39,9 +40,9 @@ LOG = "log.csv"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a stage stands after a step; `accuracies` are running ones on the training batches.
+    """Where a stage stands after a step; `running` are running means of `Split.right` on the training batches.
 
-    Its keys are those of smallest, middle and largest that have been trained so far.
+    Its keys are those of smallest, middle and largest that have been trained so far; none where the split tells none.
     """
 
     stage: str
@@ -49,12 +50,12 @@ class Progress:
     steps: int
     learning_rate: float
     losses: Mapping[str, float]
-    accuracies: Mapping[str, float]
+    running: Mapping[str, float]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a stage trains: which submodels a part of a batch gets, and what their logits are held against."""
+    """What a stage trains: which submodels a part of a batch gets, and what their outputs are held against."""
 
     name: str
     draw: Callable[[random.Random], list[Submodel]]
@@ -64,8 +65,8 @@ class Objective:
 class Stage:
     """One run over the training data with one objective, resumable from its folder.
 
-    `identity` is what a checkpoint must have been made with, beside the recipe; `unknown_id` is the
-    token id of the unknown word, where there is one.
+    `identity` is what a checkpoint must have been made with, beside the recipe; `task` may be left out where the
+    recipe's loss is not the task's, and batches are trained on as they are.
     """
 
     def __init__(
@@ -77,11 +78,11 @@ class Stage:
         folder: Path,
         *,
         processes: Processes = ALONE,
-        unknown_id: int | None = None,
+        task: Task | None = None,
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.objective, self.supernet, self.recipe, self.settings = objective, supernet, recipe, settings
-        self.processes, self.unknown_id = processes, unknown_id
+        self.processes, self.task = processes, task
         self.checkpoint, self.log = folder / f"{objective.name}-{CHECKPOINT}", folder / f"{objective.name}-{LOG}"
         self.identity = {"stage": objective.name, **recipe.settings(), **(identity or {})}
         space = supernet.space
@@ -93,37 +94,37 @@ class Stage:
         """Trains to the end, from the checkpoint if there is one, yielding after every step."""
         start = self._start(len(split))
         steps, done = start.steps, 0
-        rows: list[dict[str, Any]] = []
+        log: list[dict[str, Any]] = []
         running: dict[str, float] = {}
         if self.checkpoint.exists():
-            done, rows, running = self._resume()
+            done, log, running = self._resume()
         self.processes.copy_first(self.supernet.model)
         self.supernet.train()
         while done < steps:
-            for parts, questions in self._batches(split, done // start.per_epoch, done % start.per_epoch):
-                progress = self._one_step(parts, questions, dataclasses.replace(start, step=done), running)
+            for parts, rows in self._batches(split, done // start.per_epoch, done % start.per_epoch):
+                progress = self._one_step(split, parts, rows, dataclasses.replace(start, step=done), running)
                 done += 1
-                rows.append(_row(progress))
+                log.append(_row(progress))
                 if done % self.recipe.checkpoint_every == 0 or done == steps:
-                    self._save({"done": done, "recipe": self.identity, "running": running}, rows)
+                    self._save({"done": done, "recipe": self.identity, "running": running}, log)
                 yield progress
                 if done == steps:
                     break
         self.supernet.eval()
 
-    def _start(self, questions: int) -> Position:
+    def _start(self, rows: int) -> Position:
         """The position of the first step; UsageError or InputError where no batch can be made."""
         size, parts = self.settings.batch_size, self.settings.accumulate * self.processes.count
         if size % parts:
             raise UsageError(
-                f"a batch of {size} questions does not fall into {self.settings.accumulate} parts for each of "
+                f"a batch of {size} examples does not fall into {self.settings.accumulate} parts for each of "
                 f"{self.processes.count} processes; change --batch-size or --accumulate"
             )
-        per_epoch = questions // size if self.settings.drops_last else math.ceil(questions / size)
+        per_epoch = rows // size if self.settings.drops_last else math.ceil(rows / size)
         if not per_epoch:
-            raise InputError(f"{questions} training questions make no batch of {size}; give a smaller --batch-size")
+            raise InputError(f"{rows} training examples make no batch of {size}; give a smaller --batch-size")
         steps = self.settings.steps or self.settings.epochs * per_epoch
-        return Position(step=0, steps=steps, per_epoch=per_epoch, batches_per_epoch=questions / size)
+        return Position(step=0, steps=steps, per_epoch=per_epoch, batches_per_epoch=rows / size)
 
     def _batches(self, split: Split, epoch: int, skip: int) -> Iterator[tuple[Parts, int]]:
         key = f"{self.recipe.seed}/{self.objective.name}/{epoch}"
@@ -137,51 +138,56 @@ class Stage:
         drops_last = self.settings.drops_last
         return cut_batches(split, rows[skip * size :], size, accumulate, self.processes, drops_last=drops_last)
 
-    def _one_step(self, parts: Parts, questions: int, position: Position, running: dict[str, float]) -> Progress:
+    def _one_step(
+        self, split: Split, parts: Parts, rows: int, position: Position, running: dict[str, float]
+    ) -> Progress:
         key = f"{self.recipe.seed}/{self.objective.name}/{position.step}"
         source = random.Random(key)
         of_process = key if self.processes.is_first else f"{key}/{self.processes.rank}"
         torch.manual_seed(random.Random(of_process).getrandbits(63))
         seen = _Seen(next(self.supernet.parameters()).device)
         for part in parts:
-            self._add_gradients(part, self.objective.draw(source), questions, seen)
+            self._add_gradients(split, part, self.objective.draw(source), rows, seen)
         self.processes.add_gradients(self.supernet.model)
         self.processes.average_buffers(self.supernet.model)
         if self.settings.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.clip_norm)
         rate = self.stepper.step(position)
-        losses, accuracies = seen.means(questions, self.processes)
-        for submodel, hits in accuracies.items():
-            if name := self.watched.get(submodel):
-                running[name] = 0.98 * running.get(name, hits) + 0.02 * hits
+        losses, rights = seen.means(rows, self.processes)
+        for submodel, right in rights.items():
+            if (name := self.watched.get(submodel)) and not math.isnan(right):
+                running[name] = 0.98 * running.get(name, right) + 0.02 * right
         return Progress(
             stage=self.objective.name,
             step=position.step + 1,
             steps=position.steps,
             learning_rate=rate,
             losses={submodel.id: loss for submodel, loss in losses.items()},
-            accuracies=dict(running),
+            running=dict(running),
         )
 
-    def _add_gradients(self, part: Batch | None, submodels: list[Submodel], questions: int, seen: _Seen) -> None:
-        if part is None:  # fewer questions than processes; the others' gradients still have to be met
+    def _add_gradients(
+        self, split: Split, part: Batch | None, submodels: list[Submodel], rows: int, seen: _Seen
+    ) -> None:
+        if part is None:  # fewer rows than processes; the others' gradients still have to be met
             for submodel in submodels:
                 seen.add(submodel, torch.zeros(3))
             return
-        batch = part if self.unknown_id is None else _forget_words(part, self.settings.unknown_rate, self.unknown_id)
+        batch = part if self.task is None else self.task.augmented(part, self.settings.unknown_rate)
         batch = batch.to(seen.device)
         results = sandwich_step(
             self.supernet,
             submodels,
             batch.inputs,
             self.objective.target(batch),
-            self.settings.loss,
-            questions=questions,
+            functools.partial(self.settings.loss, task=self.task),
+            rows=rows,
             precision=self.recipe.precision,
         )
-        for submodel, (loss, logits_BA) in results.items():
-            hits_B = batch.hits(logits_BA)
-            seen.add(submodel, torch.stack([loss.float(), hits_B.sum(), hits_B.new_tensor(len(hits_B))]))
+        for submodel, (loss, outputs) in results.items():
+            right_B = None if batch.targets is None else split.right(outputs, batch.targets)
+            right = loss.new_tensor(math.nan) if right_B is None else right_B.sum()
+            seen.add(submodel, torch.stack([loss.float(), right.float(), right.new_tensor(len(outputs)).float()]))
 
     def _save(self, progress: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
         if self.processes.is_first:
@@ -203,7 +209,7 @@ class Stage:
 
 
 class _Seen:
-    """Losses, right answers and questions of each submodel, added up over the parts of a batch."""
+    """Losses, how right outputs were, and rows of each submodel, added up over the parts of a batch."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -213,18 +219,23 @@ class _Seen:
         values = values.to(self.device)
         self.sums[submodel] = self.sums[submodel] + values if submodel in self.sums else values
 
-    def means(self, questions: int, processes: Processes) -> tuple[dict[Submodel, float], dict[Submodel, float]]:
-        """Each submodel's loss, as of a whole batch, and its share of right answers."""
+    def means(self, rows: int, processes: Processes) -> tuple[dict[Submodel, float], dict[Submodel, float]]:
+        """Each submodel's loss, as of a whole batch, and how right it was in the mean; NaN where nobody knows."""
         table = processes.add(torch.stack(list(self.sums.values())))
-        losses, shares = (table[:, 0] * (questions / table[:, 2])).tolist(), (table[:, 1] / table[:, 2]).tolist()
+        losses, rights = (table[:, 0] * (rows / table[:, 2])).tolist(), (table[:, 1] / table[:, 2]).tolist()
         # A last batch may be smaller than the number of its parts: what was drawn for an empty one was not trained.
         trained = [(index, submodel) for index, submodel in enumerate(self.sums) if table[index, 2] > 0]
-        return {submodel: losses[i] for i, submodel in trained}, {submodel: shares[i] for i, submodel in trained}
+        return {submodel: losses[i] for i, submodel in trained}, {submodel: rights[i] for i, submodel in trained}
 
 
 def teacher_stage(supernet: Supernet, recipe: Recipe, folder: Path, **options: Any) -> Stage:
-    """The full model alone, on the right answers; `options` are those of `Stage`."""
-    objective = Objective(name="teacher", draw=lambda _: [supernet.space.largest], target=lambda batch: batch.answers)
+    """The full model alone, on the targets; `options` are those of `Stage`."""
+
+    def target(batch: Batch) -> Tensor:
+        assert batch.targets is not None
+        return batch.targets
+
+    objective = Objective(name="teacher", draw=lambda _: [supernet.space.largest], target=target)
     return Stage(objective, supernet, recipe, recipe.teacher, folder, **options)
 
 
@@ -235,18 +246,11 @@ def sandwich_stage(supernet: Supernet, teacher: Supernet, recipe: Recipe, folder
 
     def target(batch: Batch) -> Tensor:
         with torch.no_grad(), in_precision(recipe.precision, next(teacher.parameters()).device):
-            logits_BA: Tensor = teacher.model(**batch.inputs)
-        return logits_BA
+            outputs: Tensor = teacher.model(**batch.inputs)
+        return outputs
 
     objective = Objective(name="sandwich", draw=lambda source: draw_sandwich(supernet.space, source), target=target)
     return Stage(objective, supernet, recipe, recipe.sandwich, folder, **options)
-
-
-def _forget_words(batch: Batch, rate: float, unknown_id: int) -> Batch:
-    question = batch.inputs["question"]
-    is_forgotten = (torch.rand(question.shape) < rate) & (question != 0)
-    inputs = {**batch.inputs, "question": question.masked_fill(is_forgotten, unknown_id)}
-    return Batch(inputs=inputs, answers=batch.answers)
 
 
 def _row(progress: Progress) -> dict[str, Any]:
@@ -255,5 +259,5 @@ def _row(progress: Progress) -> dict[str, Any]:
         "step": progress.step,
         "learning_rate": f"{progress.learning_rate:.3g}",
         "mean_loss": f"{sum(losses) / len(losses):.5f}",
-        **{name: f"{progress.accuracies.get(name, math.nan):.4f}" for name in ("smallest", "middle", "largest")},
+        **{name: f"{progress.running.get(name, math.nan):.4f}" for name in ("smallest", "middle", "largest")},
     }

@@ -1,4 +1,4 @@
-"""How to train: the recipes of the published models, and the demo's.
+"""How to train: the recipes of the published models, the demo's, and one for any task.
 
 A recipe has two halves, the teacher's and the sandwich's. Where a source gives only one (BST's code trains no
 teacher, UNITER's and CLIP-ViL's no submodels), the other is our reading, and its comment says so.
@@ -10,7 +10,8 @@ import dataclasses
 from typing import Any
 
 from bstsearch.errors import UsageError
-from bstsearch.training.losses import Loss
+from bstsearch.tasks.task import Task
+from bstsearch.training.losses import OF_TASK, Loss
 from bstsearch.training.optimizers import Optimizer
 from bstsearch.training.schedules import Schedule
 
@@ -32,8 +33,10 @@ class StageRecipe:
     accumulate: int = 1
     drops_last: bool = False  # leaves out an epoch's last batch where it is smaller
     clip_norm: float | None = None
-    lead_in: int | None = None  # epochs at the start that ask simple questions only, where the data set has such
-    unknown_rate: float = 0.0  # words replaced by the unknown word, so that its embedding is trained
+    lead_in: int | None = None  # epochs at the start that show simple rows only, where the data set has such
+    unknown_rate: float = (
+        0.0  # of `Task.augmented`: words replaced by the unknown one, so that its embedding is trained
+    )
 
     def changed(
         self, *, epochs: int | None = None, batch_size: int | None = None, accumulate: int | None = None
@@ -71,16 +74,26 @@ def find_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def recipe_for(family: str, data: str) -> Recipe:
-    """The recipe that a family's model is trained with on a data set, where none is asked for.
+def recipe_for(family: str, task: type[Task]) -> Recipe:
+    """The recipe that a family's model is trained with for a task, where none is asked for.
 
-    >>> recipe_for("mcan", "gqa").name, recipe_for("uniter", "vqa-v2").name, recipe_for("mcan", "easy-vqa").name
-    ('bst-gqa', 'uniter', 'demo')
+    UsageError where the task names no recipe that there is.
     """
-    if data not in ("vqa-v2", "gqa"):
-        return CURRICULUM if data == "sort-of-clevr" else DEMO
-    names = (f"{family}-{data}", family, f"bst-{data}", "bst")
-    return next(RECIPES[name] for name in names if name in RECIPES)
+    names = [name.format(family=family.replace("_", "-")) for name in task.recipes]
+    found = next((RECIPES[name] for name in names if name in RECIPES), None)
+    if found is None:
+        raise UsageError(f"{task.name} is trained by {', '.join(names)}, none of which there is; choose a --recipe")
+    return found
+
+
+def check_recipe(recipe: Recipe, task: type[Task]) -> None:
+    """Passes where the recipe's losses can be taken of the task's outputs; else UsageError."""
+    of_classes = [stage.loss.kind for stage in (recipe.teacher, recipe.sandwich) if stage.loss.kind not in OF_TASK]
+    if of_classes and not task.has_classes:
+        raise UsageError(
+            f"the recipe {recipe.name} has the loss {of_classes[0]}, which is of classes, and {task.name} has none; "
+            "leave out --recipe, or give --recipe task"
+        )
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
@@ -112,6 +125,8 @@ def _published(epochs: int, warmup: int, decay: tuple[int, ...], loss: str) -> S
         drops_last=True,
     )
 
+
+TASK = Recipe(name="task", teacher=_small(16, "task", (10,)), sandwich=_small(9, "task-teacher", (7,)))
 
 # docs/decisions.md tells why the learning rate rises again.
 DEMO = Recipe(name="demo", teacher=_small(16, "cross-entropy", (10,)), sandwich=_small(9, "kl-teacher", (7,)))
@@ -184,4 +199,4 @@ def _taught(stage: StageRecipe) -> StageRecipe:
 UNITER = Recipe(name="uniter", teacher=_UNITER, sandwich=_taught(_UNITER))
 CLIP_VIL = Recipe(name="clip-vil", teacher=_CLIP_VIL, sandwich=_taught(_CLIP_VIL))
 
-RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, BST, BST_GQA, UNITER, CLIP_VIL)}
+RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, BST, BST_GQA, UNITER, CLIP_VIL, TASK)}

@@ -1,4 +1,4 @@
-"""From a preset to a finished supernet folder: teacher, sandwich, the accuracy of every submodel, the card."""
+"""From a preset to a finished supernet folder: teacher, sandwich, the score of every submodel, the card."""
 
 from __future__ import annotations
 
@@ -7,128 +7,158 @@ import itertools
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import bstsearch
+from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
 from bstsearch.files import refuse_existing, write_json
-from bstsearch.model.family import Config, Family, changed, config_to_json, find_preset
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.family import Config, Family, changed, config_to_json, find_preset, get_family
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import CONFIG, METRICS, read_folder
-from bstsearch.tasks import PACKAGED, build_vocabulary, data_of_preset, load_split
+from bstsearch.score import ACCURACY, Accuracy, Metric, Score
+from bstsearch.tasks import data_of_preset, find_task, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
-from bstsearch.tasks.split import Split
-from bstsearch.tasks.vocabulary import FILE, Vocabulary
+from bstsearch.tasks.task import Split, Task
+from bstsearch.tasks.vqa import has_vocabulary
 from bstsearch.training.card import write_card
-from bstsearch.training.device import choose_device
+from bstsearch.training.device import choose_device, choose_threads, exceptions
 from bstsearch.training.distributed import Processes, is_first_process, joined
 from bstsearch.training.loop import Progress, Stage, sandwich_stage, teacher_stage
 from bstsearch.training.precision import check_precision
-from bstsearch.training.recipes import Recipe
+from bstsearch.training.recipes import Recipe, check_recipe, find_recipe, recipe_for
 
 WORK = "training"  # subfolder of the output with checkpoints and logs
-SIZES = ("vocab", "answers", "question_length")  # of a config, that a vocabulary decides
-Report = Callable[[str, int, int, str], None]  # what is done, how much, of how much, and running accuracies
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to train and where.
-
-    `data` is the data set's name, `folder` where the user's files of it lie, `teacher` a supernet
-    folder whose full model teaches; with none, a teacher is trained first.
-    """
+    """What to train, by which recipe, and where; `teacher` is a supernet folder whose full model teaches, or none."""
 
     family: Family
     config: Config
-    data: str
+    task: Task
     recipe: Recipe
     out: Path
     device: torch.device
-    folder: Path | None = None
     teacher: Path | None = None
 
+    def split(self, name: str) -> Split:
+        """That part of the data, as the model reads it."""
+        return self.task.split(name, self.family.reader(self.config))
 
-def data_for(preset: str, data: str | None) -> str:
-    """The data set's name: `data`, or the one that the preset is named after; UsageError where there is none."""
+
+def train(
+    out: Path,
+    *,
+    preset: str = "mcan-easy-vqa",
+    family: str | None = None,
+    settings: Sequence[str] = (),
+    data: str | type[Task] | None = None,
+    data_dir: Path | None = None,
+    recipe: str | None = None,
+    teacher: Path | None = None,
+    teacher_epochs: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int | None = None,
+    precision: str = "float32",
+    device: str = "auto",
+    threads: int | None = None,
+    seed: int = 0,
+    is_forced: bool = False,
+    listener: Listener = SILENT,
+) -> dict[str, Any]:
+    """Trains a supernet into the folder `out`; returns what `metrics.json` there holds.
+
+    The options are those of `bstsearch train`; `settings` change sizes of the preset ("dropout=0.2"), and `data` may be
+    a class. Training goes on from a checkpoint in `out` where there is one. Where torchrun started several processes,
+    they train together: the first one alone writes, reports and scores, and the others return nothing. UsageError,
+    InputError or DeviceError where something of the request cannot be.
+    """
+    torch.set_num_threads(choose_threads(threads))
+    model, config = _find_model(preset, family)
+    chosen = find_task(_data_for(preset, data))
+    by = recipe_for(model.name, chosen) if recipe is None else find_recipe(recipe)
+    check_recipe(by, chosen)
+    by = dataclasses.replace(
+        by,
+        seed=seed,
+        precision=precision,
+        teacher=by.teacher.changed(epochs=teacher_epochs, batch_size=batch_size, accumulate=accumulate),
+        sandwich=by.sandwich.changed(epochs=epochs, batch_size=batch_size, accumulate=accumulate),
+    )
+    where = choose_device(device)
+    check_precision(precision, where)
+    config = changed(model, config, settings)
+    listener = listener if is_first_process() else SILENT
+    for line in exceptions(precision, where, model, config):
+        listener.warning(line)
+    if is_first_process():
+        _prepare(out, is_forced)
+    task = _open(chosen, data_dir, teacher)
+    config = fitted(config, task)
+    plan = Plan(family=model, config=config, task=task, recipe=by, out=out, device=where, teacher=teacher)
+    return _run(plan, listener)
+
+
+def _run(plan: Plan, listener: Listener) -> dict[str, Any]:
+    with joined(plan.device) as processes:
+        processes.wait()  # until the folder is prepared
+        supernet = _train(plan, processes, listener)
+    if not processes.is_first:
+        return {}
+    metrics = _measure(plan, supernet, processes, listener)
+    _finish(plan, supernet, metrics)
+    return metrics
+
+
+def _find_model(preset: str, family: str | None) -> tuple[Family, Config]:
+    """The preset and its family, which `family` names where it is given: by name, or as `path/file.py:NAME`."""
+    if family is None:
+        return find_preset(preset)
+    found = get_family(doors.admit("family", family))
+    if preset not in found.presets:
+        raise InputError(f"{found.name} has no preset {preset!r}; choose from {', '.join(found.presets) or 'none'}")
+    return found, found.presets[preset]
+
+
+def _data_for(preset: str, data: str | type[Task] | None) -> str | type[Task]:
+    """`data`, or the task that the preset is named after; UsageError where there is none."""
     found = data or data_of_preset(preset)
     if found is None:
         raise UsageError(f"preset {preset} is not named after a data set; say which with --data NAME")
     return found
 
 
-def plan_run(
-    preset: str,
-    recipe: Recipe,
-    out: Path,
-    device: str,
-    *,
-    settings: Sequence[str] = (),
-    data: str | None = None,
-    folder: Path | None = None,
-    teacher: Path | None = None,
-) -> Plan:
-    """The plan for a preset such as "mcan-easy-vqa"; InputError or DeviceError where there is no such thing.
+def _open(task: type[Task], data_dir: Path | None, teacher: Path | None) -> Task:
+    """The task as the teacher knows it (its token ids above all), where there is one; else anew."""
+    if teacher is None:
+        return task.build(data_dir)
+    if (known := trained_for(teacher)) not in (None, task.name):
+        raise InputError(f"teacher {teacher} is for {known}, not {task.name}; see --data")
+    return task.load(teacher, data_dir)
 
-    `settings` change sizes of the preset ("dropout=0.2"). DeviceError, too, where the device cannot do what the recipe
-    asks of it.
+
+def fitted(config: Config, task: Task) -> Config:
+    """The configuration with the sizes of the data; InputError where they are not to be changed.
+
+    Data from the user's disk come as they are, and so do their numbers of words and answers. A data set in a package
+    is always the same: there another size is a mistake.
     """
-    family, config = find_preset(preset)
-    chosen = choose_device(device)
-    check_precision(recipe.precision, chosen)
-    return Plan(
-        family=family,
-        config=changed(family, config, settings),
-        data=data_for(preset, data),
-        recipe=recipe,
-        out=out,
-        device=chosen,
-        folder=folder,
-        teacher=teacher,
-    )
-
-
-def train(plan: Plan, report: Report, *, is_forced: bool = False) -> dict[str, Any]:
-    """Trains, going on from a checkpoint in `plan.out` if there is one; returns what `metrics.json` holds.
-
-    Where torchrun started several processes, they train together; the first one alone writes, reports, and
-    scores the submodels. The others return nothing.
-    """
-    if is_first_process():
-        _prepare(plan.out, is_forced)
-    vocabulary = _vocabulary(plan)
-    plan = dataclasses.replace(plan, config=fitted(plan, vocabulary))
-    with joined(plan.device) as processes:
-        processes.wait()  # until the folder is prepared
-        supernet = _train(plan, vocabulary, processes, report)
-    if not processes.is_first:
-        return {}
-    metrics = _measure(plan, supernet, vocabulary, processes, report)
-    _finish(plan, supernet, vocabulary, metrics)
-    return metrics
-
-
-def fitted(plan: Plan, vocabulary: Vocabulary) -> Config:
-    """The plan's config with the vocabulary's sizes; InputError where they are not to be changed.
-
-    Published data sets come as the user has them, and so do their numbers of words and answers. A data set in a
-    package is always the same, and a teacher is as it is: there another size is a mistake.
-    """
-    found = {"vocab": vocabulary.size, "answers": len(vocabulary.answers)}
-    found["question_length"] = vocabulary.question_length
-    known = {field.name for field in dataclasses.fields(plan.config)}
-    other = {name: size for name, size in found.items() if name in known and size != getattr(plan.config, name)}
-    if other and plan.data in PACKAGED:
+    other = task.other_sizes(config)
+    if other and task.is_packaged:
         name, size = next(iter(other.items()))
         raise InputError(
-            f"the preset has {name}={getattr(plan.config, name)}, but {plan.data} has {size}; "
-            f"choose a preset that is named after {plan.data}"
+            f"the preset has {name}={getattr(config, name)}, but {task.name} has {size}; "
+            f"choose a preset that is named after {task.name}"
         )
-    return dataclasses.replace(plan.config, **other)
+    return dataclasses.replace(config, **other)
 
 
 def _prepare(out: Path, is_forced: bool) -> None:
@@ -141,30 +171,22 @@ def _prepare(out: Path, is_forced: bool) -> None:
         (out / CONFIG).unlink(missing_ok=True)  # from here on the old supernet is gone
 
 
-def _vocabulary(plan: Plan) -> Vocabulary:
-    """The teacher's vocabulary, whose token ids it knows, where it has one; else the data set's."""
-    if plan.teacher is None or not (plan.teacher / FILE).exists():
-        return build_vocabulary(plan.data, plan.folder)
-    vocabulary = Vocabulary.load(plan.teacher)
-    if vocabulary.data != plan.data:
-        raise InputError(f"teacher {plan.teacher} is for {vocabulary.data}, not {plan.data}; see --data")
-    return vocabulary
-
-
-def _train(plan: Plan, vocabulary: Vocabulary, processes: Processes, report: Report) -> Supernet:
-    split = load_split(vocabulary, "train", like=_like(plan), folder=plan.folder)
-    options: dict[str, Any] = {"processes": processes, "unknown_id": vocabulary.unknown_id}
+def _train(plan: Plan, processes: Processes, listener: Listener) -> Supernet:
+    split = plan.split("train")
+    if plan.teacher is None and not split.has_targets:
+        raise UsageError(f"{plan.task.name} has no targets to train a teacher on; give one with --teacher DIR")
+    options: dict[str, Any] = {"processes": processes, "task": plan.task}
     options["identity"] = {"model": config_to_json(plan.config)}
     torch.manual_seed(plan.recipe.seed)
-    work = plan.out / WORK
+    work, metric = plan.out / WORK, plan.task.metric
     if plan.teacher is None:
         teacher, supernet = (Supernet(plan.family, plan.config).to(plan.device) for _ in range(2))
-        _run(teacher_stage(teacher, plan.recipe, work, **options), split, report)
+        _run_stage(teacher_stage(teacher, plan.recipe, work, **options), split, metric, listener)
     else:
         supernet = Supernet(plan.family, plan.config).to(plan.device)
         teacher = _load_teacher(plan.teacher, supernet).to(plan.device)
         options["identity"]["teacher"] = read_folder(plan.teacher).digest()
-    _run(sandwich_stage(supernet, teacher, plan.recipe, work, **options), split, report)
+    _run_stage(sandwich_stage(supernet, teacher, plan.recipe, work, **options), split, metric, listener)
     return supernet
 
 
@@ -182,44 +204,42 @@ def _load_teacher(path: Path, supernet: Supernet) -> Supernet:
     return teacher
 
 
-def _like(plan: Plan) -> dict[str, torch.Tensor]:
-    return plan.family.example_inputs(plan.config, 1)
-
-
-def _run(stage: Stage, split: Split, report: Report) -> None:
+def _run_stage(stage: Stage, split: Split, metric: Metric, listener: Listener) -> None:
     for progress in stage.run(split):
-        if stage.processes.is_first:
-            report(progress.stage, progress.step, progress.steps, _running(progress))
+        listener.progress(progress.stage, progress.step, progress.steps, _running(progress, metric))
 
 
-def _running(progress: Progress) -> str:
-    accuracies = ", ".join(f"{name} {100 * share:.1f} %" for name, share in progress.accuracies.items())
-    return f"running accuracy: {accuracies}"
+def _running(progress: Progress, metric: Metric) -> str:
+    figures = [f"{name} {metric.words(value)}" for name, value in progress.running.items()]
+    return f"running {metric.name}: {', '.join(figures)}" if figures else ""
 
 
-def _measure(
-    plan: Plan, supernet: Supernet, vocabulary: Vocabulary, processes: Processes, report: Report
-) -> dict[str, Any]:
-    loaded = {
-        name: load_split(vocabulary, name, like=_like(plan), folder=plan.folder) for name in ("validation", "test")
-    }
-    splits, submodels = (
-        {name: split for name, split in loaded.items() if split.has_answers},
-        list(supernet.space.grid()),
-    )
-    accuracies: dict[str, dict[str, Any]] = {name: {} for name in splits}
+def _measure(plan: Plan, supernet: Supernet, processes: Processes, listener: Listener) -> dict[str, Any]:
+    loaded = {name: plan.split(name) for name in ("validation", "test")}
+    splits = {name: split for name, split in loaded.items() if split.has_targets}
+    submodels = list(supernet.space.grid())
+    scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
     for done, (name, submodel) in enumerate(itertools.product(splits, submodels)):
-        report("scoring", done, len(splits) * len(submodels), "")
-        accuracies[name][submodel.id] = dataclasses.asdict(evaluate(supernet, submodel, splits[name]))
+        listener.progress("scoring", done, len(splits) * len(submodels))
+        scores[name][submodel.id] = _record(evaluate(supernet, submodel, splits[name]))
     return {
         "recipe": _settings(plan),
-        "data": plan.data,
+        "data": plan.task.name,
+        **({} if plan.task.metric == ACCURACY else {"metric": plan.task.metric.to_json()}),
         "bstsearch": bstsearch.__version__,
         "commit": _commit(),
         "torch": torch.__version__,
         "machine": _machine(plan.device, processes),
-        **accuracies,
+        **scores,
     }
+
+
+def _record(score: Score) -> dict[str, Any]:
+    """A score as `metrics.json` holds it: of an accuracy the counts, of any other its interval."""
+    if isinstance(score, Accuracy):
+        return dataclasses.asdict(score)
+    low, high = score.interval
+    return {"value": score.value, "low": low, "high": high, "total": score.total}
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
@@ -236,11 +256,11 @@ def _machine(device: torch.device, processes: Processes) -> str:
     return f"{platform.system()} {platform.machine()}, {device.type}, {torch.get_num_threads()} threads{together}"
 
 
-def _finish(plan: Plan, supernet: Supernet, vocabulary: Vocabulary, metrics: dict[str, Any]) -> None:
+def _finish(plan: Plan, supernet: Supernet, metrics: dict[str, Any]) -> None:
     # config.json comes last: a folder without it is no supernet, so an interrupted finish can be repeated.
-    vocabulary.save(plan.out)
+    save_task(plan.task, plan.out)
     write_json(plan.out / METRICS, metrics)
-    write_card(plan.out, supernet, metrics)
+    write_card(plan.out, supernet, metrics, is_vqa=has_vocabulary(plan.out))
     (plan.out / CONFIG).unlink(missing_ok=True)
     supernet.save(plan.out)
     for checkpoint in (plan.out / WORK).glob("*.safetensors"):

@@ -17,9 +17,9 @@ RANDOM_SUBMODELS = 3  # beside the smallest and the largest (BST section III-D: 
 
 
 class LossFunction(Protocol):
-    """What `losses.Loss` is: the share of some questions in the loss of a batch of `questions`."""
+    """What `losses.Loss` is: the share of some rows in the loss of a batch of `rows`."""
 
-    def __call__(self, logits_BA: Tensor, target: Tensor, *, questions: int) -> Tensor:
+    def __call__(self, outputs: Tensor, target: Tensor, *, rows: int) -> Tensor:
         """One number."""
 
 
@@ -38,14 +38,14 @@ def sandwich_step(
     target: Tensor,
     loss: LossFunction,
     *,
-    questions: int | None = None,
+    rows: int | None = None,
     precision: str = "float32",
 ) -> dict[Submodel, tuple[Tensor, Tensor]]:
-    """Adds the gradients of every submodel's loss to the supernet's; returns each one's loss and logits.
+    """Adds the gradients of every submodel's loss to the supernet's; returns each one's loss and outputs.
 
     The fixed part is computed once for all submodels and gets their summed gradient in one backward
     pass: the same gradients as one full pass per submodel, where the fixed part has no dropout, at less
-    cost. `questions` is the size of the whole batch, where `inputs` are a part of it.
+    cost. `rows` is the size of the whole batch, where `inputs` are a part of it.
     """
     device = next(supernet.parameters()).device
     with in_precision(precision, device):
@@ -56,10 +56,10 @@ def sandwich_step(
         with supernet.bind(submodel) as model:
             # One autocast for each pass: it keeps the weights that it has cast, and the next pass has others.
             with in_precision(precision, device):
-                logits_BA = model.elastic(*leaves)  # type: ignore[operator]
-            value = loss(logits_BA, target, questions=questions or len(target))
+                outputs = model.elastic(*leaves)  # type: ignore[operator]
+            value = loss(outputs, target, rows=rows or len(target))
             torch.autograd.backward(value)
-        results[submodel] = (value.detach(), logits_BA.detach())
+        results[submodel] = (value.detach(), outputs.detach())
     if pairs := [(feature, leaf.grad) for feature, leaf in zip(features, leaves, strict=True) if leaf.grad is not None]:
         torch.autograd.backward([feature for feature, _ in pairs], [grad.to(feature.dtype) for feature, grad in pairs])
     return results

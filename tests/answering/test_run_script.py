@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +12,14 @@ import easy_vqa
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from bstsearch.answering import run_script
 from bstsearch.answering.asking import ask_exported, read_question
 from bstsearch.answering.exported_folder import read_exported
-from bstsearch.inputs.clip_images import read_clip_image
-from bstsearch.inputs.images import read_image
+from bstsearch.export.preprocessing import write_preprocessing
+from bstsearch.inputs.pictures import PictureReader
+from bstsearch.inputs.reader import Reader
 from bstsearch.tasks.vocabulary import Vocabulary
 
 WORDS = ("circle", "color", "gray", "is", "red")
@@ -31,20 +29,23 @@ OPENVQA = Vocabulary(
 )
 PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "is", "red")
 WORDPIECE = Vocabulary(data="test", words=PIECES, answers=("no",), question_length=4, tokenizer="wordpiece-cased")
-CLIP_SHAPE = ("batch", 3, 24, 32)
+CLIP_SHAPE = ("batch", 3, "height", "width")
+READER = Reader(
+    like={}, picture=PictureReader(height=24, width=32, fit="letterbox", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+)
 # Pillow is blocked unless asked for, and bstsearch's own requirements always.
 BLOCKED = ("bstsearch", "onnx", "pandas", "safetensors", "torch", "typer")
 
 
 def run(folder: Path, *args: object, blocked: tuple[str, ...] = (*BLOCKED, "PIL")) -> subprocess.CompletedProcess[str]:
     block = f"import runpy, sys; sys.modules.update(dict.fromkeys({blocked!r})); sys.argv = sys.argv[1:]; "
-    script = block + "runpy.run_path(sys.argv[0], run_name='__main__')"
+    script = block + f"sys.path.insert(0, {str(folder)!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-I", "-c", script, str(folder / "run.py"), *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
 
 
-def folder_of(folder: Path, vocabulary: Vocabulary, name: str, shape: tuple[str | int, ...]) -> Path:
-    """An exported folder whose model reads float32 `name` of that shape; its one logit is their mean."""
+def folder_of(folder: Path, vocabulary: Vocabulary | None, name: str, shape: tuple[str | int, ...]) -> Path:
+    """An exported folder whose model reads float32 `name` of that shape; its one output is their mean."""
     tensor, numbers = onnx.TensorProto, onnx.helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [1])
     graph = onnx.helper.make_graph(
         [
@@ -61,8 +62,10 @@ def folder_of(folder: Path, vocabulary: Vocabulary, name: str, shape: tuple[str 
     )
     opset = [onnx.helper.make_opsetid("", 18)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "model.onnx")
-    shutil.copyfile(run_script.__file__, folder / "run.py")
-    vocabulary.save(folder)
+    reader = READER if name == "image" else Reader(like={})
+    write_preprocessing(reader, vocabulary, folder)
+    if vocabulary:
+        vocabulary.save(folder)
     return folder
 
 
@@ -73,7 +76,7 @@ def picture(path: Path, width: int, height: int) -> Path:
 
 
 def test_sample_gives_the_saved_logits(exported_folder: Path) -> None:
-    result = run(exported_folder, exported_folder / "sample.npz", "--top", 2)
+    result = run(exported_folder, exported_folder / "sample.json", "--top", 2)
     assert result.returncode == 0, result.stderr
     *answers, last = result.stdout.splitlines()
     assert len(answers) == 2
@@ -81,14 +84,14 @@ def test_sample_gives_the_saved_logits(exported_folder: Path) -> None:
 
 
 def test_int8_file_runs_too(exported_folder: Path) -> None:
-    result = run(exported_folder, exported_folder / "sample.npz", "--precision", "int8")
+    result = run(exported_folder, exported_folder / "sample.json", "--precision", "int8")
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 3
 
 
 def test_other_logits_fail(exported_folder: Path, tmp_path: Path) -> None:
-    with np.load(exported_folder / "sample.npz") as arrays:
-        np.savez(tmp_path / "other.npz", **{**arrays, "logits": arrays["logits"] + 1})
+    arrays = run_script.read_sample(exported_folder / "sample.json")
+    np.savez(tmp_path / "other.npz", **{**arrays, "logits": arrays["logits"] + 1})
     result = run(exported_folder, tmp_path / "other.npz")
     assert result.returncode == 1
     assert "expected at most 1e-04" in result.stderr
@@ -112,35 +115,6 @@ def test_image_and_question_give_what_bstsearch_answers(exported_folder: Path) -
     assert shares == pytest.approx([share for _, share in reply.answers], abs=1e-4)
 
 
-def test_images_are_read_as_by_bstsearch() -> None:
-    image = Path(easy_vqa.get_test_image_paths()[1])
-    for side in (64, 40):
-        np.testing.assert_array_equal(run_script.read_image(image, side), read_image(image, side))
-
-
-@pytest.mark.parametrize("size", [(32, 24), (64, 48), (50, 10), (31, 24), (7, 3)])
-def test_wide_images_are_read_for_clip_as_by_bstsearch(tmp_path: Path, size: tuple[int, int]) -> None:
-    image = picture(tmp_path / "a.png", *size)
-    expected = read_clip_image(image, 24, 32).numpy()
-    np.testing.assert_allclose(run_script.read_clip_image(image, 24, 32), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [(32, 32), (24, 50), (50, 24), (5, 4), (3, 100), (99, 99)])
-def test_square_models_of_clip_read_any_image_as_by_bstsearch(tmp_path: Path, size: tuple[int, int]) -> None:
-    image = picture(tmp_path / "a.png", *size)
-    expected = read_clip_image(image, 32, 32).numpy()
-    np.testing.assert_allclose(run_script.read_clip_image(image, 32, 32), expected, atol=1e-5)
-
-
-def test_upright_images_are_made_to_fit_where_a_model_of_clip_reads_wide_ones(tmp_path: Path) -> None:
-    Image.new("RGB", (24, 48), "white").save(tmp_path / "a.png")
-    pixels = run_script.read_clip_image(tmp_path / "a.png", 24, 32)
-    assert pixels.shape == (3, 24, 32)
-    assert (pixels[:, :, 10:22] > 1).all()
-    assert (pixels[:, :, :10] < -1).all()
-    assert (pixels[:, :, 22:] < -1).all()
-
-
 def test_a_model_of_clip_is_asked_about_an_image(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, VOCABULARY, "image", CLIP_SHAPE)
     result = run(folder, picture(tmp_path / "a.png", 64, 48), "Is it red?", blocked=BLOCKED)
@@ -148,48 +122,41 @@ def test_a_model_of_clip_is_asked_about_an_image(tmp_path: Path) -> None:
     assert result.stdout.split() == ["no", "100.00", "%"]
 
 
-QUESTION = st.lists(st.sampled_from([*WORDS, "Colour", "GREY", "zebra", "?", "is,it", "_", "T'shirt", "is/red"]))
-
-
-@pytest.mark.parametrize("vocabulary", [VOCABULARY, OPENVQA])
-@given(words=QUESTION)
-def test_questions_are_encoded_as_by_bstsearch(vocabulary: Vocabulary, words: list[str]) -> None:
-    question = " ".join(["red", *words])
-    encoded = run_script.encode(question, vocabulary.to_json())
-    np.testing.assert_array_equal(encoded, vocabulary.encode(question))
-
-
-def test_vocabularies_of_the_first_format_are_read() -> None:
-    first = {name: value for name, value in VOCABULARY.to_json().items() if name != "tokenizer"}
-    np.testing.assert_array_equal(run_script.encode("is red", first), VOCABULARY.encode("is red"))
-
-
-@pytest.mark.parametrize(
-    ("vocabulary", "name", "what"), [(WORDPIECE, "image", "word pieces"), (OPENVQA, "regions", "regions")]
-)
-def test_a_model_that_needs_other_inputs_asks_for_an_npz(
-    tmp_path: Path, vocabulary: Vocabulary, name: str, what: str
+@pytest.mark.parametrize(("vocabulary", "name"), [(None, "image"), (OPENVQA, "regions")])
+def test_a_model_that_reads_no_pictures_with_questions_asks_for_a_file_of_inputs(
+    tmp_path: Path, vocabulary: Vocabulary | None, name: str
 ) -> None:
     folder = folder_of(tmp_path, vocabulary, name, CLIP_SHAPE)
     result = run(folder, picture(tmp_path / "a.png", 8, 8), "is it red?", blocked=BLOCKED)
     assert result.returncode == 1
-    assert result.stderr.splitlines() == [
-        f"run.py: the model reads {what}, which this script cannot make; give an .npz file, as sample.npz is"
-    ]
-    inputs = {"question": np.ones((1, 4), dtype=np.int64), name: np.ones((1, *CLIP_SHAPE[1:]), dtype=np.float32)}
+    message = "run.py: the model reads no pictures with questions; give a file of inputs, as sample.json is"
+    assert result.stderr.splitlines() == [message]
+    inputs = {"question": np.ones((1, 4), dtype=np.int64), name: np.ones((1, 3, 4, 4), dtype=np.float32)}
     np.savez(tmp_path / "inputs.npz", **inputs, logits=np.ones((1, 1), dtype=np.float32))
     result = run(folder, tmp_path / "inputs.npz")
     assert result.returncode == 0, result.stderr
-    assert "largest difference from the expected logits" in result.stdout
+    *answers, last = result.stdout.splitlines()
+    assert answers == (["1"] if vocabulary is None else ["no           100.00 %"])
+    assert last.startswith("largest difference from the expected logits")
+
+
+def test_word_pieces_need_their_package(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, WORDPIECE, "image", CLIP_SHAPE)
+    args = (folder, picture(tmp_path / "a.png", 64, 48), "is it red?")
+    assert "run 'pip install tokenizers'" in run(*args, blocked=(*BLOCKED, "tokenizers")).stderr
+    result = run(*args, blocked=BLOCKED)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (("missing.npz",), "missing.npz cannot be read"),
+        (("missing.json",), "missing.json cannot be read"),
+        (("preprocessor.json",), "preprocessor.json cannot be read"),
         (("/etc/hostname",), "an image needs a question"),
-        (("run.py", "what color?"), "images need Pillow"),
-        (("run.py", "xyzzy"), "no word of the question is known"),
+        (("run.py", "what color?"), "pictures need Pillow"),
+        (("run.py", "xyzzy"), "no word of the question 'xyzzy' is in the vocabulary"),
         ((), "the following arguments are required: input"),
     ],
 )
@@ -214,7 +181,7 @@ def test_runs_in_an_environment_with_onnxruntime_and_numpy_only(exported_folder:
     subprocess.run([python, "-m", "pip", "install", "-q", "onnxruntime", "numpy"], check=True, env=environment)
     listing = subprocess.check_output([python, "-m", "pip", "list", "--format", "json"], env=environment)
     assert {"bstsearch", "torch", "pillow"}.isdisjoint(package["name"] for package in json.loads(listing))
-    command = [python, exported_folder / "run.py", exported_folder / "sample.npz"]
+    command = [python, exported_folder / "run.py", exported_folder / "sample.json"]
     result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
     assert "largest difference from the expected logits" in result.stdout

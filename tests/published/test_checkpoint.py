@@ -10,7 +10,7 @@ from checkpoints import Weights, as_openvqa, as_tensorflow, full_size, golden, w
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.model.supernet import Supernet
-from bstsearch.published.checkpoint import Imported, import_checkpoint
+from bstsearch.published.checkpoint import Imported, read_checkpoint
 from bstsearch.space import Space
 
 FAMILIES = ["mcan", "uniter", "clip_vil"]
@@ -29,7 +29,7 @@ def read(tmp_path: Path) -> Read:
 
     def read(named: Weights, family: str, **given: Any) -> Imported:
         torch.save(named, tmp_path / "model.pt")
-        return import_checkpoint(tmp_path / "model.pt", family, **(GIVEN[family] | given))
+        return read_checkpoint(tmp_path / "model.pt", family, **(GIVEN[family] | given))
 
     return read
 
@@ -229,7 +229,7 @@ def test_every_tensor_of_the_published_models_is_accounted_for(
     family: str, tensors: int, used: int, total: int, tmp_path: Path
 ) -> None:
     torch.save({"state_dict": full_size(family), "epoch": 15}, tmp_path / "model.pkl")
-    found = import_checkpoint(tmp_path / "model.pkl", family)
+    found = read_checkpoint(tmp_path / "model.pkl", family)
     assert len(found.used) + sum(map(len, found.dead.values())) == tensors
     counters = found.dead_parameters.get("counters of BatchNorm", 0)
     assert found.parameters == used
@@ -241,7 +241,7 @@ def test_every_tensor_of_the_published_models_is_accounted_for(
 def test_the_published_sizes_are_the_presets(tmp_path: Path) -> None:
     for family, preset in (("mcan", "mcan-vqa-v2"), ("uniter", "uniter-base")):
         torch.save(full_size(family), tmp_path / "model.pt")
-        supernet = import_checkpoint(tmp_path / "model.pt", family).supernet
+        supernet = read_checkpoint(tmp_path / "model.pt", family).supernet
         assert supernet.config == supernet.family.presets[preset]
 
 

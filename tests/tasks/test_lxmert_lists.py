@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
 from numpy.typing import NDArray
 from PIL import Image
 from synthetic_lxmert import ANSWERS, LYING, STANDING, question, write_jpeg, write_lists, write_sizes
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
 from bstsearch.tasks import lxmert_lists
 from bstsearch.tasks.lxmert_lists import LxmertSplit, framed, matches, read_answers
 
@@ -74,7 +74,7 @@ def test_each_part_is_read_from_its_lists(vqa: Path) -> None:
 def test_classes_are_in_the_order_of_the_file(vqa: Path) -> None:
     assert read_answers(vqa, "vqa-v2") == ANSWERS
     split = loaded(vqa)
-    targets = torch.cat([batch.answers for batch in split.batches(2)])
+    targets = torch.cat([batch.targets for batch in split.batches(2)])
     assert targets[ids(split).index(21)].tolist() == pytest.approx([0, 0.3, 0.9, 0])
     assert targets[ids(split).index(23)].tolist() == [0, 0, 0, 0]
 
@@ -141,7 +141,7 @@ def test_accuracy_is_what_the_predicted_answers_are_worth(vqa: Path) -> None:
 
 def test_test_questions_give_results_but_no_accuracy(vqa: Path) -> None:
     split = loaded(vqa, "test")
-    assert not split.has_answers
+    assert not split.has_targets
     assert split.results(torch.tensor([3])) == [{"question_id": 30, "answer": "yes"}]
     with pytest.raises(InputError, match="without answers"):
         split.score(torch.tensor([3]))

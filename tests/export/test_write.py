@@ -13,10 +13,12 @@ import onnxruntime
 import pytest
 import torch
 
+from bstsearch.answering import run_script
 from bstsearch.answering.exported_folder import read_exported
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 from bstsearch.export.checks import Answers
-from bstsearch.export.run import export
+from bstsearch.export.write import write_export
+from bstsearch.listener import Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import Accuracy
 from bstsearch.search.pick import Pick, read_pick
@@ -30,8 +32,11 @@ FILES = {
     "model.int8.onnx",
     "model.onnx",
     "model.safetensors",
+    "pictures.py",
+    "preprocessor.json",
     "run.py",
-    "sample.npz",
+    "sample.json",
+    "texts.py",
     "vocabulary.json",
 }
 
@@ -52,7 +57,7 @@ def test_folder_holds_these_files(exported_folder: Path) -> None:
 
 
 def test_int8_is_written_on_request_only(picked: Pick, tmp_path: Path, few_questions: None) -> None:
-    manifest = export(picked, tmp_path / "out")
+    manifest = write_export(picked, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"model.int8.onnx"}
     assert list(manifest["checks"]) == ["model.onnx"]
     assert manifest == json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -87,8 +92,8 @@ def test_int8_file_is_standard_onnx_with_int8_weights(exported_folder: Path) -> 
 
 def test_sample_holds_a_held_out_question_and_its_logits(exported_folder: Path) -> None:
     alone = Supernet.load(exported_folder)
-    with np.load(exported_folder / "sample.npz", allow_pickle=False) as arrays:
-        sample = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    arrays = run_script.read_sample(exported_folder / "sample.json")
+    sample = {name: torch.from_numpy(array) for name, array in arrays.items()}
     assert {name: tuple(array.shape) for name, array in sample.items()} == {
         "question": (1, 10),
         "image": (1, 64, 64, 3),
@@ -129,7 +134,7 @@ def test_manifest_tells_what_was_picked_and_found(manifest: dict[str, Any], pick
     assert manifest["front"]["row"] == 2
     assert manifest["supernet"]["digest"] == picked.front.origin.supernet["digest"]
     check = manifest["checks"]["model.onnx"]
-    assert manifest["accuracy"]["correct"] == picked.accuracy.correct > 0
+    assert manifest["accuracy"]["correct"] == picked.score.correct > 0
     assert check["accuracy"] == manifest["accuracy"]
     assert check["max_difference"] < 1e-5
     assert check["latency"]["profile_ms"] == picked.candidate.latency.ms
@@ -158,7 +163,7 @@ def test_an_export_that_is_not_the_search_s_model_leaves_nothing(
 
     monkeypatch.setattr(Supernet, "materialise", other)
     with pytest.raises(BstsearchError, match="questions right, the search found"):
-        export(picked, tmp_path / "out")
+        write_export(picked, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -190,16 +195,16 @@ def test_existing_folder_is_replaced_only_by_force(
     shutil.copytree(exported_folder, out)
     before = (out / "manifest.json").read_text()
     with pytest.raises(UsageError, match="--force"):
-        export(picked, out)
+        write_export(picked, out)
     assert (out / "manifest.json").read_text() == before
-    export(picked, out, is_forced=True)
+    write_export(picked, out, is_forced=True)
     assert not (out / "model.int8.onnx").exists()
 
 
 def test_force_does_not_replace_a_folder_that_is_no_export(picked: Pick, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UsageError, match="not ours to replace"):
-        export(picked, tmp_path, is_forced=True)
+        write_export(picked, tmp_path, is_forced=True)
     assert (tmp_path / "thesis.tex").exists()
 
 
@@ -218,9 +223,9 @@ def test_whatever_stops_it_leaves_the_old_folder_and_nothing_else(
     def interrupt(*_: object, **__: object) -> None:
         raise stop
 
-    monkeypatch.setattr("bstsearch.export.run.compare_answers", interrupt)
+    monkeypatch.setattr("bstsearch.export.write.compare_answers", interrupt)
     with pytest.raises((KeyboardInterrupt, DeviceError)):
-        export(picked, out, is_forced=True)
+        write_export(picked, out, is_forced=True)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     read_exported(out)
 
@@ -228,12 +233,17 @@ def test_whatever_stops_it_leaves_the_old_folder_and_nothing_else(
 def test_a_place_that_cannot_be_written_is_a_device_error(picked: Pick, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DeviceError, match="cannot write"):
-        export(picked, tmp_path / "file" / "out")
+        write_export(picked, tmp_path / "file" / "out")
 
 
 def test_progress_counts_questions_then_rounds(picked: Pick, tmp_path: Path, few_questions: None) -> None:
-    seen: list[tuple[str, int, int]] = []
-    export(picked, tmp_path / "out", progress=lambda *step: seen.append(step))
+    seen: list[tuple[str, int, int | None]] = []
+
+    class Seen(Listener):
+        def progress(self, text: str, done: int = 0, total: int | None = None, news: str = "") -> None:
+            seen.append((text, done, total))
+
+    write_export(picked, tmp_path / "out", listener=Seen())
     assert [step for step in seen if step[0] == "comparing answers"] == [
         ("comparing answers", 1, 2),
         ("comparing answers", 2, 2),
@@ -246,12 +256,12 @@ def test_progress_counts_questions_then_rounds(picked: Pick, tmp_path: Path, few
 def test_a_full_disk_leaves_nothing(easy_front: Path, tmp_path: Path) -> None:
     """A limit on file size is the nearest to a full disk that needs no privileges."""
     script = (
-        "import resource, signal, sys, bstsearch.errors, bstsearch.export.run, bstsearch.search.pick, pathlib\n"
+        "import resource, signal, sys, bstsearch.errors, bstsearch.export.write, bstsearch.search.pick, pathlib\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "pick = bstsearch.search.pick.read_pick(pathlib.Path(sys.argv[1]), '2')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))\n"
         "try:\n"
-        "    bstsearch.export.run.export(pick, pathlib.Path(sys.argv[2]))\n"
+        "    bstsearch.export.write.write_export(pick, pathlib.Path(sys.argv[2]))\n"
         "except bstsearch.errors.DeviceError as error:\n"
         "    sys.exit(str(error))\n"
     )

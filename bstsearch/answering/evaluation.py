@@ -1,0 +1,141 @@
+"""Submodels of a supernet, or an exported model, scored on a split of their data."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bstsearch import doors
+from bstsearch.answering.choice import named
+from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
+from bstsearch.errors import UsageError
+from bstsearch.files import refuse_existing, write_json
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.supernet import Supernet
+from bstsearch.model.supernet_folder import DEMO, read_folder
+from bstsearch.score import ACCURACY, Accuracy, Metric, Score
+from bstsearch.tasks import open_task, split_for
+from bstsearch.tasks.evaluation import outputs_of, outputs_with
+from bstsearch.tasks.task import Split, Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A submodel's score, and further figures by name, as they are shown."""
+
+    id: str
+    score: Score
+    details: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `correct` is null where the score is no share of right answers."""
+        low, high = self.score.interval
+        return {
+            "id": self.id,
+            "accuracy": self.score.value,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "correct": self.score.correct if isinstance(self.score, Accuracy) else None,
+            "questions": self.score.total,
+            "details": dict(self.details),
+        }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The scores of a model's submodels on one split, and what kind of number they are."""
+
+    model: Path
+    split: str
+    metric: Metric
+    submodels: tuple[Scored, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `bstsearch eval --json` prints."""
+        metric = {} if self.metric == ACCURACY else {"metric": self.metric.to_json()}
+        submodels = [one.to_json() for one in self.submodels]
+        return {"model": str(self.model), "split": self.split, **metric, "submodels": submodels}
+
+
+def evaluate(
+    model: Path = DEMO,
+    submodels: Sequence[str] = (),
+    *,
+    is_all: bool = False,
+    split: str = "validation",
+    data: str | type[Task] | None = None,
+    data_dir: Path | None = None,
+    family: str | None = None,
+    results: Path | None = None,
+    listener: Listener = SILENT,
+) -> Evaluation:
+    """Scores these submodels (by default the full model) of a supernet, or an exported model, on a split.
+
+    The options are those of `bstsearch eval`. With `results` the answers of the one submodel are written to that file;
+    a split whose targets are kept back can only be answered so. UsageError or InputError where the request cannot be.
+    """
+    if family is not None:
+        doors.admit("family", family)
+    read_folder(model)
+    _check_request(model, submodels, results, is_all=is_all)
+    task = open_task(model, data, data_dir)
+    part = split_for(model, task, split)
+    scored: list[Scored] = []
+    for name, total, outputs in _models(model, submodels, part, is_all=is_all):
+        kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
+        if results is not None:
+            write_json(results, list(part.results(kept)))
+            listener.note(f"wrote {len(part):,} answers to {results}")
+            if not part.has_targets:
+                break
+        scored.append(Scored(id=name, score=part.score(kept), details=part.details(kept)))
+    return Evaluation(model=model, split=split, metric=task.metric, submodels=tuple(scored))
+
+
+def _check_request(model: Path, submodels: Sequence[str], results: Path | None, *, is_all: bool) -> None:
+    """Passes where the options go together; else UsageError."""
+    if is_exported(model) and (submodels or is_all):
+        raise UsageError(f"{model} is an exported folder, which holds one submodel; leave out --submodel, --all")
+    if results is not None:
+        if is_all or len(submodels) > 1:
+            raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
+        refuse_existing(results, marker="", is_forced=False)
+
+
+Outputs = Callable[..., Tensor]  # what a split keeps of a model's outputs; tells `on_batch` how far it is
+
+
+def _models(path: Path, names: Sequence[str], split: Split, *, is_all: bool) -> Iterator[tuple[str, int, Outputs]]:
+    """Of each model to score its id, how many there are, and a way to get its outputs."""
+    if is_exported(path):
+        exported = read_exported(path)
+        session = open_session(exported.onnx)
+
+        def model(**inputs: Tensor) -> Tensor:
+            return torch.from_numpy(session.run(None, {name: array.numpy() for name, array in inputs.items()})[0])
+
+        yield exported.submodel_id, 1, functools.partial(outputs_with, model, split)
+        return
+    supernet = Supernet.load(path)
+    chosen = [named(read_folder(path), name) for name in names] or [supernet.space.largest]
+    submodels = list(supernet.space.grid()) if is_all else chosen
+    for submodel in submodels:
+        yield submodel.id, len(submodels), functools.partial(outputs_of, supernet, submodel, split)
+
+
+def _counting(listener: Listener, done: int, total: int) -> Callable[[int], None]:
+    """Tells the listener how many rows are scored, beginning with `done`, each time it hears of more."""
+    listener.progress("scoring", done, total)
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        listener.progress("scoring", done, total)
+
+    return count

@@ -1,0 +1,204 @@
+"""How a picture becomes the numbers that a model reads, as plain data say it; needs numpy and Pillow (no torch).
+
+Exported folders hold a copy of this file, and the data in `preprocessor.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bstsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SQUASH, LETTERBOX = "squash", "letterbox"
+BILINEAR = 2  # Pillow's number
+ORIENTATION = 0x0112  # the EXIF tag
+# What turns a picture of that orientation upright, by the names of Pillow.
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+LIES_ON_ITS_SIDE = (5, 6, 7, 8)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PictureReader:
+    """How a picture becomes the model's input of the name `input`.
+
+    - `fit`: "squash" makes a picture exactly `height` by `width`. "letterbox" keeps its proportions, in the middle of
+      a black canvas of that size, which is turned so that it lies where the picture is wider than high, and else
+      stands.
+    - `mean`, `std`: of red, green and blue between 0 and 1. Where they are given, the input is (3, H, W), float32,
+      normalised; else it is (H, W, 3), uint8.
+    - `resample`: Pillow's number of the filter that resizes.
+    """
+
+    input: str = "image"
+    height: int
+    width: int
+    fit: str = SQUASH
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    resample: int = BILINEAR
+
+    def __post_init__(self) -> None:
+        if self.fit not in (SQUASH, LETTERBOX):
+            raise InputError(f"pictures are fitted by {SQUASH!r} or {LETTERBOX!r}, not {self.fit!r}")
+        if len(self.mean) != len(self.std) or len(self.mean) not in (0, 3):
+            raise InputError(f"mean and std are three numbers each, or none, not {self.mean} and {self.std}")
+
+    @property
+    def has_two_ways(self) -> bool:
+        """Whether pictures that lie and that stand become inputs of two shapes."""
+        return self.fit == LETTERBOX and self.height != self.width
+
+    def read(self, path: Path) -> NDArray[Any]:
+        """The picture in `path` as the model reads it, without batch axis; errors as `open_rgb`'s."""
+        (values,) = self.values(self.pixels(open_rgb(path))[None])
+        return np.asarray(values)
+
+    def pixels(self, rgb: Image.Image) -> NDArray[np.uint8]:
+        """The values (H, W, 3) of an RGB picture once it fits."""
+        fitted = self._squashed(rgb) if self.fit == SQUASH else self._letterboxed(rgb)
+        return np.asarray(fitted, dtype=np.uint8)
+
+    def values(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[Any]:
+        """What the model reads of pictures that fit: they themselves, or (B, 3, H, W; float32), normalised."""
+        if not self.mean:
+            return pixels_BHW3
+        mean, std = np.array(self.mean, dtype=np.float32), np.array(self.std, dtype=np.float32)
+        normalised_BHW3: NDArray[Any] = (pixels_BHW3.astype(np.float32) / 255 - mean) / std
+        return normalised_BHW3.transpose(0, 3, 1, 2)
+
+    def _squashed(self, rgb: Image.Image) -> Image.Image:
+        size = (self.width, self.height)
+        return rgb if rgb.size == size else rgb.resize(size, self.resample)
+
+    def _letterboxed(self, rgb: Image.Image) -> Image.Image:
+        from PIL import Image
+
+        short, long = sorted((self.height, self.width))
+        canvas = Image.new("RGB", (long, short) if rgb.width > rgb.height else (short, long))
+        inside = rgb.resize(_fitting(rgb.size, short, long), self.resample)
+        # An odd border is wider at the left and the top.
+        canvas.paste(inside, (-((inside.width - canvas.width) // 2), -((inside.height - canvas.height) // 2)))
+        return canvas
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, under the names of Hugging Face's preprocessor_config.json where it has one."""
+        return {
+            "input": self.input,
+            "dtype": "float32" if self.mean else "uint8",
+            "data_format": "channels_first" if self.mean else "channels_last",
+            "do_convert_rgb": True,
+            "do_resize": True,
+            "size": {"height": self.height, "width": self.width},
+            "fit": self.fit,
+            "resample": self.resample,
+            "do_rescale": bool(self.mean),
+            "rescale_factor": 1 / 255,
+            "do_normalize": bool(self.mean),
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PictureReader:
+        """The reader that `to_json` wrote; InputError where the data are malformed."""
+        try:
+            return cls(
+                input=str(data["input"]),
+                height=int(data["size"]["height"]),
+                width=int(data["size"]["width"]),
+                fit=str(data["fit"]),
+                mean=tuple(map(float, data["image_mean"])),
+                std=tuple(map(float, data["image_std"])),
+                resample=int(data["resample"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"how pictures are read is malformed: {error!r}") from error
+
+
+def _fitting(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:
+    """The size of a picture once its shorter side is `short`, or less, where the longer would exceed `long`.
+
+    >>> _fitting((640, 480), 384, 640), _fitting((500, 1000), 384, 640)
+    ((512, 384), (320, 640))
+    """
+    shorter, longer = sorted(size)
+    new_shorter = max(1, min(short, round(long * shorter / longer)))
+    new_longer = min(long, int(new_shorter * longer / shorter))
+    return (new_longer, new_shorter) if size[0] > size[1] else (new_shorter, new_longer)
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """The picture in `path` as people see it, in RGB; see `rgb_of`.
+
+    InputError where the file is missing, no picture, truncated, or of a size that is no honest picture's.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise InputError("pictures need Pillow; run 'pip install pillow'") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                return rgb_of(picture)
+    except FileNotFoundError:
+        raise InputError(f"image {path} does not exist") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path} cannot be read as an image: {error}") from error
+
+
+def rgb_of(picture: Image.Image) -> Image.Image:
+    """A picture as people see it, in RGB: turned as its camera says, deep grey scaled, transparency laid on white."""
+    from PIL import Image
+
+    picture.load()  # some kinds of files are turned here already
+    if turn := TURNS.get(_orientation(picture)):
+        picture = picture.transpose(Image.Transpose[turn])
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return _grey(picture).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    seen = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
+    white = Image.new("RGBA", seen.size, "white")
+    return Image.alpha_composite(white, seen).convert("RGB")
+
+
+def seen_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture as people see it; its pixels need not be read."""
+    width, height = picture.size
+    return (height, width) if _orientation(picture) in LIES_ON_ITS_SIDE else (width, height)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """How the camera was held, 1 to 8; 1, upright, where nothing readable says it."""
+    try:
+        return int(picture.getexif().get(ORIENTATION, 1))
+    except Exception:  # whatever a camera wrote; it must not make the picture unreadable
+        return 1
+
+
+def _grey(picture: Image.Image) -> Image.Image:
+    """Grey values of 8 bits, from floats up to 255 (mode F) or whole numbers up to 65,535, which Pillow would clip."""
+    from PIL import Image
+
+    white = 255 if picture.mode == "F" else 65_535
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64)).clip(0, white)
+    return Image.fromarray(np.round(values * 255 / white).astype(np.uint8))

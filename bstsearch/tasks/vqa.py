@@ -1,0 +1,89 @@
+"""Questions about pictures, answered by one of a list of answers: what such tasks have in common."""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bstsearch.tasks.task import Batch, Split, Task
+from bstsearch.tasks.vocabulary import FILE, PAD, Vocabulary
+
+
+class VqaTask(Task):
+    """A task with a vocabulary, which says how questions become token ids and answers classes.
+
+    A subclass says how the vocabulary of a new model is made, and how its splits are read. Inputs hold token ids
+    "question" (B, T); outputs are logits of the answers.
+    """
+
+    has_classes = True
+
+    def __init__(self, vocabulary: Vocabulary, data_dir: Path | None = None) -> None:
+        self.vocabulary, self.data_dir = vocabulary, data_dir
+
+    @classmethod
+    @abc.abstractmethod
+    def build_vocabulary(cls, data_dir: Path | None) -> Vocabulary:
+        """The words and answers of the data set, as a new model is trained on them."""
+
+    @classmethod
+    def build(cls, data_dir: Path | None) -> Self:
+        """As `Task.build`, with a new vocabulary."""
+        return cls(cls.build_vocabulary(data_dir), data_dir)
+
+    @classmethod
+    def load(cls, saved: Path, data_dir: Path | None) -> Self:
+        """As `Task.load`, with the model's own vocabulary, where it has one."""
+        return cls(Vocabulary.load(saved), data_dir) if has_vocabulary(saved) else cls.build(data_dir)
+
+    def save(self, folder: Path) -> None:
+        """Writes `vocabulary.json`."""
+        self.vocabulary.save(folder)
+
+    def sizes(self) -> dict[str, int]:
+        """How many token ids and answers there are, and how long a question is."""
+        words = self.vocabulary
+        return {"vocab": words.size, "answers": len(words.answers), "question_length": words.question_length}
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy with class ids (B,), or with a distribution over the classes (B, A)."""
+        return F.cross_entropy(outputs, targets, reduction="none")
+
+    def distance(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """KL divergence from the teacher's distribution over the answers."""
+        return F.kl_div(outputs.log_softmax(-1), teacher.to(outputs.dtype).softmax(-1), reduction="none").sum(-1)
+
+    def augmented(self, batch: Batch, rate: float) -> Batch:
+        """`batch` with that share of its words replaced by the unknown word, where the vocabulary has one."""
+        unknown = self.vocabulary.unknown_id
+        if unknown is None:
+            return batch
+        question = batch.inputs["question"]
+        is_forgotten = (torch.rand(question.shape) < rate) & (question != PAD)
+        inputs = {**batch.inputs, "question": question.masked_fill(is_forgotten, unknown)}
+        return Batch(inputs=inputs, targets=batch.targets)
+
+
+class VqaSplit(Split):
+    """A split whose targets are class ids (B,), or what each class is worth (B, A); `kept` are class ids (N,)."""
+
+    def kept(self, outputs: Tensor, targets: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """The likeliest class of each row (B,)."""
+        return outputs.argmax(-1)
+
+    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """How right the likeliest class of each row is (B,): 0 or 1, or what it is worth."""
+        predicted_B = outputs.argmax(-1)
+        if targets.ndim == 1:
+            return (predicted_B == targets).float()
+        return targets.gather(1, predicted_B[:, None])[:, 0]
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a model's folder has words and answers."""
+    return (folder / FILE).exists()
