@@ -320,6 +320,7 @@ class Pareto(_Object):
     split: str = Field(description="What was scored on.")
     device: Device
     data_folder: str = Field(default="", description="Only where the data set is read from the user's disk.")
+    data_set: str = Field(default="", description="Only where the supernet was trained for another one.")
     sampler: str
     is_exact: bool = Field(description="Whether every submodel within `searched` was scored.")
     trials: Whole

@@ -23,6 +23,7 @@ class Provenance:
     split: str
     device: Mapping[str, Any]
     data_folder: str | None = None  # where the data set lies, where it is read from the user's disk
+    data_set: str | None = None  # the name of the data set, where it is another one than the supernet was trained for
 
     def changes(self, found: Provenance) -> list[str]:
         """What is different in `found`, in words; nothing where it is of the same origin."""
@@ -33,6 +34,9 @@ class Provenance:
             changes.append(f"space of {found.space.size} submodels (now {self.space.size})")
         if found.split != self.split:
             changes.append(f"split {found.split!r} (now {self.split!r})")
+        if found.data_set != self.data_set:
+            usual = "the supernet's"
+            changes.append(f"data set {found.data_set or usual} (now {self.data_set or usual})")
         if found.device["digest"] != self.device["digest"]:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
         return changes
@@ -47,10 +51,11 @@ class Provenance:
 
     def has_same_scores(self, found: Provenance) -> bool:
         """Whether a submodel's accuracy is the same there: it depends on weights and questions, not on the device."""
-        return (self.supernet["digest"], self.split, self.data_folder) == (
+        return (self.supernet["digest"], self.split, self.data_folder, self.data_set) == (
             found.supernet["digest"],
             found.split,
             found.data_folder,
+            found.data_set,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +66,8 @@ class Provenance:
             "split": self.split,
             "device": dict(self.device),
         }
-        return data if self.data_folder is None else {**data, "data_folder": self.data_folder}
+        places = {"data_folder": self.data_folder, "data_set": self.data_set}
+        return data | {name: place for name, place in places.items() if place is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Provenance:
@@ -77,6 +83,7 @@ class Provenance:
             split=data["split"],
             device=data["device"],
             data_folder=data.get("data_folder"),
+            data_set=data.get("data_set"),
         )
 
 

@@ -119,7 +119,10 @@ def search_devices(
     objectives = Objectives.of(request.objectives)
     folder = read_folder(request.supernet)
     space = _space(folder, request.space)
-    found = [read_profile(folder, name, request.profiles, space, request.split, request.data_dir) for name in devices]
+    found = [
+        read_profile(folder, name, request.profiles, space, request.split, request.data_dir, request.data)
+        for name in devices
+    ]
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
     known = KnownScores(score, found[0][1], () if request.is_forced else {OUT, out}, listener)
