@@ -7,7 +7,9 @@ from collections.abc import Callable, Collection
 
 import pytest
 
+from bstsearch.score import ACCURACY, Value
 from bstsearch.search.budget import Budget
+from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.front_file import FrontFile
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.provenance import Provenance
@@ -17,11 +19,18 @@ MakeCandidate = Callable[..., Candidate]
 MakeFront = Callable[..., FrontFile]
 
 
+def _error(one: Candidate) -> Value:
+    """Better when lower: 0.02 to 0.2, five times the share of wrong answers."""
+    error = 5 * (1 - one.score)
+    return Value(value=error, low=0.9 * error, high=1.1 * error, total=1000)
+
+
 @pytest.fixture
 def make_front(make_candidate: MakeCandidate) -> MakeFront:
     """Makes a front within a budget; `scale` multiplies every size, `layerwise` takes a space of that kind.
 
-    `estimated` lists the ids whose latencies have a range; of a layer-wise space all but the grid's have one.
+    `estimated` lists the ids whose latencies have a range; of a layer-wise space all but the grid's have one. Of
+    another metric than accuracy a score is an error.
     """
 
     def candidate(submodel: Submodel, scale: int, *, is_estimated: bool) -> Candidate:
@@ -45,18 +54,23 @@ def make_front(make_candidate: MakeCandidate) -> MakeFront:
         is_layerwise: bool = False,
         estimated: Collection[str] = (),
         device: str = "local",
+        objectives: Objectives = DEFAULT,
     ) -> FrontFile:
         space = Space.bst(stacks=(4, 4))
         submodels = list(space)
         if is_layerwise:
             space = space.layerwise
             submodels = [*submodels[::3], space.middle]
+        candidates = [
+            candidate(one, scale, is_estimated=one.id in estimated or bool(is_layerwise and one.heads))
+            for one in submodels
+        ]
+        if objectives.metric != ACCURACY:
+            candidates = [dataclasses.replace(one, accuracy=_error(one)) for one in candidates]
         return FrontFile.solve(
-            [
-                candidate(one, scale, is_estimated=one.id in estimated or bool(is_layerwise and one.heads))
-                for one in submodels
-            ],
+            candidates,
             budget or Budget(),
+            objectives=objectives,
             origin=Provenance(
                 supernet={"path": "runs/<net>", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
                 space=space,
