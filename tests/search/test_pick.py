@@ -21,7 +21,7 @@ def test_the_recommended_one_is_picked_by_that_word(easy_front: Path) -> None:
 
 
 def test_it_tells_what_was_taken(easy_front: Path) -> None:
-    share = 100 * read_pick(easy_front, "2").accuracy.value
+    share = 100 * read_pick(easy_front, "2").score.value
     assert (
         str(read_pick(easy_front, "2"))
         == f"w1of2-d1of2 (row 2 of {easy_front}): {share:.2f} %, 0.5 ms measured on local"
