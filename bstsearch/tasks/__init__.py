@@ -25,7 +25,7 @@ FORMAT = 1
 
 
 def find_task(data: str | type[Task]) -> type[Task]:
-    """The task of that name, or of `path/file.py:NAME`, or the one given; InputError where it is none, or incomplete."""
+    """The task of that name, or of `path/file.py:NAME`, or the one given; InputError where it is no task."""
     from bstsearch.tasks.task import Task
 
     name = doors.admit("task", data) if isinstance(data, str) else doors.admit_object("task", data)

@@ -12,6 +12,7 @@ from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.space import Submodel
+from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
 
@@ -40,7 +41,7 @@ def test_scorer_evaluates_with_the_supernets_weights(
     tiny_easy_folder: Path, small_split: ImageSplit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = []
-    monkeypatch.setattr("bstsearch.tasks.load_split", lambda vocabulary, split, **_: loads.append(split) or small_split)
+    monkeypatch.setattr(EasyVqa, "split", lambda self, name, reader: loads.append(name) or small_split)
     score = make_scorer(tiny_easy_folder, "validation")
     assert loads == []
     supernet = Supernet.load(tiny_easy_folder)

@@ -7,23 +7,19 @@ from typing import Any
 
 import pytest
 
-import bstsearch.tasks
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
+from bstsearch.tasks import load_split
+from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
-from bstsearch.tasks.split import ImageSplit
-from bstsearch.tasks.vocabulary import Vocabulary
 
 Invoke = Callable[..., Any]
-load_split = bstsearch.tasks.load_split
 
 
 @pytest.fixture(autouse=True)
 def _few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def few(vocabulary: Vocabulary, split: str, **where: Any) -> ImageSplit:
-        return load_split(vocabulary, split, **where).head(20)
-
-    monkeypatch.setattr(bstsearch.tasks, "load_split", few)
+    whole = EasyVqa.split
+    monkeypatch.setattr(EasyVqa, "split", lambda self, name, reader: whole(self, name, reader).head(20))
 
 
 def test_named_submodels_are_scored_on_the_split_asked_for(invoke: Invoke, tiny_easy_folder: Path) -> None:
@@ -32,7 +28,7 @@ def test_named_submodels_are_scored_on_the_split_asked_for(invoke: Invoke, tiny_
     assert result.exit_code == 0, result.stderr
     data = json.loads(result.stdout)
     assert data["split"] == "test"
-    split = bstsearch.tasks.load_split(Vocabulary.load(tiny_easy_folder), "test")
+    split = load_split(tiny_easy_folder, "test")
     for entry, name in zip(data["submodels"], ("w1of4-d1of4", "w1of2-d1"), strict=True):
         expected = evaluate(Supernet.load(tiny_easy_folder), Submodel.from_id(name), split)
         assert (entry["id"], entry["correct"], entry["questions"]) == (name, expected.correct, 20)

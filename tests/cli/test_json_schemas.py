@@ -15,11 +15,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from typer.testing import CliRunner
 
-import bstsearch.tasks
 from bstsearch.cli.app import app
 from bstsearch.families.mcan import FAMILY
 from bstsearch.profiles.profile_file import save_profile
-from bstsearch.tasks.split import ImageSplit
+from bstsearch.tasks.easy_vqa import EasyVqa
 
 SCHEMAS = sorted((Path(__file__).parents[2] / "docs" / "schemas").glob("*.json"))
 OPTIONAL = {"validation", "test", "data_folder"}  # of the objects themselves; see docs/json_schemas.py
@@ -47,13 +46,7 @@ def printed(
     yes_folder: Path, make_profile: Any, make_estimated: Any, tiny_easy_config: Any, tmp_path_factory: Any
 ) -> dict[str, Any]:
     """What each command prints with --json, by the name of its schema."""
-    folder, load_split = tmp_path_factory.mktemp("json"), bstsearch.tasks.load_split
-
-    def little(*args: Any, **options: Any) -> ImageSplit:
-        part = load_split(*args, **options)
-        assert isinstance(part, ImageSplit)
-        return part.head(24)
-
+    folder, whole = tmp_path_factory.mktemp("json"), EasyVqa.split
     (folder / "net").symlink_to(yes_folder)
     (folder / "picture.png").symlink_to(easy_vqa.get_test_image_paths()[0])
     torch.save(weights("uniter"), folder / "model.pt")
@@ -62,8 +55,7 @@ def printed(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
-        for place in ("tasks", "training.run", "export.run"):
-            patch.setattr(f"bstsearch.{place}.load_split", little)
+        patch.setattr(EasyVqa, "split", lambda self, name, reader: whole(self, name, reader).head(24))
         patch.setitem(FAMILY.presets, "mcan-easy-vqa", tiny_easy_config)
         return {name: json.loads(run(command).stdout) for name, command in COMMANDS.items()}
 

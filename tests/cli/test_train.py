@@ -19,11 +19,10 @@ from bstsearch.cli.output import Output
 from bstsearch.cli.progress import Progress
 from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.model.supernet import Supernet
-from bstsearch.tasks import load_split
-from bstsearch.tasks.split import ImageSplit
+from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.vocabulary import Vocabulary
-from bstsearch.training.recipes import DEMO
-from bstsearch.training.run import fitted, plan_run
+from bstsearch.tasks.vqa_v2 import VqaV2
+from bstsearch.training.run import fitted
 
 Invoke = Callable[..., Any]
 
@@ -32,12 +31,8 @@ Invoke = Callable[..., Any]
 def train(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_easy_config: McanConfig) -> Invoke:
     """`bstsearch train` on 24 questions with a tiny preset."""
 
-    def little(vocabulary: Vocabulary, split: str, **options: Any) -> ImageSplit:
-        part = load_split(vocabulary, split, **options)
-        assert isinstance(part, ImageSplit)
-        return part.head(24)
-
-    monkeypatch.setattr(bstsearch.training.run, "load_split", little)
+    whole = EasyVqa.split
+    monkeypatch.setattr(EasyVqa, "split", lambda self, name, reader: whole(self, name, reader).head(24))
     monkeypatch.setitem(FAMILY.presets, "mcan-easy-vqa", tiny_easy_config)
     options = ("--teacher-epochs", 1, "--epochs", 1, "--batch-size", 8, "--threads", 1, "--device", "cpu")
     return lambda *args: invoke("train", *options, *args)
@@ -170,7 +165,7 @@ def test_what_bf16_lacks_here_is_said_in_one_line_and_done_in_float32(
     train: Invoke, monkeypatch: pytest.MonkeyPatch, precision: str, has_lstm: bool
 ) -> None:
     if has_lstm:  # nor does it matter then what the processor at hand has
-        monkeypatch.setattr(bstsearch.training.run, "train", lambda *args, **options: {"validation": {}})
+        monkeypatch.setattr(bstsearch.training.run, "_run", lambda *args: {"validation": {}})
     for module in (bstsearch.training.precision, bstsearch.training.device):
         monkeypatch.setattr(module, "has_bf16_lstm", lambda device: has_lstm)
     monkeypatch.setattr(bstsearch.training.device, "bf16_slowdown", lambda device: 1.0)
@@ -184,7 +179,7 @@ def test_a_device_that_is_not_there_or_cannot_is_refused_before_anything_is_read
     train: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(bstsearch.training.run, "build_vocabulary", lambda *args: pytest.fail("work has begun"))
+    monkeypatch.setattr(EasyVqa, "build", lambda *args: pytest.fail("work has begun"))
     result = train("--out", "net", "--device", "cuda")
     assert (result.exit_code, result.stderr) == (
         5,
@@ -213,13 +208,12 @@ def test_a_teacher_of_other_sizes_or_data_is_refused(
 
 
 def test_a_data_set_from_the_users_disk_decides_how_many_words_and_answers_there_are(
-    tiny_easy_config: McanConfig, tmp_path: Path
+    tiny_easy_config: McanConfig,
 ) -> None:
-    plan = plan_run("mcan-easy-vqa", DEMO, tmp_path, "cpu")
     vocabulary = Vocabulary(data="vqa-v2", words=("is", "red"), answers=("yes", "no"), question_length=14)
-    config = fitted(dataclasses.replace(plan, data="vqa-v2"), vocabulary)
+    config = fitted(tiny_easy_config, VqaV2(vocabulary))
     assert (config.vocab, config.answers, config.question_length) == (4, 2, 14)
-    assert config.hidden == plan.config.hidden
+    assert config.hidden == tiny_easy_config.hidden
 
 
 TINY = {
@@ -268,10 +262,14 @@ def _folder(path: Path) -> Path:
         (("--preset", "mcan-nothing-easy-vqa"), 4, "unknown preset 'mcan-nothing-easy-vqa'; this version knows"),
         (("--preset", "clip-vil-rn50x4"), 2, "is not named after a data set; say which with --data NAME"),
         (("--preset", "mcan-vqa-v2"), 2, "vqa-v2 is read from your disk; say where with --data-dir DIR"),
-        (("--data", "nothing"), 4, "unknown data set 'nothing'"),
+        (("--data", "nothing"), 4, "unknown task 'nothing'; known are easy-vqa, gqa, sort-of-clevr, vqa-v2"),
         (("--preset", "mcan-vqa-v2", "--data", "easy-vqa"), 4, "the preset has vocab=20572, but easy-vqa has 28"),
-        (("--recipe", "cake"), 2, "unknown recipe 'cake'; there are demo, curriculum, bst, bst-gqa, uniter, clip-vil"),
-        (("--accumulate", "3"), 2, "a batch of 8 questions does not fall into 3 parts"),
+        (
+            ("--recipe", "cake"),
+            2,
+            "unknown recipe 'cake'; there are demo, curriculum, bst, bst-gqa, uniter, clip-vil, task",
+        ),
+        (("--accumulate", "3"), 2, "a batch of 8 examples does not fall into 3 parts"),
         (("--precision", "int4"), 2, "int4"),
         (("--teacher", "nowhere"), 4, "supernet nowhere does not exist"),
         (("--epochs", "0"), 2, "epochs"),

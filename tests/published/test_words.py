@@ -8,11 +8,11 @@ import pytest
 import torch
 from checkpoints import weights
 
-import bstsearch.published.words as words_module
 from bstsearch.errors import InputError, UsageError
 from bstsearch.published.checkpoint import Imported, read_checkpoint
 from bstsearch.published.words import build_words
 from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.vqa_v2 import VqaV2
 
 ANSWERS = {f"answer {index}": index for index in range(30)}
 WORDS = {name: index for index, name in enumerate(("PAD", "UNK", "CLS", *(f"word{index}" for index in range(47))))}
@@ -72,15 +72,15 @@ def test_without_files_there_are_no_words(files: Path) -> None:
 def test_a_data_folder_is_read_as_its_data_set_says(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def vocabulary_of(data: str, folder: Path) -> Vocabulary:
-        asked.append((data, folder))
+    def vocabulary_of(folder: Path) -> Vocabulary:
+        asked.append(folder)
         own = tuple(WORDS)[3:]
-        return Vocabulary(data=data, words=own, answers=tuple(ANSWERS), question_length=14, tokenizer="openvqa")
+        return Vocabulary(data="vqa-v2", words=own, answers=tuple(ANSWERS), question_length=14, tokenizer="openvqa")
 
-    monkeypatch.setattr(words_module, "build_vocabulary", vocabulary_of)
+    monkeypatch.setattr(VqaV2, "build_vocabulary", vocabulary_of)
     found = build_words(imported(files, "mcan"), vocabulary=None, answers=None, folder=files)
     assert found is not None
-    assert asked == [("vqa-v2", files)]
+    assert asked == [files]
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,24 @@ import pytest
 import torch
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.tasks import build_vocabulary, load_split
-from bstsearch.tasks.easy_vqa import _split_of
+from bstsearch.inputs.reader import Reader
+from bstsearch.model.supernet_folder import DEMO
+from bstsearch.tasks import find_task, load_split
+from bstsearch.tasks.easy_vqa import EasyVqa, _split_of
 from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
+
+READER = Reader(like={"image": torch.zeros(1, 64, 64, 3, dtype=torch.uint8)})
 
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return build_vocabulary("easy-vqa")
+    return EasyVqa.build_vocabulary()
 
 
 @pytest.fixture(scope="module")
 def validation(vocabulary: Vocabulary) -> ImageSplit:
-    return load_split(vocabulary, "validation")
+    return EasyVqa(vocabulary).split("validation", READER)
 
 
 def test_the_vocabulary_is_that_of_the_data_set(vocabulary: Vocabulary) -> None:
@@ -50,20 +54,20 @@ def test_the_parts_have_the_published_sizes(vocabulary: Vocabulary, validation: 
     train_questions, _, image_ids = easy_vqa.get_train_questions()
     in_training = sum(_split_of(image) == "train" for image in image_ids)
     assert in_training + len(validation) == len(train_questions) == 38_575
-    assert len(load_split(vocabulary, "test")) == 9_673
+    assert len(EasyVqa(vocabulary).split("test", READER)) == 9_673
 
 
 def test_batches_cover_the_split_in_the_order_asked_for(validation: ImageSplit) -> None:
     part = validation.head(10)
     order = torch.tensor([9, 3, 5])
     batches = list(part.batches(2, order))
-    assert [len(batch.answers) for batch in batches] == [2, 1]
+    assert [len(batch.targets) for batch in batches] == [2, 1]
     assert torch.equal(torch.cat([batch.inputs["question"] for batch in batches]), part.questions[order])
-    assert sum(len(batch.answers) for batch in part.batches(4)) == 10
+    assert sum(len(batch.targets) for batch in part.batches(4)) == 10
 
 
-def test_unknown_names_are_refused(vocabulary: Vocabulary) -> None:
+def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown split 'dev'"):
-        load_split(vocabulary, "dev")
-    with pytest.raises(InputError, match="unknown data set 'vqa-v9'"):
-        build_vocabulary("vqa-v9")
+        load_split(DEMO, "dev")
+    with pytest.raises(InputError, match="unknown task 'vqa-v9'"):
+        find_task("vqa-v9")

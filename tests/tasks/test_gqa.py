@@ -8,7 +8,8 @@ import torch
 from synthetic import write_gqa, write_json
 
 from bstsearch.errors import InputError
-from bstsearch.tasks import build_vocabulary, load_split
+from bstsearch.inputs.reader import Reader
+from bstsearch.tasks.gqa import Gqa
 from bstsearch.tasks.vocabulary import Vocabulary
 
 LIKE = {"question": torch.zeros(1, 29), "regions": torch.zeros(1, 7, 8), "boxes": torch.zeros(1, 7, 4)}
@@ -21,7 +22,7 @@ def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def vocabulary(folder: Path) -> Vocabulary:
-    return build_vocabulary("gqa", folder)
+    return Gqa.build_vocabulary(folder)
 
 
 def test_classes_are_called_by_the_raw_answers(vocabulary: Vocabulary) -> None:
@@ -32,14 +33,14 @@ def test_openvqas_lists_decide_words_and_classes_but_not_spelling(folder: Path) 
     ids = {"dog": 0, "t shirt": 1, "no": 2, "yes": 3}
     words = {"PAD": 0, "UNK": 1, "CLS": 2, "is": 3, "it": 4}
     write_json(folder / "dicts.json", [ids, {str(i): name for name, i in ids.items()}, words, 6])
-    found = build_vocabulary("gqa", folder)
+    found = Gqa.build_vocabulary(folder)
     assert (found.answers, found.words, found.question_length) == (("dog", "t-shirt", "no", "yes"), ("is", "it"), 6)
 
 
 def test_a_batch_holds_regions_boxes_and_class_ids(folder: Path, vocabulary: Vocabulary) -> None:
-    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    split = Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
     batch = next(split.batches(5))
-    assert batch.answers.tolist() == [0, 1, 2, 3, 0]
+    assert batch.targets.tolist() == [0, 1, 2, 3, 0]
     assert batch.inputs["regions"].shape == (5, 7, 8)
     assert batch.inputs["regions"][0, 4].any()
     assert not batch.inputs["regions"][0, 6].any()
@@ -47,7 +48,7 @@ def test_a_batch_holds_regions_boxes_and_class_ids(folder: Path, vocabulary: Voc
 
 
 def test_only_balanced_questions_count_and_spelling_matters(folder: Path, vocabulary: Vocabulary) -> None:
-    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    split = Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
     right = torch.arange(12) % 4
     found = split.score(right)
     assert (found.correct, found.total) == (10, 10)  # rows 5 and 11 are not balanced
@@ -62,11 +63,11 @@ def test_an_answer_outside_the_vocabulary_is_never_right(folder: Path, vocabular
     data = json.loads(path.read_text())
     data["val0000"]["answer"] = "submarine"
     path.write_text(json.dumps(data))
-    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    split = Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
     batch = next(split.batches(12))
-    assert batch.answers[0] == -100
+    assert batch.targets[0] == -100
     logits = torch.nn.functional.one_hot(torch.arange(12) % 4, 4).float()
-    assert batch.hits(logits).tolist() == [0.0] + [1.0] * 11
+    assert split.right(logits, batch.targets).tolist() == [0.0] + [1.0] * 11
     assert split.score(torch.arange(12) % 4).correct == 9
 
 
@@ -81,19 +82,19 @@ def test_damaged_files_are_named(folder: Path, vocabulary: Vocabulary) -> None:
     ):
         path.write_text(content)
         with pytest.raises(InputError, match=message):
-            load_split(vocabulary, "validation", like=LIKE, folder=folder)
+            Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
 
 
 def test_a_vocabulary_of_other_answers_is_refused(folder: Path, vocabulary: Vocabulary) -> None:
     other = Vocabulary(data="gqa", words=("is",), answers=("a", "b"), question_length=5, tokenizer="openvqa")
     with pytest.raises(InputError, match="is it another data set's"):
-        load_split(other, "validation", like=LIKE, folder=folder)
+        Gqa(other, folder).split("validation", Reader(like=LIKE))
 
 
 def test_an_h5_file_without_the_image_is_named(tmp_path: Path) -> None:
     folder = write_gqa(tmp_path / "gqa", is_h5=True)
-    vocabulary = build_vocabulary("gqa", folder)
-    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    vocabulary = Gqa.build_vocabulary(folder)
+    split = Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
     (folder / "gqa_objects_1.h5").unlink()
     with pytest.raises(InputError, match=r"gqa_objects_1.h5 does not exist; image 2001 is in it"):
         list(split.batches(4))
@@ -101,6 +102,6 @@ def test_an_h5_file_without_the_image_is_named(tmp_path: Path) -> None:
     places = json.loads(info.read_text())
     places["2000"]["idx"] = 50
     info.write_text(json.dumps(places))
-    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    split = Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
     with pytest.raises(InputError, match=r"gqa_objects_0.h5 has no regions of image 2000 at 50"):
         list(split.batches(1))

@@ -3,24 +3,28 @@ from __future__ import annotations
 import collections
 import hashlib
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from bstsearch.errors import InputError
+from bstsearch.inputs.pictures import LETTERBOX, PictureReader
+from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import words_of
 from bstsearch.model.family import find_preset
-from bstsearch.tasks import build_vocabulary, sort_of_clevr
-from bstsearch.tasks.sort_of_clevr import IMAGES, KINDS, QUESTIONS, enlarged, load
+from bstsearch.tasks import sort_of_clevr
+from bstsearch.tasks.sort_of_clevr import IMAGES, KINDS, QUESTIONS, SortOfClevr, enlarged
 from bstsearch.tasks.sort_of_clevr_scenes import COLOURS, SHAPES, SIDE, Scenes, draw_scenes, paint
-from bstsearch.tasks.split import Batch, ImageSplit
+from bstsearch.tasks.split import ImageSplit
+from bstsearch.tasks.task import Batch
 from bstsearch.tasks.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return build_vocabulary("sort-of-clevr")
+    return SortOfClevr.build_vocabulary()
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +35,13 @@ def validation(vocabulary: Vocabulary) -> ImageSplit:
 @pytest.fixture(scope="module")
 def few() -> Scenes:
     return draw_scenes(50, np.random.default_rng(3))
+
+
+PICTURES = {"image": torch.zeros(1, 80, 80, 3, dtype=torch.uint8)}
+
+
+def load(name: str, vocabulary: Vocabulary, like: dict[str, torch.Tensor] = PICTURES) -> Any:
+    return SortOfClevr(vocabulary).split(name, Reader(like=like))
 
 
 def asked(vocabulary: Vocabulary, tokens: torch.Tensor) -> str:
@@ -188,17 +199,18 @@ def test_pictures_are_framed_without_blurring(few: Scenes, side: int, drawn: int
 
 def test_images_come_as_the_model_reads_them(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sort_of_clevr, "IMAGES", {"train": 3, "validation": 3, "test": 3})
-    clip = load("test", vocabulary, like={"image": torch.zeros(1, 3, 96, 96)})
+    picture = PictureReader(height=96, width=96, fit=LETTERBOX, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    clip = SortOfClevr(vocabulary).split("test", Reader(like={}, picture=picture))
     batch = next(clip.batches(4))
     assert batch.inputs["image"].shape == (4, 3, 96, 96)
     assert batch.inputs["image"].dtype == torch.float32
     with pytest.raises(InputError, match="images of 75 pixels a side, but the model reads 64"):
-        load("test", vocabulary, like={"image": torch.zeros(1, 64, 64, 3, dtype=torch.uint8)})
+        load("test", vocabulary, {"image": torch.zeros(1, 64, 64, 3, dtype=torch.uint8)})
 
 
 def test_objects_are_what_the_picture_shows(vocabulary: Vocabulary, validation: ImageSplit) -> None:
     family, config = find_preset("mcan-objects-sort-of-clevr")
-    objects = load("validation", vocabulary, like=family.example_inputs(config, 1))
+    objects = load("validation", vocabulary, family.example_inputs(config, 1))
     for name in ("questions", "image_of", "answers"):
         assert torch.equal(getattr(objects, name), getattr(validation, name))
     rows = torch.arange(0, len(objects), 997)
@@ -219,7 +231,7 @@ def _of(batch: Batch, *names: str) -> list[np.ndarray]:
 def test_a_model_of_other_features_is_refused(vocabulary: Vocabulary) -> None:
     like = {"regions": torch.zeros(1, 100, 2048), "boxes": torch.zeros(1, 100, 4)}
     with pytest.raises(InputError, match=r"of 8 features and a box of 4 numbers each, but .* regions \(100, 2048\)"):
-        load("test", vocabulary, like=like)
+        load("test", vocabulary, like)
 
 
 def test_training_begins_with_the_questions_about_one_object(validation: ImageSplit) -> None:

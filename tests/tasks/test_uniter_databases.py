@@ -130,7 +130,7 @@ def test_targets_and_accuracy_are_what_answers_are_worth(folder: Path) -> None:
     split = loaded(folder)
     (batch,) = split.batches(3)
     expected = torch.tensor([[1, 0, 0, 0], [0, 0.3, 0, 0.9], [0, 0, 0, 0]])
-    assert torch.allclose(batch.answers, expected)
+    assert torch.allclose(batch.targets, expected)
     accuracy = split.score(torch.tensor([0, 3, 0]))
     assert accuracy.correct == pytest.approx(1.9)
     assert accuracy.total == 3
@@ -139,9 +139,9 @@ def test_targets_and_accuracy_are_what_answers_are_worth(folder: Path) -> None:
 
 def test_test_questions_give_results_but_no_accuracy(folder: Path) -> None:
     split = loaded(folder, "test")
-    assert not split.has_answers
+    assert not split.has_targets
     assert split.results(torch.tensor([1])) == [{"question_id": 4, "answer": "pitcher"}]
-    assert not next(split.batches(1)).answers.any()
+    assert not next(split.batches(1)).targets.any()
     with pytest.raises(InputError, match="without answers"):
         split.score(torch.tensor([1]))
 

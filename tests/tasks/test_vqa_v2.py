@@ -11,10 +11,11 @@ import torch
 from synthetic import ANSWERS, annotation, question_file, write_json, write_vqa_v2
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.tasks import build_vocabulary, load_split
+from bstsearch.inputs.reader import Reader
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa_accuracy import accuracy
+from bstsearch.tasks.vqa_v2 import VqaV2
 
 LIKE = {"question": torch.zeros(1, 14), "regions": torch.zeros(1, 5, 8), "boxes": torch.zeros(1, 5, 4)}
 
@@ -26,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def vocabulary(folder: Path) -> Vocabulary:
-    return build_vocabulary("vqa-v2", folder)
+    return VqaV2.build_vocabulary(folder)
 
 
 def test_words_come_in_order_of_use_and_answers_from_more_than_eight_questions(vocabulary: Vocabulary) -> None:
@@ -39,14 +40,14 @@ def test_words_come_in_order_of_use_and_answers_from_more_than_eight_questions(v
 def test_a_given_answer_file_decides_the_classes(folder: Path) -> None:
     ids = {"red": 1, "blue": 0}
     write_json(folder / "raw" / "answer_dict.json", [ids, {str(index): name for name, index in ids.items()}])
-    assert build_vocabulary("vqa-v2", folder).answers == ("blue", "red")
+    assert VqaV2.build_vocabulary(folder).answers == ("blue", "red")
 
 
 @pytest.mark.parametrize("upright", [False, True])
 def test_a_batch_holds_padded_regions_boxes_and_soft_targets(tmp_path: Path, upright: bool) -> None:
     folder = write_vqa_v2(tmp_path / "vqa", questions=40, upright=upright)
-    vocabulary = build_vocabulary("vqa-v2", folder)
-    split = load_split(vocabulary, "train", like=LIKE, folder=folder)
+    vocabulary = VqaV2.build_vocabulary(folder)
+    split = VqaV2(vocabulary, folder).split("train", Reader(like=LIKE))
     (batch,) = split.batches(3, torch.tensor([7, 0, 3]))
     assert {name: tuple(tensor.shape) for name, tensor in batch.inputs.items()} == {
         "question": (3, 14),
@@ -59,12 +60,12 @@ def test_a_batch_holds_padded_regions_boxes_and_soft_targets(tmp_path: Path, upr
     torch.testing.assert_close(batch.inputs["regions"][1, :3], torch.from_numpy(x))
     assert not batch.inputs["regions"][1, 3:].any()
     torch.testing.assert_close(batch.inputs["boxes"][1, :3], torch.from_numpy(boxes).float())
-    assert batch.answers.tolist() == [[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    assert batch.targets.tolist() == [[0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 
 
 def test_regions_may_lie_in_a_table(folder: Path, vocabulary: Vocabulary) -> None:
     """Bottom-up attention's own files, one line for each image, give the same batch."""
-    expected = next(load_split(vocabulary, "validation", like=LIKE, folder=folder).batches(6)).inputs
+    expected = next(VqaV2(vocabulary, folder).split("validation", Reader(like=LIKE)).batches(6)).inputs
     lines = []
     for path in sorted((folder / "feats").rglob("*.npz")):
         with np.load(path) as file:
@@ -73,7 +74,7 @@ def test_regions_may_lie_in_a_table(folder: Path, vocabulary: Vocabulary) -> Non
             lines.append("\t".join([*head, *texts]))
         path.unlink()
     (folder / "feats" / "trainval_36.tsv").write_text("\n".join(lines) + "\n")
-    found = next(load_split(vocabulary, "validation", like=LIKE, folder=folder).batches(6)).inputs
+    found = next(VqaV2(vocabulary, folder).split("validation", Reader(like=LIKE)).batches(6)).inputs
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor)
@@ -81,13 +82,13 @@ def test_regions_may_lie_in_a_table(folder: Path, vocabulary: Vocabulary) -> Non
 
 def test_a_model_may_ask_for_seven_numbers_a_box(folder: Path, vocabulary: Vocabulary) -> None:
     like = {**LIKE, "boxes": torch.zeros(1, 5, 7)}
-    batch = next(load_split(vocabulary, "validation", like=like, folder=folder).batches(4))
+    batch = next(VqaV2(vocabulary, folder).split("validation", Reader(like=like)).batches(4))
     x1, y1, x2, y2, width, height, area = batch.inputs["boxes"][0, 0].tolist()
     assert (width, height, area) == pytest.approx((x2 - x1, y2 - y1, width * height))
 
 
 def test_batches_follow_the_order_and_cover_every_question(folder: Path, vocabulary: Vocabulary) -> None:
-    split = load_split(vocabulary, "train", like=LIKE, folder=folder)
+    split = VqaV2(vocabulary, folder).split("train", Reader(like=LIKE))
     order = torch.randperm(40)
     found = torch.cat([batch.inputs["question"] for batch in split.batches(7, order)])
     stored = torch.cat([batch.inputs["question"] for batch in split.batches(40)])
@@ -95,7 +96,7 @@ def test_batches_follow_the_order_and_cover_every_question(folder: Path, vocabul
 
 
 def test_scores_are_the_accuracies_of_the_predicted_words(folder: Path, vocabulary: Vocabulary) -> None:
-    split = load_split(vocabulary, "validation", like=LIKE, folder=folder)
+    split = VqaV2(vocabulary, folder).split("validation", Reader(like=LIKE))
     predicted = torch.arange(40) % 3
     people = [[ANSWERS[row % 4]] * 7 + ["maybe"] * 3 for row in range(40)]
     expected = [accuracy(vocabulary.answers[row % 3], people[row]) for row in range(40)]
@@ -108,10 +109,10 @@ def test_scores_are_the_accuracies_of_the_predicted_words(folder: Path, vocabula
 
 
 def test_the_test_part_is_answered_but_not_scored(folder: Path, vocabulary: Vocabulary) -> None:
-    split = load_split(vocabulary, "test", like=LIKE, folder=folder)
-    assert not split.has_answers
+    split = VqaV2(vocabulary, folder).split("test", Reader(like=LIKE))
+    assert not split.has_targets
     assert len(split.results(torch.zeros(40, dtype=torch.int64))) == 40
-    assert not next(split.batches(2)).answers.any()
+    assert not next(split.batches(2)).targets.any()
     with pytest.raises(InputError, match=r"test_questions.json comes without answers; write them .* --results"):
         split.score(torch.zeros(40, dtype=torch.int64))
 
@@ -166,21 +167,21 @@ def test_damaged_files_are_named_before_any_work(folder: Path, vocabulary: Vocab
     change, message = DAMAGES[damage]
     change(folder)
     with pytest.raises(InputError, match=message):
-        load_split(vocabulary, "validation", like=LIKE, folder=folder)
+        VqaV2(vocabulary, folder).split("validation", Reader(like=LIKE))
 
 
 def test_a_folder_must_be_given_and_be_of_a_known_layout(tmp_path: Path, vocabulary: Vocabulary) -> None:
     with pytest.raises(UsageError, match="say where with --data-dir DIR"):
-        load_split(vocabulary, "train", like=LIKE)
+        VqaV2(vocabulary).split("train", Reader(like=LIKE))
     with pytest.raises(InputError, match=r"data folder .*nowhere does not exist"):
-        load_split(vocabulary, "train", like=LIKE, folder=tmp_path / "nowhere")
+        VqaV2(vocabulary, tmp_path / "nowhere").split("train", Reader(like=LIKE))
     with pytest.raises(InputError, match="in no known layout of VQA-v2"):
-        load_split(vocabulary, "train", like=LIKE, folder=tmp_path)
+        VqaV2(vocabulary, tmp_path).split("train", Reader(like=LIKE))
 
 
 def test_a_model_that_reads_images_is_refused(folder: Path, vocabulary: Vocabulary) -> None:
     with pytest.raises(InputError, match="has region features, but the model reads question, image"):
-        load_split(vocabulary, "train", like={"question": LIKE["question"], "image": torch.zeros(1)}, folder=folder)
+        VqaV2(vocabulary, folder).split("train", Reader(like={"question": LIKE["question"], "image": torch.zeros(1)}))
 
 
 def test_sparse_rows_are_dense_ones_without_their_zeros() -> None:

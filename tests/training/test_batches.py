@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bstsearch.tasks.split import Batch
+from bstsearch.tasks.task import Batch
 from bstsearch.training.batches import cut_batches
 from bstsearch.training.distributed import Processes
 
@@ -17,12 +17,12 @@ class Rows:
 
     def batches(self, size: int, order: Tensor) -> Iterator[Batch]:
         for rows in order.split(size):
-            yield Batch(inputs={"question": rows[:, None]}, answers=rows)
+            yield Batch(inputs={"question": rows[:, None]}, targets=rows)
 
 
 def cut(rows: int, rank: int, count: int, **options: Any) -> list[tuple[list[list[int]], int]]:
     found = cut_batches(Rows(), torch.arange(rows), 8, 2, Processes(rank=rank, count=count), **options)  # type: ignore[arg-type]
-    return [([[] if part is None else part.answers.tolist() for part in parts], size) for parts, size in found]
+    return [([[] if part is None else part.targets.tolist() for part in parts], size) for parts, size in found]
 
 
 def test_every_process_gets_its_share_of_every_part() -> None:

@@ -16,7 +16,8 @@ from bstsearch.training.distributed import ALONE, Processes, joined
 SCRIPT = textwrap.dedent("""
     import dataclasses, os, sys, torch
     from pathlib import Path
-    from bstsearch.tasks.split import Batch
+    from bstsearch.tasks.task import Batch
+    from bstsearch.tasks.vqa import VqaSplit
     from bstsearch.training.distributed import joined
     from bstsearch.families.mcan import FAMILY, McanConfig
     from bstsearch.training.recipes import BST
@@ -34,15 +35,14 @@ SCRIPT = textwrap.dedent("""
     inputs["regions"] = inputs["regions"].double()
     answers = inputs["question"][:, 0] % 7
 
-    class Regions:
-        has_answers = True
+    class Regions(VqaSplit):
         def __len__(self):
             return 35
         def batches(self, size, order):
             for rows in order.split(size):
-                yield Batch(inputs={name: tensor[rows] for name, tensor in inputs.items()}, answers=answers[rows])
-        def grouped(self, order, size):
-            return order
+                yield Batch(inputs={name: tensor[rows] for name, tensor in inputs.items()}, targets=answers[rows])
+        def score(self, kept):
+            raise NotImplementedError
 
     def little(stage):
         optimizer = dataclasses.replace(stage.optimizer, learning_rate=1e-3)

@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from bstsearch.errors import InputError, UsageError
 from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.model.supernet import Supernet
+from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.split import ImageSplit
+from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.training.loop import Stage, sandwich_stage, teacher_stage
 from bstsearch.training.optimizers import Optimizer
 from bstsearch.training.recipes import CLIP_VIL, DEMO, UNITER, Recipe, StageRecipe
@@ -37,6 +39,7 @@ def with_optimizer(stage: StageRecipe, **changes: Any) -> Optimizer:
 
 
 RECIPE = little(DEMO)
+TASK = EasyVqa(Vocabulary(data="easy-vqa", words=("red",), answers=("yes", "no"), question_length=3))
 TOWER = CLIP_VIL.teacher.tower
 assert TOWER is not None
 # AdamW with groups, and SGD beside it for a part that every MCAN has.
@@ -47,7 +50,11 @@ def little_data(config: McanConfig, questions: int = 40) -> ImageSplit:
     inputs = FAMILY.example_inputs(config, questions)
     answers = inputs["question"][:, 0] % 2
     return ImageSplit(
-        questions=inputs["question"], image_of=torch.arange(questions), images=inputs["image"], answers=answers
+        questions=inputs["question"],
+        image_of=torch.arange(questions),
+        images=inputs["image"],
+        picture=FAMILY.reader(config).needed_picture("these are images"),
+        answers=answers,
     )
 
 
@@ -70,7 +77,7 @@ def test_the_demos_weights_are_those_of_a_plain_loop(tmp_path: Path, tiny_config
     torch.manual_seed(0)
     supernet, plain = Supernet(FAMILY, tiny_config), Supernet(FAMILY, tiny_config)
     plain.load_state_dict(supernet.state_dict())
-    stage = teacher_stage(supernet, RECIPE, tmp_path, unknown_id=1)
+    stage = teacher_stage(supernet, RECIPE, tmp_path, task=TASK)
     found = weights_after(stage, split)
 
     adam = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.98), eps=1e-9)
@@ -116,7 +123,9 @@ def test_a_run_killed_in_the_middle_resumes_exactly(tmp_path: Path) -> None:
     script = textwrap.dedent("""
         import dataclasses, os, sys, torch
         from pathlib import Path
+        from bstsearch.tasks.easy_vqa import EasyVqa
         from bstsearch.tasks.split import ImageSplit
+        from bstsearch.tasks.vocabulary import Vocabulary
         from bstsearch.families.mcan import FAMILY, McanConfig
         from bstsearch.files import digest
         from bstsearch.training.recipes import DEMO
@@ -139,13 +148,13 @@ def test_a_run_killed_in_the_middle_resumes_exactly(tmp_path: Path) -> None:
         inputs = FAMILY.example_inputs(config, 24)
         split = ImageSplit(
             questions=inputs["question"], image_of=torch.arange(24), images=inputs["image"],
-            answers=inputs["question"][:, 0] % 3,
+            answers=inputs["question"][:, 0] % 3, picture=FAMILY.reader(config).picture,
         )
         stage = teacher_stage(
             Supernet(FAMILY, config, space),
             dataclasses.replace(DEMO, checkpoint_every=4, teacher=DEMO.teacher.changed(epochs=3, batch_size=4)),
             folder,
-            unknown_id=1,
+            task=EasyVqa(Vocabulary(data='easy-vqa', words=('red',), answers=('yes', 'no'), question_length=3)),
         )
         for progress in stage.run(split):
             if progress.step == kill_at:
@@ -186,9 +195,9 @@ def test_students_start_from_the_teacher_which_stays_as_it_is(tmp_path: Path, ti
 def test_progress_tells_the_running_accuracy_of_three_sizes(tmp_path: Path, tiny_config: McanConfig) -> None:
     seen = list(stage_in(tmp_path, tiny_config).run(little_data(tiny_config)))
     assert [progress.step for progress in seen] == list(range(1, 11))
-    assert {"smallest", "largest"} <= set(seen[0].accuracies)
-    assert set(seen[-1].accuracies) == {"smallest", "middle", "largest"}
-    assert all(0 <= share <= 1 for share in seen[-1].accuracies.values())
+    assert {"smallest", "largest"} <= set(seen[0].running)
+    assert set(seen[-1].running) == {"smallest", "middle", "largest"}
+    assert all(0 <= share <= 1 for share in seen[-1].running.values())
     assert seen[0].learning_rate < seen[1].learning_rate > seen[-1].learning_rate
 
 
@@ -200,7 +209,7 @@ def test_soft_targets_are_trained_on_and_count_as_they_are(tmp_path: Path, tiny_
     stage = teacher_stage(Supernet(FAMILY, tiny_config), recipe, tmp_path)
     seen = list(stage.run(dataclasses.replace(split, answers=soft)))
     assert seen[-1].losses["w1-d1"] < seen[0].losses["w1-d1"]
-    assert 0.2 < seen[-1].accuracies["largest"] <= 0.6
+    assert 0.2 < seen[-1].running["largest"] <= 0.6
 
 
 @pytest.mark.slow
@@ -283,7 +292,7 @@ def test_the_parts_of_batches_are_grouped_by_the_split(tmp_path: Path, tiny_conf
     fields = {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
     halves = Halves(**{**fields, "answers": torch.arange(40)})
     for parts, _ in stage._batches(halves, epoch=0, skip=1):
-        found += [sorted(part.answers.tolist()) for part in parts if part is not None]
+        found += [sorted(part.targets.tolist()) for part in parts if part is not None]
     assert len(found) == 8
     assert all(max(part) < 20 or min(part) >= 20 for part in found)
 
@@ -294,7 +303,7 @@ def test_simple_questions_come_first_each_as_often_as_fills_the_epoch(tmp_path: 
     split = dataclasses.replace(little_data(tiny_config), answers=torch.arange(40), kinds=kinds, simplest="simple")
 
     def asked(epoch: int) -> list[int]:
-        batches = [part.answers for parts, _ in stage._batches(split, epoch, skip=0) for part in parts if part]
+        batches = [part.targets for parts, _ in stage._batches(split, epoch, skip=0) for part in parts if part]
         assert len(batches) == 5
         return sorted(torch.cat(batches).tolist())
 
@@ -305,7 +314,7 @@ def test_simple_questions_come_first_each_as_often_as_fills_the_epoch(tmp_path: 
 def test_where_no_question_is_simpler_all_come_from_the_start(tmp_path: Path, tiny_config: McanConfig) -> None:
     stages = [stage_in(tmp_path, tiny_config, little(DEMO, lead_in=lead_in)) for lead_in in (1, None)]
     split = little_data(tiny_config)
-    first, second = ([part.answers for (part,), _ in stage._batches(split, 0, 0) if part] for stage in stages)
+    first, second = ([part.targets for (part,), _ in stage._batches(split, 0, 0) if part] for stage in stages)
     assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
 
 
@@ -315,9 +324,9 @@ def test_a_number_of_steps_ends_a_run_in_the_middle_of_an_epoch(tmp_path: Path, 
 
 
 def test_batches_that_cannot_be_made_are_refused(tmp_path: Path, tiny_config: McanConfig) -> None:
-    with pytest.raises(UsageError, match="a batch of 8 questions does not fall into 3 parts"):
+    with pytest.raises(UsageError, match="a batch of 8 examples does not fall into 3 parts"):
         next(stage_in(tmp_path, tiny_config, little(DEMO, accumulate=3)).run(little_data(tiny_config)))
-    with pytest.raises(InputError, match="5 training questions make no batch of 8"):
+    with pytest.raises(InputError, match="5 training examples make no batch of 8"):
         next(stage_in(tmp_path, tiny_config, little(DEMO, drops_last=True)).run(little_data(tiny_config, 5)))
 
 
@@ -326,7 +335,7 @@ def test_words_are_forgotten_only_where_there_is_an_unknown_word(tmp_path: Path,
     weights = [
         weights_after(stage_in(tmp_path / "none", tiny_config, little(DEMO, unknown_rate=0.0)), split, 4),
         weights_after(stage_in(tmp_path / "kept", tiny_config, all_words), split, 4),
-        weights_after(stage_in(tmp_path / "lost", tiny_config, all_words, unknown_id=1), split, 4),
+        weights_after(stage_in(tmp_path / "lost", tiny_config, all_words, task=TASK), split, 4),
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not torch.equal(weights[0]["embedding.weight"], weights[2]["embedding.weight"])

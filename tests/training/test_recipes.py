@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bstsearch.errors import UsageError
+from bstsearch.tasks import find_task
 from bstsearch.training.recipes import (
     BST,
     BST_GQA,
@@ -56,14 +57,14 @@ def test_the_demo_is_what_the_shipped_supernet_was_trained_with() -> None:
         ("mcan", "vqa-v2", "bst"),
         ("mcan", "gqa", "bst-gqa"),
         ("uniter", "gqa", "uniter"),
-        ("clip-vil", "vqa-v2", "clip-vil"),
+        ("clip_vil", "vqa-v2", "clip-vil"),
         ("uniter", "sort-of-clevr", "curriculum"),
         ("uniter", "easy-vqa", "demo"),
         ("another", "gqa", "bst-gqa"),
     ],
 )
 def test_each_family_and_data_set_has_a_recipe(family: str, data: str, name: str) -> None:
-    assert recipe_for(family, data) is RECIPES[name]
+    assert recipe_for(family, find_task(data)) is RECIPES[name]
     assert find_recipe(name).name == name
 
 

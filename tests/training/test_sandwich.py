@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
-from bstsearch.tasks.split import Batch
+from bstsearch.tasks.task import Batch
 from bstsearch.training.loop import sandwich_stage
 from bstsearch.training.losses import Loss
 from bstsearch.training.recipes import BST, BST_GQA, Recipe
@@ -56,7 +56,7 @@ def test_shared_fixed_part_gives_the_gradients_of_separate_full_passes(tiny_conf
     supernet.zero_grad()
     for submodel in submodels:
         with supernet.bind(submodel) as model:
-            loss = KL(model(**inputs), teacher, questions=3)
+            loss = KL(model(**inputs), teacher, rows=3)
             loss.backward()
         assert results[submodel][0].item() == pytest.approx(loss.item())
     for name, parameter in supernet.named_parameters():
@@ -117,7 +117,6 @@ class Tensors:
     """The whole of a data set, in the order in which it is stored, as every batch."""
 
     inputs: dict[str, Tensor]
-    has_answers: bool = True
 
     def __len__(self) -> int:
         return len(self.inputs["question"])
@@ -126,10 +125,13 @@ class Tensors:
         assert order is not None
         for rows in order.sort().values.split(size):
             inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
-            yield Batch(inputs=inputs, answers=torch.zeros(len(rows), dtype=torch.int64))
+            yield Batch(inputs=inputs, targets=torch.zeros(len(rows), dtype=torch.int64))
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
         return order
+
+    def right(self, outputs: Tensor, targets: Tensor) -> None:
+        return None
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"training asked for {name}")
