@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bstsearch.errors import InputError
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+_END = float | int | None
 PERCENT = "%"  # the unit of scores that are shares between 0 and 1, and are shown times 100
 
 
@@ -31,28 +34,43 @@ class Metric:
         """`value` in digits, without its unit."""
         return f"{100 * value:.2f}" if self.unit == PERCENT else f"{value:.4g}"
 
+    @property
+    def factor(self) -> int:
+        """By what a score is multiplied to be shown in its unit."""
+        return 100 if self.unit == PERCENT else 1
+
+    @property
+    def title(self) -> str:
+        """Its name, with its unit where it has one, and the direction where that is not what one expects."""
+        words = f"{self.name}, {self.unit}" if self.unit else self.name
+        return words if self.is_higher_better else f"{words} (lower is better)"
+
+    def words(self, value: float) -> str:
+        """`value` in digits with its unit.
+
+        >>> ACCURACY.words(0.9)
+        '90.00 %'
+        """
+        return f"{self.text(value)} {self.unit}".rstrip()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Metric:
+        """The metric written by `to_json`; InputError where it is malformed."""
+        kinds: dict[str, Any] = {"name": str, "unit": str, "is_higher_better": bool, "worst": _END, "best": _END}
+        if not isinstance(data, Mapping) or not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
+            raise InputError(f"malformed metric {data!r}; expected an object with {', '.join(kinds)}")
+        return cls(**{key: data[key] for key in kinds})
+
     def loss(self, value: float) -> float:
         """`value` with its sign turned where more is better, so that less is better."""
         return -value if self.is_higher_better else value
 
 
 ACCURACY = Metric(name="accuracy", unit=PERCENT, worst=0.0, best=1.0)
-
-
-class Score(Protocol):
-    """How good a submodel's outputs are on a split of `total` examples."""
-
-    @property
-    def value(self) -> float:
-        """The score."""
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Its 95 % interval."""
-
-    @property
-    def total(self) -> int:
-        """How many examples were scored."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,3 +132,6 @@ class Value:
         variance = math.fsum((value - mean) ** 2 for value in values) / max(1, count - 1)
         half = Z_95 * math.sqrt(variance / count)
         return cls(value=mean, low=mean - half, high=mean + half, total=count)
+
+
+Score = Accuracy | Value  # how good a submodel's outputs are: a value in its 95 % interval, of `total` examples

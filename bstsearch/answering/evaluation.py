@@ -58,7 +58,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """What `bstsearch eval --json` prints."""
-        metric = {} if self.metric == ACCURACY else {"metric": dataclasses.asdict(self.metric)}
+        metric = {} if self.metric == ACCURACY else {"metric": self.metric.to_json()}
         submodels = [one.to_json() for one in self.submodels]
         return {"model": str(self.model), "split": self.split, **metric, "submodels": submodels}
 

@@ -78,10 +78,10 @@ def _choose(
     if not budget_ms:
         return folder.space.largest
 
-    from bstsearch.cli.candidates import find_profile_of, make_table
     from bstsearch.cli.remembered import Memory
     from bstsearch.profiles.stored import LOCAL
     from bstsearch.search.budget import Bound
+    from bstsearch.search.pricing import find_profile_of, make_table
 
     bound, memory = Bound.parse(budget_ms, "--budget-ms"), Memory(output)
     profiles, device = profiles or memory.folder("profiles"), device or memory.device() or LOCAL

@@ -24,6 +24,8 @@ from bstsearch.cli.tables import render
 from bstsearch.listener import Listener
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
     from bstsearch.search.front_file import FrontFile
 
 PIPED_WIDTH = 80
@@ -35,6 +37,7 @@ class Output:
 
     def __init__(self, is_json: bool = False) -> None:
         self.is_json = is_json
+        self._bar: RichProgress | None = None  # the one that is on the screen
 
     @property
     def width(self) -> int:
@@ -44,7 +47,7 @@ class Output:
     def text(self, line: str = "") -> None:
         """Writes one line of the result to stdout; nothing in JSON mode."""
         if not self.is_json:
-            _write(sys.stdout, line)
+            self._print(line)
 
     def table(
         self,
@@ -61,9 +64,9 @@ class Output:
         if self.is_json:
             return
         if title:
-            _write(sys.stdout, _styled(sys.stdout, textwrap.fill(title, self.width), bold=True))
+            self._print(_styled(sys.stdout, textwrap.fill(title, self.width), bold=True))
         shown = [[None if cell is None else _showable(sys.stdout, str(cell)) for cell in row] for row in rows]
-        _write(sys.stdout, render(columns, shown, marked, self.width))
+        self._print(render(columns, shown, marked, self.width))
 
     def plot(self, file: FrontFile) -> None:
         """Draws a front's accuracy over latency to stdout, where that is a terminal; nothing in JSON mode."""
@@ -108,28 +111,43 @@ class Output:
                 yield lines
             return
         with rich_progress() as bar:
-            yield Bar(bar, bar.add_task(description, total=total, info=""))
+            self._bar = bar
+            try:
+                yield Bar(bar, bar.add_task(description, total=total, info=""))
+            finally:
+                self._bar = None
+
+    def _print(self, text: str) -> None:
+        """Writes to stdout, from which a bar gives way meanwhile, since both may be one terminal."""
+        if self._bar:
+            self._bar.stop()
+        _write(sys.stdout, text)
+        if self._bar:
+            self._bar.start()
 
     @contextlib.contextmanager
-    def listening(self, description: str) -> Iterator[Listener]:
-        """A listener for the block, which shows on stderr what a library function tells."""
-        with self.progress(description) as shown:
-            yield _Shown(self, shown)
+    def listening(self, text: str) -> Iterator[Listener]:
+        """A listener for a long job, which begins with `text`: its progress is shown as above, its lines on stderr."""
+        with self.progress(text) as bar:
+            yield _Shown(self, bar)
 
 
 class _Shown(Listener):
-    """Shows what it hears."""
+    """What a job says, shown as the command line shows it."""
 
-    def __init__(self, output: Output, shown: Progress) -> None:
-        self._output, self._shown = output, shown
+    def __init__(self, output: Output, bar: Progress) -> None:
+        self._output, self._bar = output, bar
 
     def progress(self, text: str, done: int = 0, total: int | None = None, news: str = "") -> None:
-        self._shown.report(text, done, total, news)
+        """As `Progress.report`."""
+        self._bar.report(text, done, total, news)
 
     def note(self, line: str) -> None:
+        """As `Output.note`."""
         self._output.note(line)
 
     def warning(self, line: str) -> None:
+        """As `Output.warning`."""
         self._output.warning(line)
 
 

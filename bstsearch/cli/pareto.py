@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.candidates import make_scorer, read_profile
-from bstsearch.cli.front_folder import OUT, KnownScores, choose_folder
 from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     BudgetEnd,
     DataDirOption,
+    DataOption,
     ForceOption,
     JsonOption,
     LastDevicesOption,
@@ -25,19 +24,20 @@ from bstsearch.cli.options import (
     SplitName,
     split_devices,
 )
-from bstsearch.cli.output import Output
+from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
-from bstsearch.cli.searching import FRONT, DeviceSearch, Request, show_table
-from bstsearch.errors import InfeasibleBudgetError
-from bstsearch.export.run import export_folder
 from bstsearch.files import first_free
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.profiles.stored import LOCAL
+from bstsearch.search.costs import COSTS, DEFAULT, SCORE, Objectives
 
 if TYPE_CHECKING:
+    from bstsearch.report.table import Table
+    from bstsearch.search.budget import Budget
     from bstsearch.search.front_file import FrontFile
-    from bstsearch.search.provenance import Origin
-    from bstsearch.space import Space
+    from bstsearch.search.pareto import Candidate
+
+OUT = Path("front")
 
 
 class SpaceName(StrEnum):
@@ -62,9 +62,17 @@ def pareto(
     budget_ms: Annotated[str | None, typer.Option(metavar="MS", help="Latency at most; a number or '50%'.")] = None,
     budget_gflops: Annotated[str | None, typer.Option(metavar="N", help="GFLOPs at most; likewise.")] = None,
     budget_mb: Annotated[str | None, typer.Option(metavar="MB", help="Peak memory at most; likewise.")] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COST=N", help=f"Any cost at most, likewise: {', '.join(COSTS)}. May be given again."),
+    ] = None,
     budget_at: Annotated[
         BudgetEnd, typer.Option(help="What of a range must keep to a budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
+    objectives: Annotated[
+        str,
+        typer.Option(metavar="KEY,KEY...", help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}."),
+    ] = str(DEFAULT),
     space: Annotated[SpaceName, typer.Option(help="Submodels as trained, or every layer sized by itself.")] = (
         SpaceName.trained
     ),
@@ -73,6 +81,7 @@ def pareto(
     ),
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Submodels to score in a sampled space.")] = 100,
     split: Annotated[SplitName, typer.Option(help="Data to score on.")] = SplitName.validation,
+    data: DataOption = None,
     data_dir: DataDirOption = None,
     out: Annotated[
         Path | None,
@@ -89,6 +98,9 @@ def pareto(
     several devices each gets its front, in a folder of its name, and one table, one page and one JSON and CSV file
     show them side by side.
 
+    A front holds what no other submodel beats in every objective. Other --objectives are answered from the scores that
+    are there, too; the first cost named orders the rows, and is drawn along x.
+
     Without --out, front/ holds the results; where they are of another device, supernet, space or split they stay,
     and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Accuracies are taken over from there.
 
@@ -96,105 +108,116 @@ def pareto(
     Examples:
       bstsearch pareto
       bstsearch pareto --budget-ms 50%
+      bstsearch pareto --objectives accuracy,latency,memory
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
     from bstsearch.search.budget import parse_bounds
+    from bstsearch.search.run import Request, search_devices
 
     output = Output(is_json)
-    request = Request(
-        bounds=parse_bounds({"latency_ms": budget_ms, "gflops": budget_gflops, "memory_mb": budget_mb}),
-        at=budget_at.value,
-        is_forced=force,
-        plan={"sampler": sampler.value, "trials": trials, "seed": seed},
-    )
-    given, memory = split_devices(devices) if devices is not None else [], Memory(output)
+    bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
+    keys = Objectives.parse(objectives).keys
+    names, memory = split_devices(devices) if devices is not None else [], Memory(output)
     supernet, profiles = supernet or memory.folder("supernet"), profiles or memory.folder("profiles")
-    folder = read_folder(supernet or DEMO)
-    names = given or [memory.device() or _this_machine(folder, supernet, profiles, memory, output)]
-    found = [read_profile(folder, name, profiles, _space(folder, space), split.value, data_dir) for name in names]
-    is_alone, score = len(found) == 1, make_scorer(folder.path, split.value, data_dir)
-    known = KnownScores(score, found[0][1], () if force else {OUT, out or OUT}, output)
-    searches = [
-        DeviceSearch(
-            folder=folder,
-            profile=profile,
-            origin=origin,
-            request=request,
-            out=_folder(out, origin, is_alone=is_alone),
-            score=known,
-            output=output,
-        )
-        for profile, origin in found
-    ]
-    if is_alone:
-        _show(searches[0], memory, output)
+    names = names or [memory.device() or _this_machine(supernet, profiles, memory, output)]
+    request = Request(
+        supernet=supernet or DEMO,
+        profiles=profiles,
+        bounds=bounds,
+        budget_at=budget_at.value,
+        objectives=keys,
+        space=space.value,
+        sampler=sampler.value,
+        trials=trials,
+        split=split.value,
+        data=data,
+        data_dir=data_dir,
+        out=out,
+        seed=seed,
+        is_forced=force,
+    )
+    with output.listening("searching") as listener:
+        files = search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1))
+    if len(files) == 1:
+        _show(files, memory, output)
     else:
-        _show_together(searches, out or OUT, memory, output)
+        _show_together(files, out or OUT, memory, output)
 
 
-def _this_machine(
-    folder: SupernetFolder, supernet: Path | None, profiles: Path | None, memory: Memory, output: Output
-) -> str:
+class _Before:
+    """Shows, before anything is scored, what the ends of the space cost on a device."""
+
+    def __init__(self, output: Output, *, is_alone: bool) -> None:
+        self._output, self._is_alone = output, is_alone
+
+    def __call__(self, device: str, corners: Sequence[Candidate], budget: Budget) -> None:
+        """The table, under the device's name where there are several."""
+        from bstsearch.report.table import corner_table
+
+        if not self._is_alone:
+            self._output.text(f"\n{device}")
+        _show_table(corner_table(corners, budget), self._output)
+
+
+def _this_machine(supernet: Path | None, profiles: Path | None, memory: Memory, output: Output) -> str:
     """The device that this machine is, which is measured first and remembered where that has never been done."""
-    if profile_this_machine(folder, profiles, output):
+    if profile_this_machine(read_folder(supernet or DEMO), profiles, output):
         memory.keep_profiled(LOCAL, profiles, supernet)
     return LOCAL
 
 
-def _folder(out: Path | None, origin: Origin, *, is_alone: bool) -> Path:
-    """The folder for the front of one device, of several in a folder of its name."""
-    if out is None:
-        return choose_folder(origin, is_alone=is_alone)
-    return out if is_alone else out / str(origin.device["name"])
-
-
-def _space(folder: SupernetFolder, name: SpaceName) -> Space:
-    return folder.space if name is SpaceName.trained else folder.space.layerwise
-
-
-def _show(search: DeviceSearch, memory: Memory, output: Output) -> None:
+def _show(files: Mapping[Path, FrontFile], memory: Memory, output: Output) -> None:
+    from bstsearch.report import write_reports
     from bstsearch.report.table import front_table
 
-    file = search.front()
+    ((path, file),) = files.items()
+    write_reports(file, path.parent)
     output.text()
-    show_table(front_table(file), output)
+    _show_table(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
     output.plot(file)
-    search.finish(file)
-    output.hint(f"next: {_next_command(file, search.out / FRONT, memory)}")
+    _finish(path, file, output)
+    output.hint(f"next: {_next_command(file, path, memory)}")
     output.json(file.to_json())
 
 
-def _show_together(searches: Sequence[DeviceSearch], out: Path, memory: Memory, output: Output) -> None:
+def _show_together(files: Mapping[Path, FrontFile], out: Path, memory: Memory, output: Output) -> None:
     """One table of all fronts, the submodels that are on each of them, and both again as files in `out`."""
-    from bstsearch.report import TOGETHER, together, write_together
+    from bstsearch.report import TOGETHER, together, write_reports, write_together
     from bstsearch.report.devices_table import devices_table, on_all_fronts
 
-    files = {search.out / FRONT: _named_front(search, output) for search in searches}
     fronts = list(files.values())
+    for path, file in files.items():
+        write_reports(file, path.parent)
+        _finish(path, file, output)
     write_together(files, out)
     output.text()
-    show_table(devices_table(fronts), output)
+    _show_table(devices_table(fronts), output)
     output.text("+ on that device's front, * recommended there")
     output.text(f"on all {len(fronts)} fronts: {', '.join(on_all_fronts(fronts)) or 'none'}")
     output.note(f"written to {out}: {', '.join(TOGETHER)}")
-    output.hint(f"next: {_next_command(fronts[0], searches[0].out / FRONT, memory)}")
+    output.hint(f"next: {_next_command(fronts[0], next(iter(files)), memory)}")
     output.json(together(fronts))
 
 
-def _named_front(search: DeviceSearch, output: Output) -> FrontFile:
-    """The front on one of several devices, which is named before it, and where none is within the budget."""
-    output.text(f"\n{search.profile.device}")
-    try:
-        file = search.front()
-    except InfeasibleBudgetError as error:
-        raise InfeasibleBudgetError(f"{search.profile.device}: {error}") from error
-    search.finish(file)
-    return file
+def _finish(path: Path, file: FrontFile, output: Output) -> None:
+    """Draws the picture of `file`, when all else has been shown, and tells where everything lies."""
+    from bstsearch.report import draw_report
+
+    if problem := draw_report(file, path.parent):
+        output.warning(problem)
+    picture = "" if problem else "front.png, "
+    output.note(f"written to {path.parent}: {path.name}, front.csv, {picture}front.html")
+
+
+def _show_table(table: Table, output: Output) -> None:
+    output.table([Column(*head) for head in table.heads], table.rows, table.title, table.marked)
 
 
 def _next_command(file: FrontFile, path: Path, memory: Memory) -> str:
     """The export of the recommended row, which the folder remembers from now on, to a place where nothing is."""
+    from bstsearch.search.pick import export_folder
+
     words = ["bstsearch", "export", "--pick", str(file.front.index(file.recommended) + 1)]
     if not memory.keep_front(path) or path.parent != OUT:
         words += ["--front", str(path)]

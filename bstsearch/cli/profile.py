@@ -168,8 +168,8 @@ def _certainty(model: MeasuredModel) -> str:
 
 
 def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
-    from bstsearch.cli.candidates import make_table
     from bstsearch.profiles.latency import range_text
+    from bstsearch.search.pricing import make_table
 
     table = make_table(folder, shown)
     columns = [Column("id"), Column("latency", "ms", is_number=True), Column("peak\nmemory", "MB", is_number=True)]
@@ -188,7 +188,7 @@ def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output
 
 def _warnings(shown: DeviceProfile, folder: SupernetFolder) -> list[str]:
     """What the profile says of itself that whoever uses its numbers must know."""
-    from bstsearch.cli.candidates import extrapolations, known_costs
+    from bstsearch.search.pricing import extrapolations, known_costs
 
     if shown.models:
         return [*shown.notes, *shown.find_model(folder.architecture, folder.family).warnings]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.candidates import known_costs
-from bstsearch.cli.latencies import OnDevice, fit_everywhere, latencies_on
 from bstsearch.cli.options import (
     BudgetEnd,
     JsonOption,
@@ -28,7 +24,7 @@ from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
     from bstsearch.model.cost_table import Cost
-    from bstsearch.search.budget import Bound
+    from bstsearch.search.counted_space import Counted, CountedSpace, OnDevice
     from bstsearch.space import Submodel
 
 COLUMNS = (
@@ -42,13 +38,6 @@ COLUMNS = (
 )
 # Beside latencies, so that two devices fit into 80 columns.
 FEW_COLUMNS = (Column("id"), Column("params", "M", is_number=True), Column("GFLOPs", is_number=True))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Counted:
-    submodel: Submodel
-    is_in_space: bool
-    cost: Cost
 
 
 def space(
@@ -91,28 +80,28 @@ def space(
       bstsearch space --preset mcan-vqa-v2 --device pixel7,raspberrypi4 --budget-ms 60
       bstsearch space --preset uniter-base --set question_length=20 --set regions=36
     """
+    from bstsearch.search.counted_space import count_space
+
     output, names = Output(is_json), split_devices(devices) if devices is not None else []
     if budget_ms is not None and not names:
         raise UsageError("--budget-ms needs a device to keep to it on; give --device NAME ('bstsearch devices' lists)")
-    bound = _bound(budget_ms)
     folder = _folder(supernet, preset, settings or [])
-    counted = _counted(folder, output, is_all=is_all)
-    submodels = [one.submodel for one in counted]
-    found = latencies_on(names, folder, profiles, submodels, bound, is_middle=budget_at is BudgetEnd.middle)
-    _show(output, folder, counted, found, is_all=is_all)
-    if found:
+    with output.listening("counting") as listener:
+        found = count_space(
+            folder,
+            names,
+            profiles=profiles,
+            budget_ms=budget_ms,
+            budget_at=budget_at.value,
+            is_all=is_all,
+            listener=listener,
+        )
+    _show(output, found, is_all=is_all)
+    if found.devices:
         _show_verdict(output, found)
         words = _next_command(supernet, preset, settings or [], devices, profiles, budget_ms, budget_at)
         output.hint(f"next: {shlex.join(words)}")
-    output.json(_json(folder, counted, found, budget_at.value))
-
-
-def _bound(budget_ms: str | None) -> Bound | None:
-    if budget_ms is None:
-        return None
-    from bstsearch.search.budget import Bound
-
-    return Bound.parse(budget_ms, "--budget-ms")
+    output.json(found.to_json())
 
 
 def _folder(supernet: Path, preset: str | None, settings: list[str]) -> SupernetFolder:
@@ -137,33 +126,21 @@ def _changed_preset(preset: str, settings: list[str]) -> SupernetFolder:
     return SupernetFolder(path=Path(preset), family=family.name, config=plain, space=family.space(config))
 
 
-def _counted(folder: SupernetFolder, output: Output, *, is_all: bool) -> list[_Counted]:
-    has_filter = folder.space.has_triangle_filter and not is_all
-    grid = list(dataclasses.replace(folder.space, has_triangle_filter=has_filter).grid())
-    costs, counted = known_costs(folder), []
-    with output.progress("counting", total=len(grid)) as bar:
-        for submodel in grid:
-            counted.append(_Counted(submodel, submodel in folder.space, costs.cost(submodel)))
-            bar.advance()
-    return counted
-
-
-def _show(
-    output: Output, folder: SupernetFolder, counted: list[_Counted], found: Sequence[OnDevice], *, is_all: bool
-) -> None:
-    columns = [*(FEW_COLUMNS if found else COLUMNS), *(column for device in found for column in device.columns)]
-    rows = [
-        [*(_few_cells(one) if found else _cells(one, counted[-1].cost)), *_device_cells(one, found)] for one in counted
-    ]
+def _show(output: Output, found: CountedSpace, *, is_all: bool) -> None:
+    columns = [*(FEW_COLUMNS if found.devices else COLUMNS)]
+    rows = [_few_cells(one) if found.devices else _cells(one, found.full) for one in found.rows]
+    for device in found.devices:
+        columns += _device_columns(device)
+        rows = [[*row, *_device_cells(device, one.submodel)] for row, one in zip(rows, found.rows, strict=True)]
     if is_all:
         columns.append(Column("in the\nspace"))
-        rows = [[*row, "yes" if one.is_in_space else "-"] for row, one in zip(rows, counted, strict=True)]
-    output.table(columns, rows, title=f"{folder.path.name}: {len(rows)} submodels, batch 1, float32")
-    if fixed := known_costs(folder).fixed_macs:
+        rows = [[*row, "yes" if one.is_in_space else "-"] for row, one in zip(rows, found.rows, strict=True)]
+    output.table(columns, rows, title=f"{found.folder.path.name}: {len(rows)} submodels, batch 1, float32")
+    if fixed := found.fixed_macs:
         output.text(f"each of them: {fixed:,} MACs in the part that is never slimmed")
 
 
-def _cells(one: _Counted, full: Cost) -> list[str]:
+def _cells(one: Counted, full: Cost) -> list[str]:
     return [
         one.submodel.id,
         f"{one.cost.parameters:,}",
@@ -175,24 +152,38 @@ def _cells(one: _Counted, full: Cost) -> list[str]:
     ]
 
 
-def _few_cells(one: _Counted) -> list[str]:
+def _few_cells(one: Counted) -> list[str]:
     from bstsearch.profiles.latency import digits
 
     return [one.submodel.id, digits(one.cost.parameters / 1e6), digits(one.cost.gflops)]
 
 
-def _device_cells(one: _Counted, found: Sequence[OnDevice]) -> list[str]:
-    return [cell for device in found for cell in device.cells(one.submodel)]
+def _device_columns(device: OnDevice) -> list[Column]:
+    """Latency and, with a budget, whether it is kept."""
+    from bstsearch.profiles.latency import digits
+
+    sources = " or\n".join(sorted({latency.source for latency in device.latencies.values()}))
+    latency = Column(f"{device.name}\n{sources}", "ms", is_number=True)
+    return [latency] if device.limit_ms is None else [latency, Column(f"<= {digits(device.limit_ms)}", "ms")]
 
 
-def _show_verdict(output: Output, found: Sequence[OnDevice]) -> None:
-    for device in found:
+def _device_cells(device: OnDevice, submodel: Submodel) -> list[str]:
+    """What stands in these columns."""
+    from bstsearch.profiles.latency import range_text
+
+    latency = range_text(device.latencies[submodel])
+    return [latency] if device.limit_ms is None else [latency, "yes" if device.fits(submodel) else "no"]
+
+
+def _show_verdict(output: Output, found: CountedSpace) -> None:
+    for device in found.devices:
         if device.limit_ms is not None:
             output.text(device.verdict)
         for warning in device.warnings:
             output.warning(warning)
-    if len(found) > 1 and found[0].limit_ms is not None:
-        output.text(f"on all {len(found)}: {', '.join(one.id for one in fit_everywhere(found)) or 'none'}")
+    if len(found.devices) > 1 and found.devices[0].limit_ms is not None:
+        everywhere = ", ".join(one.id for one in found.fit_everywhere) or "none"
+        output.text(f"on all {len(found.devices)}: {everywhere}")
 
 
 def _next_command(
@@ -221,32 +212,3 @@ def _next_command(
     }
     given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     return ["bstsearch", "pareto", *given]
-
-
-def _json(folder: SupernetFolder, counted: list[_Counted], found: Sequence[OnDevice], budget_at: str) -> dict[str, Any]:
-    full = counted[-1].cost
-    return {
-        "model": folder.path.name,
-        "family": folder.family,
-        "config": dict(folder.config),
-        "fixed_macs": known_costs(folder).fixed_macs,
-        "budget_at": budget_at,
-        "devices": [
-            {"name": one.name, "obtained": one.obtained, "budget_ms": one.limit_ms, "warnings": list(one.warnings)}
-            for one in found
-        ],
-        "submodels": [
-            {
-                "id": one.submodel.id,
-                "is_in_space": one.is_in_space,
-                "parameters": one.cost.parameters,
-                "parameters_ratio": one.cost.parameters / full.parameters,
-                "macs": one.cost.macs,
-                "macs_ratio": one.cost.macs / full.macs,
-                "gflops": one.cost.gflops,
-                "size_bytes": one.cost.size_bytes,
-                "latencies": {device.name: device.to_json(one.submodel) for device in found},
-            }
-            for one in counted
-        ],
-    }

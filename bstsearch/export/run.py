@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING, Any
 from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
 from bstsearch.files import refuse_existing
 from bstsearch.listener import SILENT, Listener
-from bstsearch.search.pareto import Candidate
-from bstsearch.search.pick import Pick, read_pick
+from bstsearch.search.pick import Pick, export_folder, read_pick
 
 if TYPE_CHECKING:
     from bstsearch.tasks.task import Task
 
 FRONT = Path("front/front.json")
 FAR = 0.2  # a latency this far from the profile's is worth a warning
-
-
-def export_folder(candidate: Candidate) -> Path:
-    """The folder for an exported submodel where none is named."""
-    return Path("export") / candidate.id
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

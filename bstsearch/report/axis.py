@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bstsearch.report.table import digits, latency_kind
-from bstsearch.search.budget import COSTS, HIGH
+from bstsearch.report.table import cost_kind, digits
+from bstsearch.search.budget import HIGH
+from bstsearch.search.costs import Cost
 from bstsearch.search.front_file import FrontFile
 from bstsearch.search.pareto import Candidate
 
 DECADE = 10  # an axis over more than one is logarithmic: else the small half of a front is one dot at the edge
 MARGIN = 0.07  # of the axis, left and right of the points
-LABELS = {"latency_ms": "latency, ms", "gflops": "GFLOPs, two per multiply-add"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class CostAxis:
         """The budget, and where it lies if not on the axis: "budget 60.0 ms >"; nothing where there is none."""
         if self.budget is None:
             return ""
-        words = f"budget {digits(self.budget)} {self.unit}"
+        words = f"budget {digits(self.budget)} {self.unit}".rstrip()
         if self.is_budget_inside:
             return words
         return f"{words}, beyond this axis >" if self.budget > self.high else f"< {words}, below this axis"
@@ -57,29 +57,30 @@ class CostAxis:
         return linear_ticks(self.low, self.high, most)
 
 
-def cost_axis(file: FrontFile, name: str) -> CostAxis:
-    """The axis for the cost of that name in `COSTS`: every scored candidate, and of the front's rows the ranges."""
+def cost_axis(file: FrontFile, cost: Cost) -> CostAxis:
+    """The axis for that cost: every scored candidate, and of the front's rows the ranges."""
 
     def of(one: Candidate) -> float:
-        return file.budget.cost(name, one)
+        return file.budget.cost(cost.name, one)
 
     scored = [of(one) for one in file.candidates if one.accuracy is not None]
-    drawn = [*scored, *(end for one in file.front for end in cost_range(name, one))]
+    drawn = [*scored, *(end for one in file.front for end in cost_range(cost, one))]
     low, high, is_log = _ends(drawn)
     return CostAxis(
-        label=_label(file, name, is_log=is_log),
+        label=_label(file, cost, is_log=is_log),
         of=of,
         low=low,
         high=high,
         is_log=is_log,
-        budget=file.budget.limits.get(name),
-        unit=COSTS[name].unit,
+        budget=file.budget.limits.get(cost.name),
+        unit=cost.unit,
     )
 
 
-def cost_range(name: str, one: Candidate) -> tuple[float, float]:
+def cost_range(cost: Cost, one: Candidate) -> tuple[float, float]:
     """Between what and what that cost may lie."""
-    return (one.latency.low_ms, one.latency.high_ms) if name == "latency_ms" else (one.gflops, one.gflops)
+    amount = cost.of(one)
+    return amount.low, amount.high
 
 
 def _ends(values: Iterable[float]) -> tuple[float, float, bool]:
@@ -93,15 +94,13 @@ def _ends(values: Iterable[float]) -> tuple[float, float, bool]:
     return low - margin, high + margin, False
 
 
-def _label(file: FrontFile, name: str, *, is_log: bool) -> str:
-    facts = []
-    if name == "latency_ms":
-        facts.append(latency_kind(file.front))
-        if file.budget.at == HIGH and any(one.latency.has_range for one in file.front):
-            facts.append("the upper end of each range")
+def _label(file: FrontFile, cost: Cost, *, is_log: bool) -> str:
+    facts = [kind] if (kind := cost_kind(file.front, cost)) else []
+    if file.budget.at == HIGH and any(cost.of(one).has_range for one in file.front):
+        facts.append("the upper end of each range")
     if is_log:
         facts.append("log scale")
-    return LABELS[name] + (f" ({', '.join(facts)})" if facts else "")
+    return cost.caption + (f" ({', '.join(facts)})" if facts else "")
 
 
 def linear_ticks(low: float, high: float, most: int) -> list[float]:

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bstsearch.report.table import ID_WIDTH, Head, Table, accuracy_text, latency_kind, latency_text, shorten
+from bstsearch.report.table import ID_WIDTH, Head, Table, cost_kind, cost_text, score_text, shorten
 from bstsearch.search.front_file import FrontFile
 
 ON_FRONT, RECOMMENDED = "+", "*"
 
 
 def devices_table(files: Sequence[FrontFile]) -> Table:
-    """Every submodel on some front, smallest first: its accuracy, and on each device its latency and a mark.
+    """Every submodel on some front, smallest first: its score, and on each device its first cost and a mark.
 
     The mark is "+" on a device whose front has it, "*" where it is the recommended one.
     """
     ids = dict.fromkeys(one.id for file in files for one in file.front)
     first = {name: next(file.find(name) for file in files if _is_on_front(file, name)) for name in ids}
     ordered = sorted(ids, key=lambda name: (first[name].macs, name))
-    heads: list[Head] = [("id", "", False), ("accuracy\n95 % interval", "%", True, 1), *(_head(file) for file in files)]
+    metric = files[0].objectives.metric
+    score: Head = (f"{metric.name}\n95 % interval", metric.unit, True, 1)
+    heads: list[Head] = [("id", "", False), score, *(_head(file) for file in files)]
     rows = [
-        [shorten(name, ID_WIDTH), accuracy_text(first[name]), *(_cell(file, name) for file in files)]
+        [shorten(name, ID_WIDTH), score_text(first[name], metric), *(_cell(file, name) for file in files)]
         for name in ordered
     ]
     return Table(title=f"Pareto fronts on {len(files)} devices", heads=heads, rows=rows)
 
 
 def on_all_fronts(files: Sequence[FrontFile]) -> tuple[str, ...]:
-    """The ids that every front has, fastest on the first device first."""
+    """The ids that every front has, in the order of the first device's."""
     return tuple(one.id for one in files[0].front if all(_is_on_front(file, one.id) for file in files))
 
 
 def _head(file: FrontFile) -> Head:
-    return f"{file.origin.device['name']}\n{latency_kind(file.front)}", "ms", True
+    cost = file.objectives.first
+    words = [] if cost.key == "latency" else [cost.head[0]]
+    lines = [str(file.origin.device["name"]), " ".join([*words, cost_kind(file.front, cost)]).strip()]
+    return "\n".join(lines), cost.unit, True
 
 
 def _cell(file: FrontFile, name: str) -> str:
@@ -40,7 +45,7 @@ def _cell(file: FrontFile, name: str) -> str:
     if found is None:
         return "-"
     mark = RECOMMENDED if name == file.recommended.id else ON_FRONT if _is_on_front(file, name) else " "
-    return f"{latency_text(found)} {mark}"
+    return f"{cost_text(found, file.objectives.first)} {mark}"
 
 
 def _is_on_front(file: FrontFile, name: str) -> bool:

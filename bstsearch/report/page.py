@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.files import read_text, write_text
-from bstsearch.search.budget import COSTS
+from bstsearch.search.costs import Cost, Objectives, by_name
 from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import rule
+from bstsearch.search.pareto import Candidate, rule
 
 PARTS = Path(__file__).with_name("html")
 # In this order they are one script: what a file uses when it is read stands before it.
@@ -56,22 +56,67 @@ def page_script(names: Sequence[str] = SCRIPTS) -> str:
 
 
 def page_data(fronts: Mapping[Path, FrontFile]) -> dict[str, Any]:
-    """What the page is drawn from: the front files in full precision, and the words of costs and rules."""
+    """What the page is drawn from: the front files in full precision, and the words of costs, score and rules."""
+    objectives = next(iter(fronts.values())).objectives
+    order = dict.fromkeys([cost.name for cost in objectives.costs] + list(by_name()))
     return {
         "fronts": [
             {"path": shlex.quote(str(path)), "size": file.origin.space.size, "front": _packed(file)}
             for path, file in fronts.items()
         ],
-        "costs": {name: {"label": cost.label, "unit": cost.unit} for name, cost in COSTS.items()},
-        "rules": {"within": rule(has_budget=True), "free": rule(has_budget=False)},
+        "costs": {name: _words(by_name()[name]) for name in order},
+        "rules": {
+            "within": rule(objectives, has_budget=True),
+            "free": rule(objectives, has_budget=False),
+        },
     }
+
+
+def trade(objectives: Objectives) -> dict[str, Any]:
+    """What the page's rules compare: the names of the costs, and the metric of the score."""
+    metric = objectives.metric
+    words = {"title": metric.title, "factor": metric.factor}
+    return {"costs": [cost.name for cost in objectives.costs], "metric": {**metric.to_json(), **words}}
+
+
+def packed_candidate(one: Candidate) -> dict[str, Any]:
+    """A candidate as the page has it: its score, and of each cost value, ends and source, as far as these say more."""
+    data = one.to_json()
+    kept = ("id", "width", "depth", "accuracy", "accuracy_low", "accuracy_high")
+    costs = {}
+    for name, cost in by_name().items():
+        value, low, high, source, has_range = cost.of(one)
+        costs[name] = [value, low, high, source] if source or has_range else [value]
+    return {**{name: data[name] for name in kept}, "costs": costs}
 
 
 def _packed(file: FrontFile) -> dict[str, Any]:
     """front.json, its candidates' keys written once: of a large search they would be most of the page."""
-    data = file.to_json()
-    rows = data["candidates"]
-    return {**data, "candidates": {"keys": list(rows[0]), "rows": [list(row.values()) for row in rows]}}
+    rows = list(map(packed_candidate, file.candidates))
+    keys = [key for key in rows[0] if key != "costs"]
+    return {
+        **file.to_json(),
+        "trade": trade(file.objectives),
+        "candidates": {
+            "keys": keys,
+            "costs": list(rows[0]["costs"]),
+            "rows": [[*(row[key] for key in keys), *row["costs"].values()] for row in rows],
+        },
+    }
+
+
+def _words(cost: Cost) -> dict[str, Any]:
+    title, unit = cost.head
+    return {
+        "label": cost.label,
+        "unit": cost.unit,
+        "axis": title[:1].upper() + title[1:],
+        "head": unit,
+        "title": cost.caption.partition(",")[0],
+        "caption": cost.caption,
+        "beyond": f"beyond the {cost.most}",
+        "below": f"below the {cost.least}",
+    }
 
 
 def _title(files: Sequence[FrontFile]) -> str:

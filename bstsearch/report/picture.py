@@ -1,4 +1,4 @@
-"""front.png: every scored submodel and the front's rows by number, accuracy over latency and over GFLOPs."""
+"""front.png: every scored submodel and the front's rows by number, score over the first two costs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from bstsearch.report.axis import CostAxis, cost_axis, cost_range
 from bstsearch.report.labels import Box, numbers, place_labels
 from bstsearch.report.staircase import staircase
 from bstsearch.report.table import shorten
+from bstsearch.score import Metric
+from bstsearch.search.costs import Cost
 from bstsearch.search.front_file import FrontFile
 from bstsearch.search.pareto import Candidate
 
 BLUE, ORANGE, GREY, INK, GRID = "#2563eb", "#c2410c", "#94a3b8", "#1e293b", "#e2e8f0"
-PANELS = ("latency_ms", "gflops")
+PANELS = 2  # at most, of costs in the order asked for
 LABEL_HEIGHT = 14.0  # points, of a row number and its frame
 NAMED, NAMES_A_LINE, NAME_WIDTH = 12, 4, 28  # rows whose ids stand under the panels, and how
 WIDTH, PANEL, HEAD, FOOT, LINE = 11.0, 3.6, 0.85, 0.75, 0.21  # inches
@@ -39,7 +41,10 @@ def draw_picture(file: FrontFile, path: Path, comments: Mapping[str, str] | None
 
 
 def make_figure(file: FrontFile) -> Figure:
-    """Two panels of the same rows, the recommended one in orange, the budget a dashed line; ids underneath."""
+    """A panel for each of the first two costs, with the same rows; ids underneath.
+
+    The recommended row is orange, the budget a dashed line.
+    """
     names = _names(file)
     foot = LINE * -(-len(names) // NAMES_A_LINE)
     height = HEAD + PANEL + FOOT + foot
@@ -58,15 +63,21 @@ def make_figure(file: FrontFile) -> Figure:
 
 
 def _draw_panels(figure: Figure, file: FrontFile) -> None:
-    panels = figure.subplots(1, len(PANELS), sharey=True)
-    axes_of = {name: cost_axis(file, name) for name in PANELS}
-    for axes, (name, axis) in zip(panels, axes_of.items(), strict=True):
-        _draw_points(axes, file, axis, name)
+    costs = file.objectives.costs[:PANELS]
+    (panels,) = figure.subplots(1, len(costs), sharey=True, squeeze=False)
+    all_axes = [cost_axis(file, cost) for cost in costs]
+    for axes, axis, cost in zip(panels, all_axes, costs, strict=True):
+        _draw_points(axes, file, axis, cost)
         _style(axes, axis)
         _draw_budget(axes, axis)
-    panels[0].set_ylabel(f"accuracy on {file.origin.split}, %", color=INK)
-    for axes, axis in zip(panels, axes_of.values(), strict=True):
+    panels[0].set_ylabel(_score_label(file), color=INK)
+    for axes, axis in zip(panels, all_axes, strict=True):
         _number(axes, file, axis)  # last, when everything has its place
+
+
+def _score_label(file: FrontFile) -> str:
+    metric = file.objectives.metric
+    return metric.title.replace(metric.name, f"{metric.name} on {file.origin.split}", 1)
 
 
 def _title(file: FrontFile) -> str:
@@ -90,24 +101,25 @@ def _names(file: FrontFile) -> list[tuple[str, bool]]:
     return [*names, *([(f"and {more} more: front.csv", False)] if more else [])]
 
 
-def _draw_points(axes: Axes, file: FrontFile, axis: CostAxis, name: str) -> None:
+def _draw_points(axes: Axes, file: FrontFile, axis: CostAxis, cost: Cost) -> None:
+    metric = file.objectives.metric
     behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
     for is_within, face in ((True, GREY), (False, "white")):
         some = [one for one in behind if file.budget.admits(one) == is_within]
-        axes.scatter(*_places(some, axis), s=20, facecolor=face, edgecolor=GREY, linewidth=1)
-    xs, ys = _places(file.front, axis)
-    steps = staircase(zip(xs, ys, strict=True))
+        axes.scatter(*_places(some, axis, metric), s=20, facecolor=face, edgecolor=GREY, linewidth=1)
+    xs, ys = _places(file.front, axis, metric)
+    steps = staircase(zip(xs, ys, strict=True), is_higher_better=metric.is_higher_better)
     axes.step(*zip(*steps, strict=True), where="post", color=BLUE, linewidth=1.2, alpha=0.4)
-    lows, highs = zip(*(cost_range(name, one) for one in file.front), strict=True)
+    lows, highs = zip(*(cost_range(cost, one) for one in file.front), strict=True)
     axes.hlines(ys, lows, highs, color=BLUE, linewidth=1, alpha=0.35)
     low_ys, high_ys = zip(*(one.interval for one in file.front), strict=True)
-    axes.vlines(xs, [100 * low for low in low_ys], [100 * high for high in high_ys], color=BLUE, linewidth=1)
+    axes.vlines(xs, [metric.factor * y for y in low_ys], [metric.factor * y for y in high_ys], color=BLUE, linewidth=1)
     colors = [ORANGE if one == file.recommended else BLUE for one in file.front]
     axes.scatter(xs, ys, s=22, color=colors, zorder=3)
 
 
-def _places(candidates: Sequence[Candidate], axis: CostAxis) -> tuple[list[float], list[float]]:
-    return [axis.of(one) for one in candidates], [100 * one.share for one in candidates]
+def _places(candidates: Sequence[Candidate], axis: CostAxis, metric: Metric) -> tuple[list[float], list[float]]:
+    return [axis.of(one) for one in candidates], [metric.factor * one.score for one in candidates]
 
 
 def _style(axes: Axes, axis: CostAxis) -> None:
@@ -141,8 +153,8 @@ def _number(axes: Axes, file: FrontFile, axis: CostAxis) -> None:
     behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
     area = axes.get_window_extent()
     labels = place_labels(
-        _shown(axes, file.front, axis),
-        _shown(axes, behind, axis),
+        _shown(axes, file.front, axis, file.objectives.metric),
+        _shown(axes, behind, axis, file.objectives.metric),
         Box(x0=area.x0, y0=area.y0, x1=area.x1, y1=area.y1),
         first=file.front.index(file.recommended),
         height=LABEL_HEIGHT * point,
@@ -159,9 +171,9 @@ def _number(axes: Axes, file: FrontFile, axis: CostAxis) -> None:
         axes.text(x, y, numbers(label.rows), color="white", fontsize=8, weight="bold", bbox=frame, **place)
 
 
-def _shown(axes: Axes, candidates: Sequence[Candidate], axis: CostAxis) -> list[tuple[float, float]]:
+def _shown(axes: Axes, candidates: Sequence[Candidate], axis: CostAxis, metric: Metric) -> list[tuple[float, float]]:
     """Where the candidates lie in pixels."""
-    return [tuple(axes.transData.transform((axis.of(one), 100 * one.share))) for one in candidates]
+    return [tuple(axes.transData.transform(place)) for place in zip(*_places(candidates, axis, metric), strict=True)]
 
 
 def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:

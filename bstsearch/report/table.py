@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from bstsearch.profiles.latency import digits as digits
 from bstsearch.profiles.latency import range_text as range_text
-from bstsearch.search.budget import COSTS, Budget
+from bstsearch.score import PERCENT, Metric
+from bstsearch.search.budget import Budget
+from bstsearch.search.costs import COSTS, Cost, by_name
 from bstsearch.search.front_file import FrontFile
 from bstsearch.search.pareto import Candidate
 
@@ -47,24 +49,39 @@ def front_table(file: FrontFile) -> Table:
 
 
 def _front_columns(file: FrontFile) -> list[_Column]:
-    """What GFLOPs, params and the id tell already is dispensable first, then what front.csv tells."""
-    macs, parameters = _Scale(one.macs for one in file.front), _Scale(one.parameters for one in file.front)
+    """What other columns and the id tell already is dispensable first, then what front.csv tells."""
+    objectives = file.objectives
     shape: list[_Column] = [
         (("width", "", True, 4), lambda one: str(one.submodel.width)),
         (("depth", "", True, 4), lambda one: str(one.submodel.depth)),
     ]
-    source: list[_Column] = [(("latency\nis", "", False, 1), lambda one: one.latency.source)]
+    head = f"{objectives.metric.name}\n95 % interval", objectives.metric.unit, True
+    others = [cost for cost in COSTS.values() if cost not in objectives.costs and cost.rank is not None]
+    columns = [column for cost in (*objectives.costs, *others) for column in _cost_columns(file.front, cost)]
+    columns[0] = ((*columns[0][0][:3],), columns[0][1])  # the first cost is never left out
     return [
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
         *([] if file.origin.space.is_layerwise else shape),
-        (("accuracy\n95 % interval", "%", True), accuracy_text),
-        (("latency", "ms", True), latency_text),
-        *(source if _has_ranges(file.front) else []),
-        (("GFLOPs", "", True, 2), lambda one: digits(one.gflops)),
-        (("MACs", macs.prefix, True, 5), lambda one: macs.text(one.macs)),
-        (("params", parameters.prefix, True, 3), lambda one: parameters.text(one.parameters)),
-        (("size", "MB", True, 5), lambda one: digits(one.size_bytes / 1e6)),
+        (head, lambda one: score_text(one, objectives.metric)),
+        *columns,
     ]
+
+
+def _cost_columns(candidates: Sequence[Candidate], cost: Cost) -> list[_Column]:
+    """The column of that cost, and where some have a range the one that tells their source; MACs beside GFLOPs."""
+    title, unit = cost.head
+    scale = None if cost.unit else _Scale(cost.of(one).value for one in candidates)
+
+    def text(one: Candidate) -> str:
+        return scale.text(cost.of(one).value) if scale else cost_text(one, cost)
+
+    columns: list[_Column] = [((title, scale.prefix if scale else unit, True, cost.rank or 0), text)]
+    if any(cost.of(one).has_range for one in candidates):
+        columns.append(((f"{title}\nis", "", False, 1), lambda one: cost.of(one).source))
+    if cost.key == "gflops":
+        macs = _Scale(one.macs for one in candidates)
+        columns.append((("MACs", macs.prefix, True, 5), lambda one: macs.text(one.macs)))
+    return columns
 
 
 def corner_table(corners: Sequence[Candidate], budget: Budget) -> Table:
@@ -74,10 +91,10 @@ def corner_table(corners: Sequence[Candidate], budget: Budget) -> Table:
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
         (("params", parameters.prefix, True, 2), lambda one: parameters.text(one.parameters)),
         (("MACs", macs.prefix, True, 3), lambda one: macs.text(one.macs)),
-        (("latency", "ms", True), latency_text),
-        (("memory", "MB", True, 1), lambda one: digits(one.safe_memory_bytes / 1e6)),
+        (("latency", "ms", True), lambda one: range_text(one.latency)),
+        (("memory", "MB", True, 1), lambda one: digits(one.memory.safe_bytes / 1e6)),
     ]
-    limits = [(f"<=\n{digits(limit)}", COSTS[name].unit, True) for name, limit in budget.limits.items()]
+    limits = [(f"<=\n{digits(limit)}", by_name()[name].unit, True) for name, limit in budget.limits.items()]
     rows = [
         [
             name,
@@ -89,20 +106,24 @@ def corner_table(corners: Sequence[Candidate], budget: Budget) -> Table:
     return Table(title="Before scoring", heads=[("", "", False), *(head for head, _ in columns), *limits], rows=rows)
 
 
-def accuracy_text(candidate: Candidate) -> str:
-    """Accuracy and its interval, in per cent: "97.9 (97.2-98.4)"."""
-    low, high = candidate.interval
-    return f"{candidate.share:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
+def score_text(one: Candidate, metric: Metric) -> str:
+    """The score and its interval, without unit: "97.9 (97.2-98.4)" per cent."""
+    low, high = one.interval
+    if metric.unit == PERCENT:
+        return f"{one.score:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
+    return f"{metric.text(one.score)} ({metric.text(low)}-{metric.text(high)})"
 
 
-def latency_text(candidate: Candidate) -> str:
-    """Milliseconds, and where it says more their range, in two digits: "2.31 (2.1-2.8)"."""
-    return range_text(candidate.latency)
+def cost_text(one: Candidate, cost: Cost) -> str:
+    """What it costs, and where it says more the range, in two digits: "2.31 (2.1-2.8)"."""
+    amount = cost.of(one)
+    value = digits(amount.value)
+    return f"{value} ({digits(amount.low, 2)}-{digits(amount.high, 2)})" if amount.has_range else value
 
 
-def latency_kind(candidates: Iterable[Candidate]) -> str:
-    """Where their latencies come from: "estimated", or of several kinds "composed or measured"."""
-    return " or ".join(sorted({one.latency.source for one in candidates}))
+def cost_kind(candidates: Iterable[Candidate], cost: Cost) -> str:
+    """Where their costs come from: "estimated", or of several kinds "composed or measured"; empty where counted."""
+    return " or ".join(sorted({cost.of(one).source for one in candidates} - {""}))
 
 
 def shorten(text: str, width: int) -> str:
@@ -110,16 +131,12 @@ def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 2]}.."
 
 
-def _has_ranges(candidates: Iterable[Candidate]) -> bool:
-    return any(one.latency.has_range for one in candidates)
-
-
 class _Scale:
-    """The one unit prefix that suits a column of whole numbers."""
+    """The one unit prefix that suits a column of plain numbers."""
 
-    def __init__(self, values: Iterable[int]) -> None:
+    def __init__(self, values: Iterable[float]) -> None:
         largest = max(values)
         self.factor, self.prefix = next((scale for scale in _PREFIXES if largest >= scale[0]), (1.0, ""))
 
-    def text(self, value: int) -> str:
+    def text(self, value: float) -> str:
         return digits(value / self.factor)

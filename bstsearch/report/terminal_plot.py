@@ -1,4 +1,4 @@
-"""The front in a terminal: accuracy over latency in some fifteen lines of text, the rows by number."""
+"""The front in a terminal: score over the first cost in some fifteen lines of text, the rows by number."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bstsearch.report.axis import CostAxis, cost_axis, linear_ticks
 from bstsearch.report.labels import numbers
 from bstsearch.report.table import shorten
+from bstsearch.score import Metric
 from bstsearch.search.front_file import FrontFile
 from bstsearch.search.pareto import Candidate
 
@@ -50,9 +51,9 @@ def terminal_plot(file: FrontFile, width: int, marks: Marks) -> TerminalPlot | N
     """
     if width < NARROWEST:
         return None
-    axis = cost_axis(file, "latency_ms")
+    axis = cost_axis(file, file.objectives.first)
     scored = [one for one in file.candidates if one.accuracy is not None]
-    heights = _Heights(scored)
+    heights = _Heights(scored, file.objectives.metric)
     left = max(map(len, heights.ticks.values())) + 2
     area = width - left
     canvas = [[" "] * area for _ in range(HEIGHT)]
@@ -62,7 +63,7 @@ def terminal_plot(file: FrontFile, width: int, marks: Marks) -> TerminalPlot | N
     for one in scored:
         canvas[heights.line(one)][_column(axis, axis.of(one), area)] = marks.point
     marked = _write_rows(canvas, file, axis, heights)
-    lines = [_head(axis, left, area)]
+    lines = [_head(file.objectives.metric.title, axis, left, area)]
     for number, line in enumerate(canvas):
         lines.append(f"{heights.ticks.get(number, ''):>{left - 2}} {marks.side}{''.join(line)}".rstrip())
     title = textwrap.indent(textwrap.fill(axis.label, area), " " * left)
@@ -72,21 +73,22 @@ def terminal_plot(file: FrontFile, width: int, marks: Marks) -> TerminalPlot | N
 
 
 class _Heights:
-    """Which line an accuracy is on, and the round numbers beside some lines."""
+    """Which line a score is on, and the round numbers beside some lines."""
 
-    def __init__(self, scored: Sequence[Candidate]) -> None:
-        shares = [100 * one.share for one in scored]
-        self._low, high = min(shares), max(shares)
+    def __init__(self, scored: Sequence[Candidate], metric: Metric) -> None:
+        self._factor = metric.factor
+        values = [self._factor * one.score for one in scored]
+        self._low, high = min(values), max(values)
         self._span = high - self._low or 1.0
         ticks = linear_ticks(self._low, self._low + self._span, 5)
         self.ticks = {self._of(tick): f"{tick:.10g}" for tick in ticks}
 
     def line(self, one: Candidate) -> int:
         """The line of that candidate, counted from the top."""
-        return self._of(100 * one.share)
+        return self._of(self._factor * one.score)
 
-    def _of(self, percent: float) -> int:
-        return round((HEIGHT - 1) * (1 - (percent - self._low) / self._span))
+    def _of(self, value: float) -> int:
+        return round((HEIGHT - 1) * (1 - (value - self._low) / self._span))
 
 
 def _column(axis: CostAxis, value: float, area: int) -> int:
@@ -132,9 +134,8 @@ def _text(rows: Sequence[int], recommended: int) -> str:
     return ",".join([*([numbers(before)] if before else []), *star, *([numbers(after)] if after else [])])
 
 
-def _head(axis: CostAxis, left: int, area: int) -> str:
-    """What is drawn upwards, and the budget over its line, or at the edge beyond which it lies."""
-    title = "accuracy, %"
+def _head(title: str, axis: CostAxis, left: int, area: int) -> str:
+    """What is drawn upwards (`title`), and the budget over its line, or at the edge beyond which it lies."""
     if axis.budget is None:
         return title
     words = axis.budget_words

@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+from bstsearch.search.costs import COSTS, by_name
 from bstsearch.search.pareto import Candidate
 
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """A cost that can be bounded: its option, its words, its unit, and how to read it off a candidate."""
-
-    option: str
-    label: str
-    unit: str
-    of: Callable[[Candidate], float]
-    middle: Callable[[Candidate], float]
-
-
 HIGH, MIDDLE = "high", "middle"
-
-# By field of `Budget`. MB are 1e6 bytes; what was not measured counts with its upper end.
-COSTS: Mapping[str, Quantity] = {
-    "latency_ms": Quantity(
-        option="--budget-ms",
-        label="latency",
-        unit="ms",
-        of=lambda one: one.safe_ms,
-        middle=lambda one: one.latency.ms,
-    ),
-    "gflops": Quantity(
-        option="--budget-gflops",
-        label="compute",
-        unit="GFLOPs",
-        of=lambda one: one.gflops,
-        middle=lambda one: one.gflops,
-    ),
-    "memory_mb": Quantity(
-        option="--budget-mb",
-        label="peak memory",
-        unit="MB",
-        of=lambda one: one.safe_memory_bytes / 1e6,
-        middle=lambda one: one.memory.bytes / 1e6,
-    ),
-}
 
 _BOUND = re.compile(r"\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*(%?)\s*", re.IGNORECASE)
 
@@ -75,27 +38,46 @@ class Bound:
         return cls(value=value / 100 if match[2] else value, is_share=bool(match[2]))
 
 
-def parse_bounds(texts: Mapping[str, str | None]) -> dict[str, Bound]:
-    """The bounds that were asked for, by field of `Budget`; UsageError names the option of a malformed one."""
-    return {name: Bound.parse(text, COSTS[name].option) for name, text in texts.items() if text is not None}
+def parse_bounds(texts: Mapping[str, str | None], others: Iterable[str] = ()) -> dict[str, Bound]:
+    """The bounds that were asked for, by the costs' names.
+
+    `texts` are by cost; `others` are of the form KEY=LIMIT. UsageError names the option of a malformed one, or lists
+    the costs.
+    """
+    bounds = {COSTS[key].name: Bound.parse(text, COSTS[key].option) for key, text in texts.items() if text is not None}
+    for other in others:
+        key, _, text = other.partition("=")
+        if key not in COSTS:
+            raise UsageError(f"--budget {other!r} bounds no cost; write COST=LIMIT with one of {', '.join(COSTS)}")
+        if COSTS[key].name in bounds:
+            raise UsageError(f"{key} is bounded twice; give one budget for it")
+        bounds[COSTS[key].name] = Bound.parse(text, f"--budget {key}")
+    return bounds
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class Budget:
-    """Upper bounds in numbers; None leaves a cost free.
+    """Upper bounds in numbers, by the names of costs; what is not named is free.
 
     `at` tells which end of a range must keep to a bound where a cost was not measured: "high", its upper end,
     or "middle", the value itself.
+
+    >>> Budget(latency_ms=2.5).limits
+    {'latency_ms': 2.5}
     """
 
-    latency_ms: float | None = None
-    gflops: float | None = None
-    memory_mb: float | None = None
-    at: str = HIGH
+    limits: Mapping[str, float]
+    at: str
+
+    def __init__(self, *, at: str = HIGH, **limits: float | None) -> None:
+        """Bounds the costs of these names; None leaves one free."""
+        given = {name: limit for name in by_name() if (limit := limits.get(name)) is not None}
+        object.__setattr__(self, "limits", given)
+        object.__setattr__(self, "at", at)
 
     @classmethod
     def resolve(cls, bounds: Mapping[str, Bound], full: Candidate, at: str = HIGH) -> Budget:
-        """`bounds` by field name, shares taken of `full`, the full model."""
+        """`bounds` by the costs' names, shares taken of `full`, the full model."""
         free = cls(at=at)
         limits = {
             name: bound.value * free.cost(name, full) if bound.is_share else bound.value
@@ -105,19 +87,14 @@ class Budget:
 
     def cost(self, name: str, candidate: Candidate) -> float:
         """What of `candidate` is held against the bound of that name."""
-        quantity = COSTS[name]
-        return quantity.of(candidate) if self.at == HIGH else quantity.middle(candidate)
-
-    @property
-    def limits(self) -> dict[str, float]:
-        """Field -> upper bound, of the costs that are bounded."""
-        return {name: limit for name in COSTS if (limit := getattr(self, name)) is not None}
+        amount = by_name()[name].of(candidate)
+        return amount.high if self.at == HIGH else amount.value
 
     def __bool__(self) -> bool:
         return bool(self.limits)
 
     def __str__(self) -> str:
-        return ", ".join(f"{COSTS[name].label} {limit:.4g} {COSTS[name].unit}" for name, limit in self.limits.items())
+        return ", ".join(f"{by_name()[name].label} {_with_unit(name, limit)}" for name, limit in self.limits.items())
 
     def admits(self, candidate: Candidate) -> bool:
         """Whether every bounded cost of `candidate` is within its bound."""
@@ -137,22 +114,27 @@ class Budget:
         nearest = min(candidates, key=self.overrun)
         if self.admits(nearest):
             return
-        costs = ", ".join(f"{self.cost(name, nearest):.4g} {COSTS[name].unit}" for name in self.limits)
+        costs = ", ".join(_with_unit(name, self.cost(name, nearest)) for name in self.limits)
         raise InfeasibleBudgetError(
             f"no submodel fits within {self}; the nearest is {nearest.id} with {costs}; raise the budget"
         )
 
     def to_json(self) -> dict[str, float | str | None]:
         """Plain data; `from_json` reads it back."""
-        return dataclasses.asdict(self)
+        return {**{name: self.limits.get(name) for name in by_name()}, "at": self.at}
 
     @classmethod
     def from_json(cls, data: Any) -> Budget:
-        """The budget written by `to_json`; InputError where it is malformed."""
-        keys = {*COSTS, "at"}
-        if not isinstance(data, Mapping) or data.keys() | {"at"} != keys or data.get("at", HIGH) not in (HIGH, MIDDLE):
-            raise InputError(f"malformed budget {data!r}; expected the keys {', '.join(COSTS)} and at: high or middle")
-        for name in COSTS:
+        """The budget written by `to_json`; InputError where it is malformed. A cost that it does not name is free."""
+        names = list(by_name())
+        is_known = isinstance(data, Mapping) and {*names, "at"} >= data.keys() and data.keys() - {"at"}
+        if not is_known or data.get("at", HIGH) not in (HIGH, MIDDLE):
+            raise InputError(f"malformed budget {data!r}; expected the keys {', '.join(names)} and at: high or middle")
+        for name in data.keys() - {"at"}:
             if (limit := data[name]) is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
                 raise InputError(f"malformed budget: {name} must be null or a number above 0, not {limit!r}")
         return cls(**data)
+
+
+def _with_unit(name: str, value: float) -> str:
+    return f"{value:.4g} {by_name()[name].unit}".rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from bstsearch.errors import InputError
 from bstsearch.files import read_json, write_json
 from bstsearch.model.stack_shape import StackShape
 from bstsearch.search.budget import Budget
-from bstsearch.search.pareto import Candidate, Front, find_front, hypervolume, recommend, rule
+from bstsearch.search.costs import DEFAULT, Objectives
+from bstsearch.search.pareto import Candidate, Front, find_front, hypervolume, recommend, reference, rule
 from bstsearch.search.provenance import Origin
 
 FORMAT = 1
@@ -27,6 +29,7 @@ _TYPES = {
     "candidates": list,
     "front": list,
     "recommended": str,
+    "hypervolume": dict,
 }
 
 
@@ -35,10 +38,10 @@ class FrontFile:
     """What front.json holds.
 
     `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
-    and largest one (of a small space: all there are). `searched` is the budget under which the search ran,
-    of which `is_exact` says that every submodel within it was scored; `budget` is the one asked for
-    now, and `front` and `recommended` are what it leaves. `stacks` tell which layers a submodel keeps; files of
-    older versions have none.
+    and largest one (of a small space: all there are). `searched` is the budget under which the search ran, and
+    `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
+    `budget` and `objectives` are those asked for now, and `front`, its `hypervolume` and `recommended` what they leave.
+    `stacks` tell which layers a submodel keeps; files of older versions have none.
     """
 
     origin: Origin
@@ -50,7 +53,10 @@ class FrontFile:
     budget: Budget
     front: Front
     recommended: Candidate
+    hypervolume: float
     created: str
+    objectives: Objectives = DEFAULT
+    aimed_at: Objectives = DEFAULT
     stacks: tuple[StackShape, ...] = ()
 
     @classmethod
@@ -64,10 +70,16 @@ class FrontFile:
         is_exact: bool,
         trials: int,
         searched: Budget,
+        objectives: Objectives = DEFAULT,
+        aimed_at: Objectives | None = None,
         stacks: tuple[StackShape, ...] = (),
     ) -> FrontFile:
-        """The front of the scored `candidates` within `budget`, made now."""
-        front = find_front(candidate for candidate in candidates if budget.admits(candidate))
+        """The front of the scored `candidates` within `budget`, made now; `aimed_at` is what was searched for, if else.
+
+        Loads numpy.
+        """
+        front = find_front((candidate for candidate in candidates if budget.admits(candidate)), objectives)
+        full = next(candidate for candidate in candidates if candidate.id == origin.space.largest.id)
         return cls(
             origin=origin,
             sampler=sampler,
@@ -77,17 +89,22 @@ class FrontFile:
             candidates=tuple(candidates),
             budget=budget,
             front=front,
-            recommended=recommend(front, has_budget=bool(budget)),
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            recommended=recommend(front, objectives, has_budget=bool(budget)),
+            hypervolume=hypervolume(front, full, objectives),
+            created=_now(),
+            objectives=objectives,
+            aimed_at=aimed_at or objectives,
             stacks=stacks,
         )
 
-    def resolve(self, budget: Budget) -> FrontFile:
-        """The same scores, asked for another budget."""
-        fields = {
-            name: getattr(self, name) for name in ("origin", "sampler", "is_exact", "trials", "searched", "stacks")
-        }
-        return FrontFile.solve(self.candidates, budget, **fields)
+    def resolve(self, budget: Budget, objectives: Objectives | None = None) -> FrontFile:
+        """The same scores, asked for another budget or other objectives (None: the same)."""
+        objectives = objectives or self.objectives
+        if (budget, objectives) == (self.budget, self.objectives):
+            return dataclasses.replace(self, created=_now())
+        names = ("origin", "sampler", "is_exact", "trials", "searched", "aimed_at", "stacks")
+        fields = {name: getattr(self, name) for name in names}
+        return FrontFile.solve(self.candidates, budget, objectives=objectives, **fields)
 
     def answers(self, budget: Budget, trials: int) -> bool:
         """Whether nothing is left to score for `budget` and that many trials."""
@@ -115,7 +132,7 @@ class FrontFile:
     @property
     def rule(self) -> str:
         """How the recommended row was chosen."""
-        return rule(has_budget=bool(self.budget))
+        return rule(self.objectives, has_budget=bool(self.budget))
 
     def pick(self, name: str) -> Candidate:
         """The candidate named by a row of the front, counted from 1, by id, or as the recommended one.
@@ -136,7 +153,6 @@ class FrontFile:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, derived numbers included; `from_json` reads it back."""
-        full = self.full
         return {
             "format": FORMAT,
             "created": self.created,
@@ -148,9 +164,11 @@ class FrontFile:
             "trials": self.trials,
             "searched": self.searched.to_json(),
             "budget": self.budget.to_json(),
+            **self.objectives.to_json(),
+            "aimed_at": list(self.aimed_at.keys),
             "hypervolume": {
-                "value": hypervolume(self.front, full),
-                "reference": {"accuracy": 0.0, "macs": full.macs, "latency_ms": full.latency.ms},
+                "value": self.hypervolume,
+                "reference": reference(self.front, self.full, self.objectives),
             },
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "front": [candidate.id for candidate in self.front],
@@ -167,7 +185,7 @@ class FrontFile:
             if type(data.get(name)) is not kind:
                 raise InputError(f"{name!r} must be of type {kind.__name__}, not {data.get(name)!r}")
         candidates = {entry.id: entry for entry in map(Candidate.from_json, data["candidates"])}
-        origin = Origin.from_json(data)
+        origin, objectives = Origin.from_json(data), Objectives.from_json(data)
         _refuse_incomplete(data, candidates, origin)
         return cls(
             origin=origin,
@@ -176,6 +194,9 @@ class FrontFile:
             budget=Budget.from_json(data.get("budget", {})),
             front=tuple(candidates[name] for name in data["front"]),
             recommended=candidates[data["recommended"]],
+            hypervolume=_share(data["hypervolume"].get("value")),
+            objectives=objectives,
+            aimed_at=Objectives.from_json({**data, "objectives": data.get("aimed_at", list(objectives.keys))}),
             stacks=_stacks(data, origin),
             **{name: data[name] for name in ("created", "sampler", "is_exact", "trials")},
         )
@@ -195,6 +216,16 @@ def read_front(path: Path) -> FrontFile:
 def write_front(file: FrontFile, path: Path) -> None:
     """Replaces the front file at `path`."""
     write_json(path, file.to_json())
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1 + 1e-9:
+        raise InputError(f"the value of 'hypervolume' must be a share, not {value!r}")
+    return value
 
 
 def _stacks(data: Mapping[str, Any], origin: Origin) -> tuple[StackShape, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bstsearch.errors import InputError
 from bstsearch.model.supernet_folder import read_folder
-from bstsearch.score import Accuracy
+from bstsearch.score import Accuracy, Value
 from bstsearch.search.front_file import FrontFile, read_front
 from bstsearch.search.pareto import Candidate
 
@@ -22,16 +22,29 @@ class Pick:
     row: int | None
 
     @property
-    def accuracy(self) -> Accuracy:
+    def score(self) -> Accuracy | Value:
         """What the search found; every candidate that can be picked has been scored."""
         assert self.candidate.accuracy is not None
         return self.candidate.accuracy
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """The same of a task whose scores are shares of right answers; InputError where they are others."""
+        if not isinstance(self.score, Accuracy):
+            raise InputError(f"{self.path} holds scores by {self.front.objectives.metric.name}, not accuracies")
+        return self.score
 
     def __str__(self) -> str:
         """Which submodel was taken, whatever it was named by."""
         place = f"row {self.row} of {self.path}" if self.row else f"in {self.path}, but not on the front"
         device = self.front.origin.device["name"]
-        return f"{self.candidate.id} ({place}): {100 * self.accuracy.value:.2f} %, {self.candidate.latency} on {device}"
+        words = self.front.objectives.metric.words(self.score.value)
+        return f"{self.candidate.id} ({place}): {words}, {self.candidate.latency} on {device}"
+
+
+def export_folder(candidate: Candidate) -> Path:
+    """The folder for an exported submodel where nobody names one."""
+    return Path("export") / candidate.id
 
 
 def read_pick(path: Path, name: str) -> Pick:

@@ -14,11 +14,11 @@ import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
 from bstsearch.errors import UsageError
-from bstsearch.score import Accuracy
+from bstsearch.score import Accuracy, Value
 from bstsearch.search.budget import Budget
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.samplers import Choices, EnqueuedOnly, ExhaustedError, FeasibleSampler, from_params, to_params
-from bstsearch.search.study_file import DIRECTIONS, StudyFile
+from bstsearch.search.study_file import StudyFile, directions
 from bstsearch.space import Space, Submodel
 
 ENUMERATED = 64  # spaces up to this size are enumerated
@@ -41,12 +41,12 @@ class Searched:
     trials: int
 
 
-def search(
+def search_study(
     study: StudyFile,
     space: Space,
     *,
     cost: Callable[[Submodel], Candidate],
-    score: Callable[[Submodel], Accuracy],
+    score: Callable[[Submodel], Accuracy | Value],
     budget: Budget,
     sampler: str = AUTO,
     trials: int = TRIALS,
@@ -55,8 +55,9 @@ def search(
 ) -> Searched:
     """Scores what `study` lacks, each submodel at most once, and stores each score as soon as it is there.
 
-    A sampled search ends when `trials` submodels have been scored under this budget or a looser one, now
-    or earlier, or when nothing new is found. InfeasibleBudgetError comes before any scoring.
+    A sampler aims at the study's objectives. A sampled search ends when `trials` submodels have been scored under this
+    budget or a looser one, now or earlier, or when nothing new is found. InfeasibleBudgetError comes before any
+    scoring.
     """
     sampler = choose_sampler(sampler, space)
     work = _Work(study, cost, score, budget)
@@ -117,7 +118,7 @@ class _Work:
         self,
         study: StudyFile,
         cost: Callable[[Submodel], Candidate],
-        score: Callable[[Submodel], Accuracy],
+        score: Callable[[Submodel], Accuracy | Value],
         budget: Budget,
     ) -> None:
         self._study, self._cost, self._score, self._budget = study, cost, score, budget
@@ -132,13 +133,14 @@ class _Work:
 
     @property
     def best(self) -> str:
-        """The most accurate candidate within the budget so far, in words; empty where there is none."""
+        """The best candidate within the budget so far, in words; empty where there is none."""
         scored = [candidate for candidate in self.scored.values() if self._budget.admits(candidate)]
         if not scored:
             return ""
-        best = max(scored, key=lambda candidate: (candidate.share, -candidate.latency.ms))
+        metric, cost = self._study.objectives.metric, self._study.objectives.first
+        best = min(scored, key=lambda one: (metric.loss(one.score), cost.of(one).value))
         name = best.id if len(best.id) <= SHOWN_ID else f"{best.id[: SHOWN_ID - 3]}..."
-        return f"best {100 * best.share:.2f} % at {best.latency.ms:.3g} ms ({name})"
+        return f"best {metric.words(best.score)} at {f'{cost.of(best).value:.3g} {cost.unit}'.rstrip()} ({name})"
 
     def price(self, submodel: Submodel) -> Candidate:
         """What `submodel` costs, and its accuracy where it is known; computed once."""
@@ -157,7 +159,9 @@ class _Work:
         # Each run draws anew: with the same seed a resumed search would begin with duplicates.
         seed += len(self._study.trials)
         self._choices = Choices(space)
-        self._trials = optuna.create_study(directions=DIRECTIONS, sampler=self._sampler(space, sampler, seed))
+        self._trials = optuna.create_study(
+            directions=directions(self._study.objectives), sampler=self._sampler(space, sampler, seed)
+        )
         self._trials.add_trials(self._study.trials)
 
     def score_next(self, submodel: Submodel | None) -> None:
@@ -169,8 +173,7 @@ class _Work:
         candidate = dataclasses.replace(self.price(submodel), accuracy=self._score(submodel))
         for name, value in {**candidate.to_json(), "budget": self._budget.to_json()}.items():
             trial.set_user_attr(name, value)
-        values = (candidate.share, candidate.gflops, candidate.latency.ms)
-        self._study.add(self._trials.tell(trial, values))
+        self._study.add(self._trials.tell(trial, self._study.objectives.values(candidate)))
         self.scored[submodel] = candidate
 
     def _sampler(self, space: Space, name: str, seed: int) -> BaseSampler:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import optuna
@@ -17,13 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from bstsearch import __version__
 from bstsearch.errors import DeviceError, InputError
 from bstsearch.files import writing
+from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.provenance import Origin
 
 NAME = "study.db"
 STUDY = "bstsearch"
-OBJECTIVES = ("accuracy", "gflops", "latency_ms")
-DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE, StudyDirection.MINIMIZE)
 _REMEDY = "give another --out to keep it, or --force to start over"
 
 
@@ -34,8 +34,8 @@ class _DamagedError(InputError):
 class StudyFile:
     """The study on disk: read once, then only ever added to, one finished trial at a time."""
 
-    def __init__(self, study: optuna.Study, path: Path) -> None:
-        self._study, self._path = study, path
+    def __init__(self, study: optuna.Study, path: Path, objectives: Objectives = DEFAULT) -> None:
+        self._study, self._path, self.objectives = study, path, objectives
         self.trials = study.get_trials(states=(TrialState.COMPLETE,))
 
     @property
@@ -51,11 +51,14 @@ class StudyFile:
 
 
 @contextlib.contextmanager
-def open_study(path: Path, origin: Origin, *, is_fresh: bool = False) -> Iterator[StudyFile]:
+def open_study(
+    path: Path, origin: Origin, objectives: Objectives = DEFAULT, *, is_fresh: bool = False
+) -> Iterator[StudyFile]:
     """The study at `path`, made where there is none, and locked against other searches meanwhile.
 
     InputError where another process holds it, where it is damaged or no such study, or where it is of
-    another origin. `is_fresh` throws it away first, damaged or not, but nothing that another process
+    another origin or was scored by another metric. Where its objectives are others, it is written anew with these, its
+    scores kept. `is_fresh` throws it away first, damaged or not, but nothing that another process
     holds or that is no study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -66,24 +69,29 @@ def open_study(path: Path, origin: Origin, *, is_fresh: bool = False) -> Iterato
         if is_fresh:
             path.unlink(missing_ok=True)
         if not path.exists():
-            _create(path, origin)
-        with _storage(path) as storage:
+            _create(path, origin, objectives)
+        with contextlib.ExitStack() as stack:
+            study = _load(path, stack)
+            trials = _aimed_at_others(study, origin, objectives, path)
+            if trials is not None:
+                stack.close()
+                _create(path, origin, objectives, trials)
+                study = _load(path, stack)
             with _storage_errors(path):
-                study = optuna.load_study(study_name=STUDY, storage=storage)
-                _refuse_other_origin(study, origin, path)
-                file = StudyFile(study, path)
+                file = StudyFile(study, path, objectives)
             yield file
 
 
-def read_study(path: Path) -> tuple[Origin, list[Candidate]]:
-    """The origin of the study at `path` and its scored submodels, which stay as they are.
+def read_study(path: Path) -> tuple[Origin, Objectives, list[Candidate]]:
+    """The origin and objectives of the study at `path` and its scored submodels, which stay as they are.
 
     InputError where the file is damaged, or no study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _storage_errors(path), _storage(path, is_read_only=True) as storage:
         study = optuna.load_study(study_name=STUDY, storage=storage)
-        return Origin.from_json(study.user_attrs), StudyFile(study, path).candidates
+        objectives = Objectives.from_json(study.user_attrs)
+        return Origin.from_json(study.user_attrs), objectives, StudyFile(study, path, objectives).candidates
 
 
 @contextlib.contextmanager
@@ -102,15 +110,29 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _create(path: Path, origin: Origin) -> None:
+def _create(path: Path, origin: Origin, objectives: Objectives, trials: Iterable[FrozenTrial] = ()) -> None:
     # Made beside its place: a file that exists is a whole study, whenever this is interrupted.
     with writing(path) as temporary, _storage_errors(path), _storage(temporary) as storage:
-        study = optuna.create_study(study_name=STUDY, storage=storage, directions=DIRECTIONS)
+        study = optuna.create_study(study_name=STUDY, storage=storage, directions=directions(objectives))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # the names that the dashboard shows
-            study.set_metric_names(list(OBJECTIVES))
-        for name, value in {**origin.to_json(), "bstsearch": __version__}.items():
+            study.set_metric_names(list(objectives.names))
+        for name, value in {**origin.to_json(), **objectives.to_json(), "bstsearch": __version__}.items():
             study.set_user_attr(name, value)
+        study.add_trials(revalued(trials, objectives))
+
+
+def directions(objectives: Objectives) -> list[StudyDirection]:
+    """Which way each objective is better, as Optuna says it."""
+    return [StudyDirection.MAXIMIZE if is_up else StudyDirection.MINIMIZE for is_up in objectives.is_maximized]
+
+
+def revalued(trials: Iterable[FrozenTrial], objectives: Objectives) -> list[FrozenTrial]:
+    """The same trials with the values of these objectives, which all their costs are stored for."""
+    found = copy.deepcopy(list(trials))
+    for trial in found:
+        trial.values = objectives.values(Candidate.from_json(trial.user_attrs))
+    return found
 
 
 @contextlib.contextmanager
@@ -125,12 +147,30 @@ def _storage(path: Path, *, is_read_only: bool = False) -> Iterator[optuna.stora
         storage.engine.dispose()
 
 
-def _refuse_other_origin(study: optuna.Study, origin: Origin, path: Path) -> None:
+def _load(path: Path, stack: contextlib.ExitStack) -> optuna.Study:
+    """The study at `path`, open until `stack` is closed."""
+    storage = stack.enter_context(_storage(path))
+    with _storage_errors(path):
+        return optuna.load_study(study_name=STUDY, storage=storage)
+
+
+def _aimed_at_others(
+    study: optuna.Study, origin: Origin, objectives: Objectives, path: Path
+) -> list[FrozenTrial] | None:
+    """The trials of the study where it was made for other objectives, or by a version that does not name them."""
     try:
-        found = Origin.from_json(study.user_attrs)
+        found, held = Origin.from_json(study.user_attrs), Objectives.from_json(study.user_attrs)
     except InputError as error:
         raise InputError(f"study {path} does not say what it was made from ({error}); {_REMEDY}") from error
     origin.refuse_other(found, path)
+    if held.metric != objectives.metric:
+        raise InputError(
+            f"study {path} holds scores by {held.metric.name}, now they are by {objectives.metric.name}; {_REMEDY}"
+        )
+    if held == objectives and "objectives" in study.user_attrs:
+        return None
+    with _storage_errors(path):
+        return study.get_trials(states=(TrialState.COMPLETE,))
 
 
 def _refuse_foreign(path: Path) -> None:

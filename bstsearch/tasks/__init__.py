@@ -5,7 +5,6 @@ Nothing here loads torch before a task is asked for.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import shlex
 import typing
@@ -14,6 +13,7 @@ from pathlib import Path
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
 from bstsearch.files import read_json, write_json
+from bstsearch.score import ACCURACY, Metric
 
 if typing.TYPE_CHECKING:
     from bstsearch.tasks.task import Split, Task
@@ -65,8 +65,8 @@ def save_task(task: Task, folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     task.save(folder)
     typed = doors.typed("task", task.name)
-    if typed is not None or not has_vocabulary(folder):
-        metric = dataclasses.asdict(task.metric)
+    if typed is not None or task.metric != ACCURACY or not has_vocabulary(folder):
+        metric = task.metric.to_json()
         write_json(folder / FILE, {"format": FORMAT, "name": task.name, "metric": metric, "from": typed})
 
 
@@ -102,6 +102,13 @@ def split_for(folder: Path, task: Task, split: str) -> Split:
             "name the data that it was trained on with --data"
         )
     return task.split(split, family.reader(config))
+
+
+def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
+    """What kind of number the scores of that task are; no code is run for what the folder says."""
+    if data is not None:
+        return find_task(data).metric
+    return Metric.from_json(read_json(folder / FILE, "task").get("metric")) if (folder / FILE).exists() else ACCURACY
 
 
 def trained_for(folder: Path) -> str | None:

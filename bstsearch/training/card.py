@@ -47,7 +47,7 @@ Made by bstsearch {metrics["bstsearch"]}, commit {metrics["commit"] or "unknown"
 
 def metric_of(metrics: Mapping[str, Any]) -> Metric:
     """What kind of number the scores in a `metrics.json` are."""
-    return Metric(**metrics["metric"]) if "metric" in metrics else ACCURACY
+    return Metric.from_json(metrics["metric"]) if "metric" in metrics else ACCURACY
 
 
 def score_of(record: Mapping[str, Any]) -> Score:

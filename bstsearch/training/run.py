@@ -210,7 +210,7 @@ def _run_stage(stage: Stage, split: Split, metric: Metric, listener: Listener) -
 
 
 def _running(progress: Progress, metric: Metric) -> str:
-    figures = [f"{name} {metric.text(value)} {metric.unit}".rstrip() for name, value in progress.running.items()]
+    figures = [f"{name} {metric.words(value)}" for name, value in progress.running.items()]
     return f"running {metric.name}: {', '.join(figures)}" if figures else ""
 
 
@@ -225,7 +225,7 @@ def _measure(plan: Plan, supernet: Supernet, processes: Processes, listener: Lis
     return {
         "recipe": _settings(plan),
         "data": plan.task.name,
-        **({} if plan.task.metric == ACCURACY else {"metric": dataclasses.asdict(plan.task.metric)}),
+        **({} if plan.task.metric == ACCURACY else {"metric": plan.task.metric.to_json()}),
         "bstsearch": bstsearch.__version__,
         "commit": _commit(),
         "torch": torch.__version__,

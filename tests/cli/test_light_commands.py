@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.score import Accuracy
+from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]
@@ -65,8 +64,8 @@ def test_counts_of_other_supernets_are_read_the_second_time(
     invoke: Invoke, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("bstsearch.cli.candidates.known_costs", _fresh_costs)
-    monkeypatch.setattr("bstsearch.cli.space.known_costs", _fresh_costs)
+    monkeypatch.setattr("bstsearch.search.pricing.known_costs", _fresh_costs)
+    monkeypatch.setattr("bstsearch.search.counted_space.known_costs", _fresh_costs)
     first = invoke("space", "--supernet", tiny_folder)
     assert first.exit_code == 0, first.stderr
     assert not loaded(tmp_path, "space", "--supernet", tiny_folder) & HEAVY
@@ -75,10 +74,13 @@ def test_counts_of_other_supernets_are_read_the_second_time(
 def test_another_budget_on_an_estimated_device_computes_nothing(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def score(submodel: Submodel) -> Accuracy:
-        return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
+    class Scorer:
+        metric = ACCURACY
 
-    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: functools.cache(score))
+        def __call__(self, submodel: Submodel) -> Accuracy:
+            return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
+
+    monkeypatch.setattr("bstsearch.search.run.make_scorer", lambda *_: Scorer())
     assert invoke("pareto", "--device", "pixel7").exit_code == 0
     drawing = {"matplotlib", "numpy", "PIL"}  # the picture shows the budget
     assert not loaded(tmp_path, "pareto", "--device", "pixel7", "--budget-ms", "50%") & HEAVY - drawing

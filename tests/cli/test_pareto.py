@@ -17,15 +17,15 @@ from typing import Any
 import optuna
 import pytest
 
-from bstsearch.cli.candidates import make_pricer
 from bstsearch.cli.output import Output
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.report.table import range_text
-from bstsearch.score import Accuracy
+from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.search.front_file import read_front
 from bstsearch.search.pareto import Candidate
+from bstsearch.search.pricing import make_pricer
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]
@@ -39,6 +39,8 @@ TOGETHER = {"fronts.json", "fronts.csv", "fronts.html"}  # of several devices, b
 class Scorer:
     """Stands in for supernet and data: bigger is better; counts what it is asked, and stops when told to."""
 
+    metric = ACCURACY
+
     def __init__(self) -> None:
         self.scored: Counter[str] = Counter()
         self.stop_after = 10_000
@@ -48,6 +50,18 @@ class Scorer:
             raise KeyboardInterrupt
         self.scored[submodel.id] += 1
         return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
+
+
+class Once:
+    """Asks another scorer for each submodel once, as the real one does in a command."""
+
+    metric = ACCURACY
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.score = functools.cache(scorer)
+
+    def __call__(self, submodel: Submodel) -> Accuracy:
+        return self.score(submodel)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +81,9 @@ def scorer(price: Price, estimated_price: Price, monkeypatch: pytest.MonkeyPatch
     """The scorer of every search in this test; like the real one it scores a submodel once in a command."""
     scorer = Scorer()
     monkeypatch.setattr(
-        "bstsearch.cli.searching.make_pricer", lambda folder, profile: estimated_price if profile.rates else price
+        "bstsearch.search.run.make_pricer", lambda folder, profile: estimated_price if profile.rates else price
     )
-    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: functools.cache(scorer))
+    monkeypatch.setattr("bstsearch.search.run.make_scorer", lambda *_: Once(scorer))
     return scorer
 
 
@@ -98,8 +112,8 @@ def finished_run(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
-        patch.setattr("bstsearch.cli.searching.make_pricer", lambda folder, profile: price)
-        patch.setattr("bstsearch.cli.pareto.make_scorer", lambda path, split, _=None: Scorer())
+        patch.setattr("bstsearch.search.run.make_pricer", lambda folder, profile: price)
+        patch.setattr("bstsearch.search.run.make_scorer", lambda *_: Scorer())
         result = CliRunner().invoke(app, ["pareto", "--supernet", "net", "--device", "local"])
     assert result.exit_code == 0, result.output
     return folder / "front"
@@ -177,7 +191,7 @@ def test_another_budget_scores_nothing_and_draws_the_picture_anew(
     assert (finished / "front.png").read_bytes() != before
     within = read_front(finished / "front.json")
     assert len(within.front) < len(whole.front)
-    assert within.budget.latency_ms == pytest.approx(0.6 * whole.full.latency.safe_ms)
+    assert within.budget.limits["latency_ms"] == pytest.approx(0.6 * whole.full.latency.safe_ms)
     with (finished / "front.csv").open(newline="") as stream:
         assert [row["id"] for row in csv.DictReader(stream)] == [candidate.id for candidate in within.front]
     assert pareto().exit_code == 0
@@ -445,7 +459,7 @@ def test_layerwise_space_is_sampled(pareto: Invoke, scorer: Scorer, tmp_path: Pa
     front = read_front(tmp_path / "front" / "front.json")
     assert (front.sampler, front.trials, front.is_exact) == (sampler, 5, False)
     assert scorer.scored.total() == len(scorer.scored) == 5
-    assert all(one.safe_ms <= 0.8 * front.full.latency.ms for one in front.candidates if one.accuracy)
+    assert all(one.latency.safe_ms <= 0.8 * front.full.latency.ms for one in front.candidates if one.accuracy)
     assert pareto(*args, "--trials", "5").exit_code == 0
     assert scorer.scored.total() == 5
     assert pareto(*args, "--trials", "6").exit_code == 0

@@ -22,7 +22,7 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
-from bstsearch.score import Accuracy
+from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.search.front_file import read_front
 from bstsearch.space import Submodel
 from bstsearch.tasks.evaluation import evaluate
@@ -47,11 +47,15 @@ def scored(score: Callable[[Submodel], Accuracy], monkeypatch: pytest.MonkeyPatc
     """How often each submodel has been scored, on few questions; like the real scorer once in a command."""
     counts: Counter[str] = Counter()
 
-    def count(submodel: Submodel) -> Accuracy:
-        counts[submodel.id] += 1
-        return score(submodel)
+    class Scorer:
+        metric = ACCURACY
 
-    monkeypatch.setattr("bstsearch.cli.pareto.make_scorer", lambda *_: functools.cache(count))
+        @functools.cache  # noqa: B019 (it lives as long as one command)
+        def __call__(self, submodel: Submodel) -> Accuracy:
+            counts[submodel.id] += 1
+            return score(submodel)
+
+    monkeypatch.setattr("bstsearch.search.run.make_scorer", lambda *_: Scorer())
     return counts
 
 

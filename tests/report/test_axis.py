@@ -9,18 +9,20 @@ from hypothesis import strategies as st
 
 from bstsearch.report.axis import cost_axis, linear_ticks, log_ticks
 from bstsearch.search.budget import MIDDLE, Budget
+from bstsearch.search.costs import COSTS
 from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]
+LATENCY = COSTS["latency"]
 GRID = [submodel.id for submodel in Space.bst(stacks=(4, 4)).grid()]
 
 
-@pytest.mark.parametrize("name", ["latency_ms", "gflops"])
+@pytest.mark.parametrize("key", ["latency", "gflops"])
 @pytest.mark.parametrize("budget", [Budget(), Budget(latency_ms=60.0, gflops=2.0), Budget(latency_ms=0.3)])
-def test_the_points_choose_the_ends_whatever_the_budget(make_front: MakeFront, name: str, budget: Budget) -> None:
+def test_the_points_choose_the_ends_whatever_the_budget(make_front: MakeFront, key: str, budget: Budget) -> None:
     file = make_front(budget, estimated=GRID)
-    axis, free = cost_axis(file, name), cost_axis(make_front(estimated=GRID), name)
+    axis, free = cost_axis(file, COSTS[key]), cost_axis(make_front(estimated=GRID), COSTS[key])
     shares = [axis.share(axis.of(one)) for one in file.candidates]
     assert min(shares) > 0
     assert 0.85 < max(shares) < 1
@@ -30,17 +32,18 @@ def test_the_points_choose_the_ends_whatever_the_budget(make_front: MakeFront, n
 def test_what_decides_is_drawn(make_front: MakeFront) -> None:
     """The upper end of a range, or its middle where the budget is held against that."""
     high, middle = (
-        cost_axis(make_front(Budget(latency_ms=2.0, at=at), estimated=GRID), "latency_ms") for at in ("high", MIDDLE)
+        cost_axis(make_front(Budget(latency_ms=2.0, at=at), estimated=GRID), COSTS["latency"])
+        for at in ("high", MIDDLE)
     )
     full = make_front(estimated=GRID).full
     assert (high.of(full), middle.of(full)) == (full.latency.high_ms, full.latency.ms)
     assert "the upper end of each range" in high.label
     assert "upper end" not in middle.label
-    assert "upper end" not in cost_axis(make_front(), "latency_ms").label
+    assert "upper end" not in cost_axis(make_front(), COSTS["latency"]).label
 
 
 def test_more_than_a_decade_is_logarithmic(make_front: MakeFront) -> None:
-    latency, gflops = (cost_axis(make_front(), name) for name in ("latency_ms", "gflops"))
+    latency, gflops = (cost_axis(make_front(), COSTS[key]) for key in ("latency", "gflops"))
     costs = [one.gflops for one in make_front().candidates]
     assert max(costs) / min(costs) > 10
     assert (latency.is_log, gflops.is_log) == (False, True)
@@ -50,7 +53,7 @@ def test_more_than_a_decade_is_logarithmic(make_front: MakeFront) -> None:
 
 def test_a_budget_outside_is_told_at_the_edge(make_front: MakeFront) -> None:
     inside, beyond, none = (
-        cost_axis(make_front(budget), "latency_ms")
+        cost_axis(make_front(budget), COSTS["latency"])
         for budget in (Budget(latency_ms=0.4), Budget(latency_ms=60.0), Budget())
     )
     assert (inside.is_budget_inside, inside.budget_words) == (True, "budget 0.400 ms")

@@ -16,6 +16,7 @@ from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.report import page
 from bstsearch.report.page import SCRIPTS, page_script, write_page
 from bstsearch.search.budget import Budget
+from bstsearch.search.costs import by_name
 from bstsearch.search.front_file import FrontFile
 
 MakeFront = Callable[..., FrontFile]
@@ -66,9 +67,11 @@ def embedded(source: str) -> dict[str, Any]:
     """The embedded data, candidates unpacked as the page does it."""
 
     def unpack(value: dict[str, Any]) -> Any:
-        if value.keys() == {"keys", "rows"}:
-            return [dict(zip(value["keys"], row, strict=True)) for row in value["rows"]]
-        return value
+        if value.keys() != {"keys", "costs", "rows"}:
+            return value
+        names = [*value["keys"], *value["costs"]]
+        rows = [dict(zip(names, row, strict=True)) for row in value["rows"]]
+        return [{**row, "costs": {name: row.pop(name) for name in value["costs"]}} for row in rows]
 
     return dict(json.loads(Page(source).inside["script"][0], object_hook=unpack))
 
@@ -106,7 +109,17 @@ def test_every_place_is_filled_by_every_file(source: str) -> None:
 
 def test_embedded_data_are_the_front_file(file: FrontFile, source: str, tmp_path: Path) -> None:
     (front,) = embedded(source)["fronts"]
-    assert front["front"] == json.loads(json.dumps(file.to_json()))
+    shown = front["front"].pop("candidates")
+    assert front["front"].pop("trade")["costs"] == ["latency_ms", "gflops"]
+    stored = json.loads(json.dumps(file.to_json()))
+    assert [one["id"] for one in shown] == [one["id"] for one in stored.pop("candidates")]
+    assert front["front"] == stored
+    for one, candidate in zip(shown, file.candidates, strict=True):
+        assert one["accuracy"] == candidate.score
+        for name, (value, *ends) in one["costs"].items():
+            amount = by_name()[name].of(candidate)
+            assert value == amount.value
+            assert ends == [amount.low, amount.high, amount.source][: len(ends)]
     assert front["path"] == shlex.quote(f"{tmp_path}/front.json")
     assert front["size"] == len(file.origin.space)
 

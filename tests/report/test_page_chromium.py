@@ -246,7 +246,7 @@ def test_a_typed_budget_recommends_what_the_command_line_would(opened: Open, fil
 def test_what_is_barely_over_the_budget_does_not_read_as_within(opened: Open, file: FrontFile) -> None:
     page = opened(file)
     over = file.find("w1of2-d1of2")
-    limit = f"{over.safe_ms - 2e-5:.6f}"
+    limit = f"{over.latency.safe_ms - 2e-5:.6f}"
     page.enter("limit", limit)
     row = "#rows tr[data-id='w1of2-d1of2']"
     assert page.text(f"{row} .status") == "over the budget"

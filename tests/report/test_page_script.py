@@ -15,16 +15,17 @@ from typing import Any
 
 import pytest
 
-from bstsearch.cli.candidates import find_stacks
 from bstsearch.model.family import config_to_json, family_names, get_family
 from bstsearch.model.stack_shape import per_layer
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency, Memory
-from bstsearch.report.page import page_script
+from bstsearch.report.page import packed_candidate, page_script, trade
 from bstsearch.report.staircase import staircase
-from bstsearch.score import Accuracy
-from bstsearch.search.budget import COSTS, HIGH, MIDDLE, Budget
+from bstsearch.score import Accuracy, Metric
+from bstsearch.search.budget import HIGH, MIDDLE, Budget
+from bstsearch.search.costs import DEFAULT, Objectives, by_name
 from bstsearch.search.pareto import Candidate, find_front, recommend
+from bstsearch.search.pricing import find_stacks
 from bstsearch.space import Space, Submodel
 
 NODE = shutil.which("node")
@@ -66,7 +67,7 @@ def random_budget(rng: random.Random, candidates: Sequence[Candidate]) -> Budget
     free = Budget(at=rng.choice([HIGH, MIDDLE]))
     limits = {
         name: free.cost(name, rng.choice(candidates)) * rng.choice([1.0, 1.0, 0.97, 1 + 2**-52, 3.0])
-        for name in COSTS
+        for name in by_name()
         if rng.random() < 0.5
     }
     return Budget(**limits, at=free.at)
@@ -80,16 +81,25 @@ def cases() -> Iterator[tuple[list[Candidate], Budget]]:
 
 
 def as_json(candidates: Sequence[Candidate], budget: Budget) -> dict[str, Any]:
-    return {"candidates": [one.to_json() for one in candidates], "budget": budget.to_json()}
+    return {"candidates": [packed_candidate(one) for one in candidates], "budget": budget.to_json()}
 
 
-def test_front_and_recommended_row_follow_the_same_rule() -> None:
+ERROR = Metric(name="error", unit="m", is_higher_better=False, best=0.0)
+
+
+@pytest.mark.parametrize(
+    "objectives",
+    [DEFAULT, Objectives.of(["accuracy", "memory", "size", "latency"]), Objectives.of(["accuracy", "memory"], ERROR)],
+)
+def test_front_and_recommended_row_follow_the_same_rule(objectives: Objectives) -> None:
+    given = [as_json(*case) | {"trade": trade(objectives)} for case in cases()]
     expression = "(({ front, recommended }) => [front.map((one) => one.id), recommended?.id ?? null])"
-    found = run(["rule"], f"{expression}(solve(given.candidates, given.budget))", [as_json(*case) for case in cases()])
+    found = run(["rule"], f"{expression}(solve(given.candidates, given.budget, given.trade))", given)
     for (candidates, budget), (ids, recommended) in zip(cases(), found, strict=True):
-        front = find_front(filter(budget.admits, candidates))
+        front = find_front(filter(budget.admits, candidates), objectives)
         assert ids == [one.id for one in front]
-        assert recommended == (recommend(front, has_budget=bool(budget)).id if front else None)
+        row = recommend(front, objectives, has_budget=bool(budget)) if front else None
+        assert recommended == (row.id if row else None)
 
 
 def test_the_cases_hold_every_kind() -> None:
@@ -113,11 +123,12 @@ def test_what_a_search_covers_is_what_python_says() -> None:
     assert found == [one.covers(other) for one, other in pairs]
 
 
-def test_the_edge_is_the_pictures() -> None:
+@pytest.mark.parametrize("is_higher_better", [True, False])
+def test_the_edge_is_the_pictures(is_higher_better: bool) -> None:
     rng = random.Random(1)
     lists = [[[rng.randint(0, 9), rng.randint(0, 9)] for _ in range(rng.randint(0, 8))] for _ in range(50)]
-    assert run(["rule"], "staircase(given)", lists) == [
-        [list(step) for step in staircase(map(tuple, points))]  # type: ignore[arg-type]
+    assert run(["rule"], f"staircase(given, {json.dumps(is_higher_better)})", lists) == [
+        [list(step) for step in staircase(map(tuple, points), is_higher_better=is_higher_better)]  # type: ignore[arg-type]
         for points in lists
     ]
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bstsearch.report.axis import LABELS
-from bstsearch.report.picture import NAMED, ORANGE, PANELS, draw_picture, make_figure
+from bstsearch.report.picture import NAMED, ORANGE, draw_picture, make_figure
 from bstsearch.search.budget import Budget
+from bstsearch.search.costs import COSTS
 from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
@@ -49,11 +49,11 @@ def test_each_row_has_its_number_on_its_point_or_a_line_there_in_both_panels(
 ) -> None:
     file = make_front(budget)
     figure = make_figure(file)
-    for axes, cost in zip(figure.axes, (lambda one: one.safe_ms, lambda one: one.gflops), strict=True):
+    for axes, cost in zip(figure.axes, (lambda one: one.latency.safe_ms, lambda one: one.gflops), strict=True):
         places = dict(row_labels(axes))
         assert set(places) == {str(number) for number in range(1, len(file.front) + 1)}
         for number, one in enumerate(file.front, start=1):
-            assert places[str(number)] == pytest.approx((cost(one), 100 * one.share))
+            assert places[str(number)] == pytest.approx((cost(one), 100 * one.score))
 
 
 def test_the_recommended_row_is_told_in_colour_and_words(make_front: MakeFront) -> None:
@@ -91,7 +91,7 @@ def test_the_budget_is_a_line_or_a_mark_at_the_edge_and_never_moves_the_axis(
     assert [list(line.get_xdata()) for line in dashed] == [[budget, budget]] * lines
     told = [text.get_text() for text in panel.texts if "budget" in text.get_text()]
     assert told == {None: [], 0.4: ["budget 0.400 ms"], 60.0: ["budget 60.0 ms, beyond this axis >"]}[budget]
-    assert panel.get_xlim()[1] < 1.2 * file.full.safe_ms
+    assert panel.get_xlim()[1] < 1.2 * file.full.latency.safe_ms
     assert not [text for text in other.texts if "budget" in text.get_text()]
 
 
@@ -112,8 +112,10 @@ def test_a_wide_axis_is_logarithmic(make_front: MakeFront) -> None:
 def test_latencies_that_were_not_measured_have_a_line_over_their_range(make_front: MakeFront) -> None:
     file = make_front(estimated=["w1-d1"])
     panel, other = make_figure(file).axes
-    assert panel.get_xlabel().startswith(f"{LABELS[PANELS[0]]} (estimated or measured, the upper end of each range")
-    assert other.get_xlabel().startswith(LABELS[PANELS[1]])
+    assert panel.get_xlabel().startswith(
+        f"{COSTS['latency'].caption} (estimated or measured, the upper end of each range"
+    )
+    assert other.get_xlabel().startswith(COSTS["gflops"].caption)
     ranges = {(one.latency.low_ms, one.latency.high_ms) for one in file.front}
     assert ranges <= {tuple(path.vertices[:, 0]) for lines in panel.collections for path in lines.get_paths()}
 

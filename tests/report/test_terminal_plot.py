@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bstsearch.report.axis import cost_axis
 from bstsearch.report.terminal_plot import ASCII, HEIGHT, LINES, NARROWEST, Marks, _apart, _text, terminal_plot
 from bstsearch.search.budget import Budget
+from bstsearch.search.costs import COSTS
 from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
@@ -48,13 +49,13 @@ def test_a_number_stands_where_its_row_lies(make_front: MakeFront) -> None:
     plot = terminal_plot(file, 100, ASCII)
     assert plot is not None
     _, begin, _ = plot.marked
-    axis, left = cost_axis(file, "latency_ms"), plot.lines[1].index("|") + 1
-    assert begin - left == round(axis.share(file.recommended.safe_ms) * (100 - left - 1))
-    best = max(file.candidates, key=lambda one: one.share)
-    worst = min(file.candidates, key=lambda one: one.share)
+    axis, left = cost_axis(file, COSTS["latency"]), plot.lines[1].index("|") + 1
+    assert begin - left == round(axis.share(file.recommended.latency.safe_ms) * (100 - left - 1))
+    best = max(file.candidates, key=lambda one: one.score)
+    worst = min(file.candidates, key=lambda one: one.score)
     top, bottom = plot.lines[1], plot.lines[HEIGHT]
-    assert top[left + round(axis.share(best.safe_ms) * (99 - left))] != " "
-    assert bottom[left + round(axis.share(worst.safe_ms) * (99 - left))] != " "
+    assert top[left + round(axis.share(best.latency.safe_ms) * (99 - left))] != " "
+    assert bottom[left + round(axis.share(worst.latency.safe_ms) * (99 - left))] != " "
 
 
 def test_the_budget_is_a_line_where_it_lies_inside(make_front: MakeFront) -> None:

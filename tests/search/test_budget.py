@@ -32,9 +32,27 @@ def test_malformed_bound_names_its_option(text: str) -> None:
 
 
 def test_bounds_are_those_that_were_given() -> None:
-    assert parse_bounds({"latency_ms": None, "gflops": "2", "memory_mb": None}) == {"gflops": Bound(value=2.0)}
+    assert parse_bounds({"latency": None, "gflops": "2", "memory": None}) == {"gflops": Bound(value=2.0)}
+    assert parse_bounds({"latency": "2"}, ["size=50%"]) == {
+        "latency_ms": Bound(value=2.0),
+        "size_mb": Bound(value=0.5, is_share=True),
+    }
     with pytest.raises(UsageError, match="--budget-gflops 'x'"):
         parse_bounds({"gflops": "x"})
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("watts=5", "bounds no cost; write COST=LIMIT with one of latency, gflops, parameters"),
+        ("size", "--budget size '' is no budget"),
+        ("size=big", "--budget size 'big' is no budget"),
+        ("latency=3", "latency is bounded twice"),
+    ],
+)
+def test_a_bound_on_any_cost_is_checked(other: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_bounds({"latency": "2"}, [other])
 
 
 def test_shares_are_of_the_full_model(make_candidate: MakeCandidate) -> None:
@@ -133,7 +151,7 @@ def test_json_round_trip(budget: Budget) -> None:
 
 
 def test_a_budget_written_before_there_were_two_ends_is_read() -> None:
-    """Files of bstsearch 0.1.0 say no end, and mean the upper one."""
+    """Files of bstsearch 0.1.0 say no end, and mean the upper one; nor do they know the costs that came later."""
     assert Budget.from_json({"latency_ms": 2, "gflops": None, "memory_mb": None}) == Budget(latency_ms=2)
 
 
@@ -141,7 +159,16 @@ FREE = {"latency_ms": None, "gflops": None, "memory_mb": None}
 
 
 @pytest.mark.parametrize(
-    "data", [None, {}, {"latency_ms": 1.0}, FREE | {"latency_ms": -1}, FREE | {"at": "low"}, FREE | {"watts": 1}]
+    "data",
+    [
+        None,
+        {},
+        {"at": "high"},
+        {"latency_ms": "1"},
+        FREE | {"latency_ms": -1},
+        FREE | {"at": "low"},
+        FREE | {"watts": 1},
+    ],
 )
 def test_malformed_json_is_an_input_error(data: object) -> None:
     with pytest.raises(InputError, match="malformed budget"):

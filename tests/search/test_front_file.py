@@ -10,6 +10,7 @@ import pytest
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
 from bstsearch.search.budget import Budget
+from bstsearch.search.costs import by_name
 from bstsearch.search.front_file import FORMAT, FrontFile, read_front, write_front
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.provenance import Origin
@@ -63,6 +64,8 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
         "trials": int,
         "searched": dict,
         "budget": dict,
+        "objectives": list,
+        "aimed_at": list,
         "hypervolume": dict,
         "candidates": list,
         "front": list,
@@ -71,10 +74,10 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
     }
     assert {key: type(value) for key, value in data.items()} == kinds
     assert data["format"] == FORMAT
-    assert data["budget"] == {"latency_ms": 4.0, "gflops": None, "memory_mb": None, "at": "high"}
+    assert data["budget"] == {**dict.fromkeys(by_name()), "latency_ms": 4.0, "at": "high"}
     assert data["front"] == [candidate.id for candidate in candidates[:4]]
     assert data["recommended"] == candidates[3].id
-    assert data["hypervolume"]["reference"] == {"accuracy": 0.0, "macs": 10_000, "latency_ms": 10.0}
+    assert data["hypervolume"]["reference"] == {"accuracy": 0.0, "latency_ms": 10.0, "gflops": 2e-5}
     assert 0 < data["hypervolume"]["value"] < 1
 
 

@@ -19,7 +19,7 @@ points = st.lists(st.tuples(*[st.integers(0, GRID)] * 3), max_size=12)
 
 
 def losses(candidate: Candidate) -> tuple[float, float, float]:
-    return candidate.latency.ms, candidate.macs, -candidate.share
+    return candidate.latency.ms, candidate.macs, -candidate.score
 
 
 def better_everywhere(a: Sequence[float], b: Sequence[float]) -> bool:

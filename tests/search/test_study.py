@@ -11,9 +11,10 @@ import pytest
 from bstsearch.errors import InfeasibleBudgetError, UsageError
 from bstsearch.score import Accuracy
 from bstsearch.search.budget import Budget
+from bstsearch.search.costs import DEFAULT
 from bstsearch.search.pareto import Candidate, find_front
-from bstsearch.search.study import ENUMERATED, Searched, choose_sampler, search
-from bstsearch.search.study_file import DIRECTIONS, StudyFile
+from bstsearch.search.study import ENUMERATED, Searched, choose_sampler, search_study
+from bstsearch.search.study_file import StudyFile, directions
 from bstsearch.space import Space, Submodel
 
 MakeCandidate = Callable[..., Candidate]
@@ -36,7 +37,7 @@ class Searcher:
 
     def __init__(self, make: MakeCandidate, space: Space) -> None:
         self.make, self.space = make, space
-        self.study = StudyFile(optuna.create_study(directions=DIRECTIONS), Path("memory"))
+        self.study = StudyFile(optuna.create_study(directions=directions(DEFAULT)), Path("memory"))
         self.scored: Counter[str] = Counter()
         self.costed: Counter[str] = Counter()
         self.interrupt_after = 10_000
@@ -53,7 +54,7 @@ class Searcher:
         return Accuracy(correct=round(900 + 9 * size(submodel) ** 0.5), total=1000)
 
     def __call__(self, budget: Budget | None = None, *, sampler: str = "auto", trials: int = 100) -> Searched:
-        return search(
+        return search_study(
             self.study,
             self.space,
             cost=self.cost,
@@ -188,12 +189,12 @@ def test_costs_are_asked_for_once(small: Searcher) -> None:
 def test_progress_tells_the_best_so_far(small: Searcher) -> None:
     small()
     assert small.steps[0] == ("scoring", 0, 10, "")
-    best = max(small.study.candidates, key=lambda one: (one.share, -one.latency.ms) if one.id != "w1-d1" else (0, 0))
+    best = max(small.study.candidates, key=lambda one: (one.score, -one.latency.ms) if one.id != "w1-d1" else (0, 0))
     assert small.steps[-1] == (
         "scoring",
         9,
         10,
-        f"best {100 * best.share:.2f} % at {best.latency.ms:.3g} ms ({best.id})",
+        f"best {100 * best.score:.2f} % at {best.latency.ms:.3g} ms ({best.id})",
     )
 
 
@@ -214,5 +215,5 @@ def test_scores_and_budget_are_in_the_trials(small: Searcher) -> None:
     trial = small.study.trials[0]
     assert trial.user_attrs["budget"]["latency_ms"] == 5.0
     assert trial.params == {"width": "1/4", "depth": "1/4"}
-    assert trial.values == pytest.approx([trial.user_attrs[key] for key in ("accuracy", "gflops", "latency_ms")])
+    assert trial.values == pytest.approx([trial.user_attrs[key] for key in ("accuracy", "latency_ms", "gflops")])
     assert Candidate.from_json(trial.user_attrs).id == trial.user_attrs["id"]

@@ -14,6 +14,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 
 from bstsearch.errors import DeviceError, InputError
+from bstsearch.search.costs import DEFAULT
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.provenance import Origin
 from bstsearch.search.study_file import NAME, StudyFile, open_study, read_study
@@ -50,7 +51,7 @@ def add(study: StudyFile, candidate: Candidate) -> None:
         optuna.trial.create_trial(
             params={"width": "1/2"},
             distributions={"width": CategoricalDistribution(["1/2", "1"])},
-            values=[candidate.share, candidate.gflops, candidate.latency.ms],
+            values=DEFAULT.values(candidate),
             user_attrs=candidate.to_json(),
         )
     )
@@ -76,13 +77,13 @@ def test_scores_are_kept(path: Path, make_candidate: MakeCandidate) -> None:
 def test_plain_optuna_opens_it(path: Path, make_candidate: MakeCandidate) -> None:
     fill(path, make_candidate("w1of2-d1", ms=2.5, correct=900))
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{path}")
-    assert study.metric_names == ["accuracy", "gflops", "latency_ms"]
+    assert study.metric_names == ["accuracy", "latency_ms", "gflops"]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
     assert study.user_attrs["supernet"]["digest"] == "a" * 16
     assert study.user_attrs["device"]["digest"] == "c" * 16
     assert (study.user_attrs["split"], study.user_attrs["space"]["stacks"]) == ("validation", [4, 4])
     (trial,) = study.trials
-    assert (trial.user_attrs["id"], trial.values[2], trial.params) == ("w1of2-d1", 2.5, {"width": "1/2"})
+    assert (trial.user_attrs["id"], trial.values[1], trial.params) == ("w1of2-d1", 2.5, {"width": "1/2"})
 
 
 def test_nothing_but_the_study_is_left(empty_study: Path) -> None:
@@ -198,14 +199,14 @@ def test_a_study_is_read_as_it_is(path: Path, make_candidate: MakeCandidate) -> 
     candidates = [make_candidate("w1-d1", correct=900), make_candidate("w1of2-d1", correct=800)]
     fill(path, *candidates)
     before = path.read_bytes()
-    assert read_study(path) == (ORIGIN, candidates)
+    assert read_study(path) == (ORIGIN, DEFAULT, candidates)
     assert path.read_bytes() == before
     assert [found.name for found in path.parent.iterdir()] == [NAME]
 
 
 def test_a_study_is_read_while_another_process_holds_it(path: Path) -> None:
     with open_study(path, ORIGIN):
-        assert read_study(path) == (ORIGIN, [])
+        assert read_study(path) == (ORIGIN, DEFAULT, [])
 
 
 @pytest.mark.parametrize("content", [b"", b"no database" * 1000])

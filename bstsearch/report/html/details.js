@@ -30,26 +30,24 @@ function reserveHeight(view, path) {
 /* Why it is not on the front. */
 function sentence(view, one, standing) {
   if (standing === "dominated")
-    return `Dominated: ${view.front.find((member) => dominates(member, one)).id} is nowhere worse`;
+    return `Dominated: ${view.front.find((member) => dominates(member, one, view.data.trade)).id} is nowhere worse`;
   const share = (key) => deciding(key, one, view.budget) / view.budget[key];
   const [key] = limitsOf(view.budget).sort((a, b) => share(b) - share(a));
   const upTo = view.budget.at !== "middle" && rangeText(view, key, one) ? "up to " : "";
-  const cost = costText(view, key, deciding(key, one, view.budget));
-  return `Over the budget: ${view.costs[key].label} ${upTo}${cost} ${view.costs[key].unit}`;
+  return `Over the budget: ${view.costs[key].label} ${upTo}${costWords(view, key, deciding(key, one, view.budget))}`;
 }
 
 function numbersOf(view, one) {
+  const isTraded = (key) => view.data.trade.costs.includes(key);
+  const costs = Object.keys(view.costs).map((key) => [
+    capital(view.costs[key].label),
+    costWords(view, key, isTraded(key) ? valueOf(key, one) : deciding(key, one, view.budget)),
+    isTraded(key) ? rangeText(view, key, one) : "",
+  ]);
+  const ends = `${scoreText(view, one.accuracy_low)}–${scoreText(view, one.accuracy_high)}`;
   const facts = [
-    [
-      "Accuracy",
-      `${percentText(view, one.accuracy)} %`,
-      `${percentText(view, one.accuracy_low)}–${percentText(view, one.accuracy_high)}`,
-    ],
-    ["Latency", `${costText(view, "latency_ms", one.latency_ms)} ms`, rangeText(view, "latency_ms", one)],
-    ["Compute", `${costText(view, "gflops", one.gflops)} GFLOPs`, ""],
-    ["Parameters", `${parametersText(one, view)} ${view.parameters.prefix}`, ""],
-    ["Size", `${costText(view, "size_mb", one.size_bytes / 1e6)} MB`, ""],
-    ["Peak memory", `${costText(view, "memory_mb", deciding("memory_mb", one, view.budget))} MB`, ""],
+    [capital(view.metric.name), scoreWords(view, one.accuracy), ends],
+    ...costs,
     ["Width, depth", `${one.width}, ${one.depth}`, ""],
   ];
   const pairs = facts.flatMap(([name, value, more]) => [

@@ -25,7 +25,7 @@ function placeOf({ svg }, event) {
 function nearestPoint(plot, event, within = NEAR) {
   const [x, y] = placeOf(plot, event);
   const { view, place, axis } = plot;
-  const far = (one) => Math.hypot(place.x(GETTERS[axis].middle(one)) - x, place.y(one.accuracy) - y);
+  const far = (one) => Math.hypot(place.x(valueOf(axis, one)) - x, place.y(one.accuracy) - y);
   // The front lies on top, so where two are as near it is meant.
   const found = [...view.scored].sort(
     (a, b) => far(a) - far(b) || (view.rowOf(a) ?? Infinity) - (view.rowOf(b) ?? Infinity),

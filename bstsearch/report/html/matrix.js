@@ -1,11 +1,11 @@
-/* Several devices: every submodel on some front, and on each device its latency and whether it is on the front there. */
+/* Several devices: every submodel on some front, and on each device its first cost and whether it is on the front there. */
 
 function drawMatrix(table, views) {
   const all = onAll(views.map((view) => view.front));
   const one = new Map(views.flatMap((view) => view.front.map((member) => [member.id, member])));
-  const ids = [...one.keys()].sort((a, b) => one.get(a).macs - one.get(b).macs || (a < b ? -1 : 1));
+  const ids = [...one.keys()].sort((a, b) => valueOf("gflops", one.get(a)) - valueOf("gflops", one.get(b)) || (a < b ? -1 : 1));
   const heads = views.map((view) =>
-    el("th", { scope: "col" }, view.data.device.name, el("small", {}, `ms, ${kindWords(view.front)}`)),
+    el("th", { scope: "col" }, view.data.device.name, el("small", {}, `${headWords(view)}`)),
   );
   table.tHead.rows[0].replaceChildren(el("th", { scope: "col", class: "text" }, "Submodel"), ...heads);
   table.tBodies[0].replaceChildren(...ids.map((id) => drawMatrixRow(id, views, all.includes(id))));
@@ -13,6 +13,11 @@ function drawMatrix(table, views) {
     ? `On all ${views.length} fronts: ${all.join(", ")}.`
     : `No submodel is on all ${views.length} fronts.`;
   find("shared").textContent = `${known} + marks the front of a device, * what is recommended there.`;
+}
+
+function headWords(view) {
+  const { unit, axis } = view.costs[view.first];
+  return [unit || axis, kindWords(view.front, view.first)].filter(Boolean).join(", ");
 }
 
 function drawMatrixRow(id, views, isEverywhere) {
@@ -35,6 +40,6 @@ function drawMatrixCell(view, one) {
   const standing = view.standingOf(one);
   const isOn = view.rowOf(one) !== null;
   const sign = standing === "recommended" ? "*" : isOn ? "+" : "";
-  const text = [costText(view, "latency_ms", one.latency_ms), el("span", { class: "sign" }, sign)];
+  const text = [costText(view, view.first, valueOf(view.first, one)), el("span", { class: "sign" }, sign)];
   return el("td", { class: isOn ? `on ${standing}` : null }, ...text);
 }

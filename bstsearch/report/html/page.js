@@ -4,7 +4,7 @@ const { fronts, costs, rules } = JSON.parse(find("data").textContent);
 for (const { front } of fronts) front.candidates = unpacked(front.candidates);
 const state = {
   device: 0,
-  axis: "latency_ms",
+  axis: fronts[0].front.trade.costs[0],
   budgets: fronts.map(({ front }) => ({ ...front.budget })),
   chosen: null, // an id; null: the panel follows what is recommended
   shown: null, // what the pointer or the focus is on
@@ -14,12 +14,15 @@ const state = {
 };
 const actions = { show, choose, limit: setLimit, sort: sortBy };
 const plot = makePlot(find("plot"), find("slider"), actions);
-const table = makeTable(find("rows"), actions);
+const table = makeTable(find("rows"), columnsFor(fronts[0].front, costs), actions);
 let view;
 
 /* Candidates are packed as a row of keys and rows of values. */
-function unpacked({ keys, rows }) {
-  return rows.map((row) => Object.fromEntries(keys.map((key, n) => [key, row[n]])));
+function unpacked({ keys, costs: names, rows }) {
+  return rows.map((row) => ({
+    ...Object.fromEntries(keys.map((key, n) => [key, row[n]])),
+    costs: Object.fromEntries(names.map((name, n) => [name, row[keys.length + n]])),
+  }));
 }
 
 function render() {
@@ -27,7 +30,7 @@ function render() {
   view = views[state.device];
   find("title").textContent =
     document.title = `Pareto front of ${view.data.supernet.family} on ${view.data.device.name}`;
-  find("plot-title").textContent = `Accuracy over ${WORDS[state.axis].title}`;
+  find("plot-title").textContent = `${capital(view.metric.name)} over ${costs[state.axis].title}`;
   find("facts").textContent = facts(view);
   renderAnswer();
   renderBudget();
@@ -68,9 +71,7 @@ function renderAnswer() {
     );
   } else {
     const one = nearest(data.candidates, budget);
-    const costsOf = limitsOf(budget).map(
-      (key) => `${costText(view, key, deciding(key, one, budget))} ${costs[key].unit}`,
-    );
+    const costsOf = limitsOf(budget).map((key) => costWords(view, key, deciding(key, one, budget)));
     const text = admits(one, budget)
       ? `What fits within ${words} has not been scored.`
       : `No submodel fits within ${words}; the nearest is ${one.id} with ${costsOf.join(", ")}.`;
@@ -97,15 +98,11 @@ function isUnsearched() {
 }
 
 function renderBudget() {
-  const isLimited = LIMITED.includes(state.axis);
-  find("budget").hidden = !isLimited;
-  find("unlimited").hidden = isLimited;
   find("bars").textContent = barWords();
-  if (!isLimited) return;
   const [limit, asked] = [view.budget[state.axis], view.data.budget[state.axis]];
   const field = find("limit");
   if (Number(field.value) !== limit) field.value = limit ?? ""; // "0.50" is left as it was typed
-  field.setAttribute("aria-label", `Budget: ${costs[state.axis].label} at most, ${costs[state.axis].unit}`);
+  field.setAttribute("aria-label", `Budget: ${costs[state.axis].label} at most, ${costs[state.axis].unit}`.replace(/, $/, ""));
   find("unit").textContent = costs[state.axis].unit;
   find("none").hidden = limit === null;
   find("asked").hidden = asked === null || asked === limit;
@@ -149,7 +146,7 @@ function addChoice(fieldset, name, words, isChecked, onChange) {
   fieldset.append(el("label", {}, input, el("span", {}, words)));
 }
 
-for (const [key, { axis }] of Object.entries(WORDS)) {
+for (const [key, { axis }] of Object.entries(costs)) {
   addChoice(find("axes"), "axis", axis, key === state.axis, () => {
     state.axis = key;
     render();

@@ -20,15 +20,15 @@ function drawPlot(plot, view, axis) {
   const [width, height] = [plot.svg.clientWidth || 640, plot.svg.clientHeight || 400];
   plot.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const box = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
-  const cost = GETTERS[axis];
-  const x = makeScale(view.scored.flatMap((one) => [cost.low(one), cost.middle(one), cost.high(one)]));
+  const { factor } = view.metric;
+  const x = makeScale(view.scored.flatMap((one) => [lowOf(axis, one), valueOf(axis, one), highOf(axis, one)]));
   const y = makeScale(
-    view.scored.flatMap((one) => [100 * one.accuracy_low, 100 * one.accuracy_high]),
+    view.scored.flatMap((one) => [factor * one.accuracy_low, factor * one.accuracy_high]),
     false,
   );
   const place = {
     x: (value) => box.left + Math.min(1, Math.max(0, x.at(value))) * (box.right - box.left),
-    y: (share) => box.bottom - y.at(100 * share) * (box.bottom - box.top),
+    y: (score) => box.bottom - y.at(factor * score) * (box.bottom - box.top),
   };
   Object.assign(plot, { view, axis, box, x, place });
   drawGrid(plot, y);
@@ -40,16 +40,20 @@ function drawPlot(plot, view, axis) {
 
 function drawGrid({ parts, box, x, place, view, axis }, y) {
   const across = ticks(x, (box.right - box.left) / 70);
-  const up = ticks(y, (box.bottom - box.top) / 42).filter((value) => value <= 100);
-  const source = axis === "latency_ms" ? ` (${kindWords(view.scored)})` : "";
+  const { metric } = view;
+  const ends = [metric.worst, metric.best].filter((end) => end !== null).map((end) => metric.factor * end);
+  const most = ends.length > 1 ? Math.max(...ends) : Infinity;
+  const up = ticks(y, (box.bottom - box.top) / 42).filter((value) => value <= most);
+  const kind = kindWords(view.scored, axis);
+  const source = kind && ` (${kind})`;
   parts.grid.replaceChildren(
-    ...up.map((value) => draw("path", { class: "grid", d: `M${box.left} ${place.y(value / 100)}H${box.right}` })),
-    ...up.map((value) => label(box.left - 10, place.y(value / 100) + 4.5, "end", tickText(value))),
+    ...up.map((value) => draw("path", { class: "grid", d: `M${box.left} ${place.y(value / metric.factor)}H${box.right}` })),
+    ...up.map((value) => label(box.left - 10, place.y(value / metric.factor) + 4.5, "end", tickText(value))),
     ...across.map((value) => draw("path", { class: "grid", d: `M${place.x(value)} ${box.bottom}v6` })),
     draw("path", { class: "grid", d: `M${box.left} ${box.bottom}H${box.right}` }),
     ...across.map((value) => label(place.x(value), box.bottom + 27, "middle", tickText(value))),
-    label(2, 14, "start", `accuracy on ${view.data.split}, %`),
-    label(box.right, box.bottom + 50, "end", `${WORDS[axis].caption}${source}${x.isLog ? ", logarithmic" : ""}`),
+    label(2, 14, "start", metric.title.replace(metric.name, `${metric.name} on ${view.data.split}`)),
+    label(box.right, box.bottom + 50, "end", `${view.costs[axis].caption}${source}${x.isLog ? ", logarithmic" : ""}`),
   );
 }
 
@@ -58,7 +62,10 @@ function label(x, y, anchor, text, name = null) {
 }
 
 function drawSteps({ parts, view, axis, place }) {
-  const steps = staircase(view.front.map((one) => [GETTERS[axis].middle(one), one.accuracy]));
+  const steps = staircase(
+    view.front.map((one) => [valueOf(axis, one), one.accuracy]),
+    view.metric.is_higher_better,
+  );
   const path = steps.map(([cost, share], n) =>
     n ? `H${place.x(cost)}V${place.y(share)}` : `M${place.x(cost)} ${place.y(share)}`,
   );
@@ -67,7 +74,7 @@ function drawSteps({ parts, view, axis, place }) {
 
 function drawPoints(plot) {
   const { view, parts, points, axis, svg } = plot;
-  const cost = GETTERS[axis].middle;
+  const cost = (one) => valueOf(axis, one);
   const layer = { over: 0, dominated: 1, front: 2, recommended: 3 };
   const wanted = [...view.scored].sort((a, b) => layer[view.standingOf(a)] - layer[view.standingOf(b)]);
   for (const id of [...points.keys()].filter((id) => !wanted.some((one) => one.id === id))) points.delete(id);
@@ -75,10 +82,10 @@ function drawPoints(plot) {
     parts.points,
     wanted.map((one) => drawPoint(plot, one)),
   );
-  plot.order = [...view.scored].sort((a, b) => cost(a) - cost(b) || inOrder(a, b)).map((one) => one.id);
+  plot.order = [...view.scored].sort((a, b) => cost(a) - cost(b) || inOrder(a, b, view.data.trade)).map((one) => one.id);
   svg.setAttribute(
     "aria-label",
-    `Submodels by ${WORDS[axis].caption}: arrow keys go from one to the next, Enter chooses`,
+    `Submodels by ${view.costs[axis].caption}: arrow keys go from one to the next, Enter chooses`,
   );
   svg.classList.toggle("has-bars", view.scored.length <= CROWD);
 }
@@ -91,7 +98,7 @@ function drawPoint(plot, one) {
   const standing = view.standingOf(one);
   const row = view.rowOf(one);
   const radius = row === null ? 4.5 : plot.svg.clientWidth < 480 ? 8.5 : 9.5;
-  const [x, y] = [place.x(GETTERS[axis].middle(one)), place.y(one.accuracy)];
+  const [x, y] = [place.x(valueOf(axis, one)), place.y(one.accuracy)];
   node.style.transform = `translate(${x}px, ${y}px)`;
   node.setAttribute(
     "class",
@@ -109,7 +116,7 @@ function drawPoint(plot, one) {
 
 /* From the lower to the upper end of its cost, which is capped since it decides; and its accuracy's interval. */
 function bars({ place, axis }, one, x, y) {
-  const [low, high] = [place.x(GETTERS[axis].low(one)) - x, place.x(GETTERS[axis].high(one)) - x];
+  const [low, high] = [place.x(lowOf(axis, one)) - x, place.x(highOf(axis, one)) - x];
   const across = high > low ? `M${low} 0H${high}M${high} -5v10` : "";
   return `${across}M0 ${place.y(one.accuracy_low) - y}V${place.y(one.accuracy_high) - y}`;
 }
@@ -131,13 +138,13 @@ function drawLimit(plot) {
     const arrow = `M${box.right + 12} ${box.top - 11.5}l-9 -6v12z`;
     parts.limit.append(
       draw("path", { class: "limit edge", d: arrow }),
-      label(box.right - 2, box.top - 7, "end", `${text}, ${WORDS[axis].beyond}`, "limit-text"),
+      label(box.right - 2, box.top - 7, "end", `${text}, ${view.costs[axis].beyond}`, "limit-text"),
     );
   } else if (share < 0) {
     const arrow = `M${box.left - 12} ${box.top - 11.5}l9 -6v12z`;
     parts.limit.append(
       draw("path", { class: "limit edge", d: arrow }),
-      label(box.left + 2, box.top - 7, "start", `${text}, ${WORDS[axis].below}`, "limit-text"),
+      label(box.left + 2, box.top - 7, "start", `${text}, ${view.costs[axis].below}`, "limit-text"),
     );
   } else {
     const isLeft = share < 0.55;
@@ -151,13 +158,12 @@ function drawLimit(plot) {
 /* The slider lies on the axis, so its thumb stands under the line. */
 function placeSlider({ slider, box, x, view, axis }) {
   const limit = view.budget[axis] ?? null;
-  slider.hidden = !LIMITED.includes(axis);
   slider.style.left = `${box.left - THUMB / 2}px`;
   slider.style.width = `${box.right - box.left + THUMB}px`;
   slider.classList.toggle("unset", limit === null);
   slider.value = limit === null ? slider.max : Math.round(Number(slider.max) * Math.min(1, Math.max(0, x.at(limit))));
-  const beyond = limit === null || x.at(limit) <= 1 ? "" : `, ${WORDS[axis].beyond}`;
-  slider.setAttribute("aria-label", `Budget, ${WORDS[axis].caption}`);
+  const beyond = limit === null || x.at(limit) <= 1 ? "" : `, ${view.costs[axis].beyond}`;
+  slider.setAttribute("aria-label", `Budget, ${view.costs[axis].caption}`);
   slider.setAttribute("aria-valuetext", limit === null ? "no budget" : `${limitWords(view, axis)}${beyond}`);
 }
 

@@ -1,28 +1,18 @@
 /* What a budget leaves and which row is recommended: the rules of pareto.py and budget.py, number by number the same. */
 
-const GETTERS = {
-  latency_ms: { middle: (one) => one.latency_ms, low: (one) => one.latency_low_ms, high: (one) => one.latency_high_ms },
-  gflops: { middle: (one) => one.gflops, low: (one) => one.gflops, high: (one) => one.gflops },
-  memory_mb: {
-    middle: (one) => one.memory_bytes / 1e6,
-    low: (one) => (one.memory_source === "measured" ? one.memory_bytes : one.memory_low_bytes) / 1e6,
-    high: (one) => (one.memory_source === "measured" ? one.memory_bytes : one.memory_high_bytes) / 1e6,
-  },
-  size_mb: {
-    middle: (one) => one.size_bytes / 1e6,
-    low: (one) => one.size_bytes / 1e6,
-    high: (one) => one.size_bytes / 1e6,
-  },
-};
-const LIMITED = ["latency_ms", "gflops", "memory_mb"]; // what the command line takes a budget for
+/* What a candidate has of a cost: [value, low end, high end, source], the ends left out where they are the value. */
+const valueOf = (key, one) => one.costs[key][0];
+const lowOf = (key, one) => one.costs[key][1] ?? one.costs[key][0];
+const highOf = (key, one) => one.costs[key][2] ?? one.costs[key][0];
+const sourceOf = (key, one) => one.costs[key][3] ?? "";
 
 /* The end of a range that is held against a budget. */
 function deciding(key, one, budget) {
-  return GETTERS[key][budget.at === "middle" ? "middle" : "high"](one);
+  return budget.at === "middle" ? valueOf(key, one) : highOf(key, one);
 }
 
 function limitsOf(budget) {
-  return LIMITED.filter((key) => budget[key] !== null);
+  return Object.keys(budget).filter((key) => key !== "at" && budget[key] !== null);
 }
 
 /* The largest cost as a share of its bound; 0 where nothing is bounded. */
@@ -34,51 +24,65 @@ function admits(one, budget) {
   return overrun(one, budget) <= 1;
 }
 
-function losses(one) {
-  return [one.latency_ms, one.macs, -one.accuracy];
+/* What is traded, less of it always better: the costs in the order asked for, then the score. */
+function losses(one, { costs, metric }) {
+  return [...costs.map((key) => valueOf(key, one)), lossOf(one.accuracy, metric)];
 }
 
-function dominates(one, other) {
-  const [a, b] = [losses(one), losses(other)];
+function lossOf(score, { is_higher_better: isHigherBetter }) {
+  return isHigherBetter ? -score : score;
+}
+
+function dominates(one, other, trade) {
+  const [a, b] = [losses(one, trade), losses(other, trade)];
   return a.every((value, n) => value <= b[n]) && a.some((value, n) => value < b[n]);
 }
 
-/* Fastest first, of equals the one with fewer MACs, then the more accurate, then by id. */
-function inOrder(one, other) {
+/* Least of the first cost first, of equals least of the next one, then the better score, then by id. */
+function inOrder(one, other, trade) {
   const [a, b] = [
-    [...losses(one), one.id],
-    [...losses(other), other.id],
+    [...losses(one, trade), one.id],
+    [...losses(other, trade), other.id],
   ];
   const n = a.findIndex((value, index) => value !== b[index]);
   return n < 0 ? 0 : a[n] < b[n] ? -1 : 1;
 }
 
-function findFront(candidates) {
+function findFront(candidates, trade) {
   const front = [];
-  for (const one of candidates.filter((other) => other.accuracy !== null).sort(inOrder)) {
-    if (!front.some((member) => dominates(member, one))) front.push(one);
+  const scored = candidates.filter((other) => other.accuracy !== null);
+  for (const one of scored.sort((a, b) => inOrder(a, b, trade))) {
+    if (!front.some((member) => dominates(member, one, trade))) front.push(one);
   }
   return front;
 }
 
-/* The most accurate row; of equals the fastest. */
-function bestOf(front) {
+/* The row of the best score; of equals the one with least of the first cost. */
+function bestOf(front, { costs: [first], metric }) {
   return front.reduce((best, one) => {
-    const isBetter =
-      one.accuracy > best.accuracy || (one.accuracy === best.accuracy && one.latency_ms < best.latency_ms);
-    return isBetter ? one : best;
+    const [a, b] = [lossOf(one.accuracy, metric), lossOf(best.accuracy, metric)];
+    return a < b || (a === b && valueOf(first, one) < valueOf(first, best)) ? one : best;
   });
 }
 
-function recommend(front, hasBudget) {
-  const best = bestOf(front);
-  return hasBudget ? best : front.find((one) => one.accuracy >= best.accuracy_low);
+/* The worse end of a score's interval. */
+function worseEnd(one, { is_higher_better: isHigherBetter }) {
+  return isHigherBetter ? one.accuracy_low : one.accuracy_high;
+}
+
+function recommend(front, hasBudget, trade) {
+  const best = bestOf(front, trade);
+  const least = lossOf(worseEnd(best, trade.metric), trade.metric);
+  return hasBudget ? best : front.find((one) => lossOf(one.accuracy, trade.metric) <= least);
 }
 
 /* The front within a budget and its recommended row, which is null where nothing that was scored fits. */
-function solve(candidates, budget) {
-  const front = findFront(candidates.filter((one) => admits(one, budget)));
-  return { front, recommended: front.length ? recommend(front, limitsOf(budget).length > 0) : null };
+function solve(candidates, budget, trade) {
+  const front = findFront(
+    candidates.filter((one) => admits(one, budget)),
+    trade,
+  );
+  return { front, recommended: front.length ? recommend(front, limitsOf(budget).length > 0, trade) : null };
 }
 
 /* The candidate that comes nearest to a budget. */
@@ -92,11 +96,12 @@ function covers(searched, budget) {
   return isAsLenient && limitsOf(searched).every((key) => (budget[key] ?? Infinity) <= searched[key]);
 }
 
-/* The edge of a front: the points [cost, accuracy] that are more accurate than every cheaper one. */
-function staircase(points) {
+/* The edge of a front: the points [cost, score] that have a better score than every cheaper one. */
+function staircase(points, isHigherBetter = true) {
+  const sign = isHigherBetter ? 1 : -1;
   const steps = [];
-  for (const point of [...points].sort((a, b) => a[0] - b[0] || b[1] - a[1])) {
-    if (!steps.length || point[1] > steps.at(-1)[1]) steps.push(point);
+  for (const point of [...points].sort((a, b) => a[0] - b[0] || sign * (b[1] - a[1]))) {
+    if (!steps.length || sign * point[1] > sign * steps.at(-1)[1]) steps.push(point);
   }
   return steps;
 }

@@ -1,74 +1,49 @@
 /* The table of all scored submodels: sorted by any column, filtered, one row per point of the plot. */
 
 const number = (share) => fraction(share)[0] / fraction(share)[1];
-const COLUMNS = [
-  {
-    key: "row",
-    name: "Row",
-    value: (one, view) => view.rowOf(one),
-    text: (one, view) => String(view.rowOf(one) ?? "–"),
-  },
-  { key: "id", name: "Submodel", isText: true, value: (one) => one.id },
-  {
-    key: "accuracy",
-    name: "Accuracy",
-    unit: () => "%, 95 % interval",
-    value: (one) => one.accuracy,
-    text: (one, view) => percentText(view, one.accuracy),
-    range: (one, view) => `${percentText(view, one.accuracy_low)}–${percentText(view, one.accuracy_high)}`,
-  },
-  {
-    key: "latency",
-    name: "Latency",
-    unit: () => "ms",
-    value: (one) => one.latency_ms,
-    text: (one, view) => costText(view, "latency_ms", one.latency_ms),
-  },
-  {
-    key: "high",
-    name: "At most",
-    unit: () => "ms",
-    value: (one) => one.latency_high_ms,
-    text: (one, view) => costText(view, "latency_ms", one.latency_high_ms),
-  },
-  {
-    key: "gflops",
-    name: "GFLOPs",
-    value: (one) => one.gflops,
-    text: (one, view) => costText(view, "gflops", one.gflops),
-  },
-  {
-    key: "params",
-    name: "Params",
-    unit: (view) => view.parameters.prefix,
-    value: (one) => one.parameters,
-    text: parametersText,
-  },
-  {
-    key: "size",
-    name: "Size",
-    unit: () => "MB",
-    value: (one) => one.size_bytes,
-    text: (one, view) => costText(view, "size_mb", one.size_bytes / 1e6),
-  },
-  {
-    key: "memory",
-    name: "Memory",
-    unit: () => "MB, peak",
-    value: (one, view) => deciding("memory_mb", one, view.budget),
-    text: (one, view) => costText(view, "memory_mb", deciding("memory_mb", one, view.budget)),
-  },
-  { key: "width", name: "Width", value: (one) => number(one.width), text: (one) => one.width },
-  { key: "depth", name: "Depth", value: (one) => number(one.depth), text: (one) => one.depth },
-];
-
-function parametersText(one, { parameters }) {
-  return (one.parameters / parameters.factor).toFixed(parameters.decimals);
+/* The columns for fronts that trade these costs: what they trade, then what else is known. */
+function columnsFor({ candidates, trade }, costs) {
+  return [
+    {
+      key: "row",
+      name: "Row",
+      value: (one, view) => view.rowOf(one),
+      text: (one, view) => String(view.rowOf(one) ?? "–"),
+    },
+    { key: "id", name: "Submodel", isText: true, value: (one) => one.id },
+    {
+      key: "accuracy",
+      name: capital(trade.metric.name),
+      unit: () => [trade.metric.unit, "95 % interval"].filter(Boolean).join(", "),
+      value: (one) => one.accuracy,
+      text: (one, view) => scoreText(view, one.accuracy),
+      range: (one, view) => `${scoreText(view, one.accuracy_low)}–${scoreText(view, one.accuracy_high)}`,
+    },
+    ...Object.keys(costs).flatMap((key) => costColumns(key, costs[key], candidates, trade)),
+    { key: "width", name: "Width", value: (one) => number(one.width), text: (one) => one.width },
+    { key: "depth", name: "Depth", value: (one) => number(one.depth), text: (one) => one.depth },
+  ];
 }
 
-function makeTable(table, actions) {
+/* Of a traded cost its value and, where it is not just counted, its upper end; of another one what is held against a
+   budget. */
+function costColumns(key, words, candidates, trade) {
+  const column = (name, value, end = "") => ({
+    key: key + end,
+    name,
+    unit: (view) => words.head || view.formats[key].prefix,
+    value,
+    text: (one, view) => costText(view, key, value(one, view)),
+  });
+  if (!trade.costs.includes(key)) return [column(words.axis, (one, view) => deciding(key, one, view.budget))];
+  const hasEnds = candidates.some((one) => sourceOf(key, one));
+  const most = column("At most", (one) => highOf(key, one), " at most");
+  return [column(words.axis, (one) => valueOf(key, one)), ...(hasEnds ? [most] : [])];
+}
+
+function makeTable(table, columns, actions) {
   const [head, body] = [table.tHead.rows[0], table.tBodies[0]];
-  for (const column of COLUMNS) {
+  for (const column of columns) {
     const button = el("button", { type: "button" }, column.name);
     button.addEventListener("click", () => actions.sort(column.key));
     head.append(el("th", { scope: "col", class: column.isText ? "text" : null }, button, el("small")));
@@ -78,7 +53,7 @@ function makeTable(table, actions) {
   body.addEventListener("focusin", (event) => actions.show(rowOf(event)));
   body.addEventListener("focusout", () => actions.show(null));
   body.addEventListener("click", (event) => rowOf(event) && actions.choose(rowOf(event)));
-  return { head, body, rows: new Map() };
+  return { head, body, columns, rows: new Map() };
 }
 
 function rowOf(event) {
@@ -86,16 +61,16 @@ function rowOf(event) {
 }
 
 function drawTable(table, view, { sort, text, isFrontOnly }) {
-  COLUMNS.forEach((column, n) => drawHead(table.head.cells[n], column, view, sort));
+  table.columns.forEach((column, n) => drawHead(table.head.cells[n], column, view, sort));
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const isWanted = (one) =>
     (!isFrontOnly || view.rowOf(one) !== null) &&
     words.every((word) => `${one.id} ${STANDING[view.standingOf(one)]}`.includes(word));
-  const wanted = sorted(view, sort).filter(isWanted);
+  const wanted = sorted(table, view, sort).filter(isWanted);
   const none = el(
     "tr",
     {},
-    el("td", { class: "empty", colspan: COLUMNS.length }, "No submodel matches. Clear the filter to see them all."),
+    el("td", { class: "empty", colspan: table.columns.length }, "No submodel matches. Clear the filter to see them all."),
   );
   arrange(table.body, wanted.length ? wanted.map((one) => drawRow(table, view, one)) : [none]);
   return `${wanted.length} of ${view.scored.length}`;
@@ -108,22 +83,22 @@ function drawHead(cell, column, view, sort) {
   cell.lastChild.textContent = column.unit?.(view) ?? "";
 }
 
-function sorted(view, { key, isDescending }) {
-  const { value } = COLUMNS.find((column) => column.key === key);
+function sorted({ columns }, view, { key, isDescending }) {
+  const { value } = columns.find((column) => column.key === key);
   const compare = (one, other) => {
     const [a, b] = [value(one, view), value(other, view)];
-    if (a === null || b === null) return (a === null) - (b === null) || inOrder(one, other); // no row: always last
-    return (a < b ? -1 : a > b ? 1 : 0) * (isDescending ? -1 : 1) || inOrder(one, other);
+    if (a === null || b === null) return (a === null) - (b === null) || inOrder(one, other, view.data.trade); // no row: always last
+    return (a < b ? -1 : a > b ? 1 : 0) * (isDescending ? -1 : 1) || inOrder(one, other, view.data.trade);
   };
   return [...view.scored].sort(compare);
 }
 
 function drawRow(table, view, one) {
-  const row = table.rows.get(one.id) ?? makeRow(one);
+  const row = table.rows.get(one.id) ?? makeRow(table.columns, one);
   table.rows.set(one.id, row);
   const standing = view.standingOf(one);
   row.className = [standing, ...["shown", "chosen"].filter((name) => row.classList.contains(name))].join(" ");
-  COLUMNS.forEach((column, n) => column.text && row.cells[n].replaceChildren(...cellParts(column, one, view)));
+  table.columns.forEach((column, n) => column.text && row.cells[n].replaceChildren(...cellParts(column, one, view)));
   row.querySelector(".status").textContent = standing === "front" ? "" : STANDING[standing];
   return row;
 }
@@ -133,9 +108,9 @@ function cellParts(column, one, view) {
   return column.range ? [text, el("small", {}, ` (${column.range(one, view)})`)] : [text];
 }
 
-function makeRow(one) {
+function makeRow(columns, one) {
   const button = el("button", { type: "button", "aria-pressed": "false" }, el("code", {}, one.id));
-  const cells = COLUMNS.map((column) =>
+  const cells = columns.map((column) =>
     column.isText ? el("th", { scope: "row" }, button, el("span", { class: "status" })) : el("td"),
   );
   return el("tr", { "data-id": one.id }, ...cells);

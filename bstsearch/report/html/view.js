@@ -1,46 +1,23 @@
 /* What is shown of one front within one budget: its rows, their standing, and how its numbers are written. */
 
-const WORDS = {
-  latency_ms: {
-    axis: "Latency",
-    title: "latency",
-    caption: "latency, ms",
-    beyond: "beyond the slowest",
-    below: "below the fastest",
-  },
-  gflops: {
-    axis: "GFLOPs",
-    title: "GFLOPs",
-    caption: "GFLOPs, two per multiply-add",
-    beyond: "beyond the largest",
-    below: "below the smallest",
-  },
-  size_mb: { axis: "Size", title: "size", caption: "size of the parameters, MB" },
-  memory_mb: {
-    axis: "Memory",
-    title: "peak memory",
-    caption: "peak memory, MB",
-    beyond: "beyond the largest",
-    below: "below the smallest",
-  },
-};
 const STANDING = { recommended: "recommended", front: "on the front", dominated: "dominated", over: "over the budget" };
 
 function makeView(data, budget, costs) {
   const scored = data.candidates.filter((one) => one.accuracy !== null);
-  const { front, recommended } = solve(data.candidates, budget);
+  const { front, recommended } = solve(data.candidates, budget, data.trade);
   const rows = new Map(front.map((one, index) => [one.id, index + 1]));
   const hasBudget = limitsOf(budget).length > 0;
-  const view = { data, budget, costs, scored, front, recommended, hasBudget };
+  const { metric } = data.trade;
+  const [first] = data.trade.costs;
+  const view = { data, budget, costs, metric, first, scored, front, recommended, hasBudget };
   view.rowOf = (one) => rows.get(one.id) ?? null;
   view.standingOf = (one) => {
     if (one === recommended) return "recommended";
     if (rows.has(one.id)) return "front";
     return admits(one, budget) ? "dominated" : "over";
   };
-  view.decimals = Object.fromEntries(Object.keys(GETTERS).map((key) => [key, decimalsIn(view, key)]));
-  view.parameters = wholeFormat(scored.map((one) => one.parameters));
-  const least = front.length && !hasBudget ? bestOf(front).accuracy_low : null;
+  view.formats = Object.fromEntries(Object.keys(costs).map((key) => [key, formatIn(view, key)]));
+  const least = front.length && !hasBudget ? worseEnd(bestOf(front, data.trade), metric) : null;
   view.percentDecimals = percentDecimals(
     front.map((one) => one.accuracy),
     least,
@@ -48,19 +25,34 @@ function makeView(data, budget, costs) {
   return view;
 }
 
-function decimalsIn({ scored, budget }, key) {
-  return columnDecimals(
-    scored.map((one) => deciding(key, one, budget)),
-    budget[key] ?? null,
-  );
+/* How a cost is written: plain numbers in units of a prefix, all others in the cost's unit. */
+function formatIn({ scored, budget, costs }, key) {
+  const values = scored.map((one) => deciding(key, one, budget));
+  if (!costs[key].unit) return wholeFormat(values);
+  return { factor: 1, prefix: "", decimals: columnDecimals(values, budget[key] ?? null) };
 }
 
 function costText(view, key, value) {
-  return value.toFixed(view.decimals[key]);
+  const { factor, decimals } = view.formats[key];
+  return (value / factor).toFixed(decimals);
 }
 
-function percentText(view, share) {
-  return (100 * share).toFixed(view.percentDecimals);
+/* The same with its unit. */
+function costWords(view, key, value) {
+  return `${costText(view, key, value)} ${view.costs[key].unit || view.formats[key].prefix}`.trim();
+}
+
+function scoreText(view, score) {
+  if (view.metric.factor === 100) return (100 * score).toFixed(view.percentDecimals);
+  return String(Number(score.toPrecision(4)));
+}
+
+function scoreWords(view, score) {
+  return `${scoreText(view, score)} ${view.metric.unit}`.trim();
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
 }
 
 /* A budget's limit, in as many digits as leave each submodel on its side. */
@@ -70,7 +62,7 @@ function limitWords(view, key) {
     limit,
     view.scored.map((one) => deciding(key, one, view.budget)),
   );
-  return `${text} ${view.costs[key].unit}`;
+  return `${text} ${view.costs[key].unit}`.trim();
 }
 
 function budgetWords(view) {
@@ -79,13 +71,14 @@ function budgetWords(view) {
     .join(", ");
 }
 
-/* Where latencies come from: "estimated", or of several kinds "composed or measured". */
-function kindWords(candidates) {
-  return [...new Set(candidates.map((one) => one.latency_source))].sort().join(" or ");
+/* Where their costs come from: "estimated", or of several kinds "composed or measured"; empty where counted. */
+function kindWords(candidates, key) {
+  const kinds = candidates.map((one) => sourceOf(key, one)).filter(Boolean);
+  return [...new Set(kinds)].sort().join(" or ");
 }
 
 function rangeText(view, key, one) {
-  const [low, high] = [GETTERS[key].low(one), GETTERS[key].high(one)];
+  const [low, high] = [lowOf(key, one), highOf(key, one)];
   return low === high ? "" : `${costText(view, key, low)}–${costText(view, key, high)}`;
 }
 
@@ -94,15 +87,18 @@ function summary(view, one) {
   const row = view.rowOf(one);
   const place =
     row === null ? STANDING[view.standingOf(one)] : `row ${row}${one === view.recommended ? ", recommended" : ""}`;
-  const latency = `latency ${costText(view, "latency_ms", one.latency_ms)} to at most ${costText(view, "latency_ms", one.latency_high_ms)} ms`;
-  return `${one.id}, ${place}, accuracy ${percentText(view, one.accuracy)} %, ${latency}`;
+  const [value, high] = [valueOf(view.first, one), highOf(view.first, one)];
+  const upTo = rangeText(view, view.first, one) ? ` to at most ${costText(view, view.first, high)}` : "";
+  const { label, unit } = view.costs[view.first];
+  const cost = `${label} ${costText(view, view.first, value)}${upTo} ${unit}`.trim();
+  return `${one.id}, ${place}, ${view.metric.name} ${scoreWords(view, one.accuracy)}, ${cost}`;
 }
 
 /* What the numbers rest on. */
 function facts({ data, front, scored }) {
   const { supernet, device, created, bstsearch } = data;
   const { runtime, latency_error: error } = device;
-  const kind = kindWords(front.length ? front : scored);
+  const kind = kindWords(front.length ? front : scored, "latency_ms");
   const range = error && kind !== "measured" ? ` (±${(100 * error).toFixed(0)} %)` : "";
   const how = [runtime.words ?? `${runtime.name} ${runtime.version}`, runtime.provider, `threads: ${runtime.threads}`];
   const latencies = `Latencies ${kind}${range} with ${how.join(", ")}, ${runtime.precision}, batch 1.`;

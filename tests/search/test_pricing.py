@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bstsearch.cli.candidates import extrapolations, known_costs, make_pricer, make_scorer, read_profile
 from bstsearch.model.counting import count
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
+from bstsearch.search.pricing import extrapolations, known_costs, make_pricer, read_profile
+from bstsearch.search.scoring import make_scorer
 from bstsearch.space import Submodel
 from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
@@ -34,7 +35,7 @@ def test_price_is_fvcores_count_and_the_profiles_row(tiny_folder: Path, make_pro
 def test_price_of_a_layerwise_submodel_is_composed(tiny_folder: Path, make_profile: MakeProfile) -> None:
     candidate = make_pricer(read_folder(tiny_folder), make_profile(tiny_folder))(Submodel.from_id("w1-d1of4-h1.4of4"))
     assert candidate.latency.source == candidate.memory.source == "composed"
-    assert candidate.safe_ms == candidate.latency.high_ms > candidate.latency.ms
+    assert candidate.latency.safe_ms == candidate.latency.high_ms > candidate.latency.ms
 
 
 def test_scorer_evaluates_with_the_supernets_weights(
@@ -73,7 +74,7 @@ def test_what_is_estimated_says_so_in_price_and_origin(
     candidate = make_pricer(folder, profile)(folder.space.middle)
     assert candidate.latency.source == candidate.memory.source == "estimated"
     assert candidate.latency.high_ms == pytest.approx(1.4 * candidate.latency.ms)
-    assert candidate.safe_memory_bytes == candidate.memory.high_bytes > candidate.memory.bytes > candidate.size_bytes
+    assert candidate.memory.safe_bytes == candidate.memory.high_bytes > candidate.memory.bytes > candidate.size_bytes
 
 
 def test_what_the_rates_were_not_made_for_is_told(

@@ -1,4 +1,4 @@
-"""What a search is given, read from a supernet folder and a device profile: origin, costs, scores."""
+"""What submodels of a supernet cost on a device, by its profile; and what a search with both rests on (no torch)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bstsearch.model.cost_table import Cost
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from bstsearch.profiles.estimate import Work
     from bstsearch.profiles.latency import Latency, Memory, Table
     from bstsearch.profiles.profile import DeviceProfile
-    from bstsearch.score import Score
     from bstsearch.search.known_costs import KnownCosts
     from bstsearch.search.pareto import Candidate
     from bstsearch.search.provenance import Origin
@@ -175,25 +174,3 @@ def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:
         StackShape(name=stack.prefix, keep_order=stack.keep_order, heads=heads, ffn=ffn)
         for stack, (heads, ffn) in zip(stacks, sizes, strict=True)
     )
-
-
-def make_scorer(
-    path: Path, split: str, data_folder: Path | None = None, data: str | None = None
-) -> Callable[[Submodel], Score]:
-    """Scores submodels of the supernet at `path`, each once; weights and data are read when the first one is."""
-
-    @functools.cache
-    def load() -> tuple[Any, Any]:
-        from bstsearch.model.supernet import Supernet
-        from bstsearch.tasks import load_split
-
-        return Supernet.load(path), load_split(path, split, data=data, data_dir=data_folder)
-
-    @functools.cache
-    def score(submodel: Submodel) -> Score:
-        from bstsearch.tasks.evaluation import evaluate
-
-        supernet, part = load()
-        return evaluate(supernet, submodel, part)
-
-    return score
