@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
 from numpy.typing import NDArray
 from PIL import Image
 from synthetic_lxmert import ANSWERS, LYING, STANDING, question, write_jpeg, write_lists, write_sizes
