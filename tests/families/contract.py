@@ -208,7 +208,7 @@ class FamilyContract:
 
     def test_a_bound_submodel_shares_memory_and_a_materialised_one_does_not(self, supernet: Supernet) -> None:
         full = {tensor.untyped_storage().data_ptr() for tensor in supernet.model.state_dict().values()}
-        fused = {pattern.parameter for pattern in self.family.fused_axes}  # sliced by copy
+        fused = {axis.parameter for axis in self.family.axes}  # cut into copies
         own = supernet.materialise(supernet.space.smallest).state_dict().values()
         assert full.isdisjoint(tensor.untyped_storage().data_ptr() for tensor in own)
         with supernet.bind(supernet.space.smallest) as model:
