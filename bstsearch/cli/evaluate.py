@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import DataDirOption, JsonOption, ModelOption, SplitName
+from bstsearch.cli.options import DataDirOption, FamilyOption, JsonOption, ModelOption, SplitName
 from bstsearch.cli.output import Column, Output
 from bstsearch.errors import UsageError
 from bstsearch.files import refuse_existing, write_json
@@ -37,6 +37,7 @@ def evaluate(
             "--results", metavar="FILE", help="Write the answers of one submodel as the evaluation servers take them."
         ),
     ] = None,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Score submodels of a supernet, or an exported model, on a split.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.cli.front_folder import export_folder
-from bstsearch.cli.options import ForceOption, JsonOption
+from bstsearch.cli.options import FamilyOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.files import refuse_existing
@@ -52,6 +52,7 @@ def export(
     ] = None,
     has_int8: Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file, too.")] = False,
     is_forced: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Write a submodel of the front as safetensors and ONNX, checked.

@@ -16,6 +16,7 @@ from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     BudgetEnd,
     DataDirOption,
+    FamilyOption,
     ForceOption,
     JsonOption,
     LastDevicesOption,
@@ -79,6 +80,7 @@ def pareto(
     ] = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Search the submodels and show the Pareto front.

@@ -15,6 +15,7 @@ from bstsearch.cli.candidates import known_costs
 from bstsearch.cli.latencies import OnDevice, fit_everywhere, latencies_on
 from bstsearch.cli.options import (
     BudgetEnd,
+    FamilyOption,
     JsonOption,
     ProfilesOption,
     SetOption,
@@ -76,6 +77,7 @@ def space(
     budget_at: Annotated[
         BudgetEnd, typer.Option(help="What of a range must keep to a budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Count every submodel's parameters, MACs and FLOPs.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bstsearch.cli.options import DataDirOption, ForceOption, JsonOption, SeedOption, SetOption
+from bstsearch.cli.options import DataDirOption, FamilyOption, ForceOption, JsonOption, SeedOption, SetOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.progress import Progress
 
@@ -73,6 +73,7 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: cores it may use.")] = None,
     seed: SeedOption = 0,
     is_forced: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Train a supernet: a teacher, then submodels of all sizes.

@@ -138,7 +138,8 @@ def family_names() -> list[str]:
 
 def get_family(name: str) -> Family:
     """The family of that name ("clip-vil" is "clip_vil"); InputError lists the names there are."""
-    family = doors.find("family", name if name in family_names() else name.replace("-", "_"))
+    plain = name.replace("-", "_")
+    family = doors.find("family", plain if plain in family_names() else name)
     if not isinstance(family, Family):
         raise InputError(f"{name!r} is no family, but {family!r}; expected a bstsearch.model.family.Family")
     return family

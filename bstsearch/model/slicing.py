@@ -18,7 +18,6 @@ from bstsearch.model.axes import part_sizes, parts_of
 from bstsearch.model.family import Config, Family
 from bstsearch.space import Submodel
 
-
 Slices = tuple[slice, ...]
 
 

@@ -79,3 +79,55 @@ def test_the_probe_runs_once_for_each_configuration() -> None:
     first = len(builds)
     Supernet(family, ToyConfig())
     assert len(builds) == first + 1
+
+
+# Sizes that move together
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TowerConfig:
+    """A decoder, and a tower whose output is as wide: four sizes that only go together."""
+
+    hidden: int = 16
+    heads: int = 8
+    kv_heads: int = 4
+    out_hidden: int = 16
+
+    def __post_init__(self) -> None:
+        if (2 * self.heads, 2 * self.kv_heads, self.hidden) != (self.hidden, self.heads, self.out_hidden):
+            raise ValueError("these sizes do not go together")
+
+
+def tower(config: TowerConfig) -> nn.Module:
+    return nn.ModuleDict(
+        {
+            "query": nn.Linear(config.hidden, 2 * config.heads),
+            "value": nn.Linear(config.hidden, 2 * config.kv_heads),
+            "connector": nn.Linear(5, config.out_hidden),
+        }
+    )
+
+
+TOWER = dataclasses.replace(
+    FAMILY,
+    name="tower",
+    config=TowerConfig,
+    build=tower,
+    elastic_units=lambda config: {"hidden": 1, "heads": 2, "kv_heads": 2, "out_hidden": 1},
+    groups=lambda config: ({"hidden": 4, "heads": 2, "kv_heads": 1, "out_hidden": 4},),
+    axes=(),
+)
+
+
+def test_four_sizes_move_jointly() -> None:
+    check_axes(TOWER, TowerConfig())
+
+
+def test_three_of_four_sizes_are_refused_and_named() -> None:
+    family = dataclasses.replace(TOWER, groups=lambda config: ({"hidden": 4, "heads": 2, "kv_heads": 1},))
+    message = (
+        "tower cannot be built when hidden grows from 16 to 20 and heads grows from 8 to 10 and kv_heads grows from 4 "
+        r"to 5: ValueError: these sizes do not go together\. Declare in groups"
+    )
+    with pytest.raises(InputError, match=message):
+        check_axes(family, TowerConfig())
