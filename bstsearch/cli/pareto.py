@@ -15,6 +15,7 @@ from bstsearch.cli.options import (
     BudgetEnd,
     DataDirOption,
     DataOption,
+    FamilyOption,
     ForceOption,
     JsonOption,
     LastDevicesOption,
@@ -89,6 +90,7 @@ def pareto(
     ] = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Search the submodels and show the Pareto front.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bstsearch.cli.measuring import BOARD_PYTHON, WASM, WEBGPU, Means, Via, measure_device
-from bstsearch.cli.options import DeviceOption, JsonOption, ProfilesOption, SupernetOption
+from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, ProfilesOption, SupernetOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.files import read_json
@@ -49,6 +49,7 @@ def profile(
     is_strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a device that is not at rest, in place of wider intervals.")
     ] = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Measure a device, or show what is stored of it.
