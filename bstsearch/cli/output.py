@@ -21,6 +21,7 @@ import typer
 from bstsearch.cli.progress import Bar, Lines, Progress, beating, rich_progress
 from bstsearch.cli.tables import Column as Column  # where commands look for it
 from bstsearch.cli.tables import render
+from bstsearch.listener import Listener
 
 if TYPE_CHECKING:
     from bstsearch.search.front_file import FrontFile
@@ -108,6 +109,31 @@ class Output:
             return
         with rich_progress() as bar:
             yield Bar(bar, bar.add_task(description, total=total, info=""))
+
+    @contextlib.contextmanager
+    def listening(self, text: str) -> Iterator[Listener]:
+        """A listener for a long job, which begins with `text`: its progress is shown as above, its lines on stderr."""
+        with self.progress(text) as bar:
+            yield _Shown(self, bar)
+
+
+class _Shown(Listener):
+    """What a job says, shown as the command line shows it."""
+
+    def __init__(self, output: Output, bar: Progress) -> None:
+        self._output, self._bar = output, bar
+
+    def progress(self, text: str, done: int = 0, total: int | None = None, news: str = "") -> None:
+        """As `Progress.report`."""
+        self._bar.report(text, done, total, news)
+
+    def note(self, line: str) -> None:
+        """As `Output.note`."""
+        self._output.note(line)
+
+    def warning(self, line: str) -> None:
+        """As `Output.warning`."""
+        self._output.warning(line)
 
 
 def _width(stream: TextIO) -> int:

@@ -182,6 +182,22 @@ def test_progress_on_a_terminal_shows_description_count_and_news(monkeypatch: py
     assert "w1-d1 is done\n" in shown.replace("\r\n", "\n")
 
 
+def test_a_job_that_is_listened_to_speaks_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with Output(is_json=True).listening("reading") as listener:
+        listener.progress("scoring", 3, 7, "best 98.1 %")
+        listener.note("all is well")
+        listener.warning("almost")
+    assert capsys.readouterr() == ("", "all is well\nwarning: almost\n")
+
+
+def test_progress_of_a_job_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = at_terminal(monkeypatch)
+    with Output().listening("reading") as listener:
+        listener.progress("scoring", 3, 7, "best 98.1 %")
+    assert "scoring" in stream.getvalue()
+    assert "best 98.1 %" in stream.getvalue()
+
+
 def test_a_bar_is_gone_when_an_error_ends_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = at_terminal(monkeypatch)
 
