@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bstsearch.measuring import selection
-from bstsearch.measuring.blocks import fit_blocks
+from bstsearch.measuring.fitting import fit_blocks
 from bstsearch.measuring.drivers import local
 from bstsearch.measuring.measure import measure
 from bstsearch.measuring.runner import write_pool

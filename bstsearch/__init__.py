@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bstsearch.errors import BstsearchError
+    from bstsearch.measuring.driver import Driver
+    from bstsearch.measuring.run import profile
     from bstsearch.model.family import Family, get_family
     from bstsearch.model.supernet import Supernet
     from bstsearch.model.supernet_folder import DEMO
@@ -25,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DEMO",
     "BstsearchError",
+    "Driver",
     "Family",
     "LatencyTable",
     "Space",
@@ -35,11 +38,14 @@ __all__ = [
     "get_family",
     "load_profile",
     "load_split",
+    "profile",
     "read_front",
 ]
 
 _FILES = {
     "errors": ("BstsearchError",),
+    "measuring.driver": ("Driver",),
+    "measuring.run": ("profile",),
     "model.family": ("Family", "get_family"),
     "model.supernet": ("Supernet",),
     "model.supernet_folder": ("DEMO",),

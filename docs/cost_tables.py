@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bstsearch.measuring.activations import live_set
+from bstsearch.measuring.workload import live_set
 from bstsearch.measuring.selection import uniform
 from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_table
 from bstsearch.model.counting import count, fixed_macs

@@ -12,7 +12,6 @@ import typer
 
 from bstsearch.cli.candidates import make_scorer, read_profile
 from bstsearch.cli.front_folder import OUT, KnownScores, choose_folder, export_folder
-from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     BudgetEnd,
     DataDirOption,
@@ -135,7 +134,11 @@ def _this_machine(
     folder: SupernetFolder, supernet: Path | None, profiles: Path | None, memory: Memory, output: Output
 ) -> str:
     """The device that this machine is, which is measured first and remembered where that has never been done."""
-    if profile_this_machine(folder, profiles, output):
+    from bstsearch.measuring.run import profile_this_machine
+
+    with output.listening("profile") as listener:
+        is_new = profile_this_machine(folder, profiles, listener)
+    if is_new:
         memory.keep_profiled(LOCAL, profiles, supernet)
     return LOCAL
 

@@ -11,7 +11,7 @@ import pytest
 
 from bstsearch.errors import DeviceError, NoisyMeasurementError
 from bstsearch.measuring import machine
-from bstsearch.measuring.measure import Measurement
+from bstsearch.measuring.assemble import Measurement
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile, Load
 from bstsearch.profiles.profile_file import load_profile, save_profile

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bstsearch.graphs.live_set import largest_live_set
-from bstsearch.measuring.activations import live_set
+from bstsearch.measuring.workload import live_set
 from bstsearch.measuring.workload import make_workload
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.space import Submodel

@@ -8,7 +8,7 @@ import pytest
 
 import bstsearch
 from bstsearch.measuring.assemble import assemble
-from bstsearch.measuring.measure import Measurement
+from bstsearch.measuring.assemble import Measurement
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
 

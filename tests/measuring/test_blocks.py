@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from bstsearch.measuring.blocks import fit_blocks, latency_error
+from bstsearch.measuring.fitting import fit_blocks, latency_error
 from bstsearch.measuring.selection import CHECK, FIT, choose
 from bstsearch.profiles.composition import BlockCosts
 from bstsearch.profiles.latency import BASE, blocks_of

@@ -8,7 +8,7 @@ import pytest
 
 from bstsearch.errors import InputError
 from bstsearch.measuring.driver import Run
-from bstsearch.measuring.journal import Partial
+from bstsearch.measuring.journal import Journal
 
 ORIGIN: dict[str, Any] = {"architecture": "a" * 16, "seed": 0, "runtime": {"threads": 2}}
 ROUNDS = {

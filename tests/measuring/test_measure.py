@@ -25,7 +25,7 @@ from bstsearch.measuring import rounds, selection
 from bstsearch.measuring.driver import Driver, Graph, Visit, Workload
 from bstsearch.measuring.driver import Run as Timed
 from bstsearch.measuring.estimator import BETWEEN_TIMES
-from bstsearch.measuring.measure import Measurement, measure
+from bstsearch.measuring.assemble import Measurement, measure
 from bstsearch.measuring.runner import POOL
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import BASE, LatencyTable, blocks_of

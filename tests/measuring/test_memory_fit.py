@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bstsearch.measuring.memory_fit import fit_memory
+from bstsearch.measuring.fitting import fit_memory
 from bstsearch.profiles.profile import MeasuredRow
 
 MB = 1_000_000

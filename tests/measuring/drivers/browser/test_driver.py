@@ -21,9 +21,9 @@ from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.measuring.driver import Device, Driver, Graph, Visit, Workload
 from bstsearch.measuring.drivers.browser import driver as browser
 from bstsearch.measuring.drivers.browser.files import PROVIDERS, find_dist, ort_files, read_inputs
-from bstsearch.measuring.drivers.browser.hardware import browser_of, hardware_of
+from bstsearch.measuring.drivers.browser.protocol import browser_of, hardware_of
 from bstsearch.measuring.drivers.browser.job import MOST_LOADS, Job
-from bstsearch.measuring.drivers.browser.lan import lan_addresses
+from bstsearch.measuring.drivers.browser.address import lan_addresses
 from bstsearch.measuring.drivers.browser.protocol import Done, Hello, Task
 from bstsearch.measuring.drivers.browser.server import LARGEST_POST
 
@@ -754,7 +754,7 @@ def test_a_phone_is_named_as_well_as_it_tells(agent: str, model: str | None, tit
 
 def test_a_qr_code_is_square_and_says_the_address() -> None:
     pytest.importorskip("segno")
-    from bstsearch.measuring.drivers.browser.qr import qr_lines
+    from bstsearch.measuring.drivers.browser.address import qr_lines
 
     lines = [
         line.removeprefix("\x1b[30;107m").removesuffix("\x1b[0m") for line in qr_lines("http://192.168.1.5:4000/a/")

@@ -24,7 +24,7 @@ from bstsearch.errors import DeviceError, UsageError
 from bstsearch.measuring.driver import Driver, OpenDevice, Visit, Workload
 from bstsearch.measuring.drivers.ssh.driver import open_device
 from bstsearch.measuring.machine import this_hardware
-from bstsearch.measuring.measure import Measurement
+from bstsearch.measuring.assemble import Measurement
 from bstsearch.measuring.runner import MARK, runtime_version, write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
