@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from bstsearch.measuring.driver import Run
 from bstsearch.profiles import robust
-from bstsearch.profiles.latency import half_width
+from bstsearch.profiles.latency import half_width, typical
 
 Rounds = Mapping[str, Sequence[tuple[Run, ...]]]  # graph -> its visits, a tuple of runs for every round
 Matrix = NDArray[np.float64]
@@ -100,7 +100,7 @@ def estimate(rounds: Rounds) -> dict[str, Timing]:
 
 def typical_uncertainty(timings: Mapping[str, Timing]) -> float:
     """The uncertainty that nine of ten of them do not exceed."""
-    return robust.p90([timing.uncertainty for timing in timings.values()])
+    return typical(timing.uncertainty for timing in timings.values())
 
 
 def grade(timings: Mapping[str, Timing]) -> Literal["good", "fair", "poor"]:

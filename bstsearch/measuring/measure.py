@@ -15,7 +15,7 @@ from typing import Any
 from bstsearch.errors import DeviceError, InputError, NoisyMeasurementError
 from bstsearch.measuring import rounds, selection
 from bstsearch.measuring.assemble import Measurement, model_of
-from bstsearch.measuring.driver import Device, OpenDevice, Run, Session, Visit, Workload
+from bstsearch.measuring.driver import Device, Hardware, OpenDevice, Run, Runtime, Session, Visit, Workload
 from bstsearch.measuring.estimator import Rounds, Timing, preempted_share
 from bstsearch.measuring.journal import Journal
 from bstsearch.measuring.quiet import Load as Others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -28,6 +28,18 @@ def half_width(ms: float, low_ms: float, high_ms: float) -> float:
     0.25
     """
     return max(high_ms / ms, ms / low_ms) - 1
+
+
+def typical(half_widths: Iterable[float]) -> float:
+    """The half-width that nine of ten do not exceed, interpolated between neighbours.
+
+    >>> typical([0.01, 0.02])
+    0.019
+    """
+    ordered = sorted(half_widths)
+    place = 0.9 * (len(ordered) - 1)
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return below + (place - math.floor(place)) * (above - below)
 
 
 @dataclass(frozen=True, kw_only=True)

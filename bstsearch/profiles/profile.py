@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.profiles.latency import half_width
+from bstsearch.profiles.latency import half_width, typical
 from bstsearch.profiles.stored import NAME
 from bstsearch.space import Submodel
 
@@ -273,9 +273,7 @@ class MeasuredModel(_Record):
     @property
     def uncertainty(self) -> float:
         """The uncertainty that nine of ten rows do not exceed, which the grade says in a word."""
-        from bstsearch.profiles.robust import p90  # numpy, which most commands do without
-
-        return p90([row.uncertainty for row in self.submodels])
+        return typical(row.uncertainty for row in self.submodels)
 
     @field_validator("submodels")
     @classmethod

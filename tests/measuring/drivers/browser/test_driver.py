@@ -18,13 +18,12 @@ import numpy as np
 import pytest
 
 from bstsearch.errors import DeviceError, InputError, UsageError
-from bstsearch.measuring.driver import Device, Driver, Graph, Visit, Workload
+from bstsearch.measuring.driver import Device, Graph, Session, Visit, Workload
 from bstsearch.measuring.drivers.browser import driver as browser
-from bstsearch.measuring.drivers.browser.files import PROVIDERS, find_dist, ort_files, read_inputs
-from bstsearch.measuring.drivers.browser.protocol import browser_of, hardware_of
-from bstsearch.measuring.drivers.browser.job import MOST_LOADS, Job
 from bstsearch.measuring.drivers.browser.address import lan_addresses
-from bstsearch.measuring.drivers.browser.protocol import Done, Hello, Task
+from bstsearch.measuring.drivers.browser.files import PROVIDERS, find_dist, ort_files, read_inputs
+from bstsearch.measuring.drivers.browser.job import MOST_LOADS, Job
+from bstsearch.measuring.drivers.browser.protocol import Done, Hello, Task, browser_of, hardware_of
 from bstsearch.measuring.drivers.browser.server import LARGEST_POST
 
 PIXEL = "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile"
@@ -101,7 +100,7 @@ class Phone:
         return result
 
 
-class Session:
+class Meeting:
     """A driver at work in a thread of its own, as the command is beside a phone."""
 
     def __init__(
@@ -144,7 +143,7 @@ class Session:
             self.error = error  # which `end` raises
 
 
-Start = Callable[..., Session]
+Start = Callable[..., Meeting]
 
 
 @pytest.fixture(scope="module")
@@ -161,14 +160,14 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
 
 @pytest.fixture
 def start(workload: Workload) -> Iterator[Start]:
-    sessions: list[Session] = []
+    sessions: list[Meeting] = []
 
     def starting(
         work: Callable[[Any], object] = lambda driver: None,
         build: Callable[[Any], object] = lambda device: None,
         **options: Any,
-    ) -> Session:
-        sessions.append(Session(workload, work, build, **{"arrival_s": 20, **options}))
+    ) -> Meeting:
+        sessions.append(Meeting(workload, work, build, **{"arrival_s": 20, **options}))
         return sessions[-1]
 
     yield starting
@@ -182,14 +181,14 @@ def start(workload: Workload) -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def knock(workload: Workload) -> Iterator[Phone]:
     """The address of a server that waits for its page, for those who only knock."""
-    session = Session(workload, lambda driver: None, arrival_s=600)
+    session = Meeting(workload, lambda driver: None, arrival_s=600)
     yield session.phone
     session.phone.hello()
     session.phone.post("failed", message="the tests have ended")
     session.thread.join(20)
 
 
-def time_once(driver: Driver) -> list[tuple[float, ...]]:
+def time_once(driver: Session) -> list[tuple[float, ...]]:
     driver.open(["small", "large"])
     found = driver.time([Visit(name="small", count=2), Visit(name="large", count=1)])
     return [tuple(run.wall_ms for run in runs) for runs in found]
@@ -705,7 +704,7 @@ class Opened:
     """A session with a folder of onnxruntime-web; its phone fails at the end."""
 
     def __init__(self, workload: Workload, ort_web: Path) -> None:
-        self.session = Session(workload, lambda driver: None, ort_web=ort_web, arrival_s=20)
+        self.session = Meeting(workload, lambda driver: None, ort_web=ort_web, arrival_s=20)
 
     def __enter__(self) -> Phone:
         return self.session.phone
