@@ -33,7 +33,7 @@ def half_width(ms: float, low_ms: float, high_ms: float) -> float:
 def typical(half_widths: Iterable[float]) -> float:
     """The half-width that nine of ten do not exceed, interpolated between neighbours.
 
-    >>> typical([0.01, 0.02])
+    >>> round(typical([0.01, 0.02]), 3)
     0.019
     """
     ordered = sorted(half_widths)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import onnx
 import pytest
+from driver_contract import DriverContract
 
 from bstsearch.errors import DeviceError
-from bstsearch.measuring.driver import Session, Visit, Workload
+from bstsearch.measuring.driver import Device, Session, Visit, Workload
 from bstsearch.measuring.drivers import local
-from bstsearch.measuring.drivers.local import open_device
+from bstsearch.measuring.drivers.local import Local, open_device
 from bstsearch.measuring.machine import this_hardware
 from bstsearch.measuring.runner import POOL, runtime_version
 from bstsearch.measuring.workload import make_workload, write_complete
@@ -104,3 +105,12 @@ def test_a_missing_runtime_is_a_device_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DeviceError, match=r"cannot load onnxruntime: .* installs it$"), open_device():
         pytest.fail("must not open")
+
+
+class TestLocal(DriverContract):
+    tells_memory = True
+
+    @pytest.fixture
+    def device(self) -> Iterator[Device]:
+        with Local(threads=1).open("local", print) as device:
+            yield device

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import queue
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driver_contract import DriverContract
 
 from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.measuring.driver import Device, Graph, Session, Visit, Workload
@@ -769,3 +771,25 @@ def test_no_page_file_names_another_server() -> None:
     assert sorted(os.listdir(folder)) == ["index.html", "page.css", "page.js", "screen.js", "worker.js"]
     for path in folder.iterdir():
         assert "://" not in path.read_text(encoding="utf-8")
+
+
+class TestBrowser(DriverContract):
+    @pytest.fixture
+    def device(self) -> Iterator[Device]:
+        """The device, and a phone that does whatever it is asked to."""
+
+        def come(line: str) -> None:
+            if found := ADDRESS.search(line):
+                phone = Phone(found[0])
+                threading.Thread(target=lambda: (phone.hello(), work_to_the_end(phone)), daemon=True).start()
+
+        with browser.Browser().open("phone", come) as device:
+            yield device
+
+
+ADDRESS = re.compile(r"(?<=^open )http://\S+/")
+
+
+def work_to_the_end(phone: Phone) -> None:
+    while phone.work()["kind"] != "finish":
+        pass

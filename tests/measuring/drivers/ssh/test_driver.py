@@ -18,11 +18,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from driver_contract import DriverContract
 from typer.testing import Result
 
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.measuring.assemble import Measurement
-from bstsearch.measuring.driver import OpenDevice, Session, Visit, Workload
+from bstsearch.measuring.driver import Device, OpenDevice, Session, Visit, Workload
 from bstsearch.measuring.drivers.ssh.driver import open_device
 from bstsearch.measuring.machine import this_hardware
 from bstsearch.measuring.runner import MARK, runtime_version, write_pool
@@ -515,3 +516,14 @@ def test_what_to_do_holds_for_an_address_with_a_port(errors: str, host: str, rem
 def test_an_answer_that_is_none_is_a_lost_connection() -> None:
     with pytest.raises(DeviceError, match=r"^pi@board left in the middle of the measurement \(exit status 0\)"):
         open_with("pi@board", *fake_ssh("", 0, f"{MARK}\nnot JSON\n"))
+
+
+@needs_sshd
+class TestSsh(DriverContract):
+    tells_memory = True
+
+    @pytest.fixture
+    def device(self, board: Board) -> Iterator[Device]:
+        command = ("ssh", "-F", str(board.config))
+        with open_device("board", threads=1, note=print, python=sys.executable, command=command) as device:
+            yield device
