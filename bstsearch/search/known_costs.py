@@ -92,7 +92,7 @@ class KnownCosts:
         return CostTable(folder=self._folder, fixed_macs=fixed_macs(*self._model))
 
     def _counted_live(self, submodel: Submodel) -> CostTable:
-        from bstsearch.measuring.activations import live_set
+        from bstsearch.measuring.workload import live_set
 
         return CostTable(folder=self._folder, live_bytes={submodel.id: live_set(self._folder, submodel)})
 
