@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bstsearch.errors import InputError
-from bstsearch.measuring import activations
+from bstsearch.measuring import workload
 from bstsearch.model import counting
 from bstsearch.model.cost_table import Cost, shipped_preset
 from bstsearch.model.family import restored
@@ -39,7 +39,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     noting(counting, "count", lambda family, config, submodel, *_: submodel.id)
     noting(counting, "fixed_macs", lambda family, config: "fixed")
-    noting(activations, "live_set", lambda folder, submodel: f"live {submodel.id}")
+    noting(workload, "live_set", lambda folder, submodel: f"live {submodel.id}")
     return found
 
 
