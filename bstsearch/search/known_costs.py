@@ -1,8 +1,8 @@
 """What submodels cost, without torch where it is known: from a table that ships, or from the user's cache folder.
 
 The rest is counted, and kept in that folder, one file for an architecture of this package's families (other people's
-code may change without a sign). A file that is broken, or was counted by other code than this, is as good as none; where
-none can be written, the next process counts again.
+code may change without a sign). A file that is broken, or was counted by other code than this, is as good as none;
+where none can be written, the next process counts again.
 """
 
 from __future__ import annotations
