@@ -78,6 +78,6 @@ def check_group(config: Any, group: Group) -> None:
         steps = {divmod(size, step) for size, step in zip(layer, group.values(), strict=True)}
         if len(steps) > 1 or any(rest for _, rest in steps):
             raise InputError(
-                f"{' and '.join(group)} move together, in steps of {' and '.join(map(str, group.values()))}; "
-                f"they are {' and '.join(map(str, layer))}"
+                f"{' and '.join(group)} move together, in steps of {' and '.join(map(str, group.values()))}, "
+                f"and cannot be {' and '.join(map(str, layer))}"
             )

@@ -67,7 +67,7 @@ def test_sizes_that_do_not_move_together_are_refused() -> None:
             grouped.shrink(config, submodel), kv_heads=config.kv_heads[: int(4 * submodel.depth)]
         )
 
-    message = "heads and kv_heads move together, in steps of 4 and 1; they are 4 and 4"
+    message = "heads and kv_heads move together, in steps of 4 and 1, and cannot be 4 and 4"
     with pytest.raises(InputError, match=f"^grouped w1of4-d1of4: {message}$"):
         Supernet(dataclasses.replace(FAMILY, shrink=fewer_queries), CONFIG)
 
