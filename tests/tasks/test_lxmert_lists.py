@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from synthetic_lxmert import ANSWERS, LYING, STANDING, question, write_jpeg, wri
 
 from bstsearch.errors import InputError
 from bstsearch.tasks import lxmert_lists
-from bstsearch.tasks.lxmert_lists import LxmertSplit, framed, matches, read_answers
+from bstsearch.tasks.lxmert_lists import matches, read_answers
+from bstsearch.tasks.picture_split import PictureSplit, framed
 
 CLIP = {"question": torch.zeros(1, 4, dtype=torch.int64), "image": torch.zeros(1, 3, 32, 64)}
 STEM = {"question": torch.zeros(1, 4, dtype=torch.int64), "image": torch.zeros(1, 16, 16, 3, dtype=torch.uint8)}
@@ -42,8 +44,8 @@ SIZES = {
 }
 
 
-def encode(text: str) -> NDArray[np.int64]:
-    return np.array([len(text), 2, 0, 0], dtype=np.int64)
+def encode(texts: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([[len(text), 2, 0, 0] for text in texts], dtype=np.int64)
 
 
 @pytest.fixture
@@ -55,11 +57,11 @@ def vqa(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def loaded(folder: Path, split: str = "validation", data: str = "vqa-v2", like: object = CLIP) -> LxmertSplit:
+def loaded(folder: Path, split: str = "validation", data: str = "vqa-v2", like: object = CLIP) -> PictureSplit:
     return lxmert_lists.load(folder, data, split, read_answers(folder, data), encode, like)  # type: ignore[arg-type]
 
 
-def ids(split: LxmertSplit) -> list[int | str]:
+def ids(split: PictureSplit) -> list[int | str]:
     return list(split.judge.questions)
 
 
