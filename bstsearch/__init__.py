@@ -9,8 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bstsearch.answering.asking import Reply, ask
     from bstsearch.answering.evaluation import evaluate
     from bstsearch.errors import BstsearchError
+    from bstsearch.export.run import Exported, export
+    from bstsearch.inputs.pictures import PictureReader
+    from bstsearch.inputs.reader import Reader
     from bstsearch.model.family import Family, get_family
     from bstsearch.model.supernet import Supernet
     from bstsearch.model.supernet_folder import DEMO
@@ -29,15 +33,21 @@ __all__ = [
     "DEMO",
     "Batch",
     "BstsearchError",
+    "Exported",
     "Family",
     "LatencyTable",
+    "PictureReader",
+    "Reader",
+    "Reply",
     "Space",
     "Split",
     "Submodel",
     "Supernet",
     "Task",
     "Vocabulary",
+    "ask",
     "evaluate",
+    "export",
     "get_family",
     "import_checkpoint",
     "load_profile",
@@ -48,8 +58,12 @@ __all__ = [
 ]
 
 _FILES = {
+    "answering.asking": ("Reply", "ask"),
     "answering.evaluation": ("evaluate",),
     "errors": ("BstsearchError",),
+    "export.run": ("Exported", "export"),
+    "inputs.pictures": ("PictureReader",),
+    "inputs.reader": ("Reader",),
     "model.family": ("Family", "get_family"),
     "model.supernet": ("Supernet",),
     "model.supernet_folder": ("DEMO",),

@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, open_session
+from bstsearch.answering.choice import choose, named
+from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is_exported, open_session, read_exported
 from bstsearch.errors import InputError, UsageError
 from bstsearch.files import read_json
 from bstsearch.inputs.pictures import PictureReader
-from bstsearch.model.supernet_folder import SupernetFolder
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.profiles.stored import LOCAL
+from bstsearch.search.budget import Bound
+from bstsearch.search.pricing import find_profile_of, make_table
 from bstsearch.space import Submodel
 from bstsearch.tasks.vocabulary import Vocabulary
 
@@ -28,11 +33,20 @@ Timer = Callable[[], float]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reply:
-    """Answers with their probabilities, most probable first, and the median time of a forward pass in `runtime`."""
+    """Answers with their probabilities, most probable first, and the median time of a forward pass in `runtime`.
 
+    `submodel` is the id of the one that answered.
+    """
+
+    submodel: str
     answers: tuple[tuple[str, float], ...]
     time_ms: float
     runtime: str
+
+    def to_json(self) -> dict[str, Any]:
+        """What `bstsearch ask --json` prints."""
+        answers = [{"answer": answer, "probability": probability} for answer, probability in self.answers]
+        return {**dataclasses.asdict(self), "answers": answers}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,49 @@ class Question:
 
     inputs: Inputs
     vocabulary: Vocabulary
+
+
+def ask(
+    question: str,
+    image: Path,
+    *,
+    model: Path = DEMO,
+    submodel: str | None = None,
+    budget_ms: float | str | None = None,
+    device: str = LOCAL,
+    profiles: Path | None = None,
+    top: int = 3,
+    listener: Listener = SILENT,
+) -> Reply:
+    """The `top` answers to a question about the picture `image`, by an exported folder or a supernet `model`.
+
+    A supernet answers with the `submodel` of that id, or with the most accurate one within `budget_ms` (or a share such
+    as "50%") by the profile of `device`, which is told to the listener; else with the full one. UsageError or
+    InputError where the request cannot be; InfeasibleBudgetError where no submodel is so fast.
+    """
+    folder = read_folder(model)
+    asked = read_question(question, image, folder)
+    if is_exported(model):
+        if submodel is not None or budget_ms is not None:
+            raise UsageError(
+                f"{model} is an exported folder, which holds one submodel; leave out --submodel, --budget-ms"
+            )
+        return ask_exported(asked, read_exported(model), top=top)
+    if submodel is not None and budget_ms is not None:
+        raise UsageError("--submodel and --budget-ms exclude each other; give one of them")
+    if budget_ms is not None:
+        chosen = _within(folder, Bound.parse(str(budget_ms), "--budget-ms"), device, profiles, listener)
+    else:
+        chosen = folder.space.largest if submodel is None else named(folder, submodel)
+    return ask_supernet(asked, model, chosen, top=top)
+
+
+def _within(folder: SupernetFolder, bound: Bound, device: str, profiles: Path | None, listener: Listener) -> Submodel:
+    """The most accurate submodel within that latency on the device, which is told."""
+    _, profile = find_profile_of(folder, device, profiles)
+    chosen, latency = choose(folder, make_table(folder, profile), bound)
+    listener.note(f"took {chosen.id}: {latency} on {device} with {profile.runtime.name}")
+    return chosen
 
 
 def read_question(text: str, image: Path, folder: SupernetFolder) -> Question:
@@ -73,7 +130,7 @@ def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer:
     """What the exported float32 ONNX file answers."""
     session = open_session(folder.onnx, threads=folder.threads)
     answers, time_ms = _answer(question, lambda: session.run(None, question.inputs)[0], top, timer)
-    return Reply(answers=answers, time_ms=time_ms, runtime="ONNX Runtime")
+    return Reply(submodel=folder.submodel_id, answers=answers, time_ms=time_ms, runtime="ONNX Runtime")
 
 
 def ask_supernet(
@@ -88,7 +145,7 @@ def ask_supernet(
     inputs = {name: torch.tensor(array) for name, array in question.inputs.items()}
     with torch.inference_mode(), supernet.bind(submodel) as model:
         answers, time_ms = _answer(question, lambda: model(**inputs).numpy(), top, timer)
-    return Reply(answers=answers, time_ms=time_ms, runtime="PyTorch")
+    return Reply(submodel=submodel.id, answers=answers, time_ms=time_ms, runtime="PyTorch")
 
 
 def _answer(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -145,3 +147,17 @@ def test_switching_submodels_copies_no_weight(folder: SupernetFolder, image: Pat
     for submodel in supernet.space:
         with supernet.bind(submodel) as model:
             assert model.get_parameter("proj.weight").data_ptr() == full.data_ptr()
+
+
+def test_folders_exported_by_older_versions_are_asked(exported_folder: Path, image: Path, tmp_path: Path) -> None:
+    expected = ask_exported(
+        read_question(TEXT, image, read_folder(exported_folder)), read_exported(exported_folder), top=3
+    )
+    folder = shutil.copytree(exported_folder, tmp_path / "old")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in ("preprocessor.json", "sample.json", "pictures.py", "texts.py"):
+        (folder / name).unlink()
+        del manifest["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    exported = read_exported(folder)
+    assert ask_exported(read_question(TEXT, image, exported.folder), exported, top=3).answers == expected.answers

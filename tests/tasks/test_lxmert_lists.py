@@ -8,18 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bstsearch.inputs.clip_images import clip_normalised, read_clip_image
 from numpy.typing import NDArray
 from PIL import Image
 from synthetic_lxmert import ANSWERS, LYING, STANDING, question, write_jpeg, write_lists, write_sizes
 
 from bstsearch.errors import InputError
+from bstsearch.inputs.pictures import LETTERBOX, ORIENTATION, PictureReader
+from bstsearch.inputs.reader import Reader
 from bstsearch.tasks import lxmert_lists
 from bstsearch.tasks.lxmert_lists import matches, read_answers
 from bstsearch.tasks.picture_split import PictureSplit, framed
 
-CLIP = {"question": torch.zeros(1, 4, dtype=torch.int64), "image": torch.zeros(1, 3, 32, 64)}
-STEM = {"question": torch.zeros(1, 4, dtype=torch.int64), "image": torch.zeros(1, 16, 16, 3, dtype=torch.uint8)}
+MEAN, STD = (0.5, 0.25, 0.75), (0.25, 0.5, 0.125)
+QUESTION = {"question": torch.zeros(1, 4, dtype=torch.int64)}
+CLIP = Reader(like=QUESTION, picture=PictureReader(height=32, width=64, fit=LETTERBOX, mean=MEAN, std=STD))
+STEM = Reader(like={**QUESTION, "image": torch.zeros(1, 16, 16, 3, dtype=torch.uint8)})
 TRAIN, VAL, TEST = (f"COCO_{part}_00000000000" for part in ("train2014", "val2014", "test2015"))
 LISTS = {
     "train": [question(10, f"{TRAIN}1", {"net": 1}), question(11, f"{TRAIN}2", {"yes": 0.3, "net": 0.6})],
@@ -89,7 +92,8 @@ def test_as_stored_a_batch_has_one_orientation_and_each_image_as_it_is_read_alon
     images = [image for batch in batches for image in batch.inputs["image"]]
     for number, image in zip((3, 5, 2, 4), images, strict=True):
         path = vqa / "mscoco" / "val2014" / f"{VAL}{number}.jpg"
-        assert torch.equal(image, read_clip_image(path, 32, 64))
+        assert CLIP.picture is not None
+        assert torch.equal(image, torch.from_numpy(CLIP.picture.read(path)))
     assert torch.equal(batches[0].inputs["question"][0], torch.tensor([len("What is this?"), 2, 0, 0]))
     assert [batch.inputs["question"].shape for batch in split.batches(1)] == [(1, 4)] * 4
 
@@ -107,9 +111,20 @@ def test_a_mixed_batch_is_framed_in_black(vqa: Path) -> None:
     assert batch.inputs["image"].shape == (2, 3, 64, 64)
     wide = next(split.batches(1)).inputs["image"][0]
     assert torch.equal(batch.inputs["image"][0, :, 16:48], wide)
-    black = clip_normalised(torch.zeros(1, 1, 1, 3, dtype=torch.uint8))[0]
+    black = -torch.tensor(MEAN)[:, None, None] / torch.tensor(STD)[:, None, None]
     assert torch.equal(batch.inputs["image"][0, :, :16], black.expand(3, 16, 64))
-    assert torch.equal(framed([wide, wide])[1], wide)
+    pixels = torch.arange(18, dtype=torch.uint8).reshape(2, 3, 3)
+    assert torch.equal(framed([pixels, pixels])[1], pixels)
+
+
+def test_a_picture_that_is_stored_on_its_side_stands(vqa: Path) -> None:
+    (vqa / "mscoco" / "width_heigths.json").unlink()
+    path, exif = vqa / "mscoco" / "val2014" / f"{VAL}3.jpg", Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.open(path).save(path, exif=exif)
+    split = loaded(vqa)
+    assert ids(split) == [23, 20, 21, 22]
+    assert [batch.inputs["image"].shape[2:] for batch in split.batches(1)] == [(32, 64), *[(64, 32)] * 3]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
@@ -123,7 +138,7 @@ def test_a_grouped_order_mixes_at_most_one_batch(vqa: Path, size: int) -> None:
 
 
 def test_small_square_images_need_no_orientation(vqa: Path) -> None:
-    split = loaded(vqa, like=STEM)
+    split = loaded(vqa, reader=STEM)
     assert ids(split) == [20, 21, 22, 23]
     batch = next(split.batches(4))
     assert batch.inputs["image"].shape == (4, 16, 16, 3)
@@ -206,7 +221,7 @@ def test_what_is_missing_or_no_image_is_named(vqa: Path) -> None:
     with pytest.raises(InputError, match=r"question list .*minival\.json does not exist"):
         loaded(vqa)
     with pytest.raises(InputError, match="has image files, but the model reads question, regions"):
-        loaded(vqa, like={"question": torch.zeros(1, 4), "regions": torch.zeros(1, 2, 8)})
+        loaded(vqa, reader=Reader(like={**QUESTION, "regions": torch.zeros(1, 2, 8)}))
 
 
 def test_a_malformed_list_of_sizes_is_named(vqa: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bstsearch.errors import InputError
+from bstsearch.inputs.pictures import LETTERBOX, PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import words_of
 from bstsearch.model.family import find_preset
@@ -198,7 +199,8 @@ def test_pictures_are_framed_without_blurring(few: Scenes, side: int, drawn: int
 
 def test_images_come_as_the_model_reads_them(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sort_of_clevr, "IMAGES", {"train": 3, "validation": 3, "test": 3})
-    clip = load("test", vocabulary, {"image": torch.zeros(1, 3, 96, 96)})
+    picture = PictureReader(height=96, width=96, fit=LETTERBOX, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    clip = SortOfClevr(vocabulary).split("test", Reader(like={}, picture=picture))
     batch = next(clip.batches(4))
     assert batch.inputs["image"].shape == (4, 3, 96, 96)
     assert batch.inputs["image"].dtype == torch.float32

@@ -50,7 +50,11 @@ def little_data(config: McanConfig, questions: int = 40) -> ImageSplit:
     inputs = FAMILY.example_inputs(config, questions)
     answers = inputs["question"][:, 0] % 2
     return ImageSplit(
-        questions=inputs["question"], image_of=torch.arange(questions), images=inputs["image"], answers=answers
+        questions=inputs["question"],
+        image_of=torch.arange(questions),
+        images=inputs["image"],
+        picture=FAMILY.reader(config).needed_picture("these are images"),
+        answers=answers,
     )
 
 
@@ -144,7 +148,7 @@ def test_a_run_killed_in_the_middle_resumes_exactly(tmp_path: Path) -> None:
         inputs = FAMILY.example_inputs(config, 24)
         split = ImageSplit(
             questions=inputs["question"], image_of=torch.arange(24), images=inputs["image"],
-            answers=inputs["question"][:, 0] % 3,
+            answers=inputs["question"][:, 0] % 3, picture=FAMILY.reader(config).picture,
         )
         stage = teacher_stage(
             Supernet(FAMILY, config, space),
