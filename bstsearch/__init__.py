@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bstsearch.profiles.profile_file import load_profile
     from bstsearch.published.run import import_checkpoint
     from bstsearch.search.front_file import read_front
+    from bstsearch.search.run import search
     from bstsearch.space import Space, Submodel
     from bstsearch.tasks import load_split, open_task
     from bstsearch.tasks.task import Batch, Split, Task
@@ -54,6 +55,7 @@ __all__ = [
     "load_split",
     "open_task",
     "read_front",
+    "search",
     "train",
 ]
 
@@ -71,6 +73,7 @@ _FILES = {
     "profiles.profile_file": ("load_profile",),
     "published.run": ("import_checkpoint",),
     "search.front_file": ("read_front",),
+    "search.run": ("search",),
     "space": ("Space", "Submodel"),
     "tasks": ("load_split", "open_task"),
     "tasks.task": ("Batch", "Split", "Task"),
