@@ -60,8 +60,8 @@ def vqa(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def loaded(folder: Path, split: str = "validation", data: str = "vqa-v2", like: object = CLIP) -> PictureSplit:
-    return lxmert_lists.load(folder, data, split, read_answers(folder, data), encode, like)  # type: ignore[arg-type]
+def loaded(folder: Path, split: str = "validation", data: str = "vqa-v2", reader: Reader = CLIP) -> PictureSplit:
+    return lxmert_lists.load(folder, data, split, read_answers(folder, data), encode, reader)
 
 
 def ids(split: PictureSplit) -> list[int | str]:
