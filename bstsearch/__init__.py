@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bstsearch.export.run import Exported, export
     from bstsearch.inputs.pictures import PictureReader
     from bstsearch.inputs.reader import Reader
+    from bstsearch.measuring.driver import Driver
+    from bstsearch.measuring.run import profile
     from bstsearch.model.family import Family, get_family
     from bstsearch.model.supernet import Supernet
     from bstsearch.model.supernet_folder import DEMO
@@ -34,6 +36,7 @@ __all__ = [
     "DEMO",
     "Batch",
     "BstsearchError",
+    "Driver",
     "Exported",
     "Family",
     "LatencyTable",
@@ -54,6 +57,7 @@ __all__ = [
     "load_profile",
     "load_split",
     "open_task",
+    "profile",
     "read_front",
     "search",
     "train",
@@ -66,6 +70,8 @@ _FILES = {
     "export.run": ("Exported", "export"),
     "inputs.pictures": ("PictureReader",),
     "inputs.reader": ("Reader",),
+    "measuring.driver": ("Driver",),
+    "measuring.run": ("profile",),
     "model.family": ("Family", "get_family"),
     "model.supernet": ("Supernet",),
     "model.supernet_folder": ("DEMO",),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     BudgetEnd,
     DataDirOption,
     DataOption,
+    FamilyOption,
     ForceOption,
     JsonOption,
     LastDevicesOption,
@@ -89,6 +89,7 @@ def pareto(
     ] = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Search the submodels and show the Pareto front.
@@ -167,7 +168,11 @@ class _Before:
 
 def _this_machine(supernet: Path | None, profiles: Path | None, memory: Memory, output: Output) -> str:
     """The device that this machine is, which is measured first and remembered where that has never been done."""
-    if profile_this_machine(read_folder(supernet or DEMO), profiles, output):
+    from bstsearch.measuring.run import profile_this_machine
+
+    with output.listening("profile") as listener:
+        is_new = profile_this_machine(read_folder(supernet or DEMO), profiles, listener)
+    if is_new:
         memory.keep_profiled(LOCAL, profiles, supernet)
     return LOCAL
 

@@ -82,8 +82,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> list
         names.append(device)
         return save_profile(make_profile(folder.path, device), profiles or Path("profiles"))
 
-    monkeypatch.setattr("bstsearch.cli.measuring.measure_device", measure)
-    monkeypatch.setattr("bstsearch.cli.profile.measure_device", measure)
+    monkeypatch.setattr("bstsearch.measuring.run.measure_device", measure)
     return names
 
 
