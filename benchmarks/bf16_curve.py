@@ -15,7 +15,7 @@ import torch
 
 from bstsearch.model.family import find_preset
 from bstsearch.model.supernet import Supernet
-from bstsearch.tasks import build_vocabulary, load_split
+from bstsearch.tasks import find_task
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.training.loop import sandwich_stage, teacher_stage
 from bstsearch.training.recipes import DEMO, Recipe
@@ -51,8 +51,8 @@ def train(precision: str, seed: int) -> tuple[list[float], dict[str, float]]:
     """The mean loss of each window of steps, teacher and then sandwich, and validation accuracies in percent."""
     recipe = little(precision, seed)
     family, config = find_preset(PRESET)
-    vocabulary, like = build_vocabulary(DATA), family.example_inputs(config, 1)
-    splits = {part: load_split(vocabulary, part, like=like) for part in ("train", "validation")}
+    task = find_task(DATA).build(None)
+    splits = {part: task.split(part, family.reader(config)) for part in ("train", "validation")}
     torch.manual_seed(seed)
     teacher, supernet = Supernet(family, config), Supernet(family, config)
     losses: list[float] = []

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bstsearch.inputs.reader import Reader
 from bstsearch.model.family import find_preset
 from bstsearch.model.supernet import Supernet
-from bstsearch.tasks import build_vocabulary, load_split
+from bstsearch.tasks.vqa_v2 import VqaV2
 from bstsearch.training.recipes import find_recipe
 from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from timing import report
@@ -39,9 +40,9 @@ def main() -> None:
         like = {"question": torch.zeros(1, 14), "regions": torch.zeros(1, 100, FEATURES)}
         before = peak_mb()
         start = time.perf_counter()
-        vocabulary = build_vocabulary("vqa-v2", folder)
+        task = VqaV2.build(folder)
         built = time.perf_counter()
-        split = load_split(vocabulary, "train", like=like, folder=folder)
+        split = task.split("train", Reader(like=like))
         opened = time.perf_counter()
         peak = peak_mb()
         batches = split.batches(BATCH, torch.randperm(len(split))[: BATCH * 12])

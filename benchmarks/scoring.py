@@ -8,7 +8,6 @@ from bstsearch import DEMO, Supernet
 from bstsearch.model.counting import count
 from bstsearch.tasks import load_split
 from bstsearch.tasks.evaluation import evaluate
-from bstsearch.tasks.vocabulary import Vocabulary
 from timing import gemm_flops, in_turns, medians_ms, ratio, report
 
 QUESTIONS, BATCH, ROUNDS = 1024, 256, 7
@@ -16,7 +15,7 @@ QUESTIONS, BATCH, ROUNDS = 1024, 256, 7
 
 def main() -> None:
     supernet = Supernet.load(DEMO)
-    split = load_split(Vocabulary.load(DEMO), "validation").head(QUESTIONS)
+    split = load_split(DEMO, "validation").head(QUESTIONS)
     flops_per_second = gemm_flops()
     rows, total, floor = {}, 0.0, 0.0
     for submodel in supernet.space:
@@ -25,7 +24,7 @@ def main() -> None:
         def plain_loop(plain: torch.nn.Module = plain) -> int:
             with torch.inference_mode():
                 hits = [
-                    (plain(**batch.inputs).argmax(-1) == batch.answers).sum().item() for batch in split.batches(BATCH)
+                    (plain(**batch.inputs).argmax(-1) == batch.targets).sum().item() for batch in split.batches(BATCH)
                 ]
             return int(sum(hits))
 

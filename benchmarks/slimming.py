@@ -28,10 +28,9 @@ from bstsearch.files import read_json, write_json
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS
 from bstsearch.space import ONE, Space, Submodel
-from bstsearch.tasks import load_split
+from bstsearch.tasks import load_split, open_task
 from bstsearch.tasks.evaluation import evaluate
-from bstsearch.tasks.split import Split
-from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.task import Split, Task
 from bstsearch.training.loop import teacher_stage
 from bstsearch.training.recipes import Recipe, find_recipe
 from timing import report
@@ -48,16 +47,16 @@ def main() -> None:
     torch.set_num_threads(1)
     supernet = Supernet.load(options.folder)
     metrics = read_json(options.folder / METRICS, "metrics")
-    splits = _splits(options.folder, supernet)
+    task, splits = open_task(options.folder), _splits(options.folder)
     for submodel in supernet.space.grid():
         if not options.only or submodel.id in options.only:
-            _train_alone(supernet, submodel, _recipe(metrics, options.epochs), splits, options.folder / "alone")
+            recipe = _recipe(metrics, options.epochs)
+            _train_alone(supernet, submodel, recipe, task, splits, options.folder / "alone")
     report(f"slimming-{options.folder.name}", _figures(supernet, metrics, options.folder / "alone"))
 
 
-def _splits(folder: Path, supernet: Supernet) -> dict[str, Split]:
-    vocabulary, like = Vocabulary.load(folder), supernet.family.example_inputs(supernet.config, 1)
-    return {part: load_split(vocabulary, part, like=like) for part in ("train", *PARTS)}
+def _splits(folder: Path) -> dict[str, Split]:
+    return {part: load_split(folder, part) for part in ("train", *PARTS)}
 
 
 def _recipe(metrics: Mapping[str, Any], epochs: int | None) -> Recipe:
@@ -74,7 +73,7 @@ def _recipe(metrics: Mapping[str, Any], epochs: int | None) -> Recipe:
 
 
 def _train_alone(
-    supernet: Supernet, submodel: Submodel, recipe: Recipe, splits: Mapping[str, Split], work: Path
+    supernet: Supernet, submodel: Submodel, recipe: Recipe, task: Task, splits: Mapping[str, Split], work: Path
 ) -> None:
     """Writes the accuracies of `submodel` trained alone; where it is the full model, those of its cuts too."""
     path = work / f"{submodel.id}.json"
@@ -84,7 +83,7 @@ def _train_alone(
     stacks = tuple(len(stack.keep_order) for stack in family.stacks(small))
     torch.manual_seed(recipe.seed)
     alone = Supernet(family, small, Space(widths=(ONE,), depths=(ONE,), stacks=stacks))
-    for progress in teacher_stage(alone, recipe, work / submodel.id, unknown_id=1).run(splits["train"]):
+    for progress in teacher_stage(alone, recipe, work / submodel.id, task=task).run(splits["train"]):
         steps = progress.step
     result: dict[str, Any] = {"steps": steps, "alone": _scores(alone, alone.space.largest, splits)}
     if submodel == supernet.space.largest:

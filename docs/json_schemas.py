@@ -112,6 +112,16 @@ class Import(_Object):
     submodels: list[Id]
 
 
+class Metric(_Object):
+    """What kind of number the scores are."""
+
+    name: str
+    unit: str
+    is_higher_better: bool
+    worst: float | None
+    best: float | None
+
+
 class Tally(_Object):
     """How many questions were answered right."""
 
@@ -119,17 +129,27 @@ class Tally(_Object):
     total: Whole
 
 
+class Measured(_Object):
+    """A score that is no share of right answers."""
+
+    value: float
+    low: float = Field(description="The 95 % interval.")
+    high: float
+    total: Whole = Field(description="How many examples were scored.")
+
+
 class Train(_Object):
     """What `bstsearch train --json` prints, and metrics.json holds."""
 
     recipe: dict[str, Setting] = Field(description="Every setting, under a dotted name.")
     data: str
+    metric: Metric = Field(default=None, description="Of the scores; only where it is not accuracy.")
     bstsearch: str = Field(description="Version.")
     commit: str | None
     torch: str = Field(description="Version.")
     machine: str
-    validation: dict[Id, Tally] = Field(default={}, description="Missing where answers are kept back.")
-    test: dict[Id, Tally] = Field(default={}, description="Missing where answers are kept back.")
+    validation: dict[Id, Tally | Measured] = Field(default={}, description="Missing where targets are kept back.")
+    test: dict[Id, Tally | Measured] = Field(default={}, description="Missing where targets are kept back.")
 
 
 # profile, devices
@@ -229,16 +249,6 @@ Budget = create_model(
 
 
 Objective = Annotated[str, Field(json_schema_extra={"enum": objective_keys()})]
-
-
-class Metric(_Object):
-    """What kind of number the scores are."""
-
-    name: str
-    unit: str
-    is_higher_better: bool
-    worst: float | None
-    best: float | None
 
 
 Reference = create_model(
@@ -443,15 +453,15 @@ class Export(_Object):
 
 
 class Scored(_Object):
-    """A submodel's accuracy."""
+    """A submodel's score."""
 
     id: Id
-    accuracy: Share
-    accuracy_low: Share = Field(description="The 95 % interval.")
-    accuracy_high: Share
-    correct: Amount
-    questions: Whole
-    details: dict[str, float] = Field(description="Further figures of the data set's own metric, in percent.")
+    accuracy: float = Field(description="The score, whatever the metric; a share where that is accuracy.")
+    accuracy_low: float = Field(description="The 95 % interval.")
+    accuracy_high: float
+    correct: Amount | None = Field(description="Null where the score is no share of right answers.")
+    questions: Whole = Field(description="How many examples were scored.")
+    details: dict[str, float] = Field(description="Further figures of the data set's own, as they are shown.")
 
 
 class Eval(_Object):
@@ -459,7 +469,8 @@ class Eval(_Object):
 
     model: str
     split: str
-    submodels: list[Scored] = Field(description="Empty where the split's answers are kept back.")
+    metric: Metric = Field(default=None, description="Of the scores; only where it is not accuracy.")
+    submodels: list[Scored] = Field(description="Empty where the split's targets are kept back.")
 
 
 class Answer(_Object):

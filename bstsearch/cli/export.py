@@ -16,16 +16,7 @@ from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
     from bstsearch.export.run import Exported
-
-COLUMNS = (
-    Column("file"),
-    Column("size", "kB", is_number=True, rank=2),
-    Column("largest\ndifference", "of logits", is_number=True),
-    Column("correct", is_number=True, rank=3),
-    Column("accuracy", "%", is_number=True),
-    Column("latency", "ms", is_number=True),
-    Column("of the\nprofile", "%", is_number=True, rank=1),
-)
+    from bstsearch.score import Metric
 
 
 def export(
@@ -74,15 +65,26 @@ def export(
 
 def _show(output: Output, exported: Exported) -> None:
     manifest, is_here = exported.manifest, exported.is_of_this_machine
+    metric = exported.pick.front.objectives.metric
     accuracy, searched_ms = manifest["accuracy"], exported.pick.candidate.latency.ms
-    rows = [["(searched)", None, None, *_numbers(accuracy, searched_ms), "100" if is_here else None]]
+    rows = [["(searched)", None, None, *_numbers(metric, accuracy, searched_ms), "100" if is_here else None]]
     for name, check in manifest["checks"].items():
         size, latency = manifest["files"][name]["bytes"], check["latency"]
-        numbers = _numbers(check["accuracy"], latency["ms"])
+        numbers = _numbers(metric, check["accuracy"], latency["ms"])
         ratio = f"{100 * latency['ratio']:.0f}" if is_here else None
         rows.append([name, f"{size / 1e3:.0f}", f"{check['max_difference']:.0e}", *numbers, ratio])
-    title = f"{manifest['submodel']['id']} in {exported.path}, on {accuracy['questions']} {accuracy['split']} questions"
-    output.table(COLUMNS, rows, title=title)
+    what = "examples" if accuracy["correct"] is None else "questions"
+    title = f"{manifest['submodel']['id']} in {exported.path}, on {accuracy['questions']} {accuracy['split']} {what}"
+    columns = (
+        Column("file"),
+        Column("size", "kB", is_number=True, rank=2),
+        Column("largest\ndifference", f"of {next(iter(manifest['output']))}", is_number=True),
+        Column("correct", is_number=True, rank=3),
+        Column(metric.name, metric.unit, is_number=True),
+        Column("latency", "ms", is_number=True),
+        Column("of the\nprofile", "%", is_number=True, rank=1),
+    )
+    output.table(columns, rows, title=title)
     output.json(exported.to_json())
 
 
@@ -96,5 +98,6 @@ def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
     return hints
 
 
-def _numbers(accuracy: Mapping[str, Any], ms: float) -> list[str]:
-    return [f"{accuracy['correct']}", f"{100 * accuracy['value']:.2f}", f"{ms:.3g}"]
+def _numbers(metric: Metric, accuracy: Mapping[str, Any], ms: float) -> list[str | None]:
+    correct = None if accuracy["correct"] is None else f"{accuracy['correct']}"
+    return [correct, metric.text(accuracy["value"]), f"{ms:.3g}"]

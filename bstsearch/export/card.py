@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bstsearch.answering.exported_folder import MANIFEST, ONNX
+from bstsearch.score import ACCURACY, Metric
 
 Manifest = Mapping[str, Any]
 
@@ -18,35 +19,27 @@ def card(manifest: Manifest) -> str:
     return f"""{_header(manifest)}
 # {submodel["id"]}: {manifest["supernet"]["family"].upper()} submodel for {data}
 
-Answers a question about an image, out of the {manifest["output"]["logits"]["shape"][1]} answers in `vocabulary.json`.
+{_what_for(manifest)}
 Width {submodel["width"]} and depth {submodel["depth"]} of its supernet: {submodel["parameters"]:,} parameters,
 {submodel["macs"]:,} multiply-adds ({submodel["gflops"]:.3g} GFLOPs, two to a multiply-add).
 
 ## Run it
 
-```console
-$ pip install numpy onnxruntime pillow
-$ python run.py picture.png "what color is the circle?"
-$ python run.py sample.json
-```
-
-The last line answers a question that comes with the model and compares the logits; it needs no Pillow.
-With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`
+{_how_to_run(manifest)}
 
 | tensor | shape | type |
 |---|---|---|
 {_tensors(manifest)}
 
-`preprocessor.json` says how a picture becomes the tensor and a question the ids; `pictures.py` and `texts.py` do it.
-`sample.json` holds inputs with their outputs, to hold other programs against.
+{_reading(manifest)}`sample.json` holds inputs with their outputs, to hold other programs against.
 
 ## How good, how fast
 
-| file | bytes | correct of {accuracy["questions"]:,} | accuracy, % (95 % interval) | latency, ms |
+| file | bytes | correct of {accuracy["questions"]:,} | {_metric(manifest).title} (95 % interval) | latency, ms |
 |---|---:|---:|---:|---:|
 {_files(manifest)}
 
-Questions: the {accuracy["split"]} part of {data}; the search found {accuracy["correct"]:,} correct answers.
+{_searched(manifest)}
 Logits of `{ONNX}` differ from torch's by at most {check["max_difference"]:.1e} there.
 
 Latency: median at batch 1, ONNX Runtime, threads: {latency["threads"]}, processor: {latency["cpu"]}. The profile of
@@ -59,20 +52,67 @@ bstsearch {manifest["versions"]["bstsearch"]} on {manifest["created"]}. `{MANIFE
 """
 
 
+def _is_vqa(manifest: Manifest) -> bool:
+    return "vocabulary.json" in manifest["files"]
+
+
+def _metric(manifest: Manifest) -> Metric:
+    return Metric.from_json(manifest["metric"]) if "metric" in manifest else ACCURACY
+
+
+def _what_for(manifest: Manifest) -> str:
+    if not _is_vqa(manifest):
+        return f"A model for the data set {manifest['data']}."
+    (output,) = manifest["output"].values()
+    return f"Answers a question about an image, out of the {output['shape'][1]} answers in `vocabulary.json`."
+
+
+def _how_to_run(manifest: Manifest) -> str:
+    if not _is_vqa(manifest):
+        return f"`{ONNX}` runs in ONNX Runtime, with these inputs."
+    return """```console
+$ pip install numpy onnxruntime pillow
+$ python run.py picture.png "what color is the circle?"
+$ python run.py sample.json
+```
+
+The last line answers a question that comes with the model and compares the logits; it needs no Pillow.
+With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`"""
+
+
+def _reading(manifest: Manifest) -> str:
+    if not _is_vqa(manifest):
+        return ""
+    return (
+        "`preprocessor.json` says how a picture becomes the tensor and a question the ids; "
+        "`pictures.py` and `texts.py` do it.\n"
+    )
+
+
+def _searched(manifest: Manifest) -> str:
+    """On which examples the files were scored, and what the search found there."""
+    accuracy, metric = manifest["accuracy"], _metric(manifest)
+    part = f"the {accuracy['split']} part of {manifest['data']}; the search found"
+    if accuracy["correct"] is None:
+        return f"Examples: {part} {metric.words(accuracy['value'])}."
+    return f"Questions: {part} {accuracy['correct']:,} correct answers."
+
+
 def _header(manifest: Manifest) -> str:
     accuracy = manifest["accuracy"]
+    kind = "visual-question-answering" if _is_vqa(manifest) else "other"
     return f"""---
 library_name: onnx
-pipeline_tag: visual-question-answering
+pipeline_tag: {kind}
 tags: [bstsearch, slimmable, onnxruntime]
 datasets: [{manifest["data"]}]
 model-index:
   - name: {manifest["submodel"]["id"]}
     results:
-      - task: {{type: visual-question-answering}}
+      - task: {{type: {kind}}}
         dataset: {{name: {manifest["data"]}, type: {manifest["data"]}, split: {accuracy["split"]}}}
         metrics:
-          - {{type: accuracy, value: {accuracy["value"]:.6f}}}
+          - {{type: {_metric(manifest).name}, value: {accuracy["value"]:.6f}}}
 ---
 """
 
@@ -88,10 +128,14 @@ def _files(manifest: Manifest) -> str:
     rows = []
     for name, check in manifest["checks"].items():
         accuracy, latency = check["accuracy"], check["latency"]
-        share = f"{100 * accuracy['value']:.2f} ({100 * accuracy['low']:.2f}-{100 * accuracy['high']:.2f})"
+        value, low, high = (_metric(manifest).text(accuracy[end]) for end in ("value", "low", "high"))
         size = manifest["files"][name]["bytes"]
-        rows.append(f"| `{name}` | {size:,} | {accuracy['correct']:,} | {share} | {latency['ms']:.3g} |")
+        rows.append(f"| `{name}` | {size:,} | {_correct(accuracy)} | {value} ({low}-{high}) | {latency['ms']:.3g} |")
     return "\n".join(rows)
+
+
+def _correct(accuracy: Mapping[str, Any]) -> str:
+    return "-" if accuracy["correct"] is None else f"{accuracy['correct']:,}"
 
 
 def _row(manifest: Manifest) -> str:
