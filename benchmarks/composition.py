@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from bstsearch.measuring import selection
-from bstsearch.measuring.blocks import fit_blocks
 from bstsearch.measuring.drivers import local
+from bstsearch.measuring.fitting import fit_blocks
 from bstsearch.measuring.measure import measure
 from bstsearch.measuring.runner import write_pool
 from bstsearch.measuring.workload import make_workload, write_complete

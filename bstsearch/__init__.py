@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bstsearch.export.run import Exported, export
     from bstsearch.inputs.pictures import PictureReader
     from bstsearch.inputs.reader import Reader
+    from bstsearch.measuring.driver import Driver
+    from bstsearch.measuring.run import profile
     from bstsearch.model.family import Family, get_family
     from bstsearch.model.supernet import Supernet
     from bstsearch.model.supernet_folder import DEMO
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from bstsearch.profiles.profile_file import load_profile
     from bstsearch.published.run import import_checkpoint
     from bstsearch.search.front_file import read_front
+    from bstsearch.search.run import search
     from bstsearch.space import Space, Submodel
     from bstsearch.tasks import load_split, open_task
     from bstsearch.tasks.task import Batch, Split, Task
@@ -33,6 +36,7 @@ __all__ = [
     "DEMO",
     "Batch",
     "BstsearchError",
+    "Driver",
     "Exported",
     "Family",
     "LatencyTable",
@@ -53,7 +57,9 @@ __all__ = [
     "load_profile",
     "load_split",
     "open_task",
+    "profile",
     "read_front",
+    "search",
     "train",
 ]
 
@@ -64,6 +70,8 @@ _FILES = {
     "export.run": ("Exported", "export"),
     "inputs.pictures": ("PictureReader",),
     "inputs.reader": ("Reader",),
+    "measuring.driver": ("Driver",),
+    "measuring.run": ("profile",),
     "model.family": ("Family", "get_family"),
     "model.supernet": ("Supernet",),
     "model.supernet_folder": ("DEMO",),
@@ -71,6 +79,7 @@ _FILES = {
     "profiles.profile_file": ("load_profile",),
     "published.run": ("import_checkpoint",),
     "search.front_file": ("read_front",),
+    "search.run": ("search",),
     "space": ("Space", "Submodel"),
     "tasks": ("load_split", "open_task"),
     "tasks.task": ("Batch", "Split", "Task"),

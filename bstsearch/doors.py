@@ -22,6 +22,9 @@ Kind = Literal["family", "task", "driver"]
 
 GROUPS: dict[Kind, str] = {"family": "bstsearch.families", "task": "bstsearch.tasks", "driver": "bstsearch.drivers"}
 
+# The options by which the user names a file.
+OPTIONS: dict[Kind, str] = {"family": "--family", "task": "--data", "driver": "--via"}
+
 # What the user named by file, or handed over, in this process; by kind and name.
 _admitted: dict[tuple[Kind, str], Any] = {}
 _typed: dict[tuple[Kind, str], str] = {}
@@ -32,13 +35,23 @@ def names(kind: Kind) -> list[str]:
     return list(dict.fromkeys([*_installed(kind), *(name for known, name in _admitted if known == kind)]))
 
 
+def is_ours(kind: Kind, name: str) -> bool:
+    """Whether that name is known, and what it names comes with this package.
+
+    >>> is_ours("family", "mcan"), is_ours("family", "toy")
+    (True, False)
+    """
+    return name in _installed(kind) and _is_ours(_installed(kind)[name])
+
+
 def find(kind: Kind, name: str) -> Any:
     """The family, task or driver of that name; InputError lists the names there are."""
     if (kind, name) in _admitted:
         return _admitted[kind, name]
     if name not in _installed(kind):
         raise InputError(
-            f"unknown {kind} {name!r}; known are {', '.join(names(kind))}; install its package, or name its file"
+            f"unknown {kind} {name!r}; known are {', '.join(names(kind))}; "
+            f"install its package, or name its file by {OPTIONS[kind]} FILE.py:NAME"
         )
     return _installed(kind)[name].load()
 

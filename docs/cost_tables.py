@@ -14,8 +14,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bstsearch.measuring.activations import live_set
 from bstsearch.measuring.selection import uniform
+from bstsearch.measuring.workload import live_set
 from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_table
 from bstsearch.model.counting import count, fixed_macs
 from bstsearch.model.family import config_to_json, family_names, get_family, restored

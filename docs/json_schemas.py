@@ -10,10 +10,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from bstsearch.profiles.latency import Source
+from bstsearch.search.costs import by_name, objective_keys
 
 FOLDER = Path(__file__).parent / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -200,35 +201,60 @@ class Candidate(_Object):
     memory_high_bytes: Whole
     memory_source: Source
     size_bytes: Whole = Field(description="Of the parameters in float32.")
-    accuracy: Share | None
-    accuracy_low: Share | None = Field(description="The 95 % interval.")
-    accuracy_high: Share | None
-    correct: Amount | None
+    accuracy: float | None = Field(description="The score, whatever the metric; a share where that is accuracy.")
+    accuracy_low: float | None = Field(description="The 95 % interval.")
+    accuracy_high: float | None
+    correct: Amount | None = Field(description="Null, too, where the metric is not accuracy.")
     questions: Whole | None
 
 
-class Budget(_Object):
-    """Upper bounds; null leaves a cost free."""
+CostedCandidate = create_model(
+    "Candidate",
+    __base__=Candidate,
+    __doc__=Candidate.__doc__,
+    **{name: (Amount, ...) for name in by_name() if name not in Candidate.model_fields},
+)
 
-    latency_ms: Amount | None
-    gflops: Amount | None
-    memory_mb: Amount | None = Field(description="1e6 bytes.")
+
+class _At(_Object):
     at: Literal["high", "middle"] = Field(description="Which end of a range keeps to them.")
 
 
-class Reference(_Object):
-    """The corner of the box of possible trade-offs."""
+Budget = create_model(
+    "Budget",
+    __base__=_At,
+    __doc__="Upper bounds by cost; null leaves it free. MB are 1e6 bytes.",
+    **dict.fromkeys(by_name(), (Amount | None, ...)),
+)
 
-    accuracy: Share
-    macs: Whole
-    latency_ms: Amount
+
+Objective = Annotated[str, Field(json_schema_extra={"enum": objective_keys()})]
+
+
+class Metric(_Object):
+    """What kind of number the scores are."""
+
+    name: str
+    unit: str
+    is_higher_better: bool
+    worst: float | None
+    best: float | None
+
+
+Reference = create_model(
+    "Reference",
+    __base__=_Object,
+    __doc__="The worst corner of the box of possible trade-offs: of the objectives only.",
+    accuracy=(float, ...),
+    **dict.fromkeys(by_name(), (Amount, 0)),
+)
 
 
 class Hypervolume(_Object):
     """How much of that box the front dominates."""
 
     value: Share
-    reference: Reference
+    reference: Reference  # type: ignore[valid-type]
 
 
 class Supernet(_Object):
@@ -294,14 +320,18 @@ class Pareto(_Object):
     split: str = Field(description="What was scored on.")
     device: Device
     data_folder: str = Field(default="", description="Only where the data set is read from the user's disk.")
+    data_set: str = Field(default="", description="Only where the supernet was trained for another one.")
     sampler: str
     is_exact: bool = Field(description="Whether every submodel within `searched` was scored.")
     trials: Whole
-    searched: Budget
-    budget: Budget
+    searched: Budget  # type: ignore[valid-type]
+    budget: Budget  # type: ignore[valid-type]
+    objectives: list[Objective] = Field(description="What is traded: the score, then costs.")
+    metric: Metric = Field(default=None, description="Of the score; only where it is not accuracy.")
+    aimed_at: list[Objective] = Field(description="The objectives for which a sampler searched.")
     hypervolume: Hypervolume
-    candidates: list[Candidate]
-    front: list[Id] = Field(description="Fastest first; rows are counted from 1.")
+    candidates: list[CostedCandidate]  # type: ignore[valid-type]
+    front: list[Id] = Field(description="Least of the first cost first; rows are counted from 1.")
     recommended: Id
     rule: str = Field(description="How it was chosen.")
     stacks: list[Stack] = Field(description="Of the full model; empty where an older version searched.")

@@ -25,14 +25,14 @@ from bstsearch.score import Accuracy
 from bstsearch.search.budget import Budget
 from bstsearch.search.front_file import FrontFile, write_front
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.space import Submodel
 from bstsearch.tasks import load_split
 from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
 
-pytest.register_assert_rewrite("contract")
+pytest.register_assert_rewrite("driver_contract")
 
 # Wall-clock limits would make tests fail on a busy machine; a fixed seed makes a failure one to repeat.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -334,7 +334,7 @@ def easy_front(
         accuracy = evaluate(supernet, submodel, small_split) if submodel.id in costs else None
         candidates.append(dataclasses.replace(make_candidate(submodel.id, ms=ms, macs=macs), accuracy=accuracy))
     identity = {"path": folder.path, "digest": folder.digest(), "architecture": folder.architecture}
-    origin = Origin(
+    origin = Provenance(
         supernet={**{key: str(value) for key, value in identity.items()}, "family": folder.family},
         space=folder.space,
         split="validation",

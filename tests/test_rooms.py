@@ -17,7 +17,7 @@ HEAVY = {"matplotlib", "onnx", "onnxruntime", "optuna", "pandas", "torch"}
 
 # A room imports only those before it, so no two import each other. Families come in through doors, by name: nothing
 # but their own room and tests names one. Measuring lies before training, which asks it how many cores there are.
-# Answering lies before export, which writes what is read there.
+# Answering lies before export, which writes what is read there. Nothing imports testing: it is for tests.
 ROOMS = (
     *(
         "errors",
@@ -34,7 +34,7 @@ ROOMS = (
         "tasks",
     ),
     *("published", "profiles", "graphs", "measuring", "training", "search", "answering", "report", "export"),
-    *("", "cli", "__main__"),
+    *("", "cli", "__main__", "testing"),
 )
 
 

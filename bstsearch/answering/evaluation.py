@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bstsearch import doors
 from bstsearch.answering.choice import named
 from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
 from bstsearch.errors import UsageError
@@ -71,7 +70,6 @@ def evaluate(
     split: str = "validation",
     data: str | type[Task] | None = None,
     data_dir: Path | None = None,
-    family: str | None = None,
     results: Path | None = None,
     listener: Listener = SILENT,
 ) -> Evaluation:
@@ -80,8 +78,6 @@ def evaluate(
     The options are those of `bstsearch eval`. With `results` the answers of the one submodel are written to that file;
     a split whose targets are kept back can only be answered so. UsageError or InputError where the request cannot be.
     """
-    if family is not None:
-        doors.admit("family", family)
     read_folder(model)
     _check_request(model, submodels, results, is_all=is_all)
     task = open_task(model, data, data_dir)

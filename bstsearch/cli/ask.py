@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bstsearch.cli.options import JsonOption, LastDeviceOption, ModelOption, ProfilesOption
+from bstsearch.cli.options import FamilyOption, JsonOption, LastDeviceOption, ModelOption, ProfilesOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.model.supernet_folder import DEMO
@@ -29,6 +29,7 @@ def ask(
     device: LastDeviceOption = None,
     profiles: ProfilesOption = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many answers to show.")] = 3,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Ask a question about an image.

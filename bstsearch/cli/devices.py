@@ -232,5 +232,6 @@ def _measure(profile: DeviceProfile, path: Path) -> str:
     from bstsearch.profiles.stored import shipped_folder
 
     here = "--via local" if path.parent == shipped_folder() else "--measure"
-    ways = {"local": here, "ssh": "--via ssh --host USER@BOARD", "adb": "--via adb"}
-    return f"bstsearch profile --device {profile.device} {ways.get(profile.via or '', '--via browser --lan')}"
+    ways = {None: "--via browser --lan", "local": here, "ssh": "--via ssh --host USER@BOARD"}
+    ways["browser"] = ways[None]
+    return f"bstsearch profile --device {profile.device} {ways.get(profile.via, f'--via {profile.via}')}"

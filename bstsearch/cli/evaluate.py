@@ -25,13 +25,13 @@ def evaluate(
     split: Annotated[SplitName, typer.Option("--split", help="Which part of the data.")] = SplitName.validation,
     data: DataOption = None,
     data_dir: DataDirOption = None,
-    family: FamilyOption = None,
     results: Annotated[
         Path | None,
         typer.Option(
             "--results", metavar="FILE", help="Write the answers of one submodel as the evaluation servers take them."
         ),
     ] = None,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Score submodels of a supernet, or an exported model, on a split.
@@ -56,7 +56,6 @@ def evaluate(
             split=split.value,
             data=data,
             data_dir=data_dir,
-            family=family,
             results=results,
             listener=listener,
         )

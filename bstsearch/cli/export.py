@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.answering.exported_folder import metric_of
-from bstsearch.cli.options import DataOption, ForceOption, JsonOption
+from bstsearch.cli.options import DataOption, FamilyOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.tasks import ON_DISK
@@ -41,6 +41,7 @@ def export(
     data: DataOption = None,
     has_int8: Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file, too.")] = False,
     is_forced: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Write a submodel of the front as safetensors and ONNX, checked.

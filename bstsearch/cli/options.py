@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bstsearch.cli.errors import translated
 from bstsearch.errors import BstsearchError, UsageError
 
 
@@ -39,6 +40,16 @@ def complete_device(context: typer.Context, incomplete: str) -> list[str]:
     names = stored_profiles(profile_folders(Path(profiles) if profiles else None))
     earlier, comma, begun = incomplete.rpartition(",")
     return sorted(f"{earlier}{comma}{name}" for name in names if name.startswith(begun))
+
+
+def _admit_family(text: str | None) -> None:
+    """Makes the family in the user's file known, before the verb begins; UsageError or InputError tell why not."""
+    if text is not None:
+        with translated():  # Typer reads options outside of any verb
+            from bstsearch.doors import admit
+            from bstsearch.model.family import get_family
+
+            get_family(admit("family", text))
 
 
 SUPERNET_HELP = "Supernet folder, as 'bstsearch train' writes it."
@@ -101,15 +112,6 @@ DataOption = Annotated[
         show_default="the one that the model is for",
     ),
 ]
-FamilyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--family",
-        metavar="NAME",
-        help="Architecture; one of your own as path/file.py:NAME.",
-        show_default="the one that has the preset",
-    ),
-]
 DataDirOption = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Folder of the data set, where no package holds it."),
@@ -117,6 +119,15 @@ DataDirOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change one size of the preset; may be given again."),
+]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--family",
+        metavar="FILE.py:NAME",
+        callback=_admit_family,
+        help="Family of models in a file of your own, which is run.",
+    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.measuring import profile_this_machine
 from bstsearch.cli.options import (
     BudgetEnd,
     DataDirOption,
     DataOption,
+    FamilyOption,
     ForceOption,
     JsonOption,
     LastDevicesOption,
@@ -89,6 +89,7 @@ def pareto(
     ] = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Search the submodels and show the Pareto front.
@@ -111,6 +112,7 @@ def pareto(
       bstsearch pareto --objectives accuracy,latency,memory
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
+    from bstsearch.report import write_reports
     from bstsearch.search.budget import parse_bounds
     from bstsearch.search.run import Request, search_devices
 
@@ -136,12 +138,17 @@ def pareto(
         seed=seed,
         is_forced=force,
     )
+    files = {}
     with output.listening("searching") as listener:
-        files = search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1))
+        for path, file in search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1)):
+            files[path] = file
+            write_reports(file, path.parent)
+            if len(names) > 1:
+                _finish(path, file, output)
     if len(files) == 1:
-        _show(files, memory, output)
+        _show(files, data, memory, output)
     else:
-        _show_together(files, out or OUT, memory, output)
+        _show_together(files, out or OUT, data, memory, output)
 
 
 class _Before:
@@ -161,42 +168,43 @@ class _Before:
 
 def _this_machine(supernet: Path | None, profiles: Path | None, memory: Memory, output: Output) -> str:
     """The device that this machine is, which is measured first and remembered where that has never been done."""
-    if profile_this_machine(read_folder(supernet or DEMO), profiles, output):
+    from bstsearch.measuring.run import profile_this_machine
+
+    with output.listening("profile") as listener:
+        is_new = profile_this_machine(read_folder(supernet or DEMO), profiles, listener)
+    if is_new:
         memory.keep_profiled(LOCAL, profiles, supernet)
     return LOCAL
 
 
-def _show(files: Mapping[Path, FrontFile], memory: Memory, output: Output) -> None:
-    from bstsearch.report import write_reports
+def _show(files: Mapping[Path, FrontFile], data: str | None, memory: Memory, output: Output) -> None:
     from bstsearch.report.table import front_table
 
     ((path, file),) = files.items()
-    write_reports(file, path.parent)
     output.text()
     _show_table(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
     output.plot(file)
     _finish(path, file, output)
-    output.hint(f"next: {_next_command(file, path, memory)}")
+    output.hint(f"next: {_next_command(file, path, data, memory)}")
     output.json(file.to_json())
 
 
-def _show_together(files: Mapping[Path, FrontFile], out: Path, memory: Memory, output: Output) -> None:
+def _show_together(
+    files: Mapping[Path, FrontFile], out: Path, data: str | None, memory: Memory, output: Output
+) -> None:
     """One table of all fronts, the submodels that are on each of them, and both again as files in `out`."""
-    from bstsearch.report import TOGETHER, together, write_reports, write_together
+    from bstsearch.report import TOGETHER, together, write_together
     from bstsearch.report.devices_table import devices_table, on_all_fronts
 
     fronts = list(files.values())
-    for path, file in files.items():
-        write_reports(file, path.parent)
-        _finish(path, file, output)
     write_together(files, out)
     output.text()
     _show_table(devices_table(fronts), output)
     output.text("+ on that device's front, * recommended there")
     output.text(f"on all {len(fronts)} fronts: {', '.join(on_all_fronts(fronts)) or 'none'}")
     output.note(f"written to {out}: {', '.join(TOGETHER)}")
-    output.hint(f"next: {_next_command(fronts[0], next(iter(files)), memory)}")
+    output.hint(f"next: {_next_command(fronts[0], next(iter(files)), data, memory)}")
     output.json(together(fronts))
 
 
@@ -214,13 +222,15 @@ def _show_table(table: Table, output: Output) -> None:
     output.table([Column(*head) for head in table.heads], table.rows, table.title, table.marked)
 
 
-def _next_command(file: FrontFile, path: Path, memory: Memory) -> str:
+def _next_command(file: FrontFile, path: Path, data: str | None, memory: Memory) -> str:
     """The export of the recommended row, which the folder remembers from now on, to a place where nothing is."""
     from bstsearch.search.pick import export_folder
 
     words = ["bstsearch", "export", "--pick", str(file.front.index(file.recommended) + 1)]
     if not memory.keep_front(path) or path.parent != OUT:
         words += ["--front", str(path)]
+    if data is not None:
+        words += ["--data", data]
     usual = export_folder(file.recommended)
     if (free := first_free(usual)) != usual:
         words += ["--out", str(free)]

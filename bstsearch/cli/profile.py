@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.measuring import BOARD_PYTHON, WASM, WEBGPU, Means, Via, measure_device
-from bstsearch.cli.options import DeviceOption, JsonOption, ProfilesOption, SupernetOption
+from bstsearch import doors
+from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, ProfilesOption, SupernetOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
+from bstsearch.errors import UsageError
 from bstsearch.files import read_json
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.profiles.stored import LOCAL
 
 if TYPE_CHECKING:
+    from bstsearch.measuring.run import Profiled
     from bstsearch.profiles.profile import DeviceProfile, MeasuredModel
 
 
+def _complete_driver(incomplete: str) -> list[str]:
+    """The names of the drivers that start with `incomplete`."""
+    return [name for name in doors.names("driver") if name.startswith(incomplete)]
+
+
 def profile(
-    device: DeviceOption = "local",
+    device: DeviceOption = LOCAL,
     supernet: SupernetOption = DEMO,
     profiles: ProfilesOption = None,
     has_to_measure: Annotated[bool, typer.Option("--measure", help="Measure, even if a profile is stored.")] = False,
     via: Annotated[
-        Via | None, typer.Option("--via", help="How to reach the device to measure; implies --measure.")
+        str | None,
+        typer.Option(
+            "--via",
+            metavar="DRIVER",
+            help="How to reach the device to measure: local, ssh, browser, adb, or a driver of your own, FILE.py:NAME; "
+            "implies --measure.",
+            autocompletion=_complete_driver,
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -36,19 +52,25 @@ def profile(
     ] = None,
     host: Annotated[str | None, typer.Option(metavar="USER@BOARD", help="ssh: the board, as ssh knows it.")] = None,
     board_python: Annotated[
-        str, typer.Option(metavar="NAME", help="ssh: the Python that has onnxruntime.")
-    ] = BOARD_PYTHON,
+        str | None,
+        typer.Option(metavar="NAME", help="ssh: the Python that has onnxruntime.", show_default="python3"),
+    ] = None,
     is_lan: Annotated[bool, typer.Option("--lan", help="browser: let phones in this network open the page.")] = False,
     ort_web: Annotated[
         Path | None, typer.Option(metavar="DIR", help="browser, adb: onnxruntime-web from here, not from its CDN.")
     ] = None,
     is_webgpu: Annotated[
         bool, typer.Option("--webgpu", help="browser, adb: run on the GPU, where there is WebGPU.")
-    ] = (False),
+    ] = False,
     serial: Annotated[str | None, typer.Option(metavar="ID", help="adb: which of several phones.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of a driver of your own. May be given again."),
+    ] = None,
     is_strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a device that is not at rest, in place of wider intervals.")
     ] = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Measure a device, or show what is stored of it.
@@ -65,47 +87,60 @@ def profile(
       bstsearch profile --device my-laptop --via local --threads 2
       bstsearch profile --device raspberrypi4 --via ssh --host pi@raspberrypi.local
       bstsearch profile --device my-phone --via browser --lan
+      bstsearch profile --device my-box --via box.py:Box --option port=4242
     """
-    from bstsearch.profiles.profile_file import load_profile
-    from bstsearch.profiles.stored import check_name, profile_folders, shipped_folder, stored_profiles
+    from bstsearch.measuring.run import profile_device
 
     output, folder = Output(is_json), read_folder(supernet)
-    check_name(device)
-    stored = stored_profiles(profile_folders(profiles))
-    means = Means(
-        via=via,
-        threads=threads,
-        cores=cores,
-        host=host,
-        python=board_python,
-        is_lan=is_lan,
-        ort_web=ort_web,
-        provider=WEBGPU if is_webgpu else WASM,
-        serial=serial,
-    )
-    means.refuse_strays()
-    path, is_new = stored.get(device), via is not None or has_to_measure or device not in stored
-    if is_new:
-        before, is_shipped = (None, False) if path is None else (load_profile(path), path.parent == shipped_folder())
-        means = means.checked(device, before, list(stored), is_shipped=is_shipped)
-        path = measure_device(folder, device, profiles, means, output, is_strict=is_strict)
-    assert path is not None
-    loaded = load_profile(path)
-    if loaded.models:
-        loaded.find_model(folder.architecture, folder.family)  # or InputError, before anything is shown
-    _show(loaded, folder, output)
-    for note in (*_warnings(loaded, folder), *([] if is_new else _mismatches(loaded, folder, threads))):
-        output.warning(note)
-    output.note(f"written to {path}" if is_new else f"read from {path}")
-    own_supernet = None if supernet == DEMO else supernet
-    is_remembered = Memory(output).keep_profiled(device, profiles, own_supernet)
-    words = _words(device, own_supernet, profiles)
-    if not loaded.models:
+    options = {"threads": threads, "cores": cores, "host": host, "board_python": board_python, "ort_web": ort_web}
+    options |= {"lan": is_lan or None, "webgpu": is_webgpu or None, "serial": serial, **_pairs(option or ())}
+    with output.listening("profile") as listener:
+        found = profile_device(
+            folder,
+            device,
+            profiles,
+            via=via,
+            options=options,
+            is_measured_anew=has_to_measure,
+            is_strict=is_strict,
+            listener=listener,
+        )
+    _show(found.profile, folder, output)
+    _say(found, folder, threads, output)
+    _hint(found.profile, None if supernet == DEMO else supernet, folder, profiles, output)
+    output.json({"path": str(found.path), "is_new": found.is_new, "profile": found.profile.model_dump(mode="json")})
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE as name and value; UsageError where one is not of that form."""
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, sign, _) in zip(texts, pairs, strict=True):
+        if not (name and sign):
+            raise UsageError(f"--option {text!r} is not of the form NAME=VALUE; write it like port=4242")
+    return {name: value for name, _, value in pairs}
+
+
+def _say(found: Profiled, folder: SupernetFolder, threads: int | None, output: Output) -> None:
+    from bstsearch.measuring.run import mismatches, warnings_of
+
+    shown = found.profile
+    beside = warnings_of(shown, folder) or _extrapolations(shown, folder)
+    for line in (*beside, *([] if found.is_new else mismatches(shown, folder, threads))):
+        output.warning(line)
+    output.note(f"written to {found.path}" if found.is_new else f"read from {found.path}")
+
+
+def _hint(
+    shown: DeviceProfile, supernet: Path | None, folder: SupernetFolder, profiles: Path | None, output: Output
+) -> None:
+    """What to type next; the folder remembers this device from now on."""
+    is_remembered = Memory(output).keep_profiled(shown.device, profiles, supernet)
+    words = _words(shown.device, supernet, profiles)
+    if not shown.models:
         output.note(
             f"to measure the real one: {shlex.join(['bstsearch', 'profile', *words, '--via', 'browser', '--lan'])}"
         )
     output.hint(f"next: {shlex.join(['bstsearch', 'pareto', *([] if is_remembered else words), *_data_words(folder)])}")
-    output.json({"path": str(path), "is_new": is_new, "profile": loaded.model_dump(mode="json")})
 
 
 def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
@@ -157,8 +192,7 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
 
 def _certainty(model: MeasuredModel) -> str:
     """How well the latencies are known, and what else the device did, in one line."""
-    widths = sorted(max(row.high_ms / row.latency_ms, row.latency_ms / row.low_ms) - 1 for row in model.submodels)
-    known = f"nine of ten latencies known to +-{widths[(9 * len(widths) - 1) // 10]:.1%} or better"
+    known = f"nine of ten latencies known to +-{model.uncertainty:.1%} or better"
     parts = [f"grade {model.grade}: {known}" if model.grade else known, f"{model.schedule.rounds} rounds"]
     if model.load and model.load.other_cores is not None:
         parts.append(f"other programs kept {model.load.other_cores:.1f} cores busy")
@@ -186,30 +220,14 @@ def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output
         )
 
 
-def _warnings(shown: DeviceProfile, folder: SupernetFolder) -> list[str]:
-    """What the profile says of itself that whoever uses its numbers must know."""
+def _extrapolations(shown: DeviceProfile, folder: SupernetFolder) -> list[str]:
+    """Where rates are used for models unlike those that they come from."""
     from bstsearch.search.pricing import extrapolations, known_costs
 
     if shown.models:
-        return [*shown.notes, *shown.find_model(folder.architecture, folder.family).warnings]
+        return []
     costs, ends = known_costs(folder), (folder.space.smallest, folder.space.largest)
     return extrapolations(folder, shown, {submodel: costs.cost(submodel).gflops for submodel in ends})
-
-
-def _mismatches(shown: DeviceProfile, folder: SupernetFolder, threads: int | None) -> list[str]:
-    """Where the stored profile is not quite what was asked for."""
-    found = []
-    if threads not in (None, shown.runtime.threads):
-        found.append(f"the profile is for --threads {shown.runtime.threads}; add --measure to measure {threads}")
-    if shown.models:
-        known = {row.id for row in shown.find_model(folder.architecture, folder.family).submodels}
-        grid = {submodel.id for submodel in folder.space.grid()}
-        if missing := sorted(grid - known):
-            found.append(
-                f"the profile has no row for {len(missing)} of this supernet's {len(grid)} submodels, such as "
-                f"{missing[0]}; add --measure"
-            )
-    return found
 
 
 def _words(device: str, supernet: Path | None, profiles: Path | None) -> list[str]:

@@ -11,6 +11,7 @@ import typer
 
 from bstsearch.cli.options import (
     BudgetEnd,
+    FamilyOption,
     JsonOption,
     ProfilesOption,
     SetOption,
@@ -65,6 +66,7 @@ def space(
     budget_at: Annotated[
         BudgetEnd, typer.Option(help="What of a range must keep to a budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Count every submodel's parameters, MACs and FLOPs.

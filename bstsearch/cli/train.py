@@ -44,7 +44,6 @@ class Precision(StrEnum):
 def train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the supernet.")],
     preset: Annotated[str, typer.Option(metavar="NAME", help="Named configuration.")] = "mcan-easy-vqa",
-    family: FamilyOption = None,
     settings: SetOption = None,
     data: DataOption = None,
     data_dir: DataDirOption = None,
@@ -75,6 +74,7 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: cores it may use.")] = None,
     seed: SeedOption = 0,
     is_forced: ForceOption = False,
+    _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Train a supernet: a teacher, then submodels of all sizes.
@@ -97,7 +97,6 @@ def train(
         metrics = run(
             out,
             preset=preset,
-            family=family,
             settings=settings or (),
             data=data,
             data_dir=data_dir,

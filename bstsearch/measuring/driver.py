@@ -1,22 +1,28 @@
-"""What every way of measuring offers: a device that holds graphs and times them when told to (no torch).
+"""What a driver is: a way to reach a device, which then holds graphs and times them when told to (no torch).
 
-`local`, `ssh`, `browser` and `adb` are one file each; `measure` does the rest with whichever it is given. Each is
-opened in two steps: its `open_device` reaches the device, or says why it cannot, before any graph is built; what that
-yields takes the graphs when they are there.
+A driver is a name, options, and `open`. It works in two steps: `open` reaches the device, or says why it cannot, before
+any graph is built; the `Device` takes the graphs when they are there, and the `Session` times them. `measure` does the
+rest with whichever driver it is given. docs/device.md shows one of your own.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, ClassVar, Protocol
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from bstsearch.errors import UsageError
 from bstsearch.measuring.runner import Run
 from bstsearch.profiles.profile import Hardware, Runtime
 
-__all__ = ["Driver", "Graph", "Run", "Visit", "Workload"]
+__all__ = ["Device", "Driver", "Graph", "Hardware", "Run", "Runtime", "Session", "Visit", "Workload"]
+
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +59,14 @@ class Device(Protocol):
     def prepare(self, done: int, total: int) -> None:
         """Hears that `done` of `total` graphs are built, and shows it on the device's own screen, if it has one."""
 
-    def take(self, workload: Workload) -> AbstractContextManager[Driver]:
+    def take(self, workload: Workload) -> AbstractContextManager[Session]:
         """The device at work on `workload` while the block runs."""
 
 
 OpenDevice = Callable[[], AbstractContextManager[Device]]
 
 
-class Driver(Protocol):
+class Session(Protocol):
     """A device at work on one workload. Its methods raise DeviceError where the device fails or leaves."""
 
     hardware: Hardware
@@ -79,3 +85,47 @@ class Driver(Protocol):
         """Peak bytes that loading and running `model`, an ONNX file with its weights inside, adds to a process
         that has the runtime; None where the device cannot tell.
         """
+
+
+class Driver(BaseModel):
+    """A way to reach devices. A subclass has a `name`, says what it is in its docstring, and opens a device.
+
+    Its fields are its options: type, default, and help as `Field(description=...)`. The command line gives text, from
+    which the type makes a value. What types and validators refuse is refused before anything is built.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def open(self, device: str, note: Note) -> AbstractContextManager[Device]:
+        """The device that the user calls `device`, reached; `note` is told what the user should know meanwhile.
+
+        DeviceError says in one line why it cannot be reached.
+        """
+
+    def threads_here(self) -> int | None:
+        """How many threads it will use of this computer; None where it measures another one.
+
+        Where it is this one, `measure` looks at what other programs do meanwhile.
+        """
+        return None
+
+
+def parse_cores(text: object) -> object:
+    """The core numbers in a list like "0,2"; UsageError where it is none. What is no text stays as it is.
+
+    >>> parse_cores("0,2")
+    (0, 2)
+    """
+    if not isinstance(text, str):
+        return text
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise UsageError(f"cores {text!r} is no list of core numbers; write it like 0,1")
+    return tuple(map(int, parts))
+
+
+Cores = Annotated[tuple[int, ...], BeforeValidator(parse_cores)]
+Threads = Annotated[int, Field(gt=0)]

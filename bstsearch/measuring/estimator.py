@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from bstsearch.measuring.driver import Run
 from bstsearch.profiles import robust
+from bstsearch.profiles.latency import half_width, typical
 
 Rounds = Mapping[str, Sequence[tuple[Run, ...]]]  # graph -> its visits, a tuple of runs for every round
 Matrix = NDArray[np.float64]
@@ -40,7 +41,6 @@ BETWEEN_TIMES, INTERRUPTED = 0.02, 0.03
 # Half-width of an interval over the value. Neighbouring submodels differ by some 10 to 40 %: at 5 % their order is
 # sure, beyond 15 % it is a guess. A typical row beyond a factor of two says nothing.
 GOOD, FAIR, NOTHING = 0.05, 0.15, 1.0
-TYPICAL = 0.9  # of the rows are known as well as the uncertainty that is stated of them all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Timing:
     @property
     def uncertainty(self) -> float:
         """Half-width of the interval, as a share of the latency: of its sides the wider one."""
-        return max(self.high_ms / self.latency_ms, self.latency_ms / self.low_ms) - 1
+        return half_width(self.latency_ms, self.low_ms, self.high_ms)
 
 
 def estimate(rounds: Rounds) -> dict[str, Timing]:
@@ -100,7 +100,7 @@ def estimate(rounds: Rounds) -> dict[str, Timing]:
 
 def typical_uncertainty(timings: Mapping[str, Timing]) -> float:
     """The uncertainty that nine of ten of them do not exceed."""
-    return float(np.quantile([timing.uncertainty for timing in timings.values()], TYPICAL))
+    return typical(timing.uncertainty for timing in timings.values())
 
 
 def grade(timings: Mapping[str, Timing]) -> Literal["good", "fair", "poor"]:

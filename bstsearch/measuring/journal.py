@@ -21,7 +21,7 @@ FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Partial:
+class Journal:
     """A file of rounds, good only for the same graphs on the same device, which `origin` tells apart."""
 
     path: Path

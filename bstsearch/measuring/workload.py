@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import onnx
 from onnx import TensorProto
 from onnx.external_data_helper import set_external_data
 
+from bstsearch.graphs.live_set import largest_live_set
 from bstsearch.graphs.onnx_file import write_onnx
 from bstsearch.measuring.driver import Graph, Workload
 from bstsearch.measuring.runner import INPUTS, POOL, read_inputs
@@ -51,6 +53,13 @@ def make_workload(
 def input_shapes(workload: Workload) -> dict[str, tuple[int, ...]]:
     """The shape of every input."""
     return {name: array.shape for name, array in read_inputs(workload.inputs).items()}
+
+
+def live_set(folder: SupernetFolder, submodel: Submodel) -> int:
+    """Bytes of activations that `submodel` holds at most at once; its graph is built, and thrown away."""
+    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
+        workload = make_workload(folder, [submodel], Path(scratch))
+        return largest_live_set(workload.graphs[submodel.id].path, input_shapes(workload))
 
 
 def write_complete(graph: Graph, path: Path) -> None:

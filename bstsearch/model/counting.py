@@ -3,12 +3,16 @@
 The convention is that of the published figures (Yu et al., arXiv 2203.12814): one GFLOP is 1e9 / 2
 multiply-adds; matrix products, convolutions, attention and the LSTM count, the whole word embedding counts
 as parameters; element-wise operations, softmax, normalisation, biases and look-ups count nothing.
+
+So an operator that is no product is free; where the convention does not name it, that is noted. A product that nothing
+here can count is refused: its multiply-adds would be missing without a word.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -27,13 +31,14 @@ from fvcore.nn.jit_handles import (
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
+from bstsearch.listener import SILENT, Listener
 from bstsearch.model.cost_table import Cost
 from bstsearch.model.family import Config, Family
 from bstsearch.space import Submodel
 
-__all__ = ["Cost", "count", "fixed_macs", "weightless"]
+__all__ = ["Cost", "count", "fixed_macs", "is_product", "weightless"]
 
-# Free of charge, beside what fvcore leaves out itself (views, copies, comparisons):
+# Free by the convention, beside what fvcore leaves out itself (views, copies, comparisons); nothing is said of them.
 VIEWS = ("meshgrid", "unflatten")
 ARITHMETIC = ("abs", "add", "div", "exp", "mul", "neg", "pow", "rsub", "sqrt", "sub")
 ACTIVATIONS = ("gelu", "sigmoid", "silu", "tanh")
@@ -43,22 +48,44 @@ NORMS = ("batch_norm", "layer_norm")
 LOOK_UPS = ("embedding",)
 FREE = (*VIEWS, *ARITHMETIC, *ACTIVATIONS, *OVER_AN_AXIS, *NORMS, *LOOK_UPS)
 
+# Operators that multiply matrices, by name; in part or whole, before or after other words.
+_PRODUCTS = re.compile(
+    r"mm(_|$)|matmul|mv$|dot|einsum|conv(?!ert)|linear(?!1d|2d|3d)"  # linear1d and so on are resizing
+    r"|attention|sdp|transformer|lstm|gru|rnn|fft_(?!.*(freq|shift)$)|stft|cdist|pdist|euclidean_dist"
+    r"|^_*(addr|chain_matmul|corrcoef|cov|ger|inner|kron|outer|trilinear)$|matrix_(exp|power)"
+    r"|^linalg_(?!.*norm$)(?!cross$)(?!diagonal$)|cholesky|inverse|(?<!re)solve|lstsq|svd|eig(?!ht)|qr$|det$|householder|orgqr|ormqr"
+)
+
 RECURRENT = "recurrent"  # the name under which an LSTM's steps are counted, beside "lstm" for its other products
 
 
-def count(family: Family, config: Config, submodel: Submodel) -> Cost:
-    """The cost of `submodel`; InputError where its model runs an operator not known to count or to be free.
+def count(family: Family, config: Config, submodel: Submodel, listener: Listener = SILENT) -> Cost:
+    """The cost of `submodel`. InputError where its model runs a product that cannot be counted.
 
-    No weight is allocated, whatever the model's size. The fixed part is counted once for all submodels.
+    No weight is allocated, whatever the model's size. The fixed part is counted once for all submodels. `listener`
+    hears of the full model, which has all operators, which ones are free though the convention does not name them.
     """
     model = weightless(family, family.shrink(config, submodel))
     fixed, features = _fixed_part(family, config)
     elastic = _macs(_Part(model, "elastic"), features, family.name)
+    unnamed = sorted(fixed.unnamed | elastic.unnamed)
+    if unnamed and submodel == Submodel():
+        listener.note(f"{family.name}: counted as free, for they are no matrix products: {', '.join(unnamed)}")
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         macs=fixed.total + elastic.total,
         recurrent_macs=fixed.recurrent + elastic.recurrent,
     )
+
+
+def is_product(operator: str) -> bool:
+    """Whether an operator of that name may multiply matrices; one that is not torch's own may do anything.
+
+    >>> is_product("aten::addmv"), is_product("aten::cumsum"), is_product("mine::fused")
+    (True, False, True)
+    """
+    namespace, _, name = operator.partition("::")
+    return namespace != "aten" or _PRODUCTS.search(name.rstrip("_")) is not None
 
 
 def fixed_macs(family: Family, config: Config) -> int:
@@ -86,8 +113,11 @@ def weightless(family: Family, config: Config) -> nn.Module:
 
 
 class _Macs(NamedTuple):
+    """The multiply-adds of a part, and its free operators that the convention does not name."""
+
     total: int
     recurrent: int
+    unnamed: frozenset[str]
 
 
 @functools.lru_cache(maxsize=8)
@@ -106,12 +136,15 @@ def _macs(part: _Part, inputs: tuple[Tensor, ...], name: str) -> _Macs:
     analysis.set_op_handle(**_COUNTED, **{f"aten::{operator}": None for operator in FREE})
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with torch.no_grad():
-        macs = _Macs(total=int(analysis.total()), recurrent=int(analysis.by_operator()[RECURRENT]))
-    if unknown := sorted(analysis.unsupported_ops()):
+        total, recurrent = int(analysis.total()), int(analysis.by_operator()[RECURRENT])
+    others = sorted(analysis.unsupported_ops())
+    if unknown := [operator for operator in others if is_product(operator)]:
         raise InputError(
-            f"{name} runs {unknown[0]}, neither counted nor known to be free; add it to bstsearch/model/counting.py"
+            f"{name} runs {unknown[0]}, which may multiply matrices, and cannot be counted; "
+            "write it with torch's matmul, linear, convolution or attention"
         )
-    return macs
+    unnamed = frozenset(operator.removeprefix("aten::") for operator in others)
+    return _Macs(total=total, recurrent=recurrent, unnamed=unnamed)
 
 
 class _Part(nn.Module):
@@ -144,9 +177,15 @@ def _attention(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
     return int(math.prod(batch) * queries * keys * (size + value_size))
 
 
+def _baddbmm(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
+    """The product; what it is added to costs nothing."""
+    return int(bmm_flop_jit(inputs[1:3], outputs))
+
+
 _COUNTED = {
     "aten::_convolution": conv_flop_jit,
     "aten::addmm": addmm_flop_jit,
+    "aten::baddbmm": _baddbmm,
     "aten::bmm": bmm_flop_jit,
     "aten::einsum": einsum_flop_jit,
     "aten::linear": linear_flop_jit,

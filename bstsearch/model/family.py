@@ -16,6 +16,7 @@ from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Reader
+from bstsearch.model.axes import Axis, Group, all_groups, check_group
 from bstsearch.space import Space, Submodel
 
 Config = Any  # each family's own frozen dataclass of sizes
@@ -40,28 +41,19 @@ class SlimmableModule(Protocol):
 class Stack:
     """A list of layers, found under `prefix` in the state dict, and the order in which to keep them.
 
+    `count` is the field of the config that holds the number of its layers, where one does ("num_hidden_layers").
+
     >>> Stack(prefix="encoder", keep_order=(0, 3, 1, 2)).kept(2)
     (0, 3)
     """
 
     prefix: str
     keep_order: tuple[int, ...]
+    count: str | None = None
 
     def kept(self, count: int) -> tuple[int, ...]:
         """The `count` layers kept longest, in the order in which they run."""
         return tuple(sorted(self.keep_order[:count]))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FusedAxis:
-    """An axis that holds `blocks` equal blocks side by side (qkv: 3), each sliced by itself.
-
-    `parameter` is a shell-style pattern over parameter names.
-    """
-
-    parameter: str
-    axis: int
-    blocks: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,9 +66,10 @@ class Family:
     - `shrink(config, submodel)`: the sizes of that submodel.
     - `stacks(config)`: the layer stacks, with their keep orders.
     - `example_inputs(config, batch)`: inputs of the right names, dtypes and shapes, random but seeded.
-    - `elastic_units(config)`: elastic field -> smallest step of an axis it may cause (head_dim for
-      heads, else 1); anything that moves an axis by more is a fused axis and must be declared.
-    - `fused_axes`: axes that hold several blocks side by side.
+    - `elastic_units(config)`: elastic field -> how much longer one more of it makes an axis (the size of a head for
+      heads, else 1). The field of a layer count is none: its `Stack` names it.
+    - `groups(config)`: elastic fields that can only move together, each with its smallest step; the others move alone.
+    - `axes`: the axes that hold several parts side by side (qkv, gate and up).
     - `free_axes(config)`: input -> axes, beside the first, whose size may differ from one call to the next
       (images lying or upright), each with a name for the exported model.
     - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
@@ -93,7 +86,8 @@ class Family:
     stacks: Callable[[Config], tuple[Stack, ...]]
     example_inputs: Callable[[Config, int], dict[str, Tensor]]
     elastic_units: Callable[[Config], Mapping[str, int]]
-    fused_axes: tuple[FusedAxis, ...] = ()
+    groups: Callable[[Config], Sequence[Group]] = lambda _config: ()
+    axes: tuple[Axis, ...] = ()
     free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
     picture: Callable[[Config], PictureReader | None] = lambda _config: None
 
@@ -110,6 +104,10 @@ class Family:
         """BST's space of this model."""
         return Space.bst(stacks=tuple(len(stack.keep_order) for stack in self.stacks(config)))
 
+    def moves(self, config: Config) -> list[Group]:
+        """The groups in which elastic sizes move, those that move alone included."""
+        return all_groups(self.elastic_units(config), self.groups(config))
+
     def check(self, config: Config, space: Space) -> None:
         """Passes where every choice gives whole sizes (whole heads above all) and fixed sizes stay; else InputError."""
         layers = tuple(len(stack.keep_order) for stack in self.stacks(config))
@@ -118,17 +116,28 @@ class Family:
         choices = list(space.grid())
         choices += [Submodel(heads=(share,) * sum(layers)) for share in space.layer_heads]
         choices += [Submodel(ffn=(share,) * sum(layers)) for share in space.layer_ffn]
-        for submodel in choices:
-            self._refuse_changed_fixed_size(config, submodel)
+        groups = self.moves(config)
+        for submodel in [Submodel(), *choices]:
+            small = self.shrink(config, submodel)
+            try:
+                self._check_fixed_sizes(config, submodel, small)
+                for group in groups:
+                    check_group(small, group)
+            except InputError as error:
+                raise InputError(f"{self.name} {submodel.id}: {error}") from None
 
-    def _refuse_changed_fixed_size(self, config: Config, submodel: Submodel) -> None:
-        small = self.shrink(config, submodel)
+    def _check_fixed_sizes(self, config: Config, submodel: Submodel, small: Config) -> None:
+        """Passes where layer counts are those of the kept layers, and every other size that is not elastic stays."""
+        kept = self.kept_layers(config, submodel)
+        counts = {stack.count: len(kept[stack.prefix]) for stack in self.stacks(config) if stack.count}
         for field in {field.name for field in dataclasses.fields(config)} - self.elastic_units(config).keys():
             before, after = getattr(config, field), getattr(small, field)
+            if field in counts:
+                if after != counts[field]:
+                    raise InputError(f"{field} counts the layers, of which {counts[field]} are kept, not {after}")
             # A tuple with one entry per layer keeps the entries of the kept layers.
-            is_kept = set(after) <= set(before) if isinstance(before, tuple) else after == before
-            if not is_kept:
-                raise InputError(f"{self.name}: {field} is fixed, but {submodel.id} makes {after} of {before}")
+            elif not (set(after) <= set(before) if isinstance(before, tuple) else after == before):
+                raise InputError(f"{field} is fixed at {before}, not {after}")
 
 
 def family_names() -> list[str]:
@@ -138,7 +147,8 @@ def family_names() -> list[str]:
 
 def get_family(name: str) -> Family:
     """The family of that name ("clip-vil" is "clip_vil"); InputError lists the names there are."""
-    family = doors.find("family", name if name in family_names() else name.replace("-", "_"))
+    plain = name.replace("-", "_")
+    family = doors.find("family", plain if plain in family_names() else name)
     if not isinstance(family, Family):
         raise InputError(f"{name!r} is no family, but {family!r}; expected a bstsearch.model.family.Family")
     return family

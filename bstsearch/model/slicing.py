@@ -7,47 +7,48 @@ part of each axis it takes. Binding and exporting use the same plan.
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
-import functools
+import itertools
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from bstsearch.errors import InputError
+from bstsearch.model.axes import part_sizes, parts_of
 from bstsearch.model.family import Config, Family
 from bstsearch.space import Submodel
+
+Slices = tuple[slice, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cut:
-    """One small tensor: the full tensor `source`, the leading `shape`, and the fused blocks of each axis."""
+    """One small tensor: the full tensor `source`, the small `shape`, and the proportion of the parts of each axis."""
 
     source: str
     shape: tuple[int, ...]
-    blocks: tuple[int, ...]
+    parts: tuple[tuple[int, ...], ...]
 
     def apply(self, full: Tensor) -> Tensor:
-        """The slice of `full`: a view, but for a fused axis that is shortened, which has to be copied."""
-        return self._part(full).reshape(self.shape)
+        """The slice of `full`: a view, but where an axis of several parts is shortened, which has to be copied."""
+        pieces = list(self._pieces(full))
+        if len(pieces) == 1:
+            return full[pieces[0][1]]
+        small = full.new_empty(self.shape)
+        for here, there in pieces:
+            small[here] = full[there]
+        return small
 
     def add_into(self, full: Tensor, small: Tensor) -> None:
         """Adds `small` to the part of `full` that it was taken from."""
-        part = self._part(full)
-        part += small.reshape(part.shape)
+        for here, there in self._pieces(full):
+            full[there] += small[here]
 
-    def _part(self, full: Tensor) -> Tensor:
-        """A view of what is taken; a fused axis shows as two, the blocks and the leading part of each."""
-        for axis in reversed(range(len(self.shape))):
-            size, blocks = self.shape[axis], self.blocks[axis]
-            if blocks == 1:
-                full = full.narrow(axis, 0, size)
-            else:
-                full = torch.unflatten(full, axis, (blocks, -1)).narrow(axis + 1, 0, size // blocks)
-        return full
+    def _pieces(self, full: Tensor) -> Iterator[tuple[Slices, Slices]]:
+        """Where each piece lies in the small tensor, and where in `full`."""
+        axes = [_axis_pieces(*sizes) for sizes in zip(self.shape, full.shape, self.parts, strict=True)]
+        for combination in itertools.product(*axes):
+            yield tuple(here for here, _ in combination), tuple(there for _, there in combination)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,8 +89,27 @@ def _cut(family: Family, name: str, small: Tensor, source: str, parameters: Mapp
     shape, full_shape = tuple(small.shape), tuple(parameters[source].shape)
     if len(shape) != len(full_shape) or any(a > b for a, b in zip(shape, full_shape, strict=True)):
         raise InputError(f"{name} {shape} does not fit in {source} {full_shape}")
-    blocks = tuple(_declared_blocks(family, source, axis) for axis in range(len(shape)))
-    return Cut(source=source, shape=shape, blocks=blocks)
+    parts = tuple(parts_of(family.axes, source, axis) for axis in range(len(shape)))
+    for axis, sizes in enumerate(zip(shape, full_shape, strict=True)):
+        if any(part_sizes(size, parts[axis]) is None for size in sizes):
+            raise InputError(f"axis {axis} of {source} is declared as parts {parts[axis]}, which do not fill {sizes}")
+    return Cut(source=source, shape=shape, parts=parts)
+
+
+def _axis_pieces(size: int, full_size: int, parts: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """Of one axis: where each part lies in the small tensor, and its leading share in the full one."""
+    if size == full_size:
+        return [(slice(size), slice(size))]
+    small_unit, full_unit = size // sum(parts), full_size // sum(parts)
+    starts = itertools.accumulate(parts, initial=0)
+    return [
+        (slice(start * small_unit, (start + part) * small_unit), _leading(start * full_unit, part * small_unit))
+        for start, part in zip(starts, parts, strict=False)
+    ]
+
+
+def _leading(start: int, length: int) -> slice:
+    return slice(start, start + length)
 
 
 def _shared_buffers(small: nn.Module, full: nn.Module, kept_layers: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
@@ -113,52 +133,3 @@ def _full_name(name: str, kept_layers: Mapping[str, tuple[int, ...]]) -> str:
         if match:
             return f"{prefix}.{kept[int(match[1])]}{match[2]}"
     return name
-
-
-def _declared_blocks(family: Family, parameter: str, axis: int) -> int:
-    for fused in family.fused_axes:
-        if fused.axis == axis and fnmatch.fnmatchcase(parameter, fused.parameter):
-            return fused.blocks
-    return 1
-
-
-@functools.cache
-def refuse_undeclared_fused_axes(family: Family, config: Config) -> None:
-    """Passes where every axis that follows an elastic field is field x unit x declared blocks; else InputError.
-
-    A leading slice of any other axis (blocks side by side, or an elastic part beside another part) would
-    mix up its parts without any error, so it is never guessed. Each elastic field is enlarged alone.
-    """
-    shapes = _shapes(family, config)
-    for field, unit in family.elastic_units(config).items():
-        size = getattr(config, field)
-        sizes = (size,) if isinstance(size, int) else size
-        enlarged = size + 1 if isinstance(size, int) else tuple(n + 1 for n in size)
-        larger = _shapes(family, dataclasses.replace(config, **{field: enlarged}))
-        for name, axis in ((name, axis) for name, shape in shapes.items() for axis in range(len(shape))):
-            before, after = shapes[name][axis], larger[name][axis]
-            step = unit * _declared_blocks(family, name, axis)
-            if before != after and (after - before != step or before not in {step * n for n in sizes}):
-                raise InputError(
-                    f"{family.name}: axis {axis} of {name} grows from {before} to {after} when {field} grows by one "
-                    f"from {size}; expected {step} for each unit of {field}. Declare its blocks as a FusedAxis, "
-                    "or give each part its own parameter"
-                )
-
-
-def _shapes(family: Family, config: Config) -> dict[str, tuple[int, ...]]:
-    # Shapes only, so the meta device is safe here: nothing of this model is ever run.
-    with torch.device("meta"), _WithoutInitialisation():
-        return {name: tuple(parameter.shape) for name, parameter in family.build(config).named_parameters()}
-
-
-class _WithoutInitialisation(TorchFunctionMode):
-    """Skips `torch.nn.init`: on the meta device its random draws import torch's compiler, for over a second."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if getattr(function, "__module__", None) == nn.init.__name__:
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return function(*args, **kwargs)

@@ -17,6 +17,7 @@ from bstsearch.errors import InputError
 from bstsearch.files import writing
 from bstsearch.model import slicing
 from bstsearch.model.family import Config, Family, config_to_json, restored
+from bstsearch.model.probing import check_axes
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.space import Space, Submodel
 
@@ -67,7 +68,7 @@ class Supernet(nn.Module):
         self.config = config
         self.space = family.space(config) if space is None else space
         family.check(config, self.space)
-        slicing.refuse_undeclared_fused_axes(family, config)
+        check_axes(family, config)
         self.model = family.build(config)
         self._small: dict[Submodel, _Small] = {}  # a plain dict: small models are no submodules of this one
 

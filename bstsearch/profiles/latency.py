@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -19,6 +19,27 @@ Ratio = tuple[int, int]  # a share as numerator and denominator, which hash fast
 
 BASE = "base"  # the block that is in no stack
 NARROW = 0.05  # neighbouring submodels differ by 10 % and more: a range as narrow as this cannot change their order
+
+
+def half_width(ms: float, low_ms: float, high_ms: float) -> float:
+    """How far an interval reaches from its value, as a share of the value: of its sides the wider one.
+
+    >>> round(half_width(10.0, 8.0, 11.0), 3)
+    0.25
+    """
+    return max(high_ms / ms, ms / low_ms) - 1
+
+
+def typical(half_widths: Iterable[float]) -> float:
+    """The half-width that nine of ten do not exceed, interpolated between neighbours.
+
+    >>> round(typical([0.01, 0.02]), 3)
+    0.019
+    """
+    ordered = sorted(half_widths)
+    place = 0.9 * (len(ordered) - 1)
+    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return below + (place - math.floor(place)) * (above - below)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +63,7 @@ class Latency:
     @property
     def has_range(self) -> bool:
         """Whether the range belongs beside the value: it was not measured, or not to 5 %."""
-        return self.source != "measured" or max(self.high_ms / self.ms, self.ms / self.low_ms) > 1 + NARROW
+        return self.source != "measured" or half_width(self.ms, self.low_ms, self.high_ms) > NARROW
 
     def __str__(self) -> str:
         """The value and what it is, with its range where that says more: "41 ms (29.3-57.4) estimated"."""

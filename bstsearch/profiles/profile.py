@@ -5,23 +5,30 @@ profiles/README.md describes each field; `profile_file` reads and writes the fil
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bstsearch.errors import InputError, UsageError
+from bstsearch.profiles.latency import half_width, typical
+from bstsearch.profiles.stored import NAME
 from bstsearch.space import Submodel
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT: Final = 2
 
 MEASURED: Final = "measured"
 ANY = "any"  # the name of the runtime where an estimate is for whichever runs the model
 Obtained = Literal["measured", "calibrated", "estimated"]
-Via = Literal["local", "ssh", "browser", "adb"]
+Via = Annotated[str, Field(pattern=f"^{NAME}$")]  # the name of a driver, installed here or not
 
 Entry = TypeVar("Entry")
+RUNS = ("times_ms", "cpu_ms", "switches")  # what a row keeps of each run
 # JSON arrays; what is in them is checked as strictly as everything else.
 Array = Annotated[tuple[Entry, ...], Field(strict=False)]
 Filled = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
@@ -218,6 +225,11 @@ class MeasuredRow(_Record):
     activation_bytes: Count | None
     peak_memory_bytes: Count | None
 
+    @property
+    def uncertainty(self) -> float:
+        """Half-width of the interval, as a share of the latency."""
+        return half_width(self.latency_ms, self.low_ms, self.high_ms)
+
     @field_validator("id")
     @classmethod
     def _names_a_submodel(cls, text: str) -> str:
@@ -257,6 +269,11 @@ class MeasuredModel(_Record):
     blocks: Array[BlockRow]
     activations: Array[ActivationRow]
     submodels: Filled[MeasuredRow]
+
+    @property
+    def uncertainty(self) -> float:
+        """The uncertainty that nine of ten rows do not exceed, which the grade says in a word."""
+        return typical(row.uncertainty for row in self.submodels)
 
     @field_validator("submodels")
     @classmethod
@@ -302,6 +319,27 @@ class DeviceProfile(_Record):
             raise ValueError(f"a profile that is {self.obtained} has rates, error and sources, and no models")
         _refuse_duplicates([model.architecture for model in self.models])
         return self
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The measured rows of all models, a submodel in each; none where nothing was measured.
+
+        Latencies are in milliseconds, sizes in bytes; the single runs are left out.
+        """
+        import pandas
+
+        shown = [name for name in MeasuredRow.model_fields if name not in RUNS]
+        rows = [
+            {"family": model.family, "architecture": model.architecture, **row.model_dump(include=set(shown))}
+            for model in self.models
+            for row in model.submodels
+        ]
+        return pandas.DataFrame(rows, columns=["family", "architecture", *shown])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a line about the device, and its rows."""
+        line = f"{self.device}: {self.obtained} {self.date:%Y-%m-%d}, {self.hardware.title}, {self.runtime.words}"
+        rows = self.to_frame().drop(columns=["family", "architecture"]).to_html(index=False, notebook=True)
+        return f"<p>{html.escape(line)}</p>" + (rows if self.models else "")
 
     def find_model(self, architecture: str, family: str) -> MeasuredModel:
         """What was measured of that architecture; InputError where it was not."""

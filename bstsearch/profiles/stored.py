@@ -14,14 +14,14 @@ from bstsearch.errors import DeviceError, InputError, UsageError
 VARIABLE = "BSTSEARCH_PROFILES"
 LOCAL = "local"  # the device that is this machine, whatever else it is called
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
-def check_name(name: str) -> None:
-    """Passes where `name` can be a device's and a file's name; else UsageError."""
-    if not _NAME.fullmatch(name):
+def check_name(name: str, kind: str = "device") -> None:
+    """Passes where `name` can be a device's (or driver's) and a file's name; else UsageError."""
+    if not re.fullmatch(NAME, name):
         raise UsageError(
-            f"{name!r} is no device name; use up to 64 letters, digits, '.', '_' and '-', a letter or digit first"
+            f"{name!r} is no {kind} name; use up to 64 letters, digits, '.', '_' and '-', a letter or digit first"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bstsearch.report.table import ID_WIDTH, Head, Table, cost_kind, cost_text, score_text, shorten
+from bstsearch.report.table import ID_WIDTH, Head, Table, cost_kind, shorten
 from bstsearch.search.front_file import FrontFile
 
 ON_FRONT, RECOMMENDED = "+", "*"
@@ -22,7 +22,7 @@ def devices_table(files: Sequence[FrontFile]) -> Table:
     score: Head = (f"{metric.name}\n95 % interval", metric.unit, True, 1)
     heads: list[Head] = [("id", "", False), score, *(_head(file) for file in files)]
     rows = [
-        [shorten(name, ID_WIDTH), score_text(first[name], metric), *(_cell(file, name) for file in files)]
+        [shorten(name, ID_WIDTH), files[0].objectives.score_text(first[name]), *(_cell(file, name) for file in files)]
         for name in ordered
     ]
     return Table(title=f"Pareto fronts on {len(files)} devices", heads=heads, rows=rows)
@@ -45,7 +45,7 @@ def _cell(file: FrontFile, name: str) -> str:
     if found is None:
         return "-"
     mark = RECOMMENDED if name == file.recommended.id else ON_FRONT if _is_on_front(file, name) else " "
-    return f"{cost_text(found, file.objectives.first)} {mark}"
+    return f"{file.objectives.first.text(found)} {mark}"
 
 
 def _is_on_front(file: FrontFile, name: str) -> bool:

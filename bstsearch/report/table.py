@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bstsearch.profiles.latency import digits as digits
 from bstsearch.profiles.latency import range_text as range_text
-from bstsearch.score import PERCENT, Metric
 from bstsearch.search.budget import Budget
 from bstsearch.search.costs import COSTS, Cost, by_name
 from bstsearch.search.front_file import FrontFile
@@ -62,7 +61,7 @@ def _front_columns(file: FrontFile) -> list[_Column]:
     return [
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
         *([] if file.origin.space.is_layerwise else shape),
-        (head, lambda one: score_text(one, objectives.metric)),
+        (head, objectives.score_text),
         *columns,
     ]
 
@@ -73,7 +72,7 @@ def _cost_columns(candidates: Sequence[Candidate], cost: Cost) -> list[_Column]:
     scale = None if cost.unit else _Scale(cost.of(one).value for one in candidates)
 
     def text(one: Candidate) -> str:
-        return scale.text(cost.of(one).value) if scale else cost_text(one, cost)
+        return scale.text(cost.of(one).value) if scale else cost.text(one)
 
     columns: list[_Column] = [((title, scale.prefix if scale else unit, True, cost.rank or 0), text)]
     if any(cost.of(one).has_range for one in candidates):
@@ -104,21 +103,6 @@ def corner_table(corners: Sequence[Candidate], budget: Budget) -> Table:
         for name, one in zip(("smallest", "middle", "largest"), corners, strict=True)
     ]
     return Table(title="Before scoring", heads=[("", "", False), *(head for head, _ in columns), *limits], rows=rows)
-
-
-def score_text(one: Candidate, metric: Metric) -> str:
-    """The score and its interval, without unit: "97.9 (97.2-98.4)" per cent."""
-    low, high = one.interval
-    if metric.unit == PERCENT:
-        return f"{one.score:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
-    return f"{metric.text(one.score)} ({metric.text(low)}-{metric.text(high)})"
-
-
-def cost_text(one: Candidate, cost: Cost) -> str:
-    """What it costs, and where it says more the range, in two digits: "2.31 (2.1-2.8)"."""
-    amount = cost.of(one)
-    value = digits(amount.value)
-    return f"{value} ({digits(amount.low, 2)}-{digits(amount.high, 2)})" if amount.has_range else value
 
 
 def cost_kind(candidates: Iterable[Candidate], cost: Cost) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.score import ACCURACY, Metric
+from bstsearch.profiles.latency import digits
+from bstsearch.score import ACCURACY, PERCENT, Metric
 
 if TYPE_CHECKING:
     from bstsearch.search.pareto import Candidate
@@ -57,6 +58,12 @@ class Cost:
     most: str = "largest"
     rank: int | None = None
     option: str = "--budget"
+
+    def text(self, one: Candidate) -> str:
+        """What it costs, without unit, and where it says more the range, in two digits: "2.31 (2.1-2.8)"."""
+        amount = self.of(one)
+        value = digits(amount.value)
+        return f"{value} ({digits(amount.low, 2)}-{digits(amount.high, 2)})" if amount.has_range else value
 
 
 def _latency(one: Candidate) -> Amount:
@@ -202,6 +209,13 @@ class Objectives:
     def losses(self, one: Candidate) -> tuple[float, ...]:
         """The same with less always better, the costs first: the order of a front."""
         return (*(cost.of(one).value for cost in self.costs), self.metric.loss(one.score))
+
+    def score_text(self, one: Candidate) -> str:
+        """The score and its interval, without unit: "97.9 (97.2-98.4)" per cent."""
+        low, high = one.interval
+        if self.metric.unit == PERCENT:
+            return f"{one.score:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
+        return f"{self.metric.text(one.score)} ({self.metric.text(low)}-{self.metric.text(high)})"
 
     def __str__(self) -> str:
         """Their keys, as the command line takes them."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bstsearch import __version__
 from bstsearch.errors import InputError
@@ -16,7 +17,10 @@ from bstsearch.model.stack_shape import StackShape
 from bstsearch.search.budget import Budget
 from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate, Front, find_front, hypervolume, recommend, reference, rule
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT = 1
 NAME = "front.json"
@@ -44,7 +48,7 @@ class FrontFile:
     `stacks` tell which layers a submodel keeps; files of older versions have none.
     """
 
-    origin: Origin
+    origin: Provenance
     sampler: str
     is_exact: bool
     trials: int
@@ -65,7 +69,7 @@ class FrontFile:
         candidates: Sequence[Candidate],
         budget: Budget,
         *,
-        origin: Origin,
+        origin: Provenance,
         sampler: str,
         is_exact: bool,
         trials: int,
@@ -151,6 +155,35 @@ class FrontFile:
             raise InputError(f"the front has no submodel {name!r}; its ids: {ids}; 'bstsearch pareto' shows them")
         return scored[name]
 
+    def to_frame(self) -> pandas.DataFrame:
+        """All candidates as a pandas frame by id, with their rows on the front; what was not scored has no accuracy."""
+        import pandas
+
+        rows = {one.id: number for number, one in enumerate(self.front, start=1)}
+        frame = pandas.DataFrame([one.to_json() for one in self.candidates]).set_index("id")
+        frame.insert(0, "row", [rows.get(name) for name in frame.index])
+        frame["row"] = frame["row"].astype("Int64")
+        frame["is_recommended"] = frame.index == self.recommended.id
+        return frame
+
+    def _repr_html_(self) -> str:
+        """The front as a notebook shows it."""
+        objectives = self.objectives
+        score = f"{objectives.metric.name}, {objectives.metric.unit}".removesuffix(", ")
+        heads = ("row", "id", score, *(cost.caption for cost in objectives.costs))
+        rows = [
+            (
+                f"* {number}" if one == self.recommended else number,
+                one.id,
+                objectives.score_text(one),
+                *(cost.text(one) for cost in objectives.costs),
+            )
+            for number, one in enumerate(self.front, start=1)
+        ]
+        title = f"Pareto front on {self.origin.device['name']}; * is {self.rule}"
+        lines = [_html_row("th", heads), *(_html_row("td", row) for row in rows)]
+        return f"<table><caption>{html.escape(title)}</caption>{''.join(lines)}</table>"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, derived numbers included; `from_json` reads it back."""
         return {
@@ -185,7 +218,7 @@ class FrontFile:
             if type(data.get(name)) is not kind:
                 raise InputError(f"{name!r} must be of type {kind.__name__}, not {data.get(name)!r}")
         candidates = {entry.id: entry for entry in map(Candidate.from_json, data["candidates"])}
-        origin, objectives = Origin.from_json(data), Objectives.from_json(data)
+        origin, objectives = Provenance.from_json(data), Objectives.from_json(data)
         _refuse_incomplete(data, candidates, origin)
         return cls(
             origin=origin,
@@ -218,6 +251,10 @@ def write_front(file: FrontFile, path: Path) -> None:
     write_json(path, file.to_json())
 
 
+def _html_row(tag: str, cells: Iterable[object]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(str(cell))}</{tag}>' for cell in cells)}</tr>"
+
+
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
@@ -228,7 +265,7 @@ def _share(value: object) -> float:
     return value
 
 
-def _stacks(data: Mapping[str, Any], origin: Origin) -> tuple[StackShape, ...]:
+def _stacks(data: Mapping[str, Any], origin: Provenance) -> tuple[StackShape, ...]:
     found = data.get("stacks", [])
     if not isinstance(found, list):
         raise InputError(f"'stacks' must be of type list, not {found!r}")
@@ -238,7 +275,7 @@ def _stacks(data: Mapping[str, Any], origin: Origin) -> tuple[StackShape, ...]:
     return stacks
 
 
-def _refuse_incomplete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Origin) -> None:
+def _refuse_incomplete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Provenance) -> None:
     rows = [*data["front"], data["recommended"]]
     corners = [origin.space.smallest.id, origin.space.middle.id, origin.space.largest.id]
     if not all(isinstance(row, str) for row in rows) or data["recommended"] not in data["front"]:

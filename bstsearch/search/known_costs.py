@@ -1,6 +1,7 @@
 """What submodels cost, without torch where it is known: from a table that ships, or from the user's cache folder.
 
-The rest is counted, and kept in that folder, one file for an architecture. A file that is broken, or was counted by
+The rest is counted, and kept in that folder, one file for an architecture of this package's families (other people's
+code may change without a sign). A file that is broken, or was counted by
 other code than this, is as good as none; where none can be written, the next process counts again.
 """
 
@@ -14,8 +15,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bstsearch import doors
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.files import digest, read_json, write_json
+from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.selection import uniform
 from bstsearch.model.cost_table import Cost, CostTable, shipped_table
 
@@ -27,14 +30,15 @@ Value = TypeVar("Value", Cost, int)
 
 PACKAGE = Path(__file__).parents[1]
 # The code that a count depends on.
-COUNTING = ("space.py", "model/counting.py", "model/family.py", "graphs/*.py", "measuring/workload.py")
+COUNTING = ("space.py", "model/*.py", "graphs/*.py", "measuring/workload.py")
 MODELS = ("families/*.py", "layers/*.py")
 
 
 class KnownCosts:
     """The costs of the submodels of one supernet or preset; each is counted at most once."""
 
-    def __init__(self, folder: SupernetFolder) -> None:
+    def __init__(self, folder: SupernetFolder, listener: Listener = SILENT) -> None:
+        self._listener = listener
         self._folder, self._table, self._has_read_cache = folder, shipped_table(folder), False
 
     def cost(self, submodel: Submodel) -> Cost:
@@ -80,7 +84,7 @@ class KnownCosts:
     def _counted(self, submodel: Submodel) -> CostTable:
         from bstsearch.model.counting import count
 
-        return CostTable(folder=self._folder, costs={submodel.id: count(*self._model, submodel)})
+        return CostTable(folder=self._folder, costs={submodel.id: count(*self._model, submodel, self._listener)})
 
     def _counted_fixed(self) -> CostTable:
         from bstsearch.model.counting import fixed_macs
@@ -88,7 +92,7 @@ class KnownCosts:
         return CostTable(folder=self._folder, fixed_macs=fixed_macs(*self._model))
 
     def _counted_live(self, submodel: Submodel) -> CostTable:
-        from bstsearch.measuring.activations import live_set
+        from bstsearch.measuring.workload import live_set
 
         return CostTable(folder=self._folder, live_bytes={submodel.id: live_set(self._folder, submodel)})
 
@@ -102,6 +106,8 @@ def cache_file(folder: SupernetFolder) -> Path:
 
 def read_cached(folder: SupernetFolder) -> CostTable:
     """What earlier processes counted of that architecture; an empty table where that is nothing, or cannot be read."""
+    if not doors.is_ours("family", folder.family):  # whose code is no part of the digest
+        return CostTable(folder=folder)
     with contextlib.suppress(BstsearchError, OSError, RuntimeError):
         data = read_json(cache_file(folder), "cost table")
         table = CostTable.from_json(data)
@@ -115,6 +121,8 @@ def keep(table: CostTable) -> None:
 
     Of two processes that write at once one may lose what it added, and count it again another time.
     """
+    if not doors.is_ours("family", table.folder.family):
+        return
     with contextlib.suppress(BstsearchError, OSError, RuntimeError):
         known = read_cached(table.folder).merged(table)
         write_json(cache_file(table.folder), {"counted_by": _counted_by(), **known.to_json()})

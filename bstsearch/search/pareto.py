@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.profiles.latency import Latency, Memory, Source
-from bstsearch.score import ACCURACY, Accuracy, Value
+from bstsearch.score import ACCURACY, Accuracy, Score, Value
 from bstsearch.search.costs import COSTS, DEFAULT, SCORE, Objectives
 from bstsearch.space import Submodel
 
@@ -29,7 +29,7 @@ class Candidate:
     latency: Latency
     memory: Memory
     size_bytes: int
-    accuracy: Accuracy | Value | None = None
+    accuracy: Score | None = None
 
     @property
     def id(self) -> str:
@@ -51,7 +51,7 @@ class Candidate:
         """The 95 % interval of `score`."""
         return self._scored().interval
 
-    def _scored(self) -> Accuracy | Value:
+    def _scored(self) -> Score:
         if self.accuracy is None:
             raise ValueError(f"{self.id} has not been scored")
         return self.accuracy
@@ -218,7 +218,7 @@ def _source(data: Mapping[str, Any], key: str) -> Source:
     return value
 
 
-def _score(data: Mapping[str, Any]) -> Accuracy | Value | None:
+def _score(data: Mapping[str, Any]) -> Score | None:
     if data["accuracy"] is None and data["correct"] is None:
         return None
     total = _count(data, "questions")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bstsearch.errors import InputError
 from bstsearch.model.supernet_folder import read_folder
-from bstsearch.score import Accuracy, Value
+from bstsearch.score import Score
 from bstsearch.search.front_file import FrontFile, read_front
 from bstsearch.search.pareto import Candidate
 
@@ -22,17 +22,10 @@ class Pick:
     row: int | None
 
     @property
-    def score(self) -> Accuracy | Value:
+    def score(self) -> Score:
         """What the search found; every candidate that can be picked has been scored."""
         assert self.candidate.accuracy is not None
         return self.candidate.accuracy
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """The same of a task whose scores are shares of right answers; InputError where they are others."""
-        if not isinstance(self.score, Accuracy):
-            raise InputError(f"{self.path} holds scores by {self.front.objectives.metric.name}, not accuracies")
-        return self.score
 
     def __str__(self) -> str:
         """Which submodel was taken, whatever it was named by."""

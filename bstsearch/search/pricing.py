@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from bstsearch.profiles.profile import DeviceProfile
     from bstsearch.search.known_costs import KnownCosts
     from bstsearch.search.pareto import Candidate
-    from bstsearch.search.provenance import Origin
+    from bstsearch.search.provenance import Provenance
     from bstsearch.space import Space, Submodel
+    from bstsearch.tasks.task import Task
 
 
 def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
@@ -40,15 +41,16 @@ def read_profile(
     space: Space,
     split: str,
     data_folder: Path | None = None,
-) -> tuple[DeviceProfile, Origin]:
+    data: str | type[Task] | None = None,
+) -> tuple[DeviceProfile, Provenance]:
     """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
     from bstsearch.files import digest
-    from bstsearch.search.provenance import Origin
+    from bstsearch.search.provenance import Provenance
 
     path, profile = find_profile_of(folder, device, profiles)
     model = profile.find_model(folder.architecture, folder.family) if profile.models else None
     error = model.error if model else profile.error
-    origin = Origin(
+    origin = Provenance(
         supernet={
             "path": str(folder.path.resolve()),
             "digest": folder.digest(),
@@ -66,8 +68,20 @@ def read_profile(
             "runtime": {**profile.runtime.model_dump(), "words": profile.runtime.words},
         },
         data_folder=None if data_folder is None else str(data_folder.resolve()),
+        data_set=_other_data(folder, data),
     )
     return profile, origin
+
+
+def _other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | None:
+    """The name of that data set; None where it is the one that the supernet was trained for."""
+    if data is None:
+        return None
+    from bstsearch.doors import is_file
+    from bstsearch.tasks import find_task, trained_for
+
+    name = data if isinstance(data, str) and not is_file(data) else find_task(data).name
+    return None if name == trained_for(folder.path) else name
 
 
 def make_table(folder: SupernetFolder, profile: DeviceProfile) -> Table:

@@ -15,7 +15,7 @@ DEVICE_KEYS = ("name", "obtained", "digest", "runtime")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class Provenance:
     """Where accuracies and latencies come from; digests tell whether two origins are the same."""
 
     supernet: Mapping[str, str]
@@ -23,8 +23,9 @@ class Origin:
     split: str
     device: Mapping[str, Any]
     data_folder: str | None = None  # where the data set lies, where it is read from the user's disk
+    data_set: str | None = None  # the name of the data set, where it is another one than the supernet was trained for
 
-    def changes(self, found: Origin) -> list[str]:
+    def changes(self, found: Provenance) -> list[str]:
         """What is different in `found`, in words; nothing where it is of the same origin."""
         changes = []
         if found.supernet["digest"] != self.supernet["digest"]:
@@ -33,11 +34,14 @@ class Origin:
             changes.append(f"space of {found.space.size} submodels (now {self.space.size})")
         if found.split != self.split:
             changes.append(f"split {found.split!r} (now {self.split!r})")
+        if found.data_set != self.data_set:
+            usual = "the supernet's"
+            changes.append(f"data set {found.data_set or usual} (now {self.data_set or usual})")
         if found.device["digest"] != self.device["digest"]:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
         return changes
 
-    def refuse_other(self, found: Origin, path: Path) -> None:
+    def refuse_other(self, found: Provenance, path: Path) -> None:
         """InputError, saying what changed, where `found` (read from `path`) is of another origin."""
         if changes := self.changes(found):
             raise InputError(
@@ -45,12 +49,13 @@ class Origin:
                 "give another --out to keep it, or --force to start over"
             )
 
-    def has_same_scores(self, found: Origin) -> bool:
+    def has_same_scores(self, found: Provenance) -> bool:
         """Whether a submodel's accuracy is the same there: it depends on weights and questions, not on the device."""
-        return (self.supernet["digest"], self.split, self.data_folder) == (
+        return (self.supernet["digest"], self.split, self.data_folder, self.data_set) == (
             found.supernet["digest"],
             found.split,
             found.data_folder,
+            found.data_set,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -61,10 +66,11 @@ class Origin:
             "split": self.split,
             "device": dict(self.device),
         }
-        return data if self.data_folder is None else {**data, "data_folder": self.data_folder}
+        places = {"data_folder": self.data_folder, "data_set": self.data_set}
+        return data | {name: place for name, place in places.items() if place is not None}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Origin:
+    def from_json(cls, data: Mapping[str, Any]) -> Provenance:
         """The origin among the keys of `data`; InputError where one is missing or malformed."""
         for name, keys in (("supernet", SUPERNET_KEYS), ("device", DEVICE_KEYS)):
             if not isinstance(data.get(name), Mapping) or not set(keys) <= data[name].keys():
@@ -77,6 +83,7 @@ class Origin:
             split=data["split"],
             device=data["device"],
             data_folder=data.get("data_folder"),
+            data_set=data.get("data_set"),
         )
 
 

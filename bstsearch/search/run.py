@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bstsearch.errors import BstsearchError, InfeasibleBudgetError, UsageError
 from bstsearch.listener import SILENT, Listener
@@ -17,9 +18,12 @@ from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.front_file import NAME, FrontFile, read_front, write_front
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.pricing import extrapolations, find_stacks, make_pricer, read_profile
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.search.scoring import KnownScores, Scorer, make_scorer
 from bstsearch.space import Space
+
+if TYPE_CHECKING:
+    from bstsearch.tasks.task import Task
 
 OUT = Path("front")
 STUDY = "study.db"  # as in study_file.py, which loads Optuna
@@ -43,7 +47,7 @@ class Request:
     sampler: str = "auto"
     trials: int = 100
     split: str = "validation"
-    data: str | None = None
+    data: str | type[Task] | None = None
     data_dir: Path | None = None
     out: Path | None = None
     seed: int = 0
@@ -65,7 +69,7 @@ def search(
     sampler: str = "auto",
     trials: int = 100,
     split: str = "validation",
-    data: str | None = None,
+    data: str | type[Task] | None = None,
     data_dir: Path | None = None,
     out: Path | None = None,
     seed: int = 0,
@@ -98,7 +102,7 @@ def search(
         seed=seed,
         is_forced=is_forced,
     )
-    (file,) = search_devices([device], request, listener).values()
+    ((_, file),) = search_devices([device], request, listener)
     return file
 
 
@@ -107,16 +111,21 @@ def search_devices(
     request: Request,
     listener: Listener = SILENT,
     before: Before = lambda *_: None,
-) -> dict[Path, FrontFile]:
-    """The front on each device, by the path of its file; of several devices each has a folder of its name."""
+) -> Iterator[tuple[Path, FrontFile]]:
+    """The front on each device and the path of its file, as soon as it is there.
+
+    Of several devices each has a folder of its name. What can be refused is refused before anything is scored.
+    """
     objectives = Objectives.of(request.objectives)
     folder = read_folder(request.supernet)
     space = _space(folder, request.space)
-    found = [read_profile(folder, name, request.profiles, space, request.split, request.data_dir) for name in devices]
+    found = [
+        read_profile(folder, name, request.profiles, space, request.split, request.data_dir, request.data)
+        for name in devices
+    ]
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
     known = KnownScores(score, found[0][1], () if request.is_forced else {OUT, out}, listener)
-    files = {}
     for profile, origin in found:
         one = _DeviceSearch(
             folder=folder,
@@ -130,13 +139,13 @@ def search_devices(
             before=before,
         )
         try:
-            files[one.out / NAME] = one.front()
+            file = one.front()
         except InfeasibleBudgetError as error:
             raise error if is_alone else InfeasibleBudgetError(f"{profile.device}: {error}") from error
-    return files
+        yield one.out / NAME, file
 
 
-def choose_folder(origin: Origin, *, is_alone: bool) -> Path:
+def choose_folder(origin: Provenance, *, is_alone: bool) -> Path:
     """Of front/, front/DEVICE, front/DEVICE-2, ... the one with results of the same origin, else the first free one.
 
     Of several devices at once (not `is_alone`) each has a folder of its name. Where an origin cannot be read the folder
@@ -159,14 +168,14 @@ def choose_folder(origin: Origin, *, is_alone: bool) -> Path:
     return free[0]
 
 
-def _folder(out: Path | None, origin: Origin, *, is_alone: bool) -> Path:
+def _folder(out: Path | None, origin: Provenance, *, is_alone: bool) -> Path:
     """The folder for the front of one device, of several in a folder of its name."""
     if out is None:
         return choose_folder(origin, is_alone=is_alone)
     return out if is_alone else out / str(origin.device["name"])
 
 
-def _origin_of(folder: Path) -> Origin | None:
+def _origin_of(folder: Path) -> Provenance | None:
     """What the results in `folder` rest on; None where there are none."""
     if (folder / NAME).exists():
         return read_front(folder / NAME).origin
@@ -189,7 +198,7 @@ class _DeviceSearch:
 
     folder: SupernetFolder
     profile: DeviceProfile
-    origin: Origin
+    origin: Provenance
     request: Request
     objectives: Objectives
     out: Path

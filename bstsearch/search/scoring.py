@@ -13,9 +13,9 @@ from bstsearch.score import Metric, Score
 
 if TYPE_CHECKING:
     from bstsearch.model.supernet import Supernet
-    from bstsearch.search.provenance import Origin
+    from bstsearch.search.provenance import Provenance
     from bstsearch.space import Submodel
-    from bstsearch.tasks.task import Split
+    from bstsearch.tasks.task import Split, Task
 
 
 class Scorer(Protocol):
@@ -29,13 +29,15 @@ class Scorer(Protocol):
         """How good the submodel is."""
 
 
-def make_scorer(supernet: Path, split: str, data_dir: Path | None = None, data: str | None = None) -> Scorer:
+def make_scorer(
+    supernet: Path, split: str, data_dir: Path | None = None, data: str | type[Task] | None = None
+) -> Scorer:
     """Scores submodels of the supernet folder, each once; weights and data are read when the first one is."""
     return _SupernetScorer(supernet, split, data_dir, data)
 
 
 class _SupernetScorer:
-    def __init__(self, supernet: Path, split: str, data_dir: Path | None, data: str | None) -> None:
+    def __init__(self, supernet: Path, split: str, data_dir: Path | None, data: str | type[Task] | None) -> None:
         self._path, self._split, self._data_dir, self._data = supernet, split, data_dir, data
         self._scores: dict[Submodel, Score] = {}
 
@@ -66,7 +68,7 @@ class _SupernetScorer:
 class KnownScores:
     """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said."""
 
-    def __init__(self, score: Scorer, origin: Origin, folders: Iterable[Path], listener: Listener) -> None:
+    def __init__(self, score: Scorer, origin: Provenance, folders: Iterable[Path], listener: Listener) -> None:
         self._score, self._origin, self._folders, self._listener = score, origin, folders, listener
         self._is_said = False
 

@@ -14,7 +14,7 @@ import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
 from bstsearch.errors import UsageError
-from bstsearch.score import Accuracy, Value
+from bstsearch.score import Score
 from bstsearch.search.budget import Budget
 from bstsearch.search.pareto import Candidate
 from bstsearch.search.samplers import Choices, EnqueuedOnly, ExhaustedError, FeasibleSampler, from_params, to_params
@@ -46,7 +46,7 @@ def search_study(
     space: Space,
     *,
     cost: Callable[[Submodel], Candidate],
-    score: Callable[[Submodel], Accuracy | Value],
+    score: Callable[[Submodel], Score],
     budget: Budget,
     sampler: str = AUTO,
     trials: int = TRIALS,
@@ -118,7 +118,7 @@ class _Work:
         self,
         study: StudyFile,
         cost: Callable[[Submodel], Candidate],
-        score: Callable[[Submodel], Accuracy | Value],
+        score: Callable[[Submodel], Score],
         budget: Budget,
     ) -> None:
         self._study, self._cost, self._score, self._budget = study, cost, score, budget

@@ -20,7 +20,7 @@ from bstsearch.errors import DeviceError, InputError
 from bstsearch.files import writing
 from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 
 NAME = "study.db"
 STUDY = "bstsearch"
@@ -52,7 +52,7 @@ class StudyFile:
 
 @contextlib.contextmanager
 def open_study(
-    path: Path, origin: Origin, objectives: Objectives = DEFAULT, *, is_fresh: bool = False
+    path: Path, origin: Provenance, objectives: Objectives = DEFAULT, *, is_fresh: bool = False
 ) -> Iterator[StudyFile]:
     """The study at `path`, made where there is none, and locked against other searches meanwhile.
 
@@ -82,7 +82,7 @@ def open_study(
             yield file
 
 
-def read_study(path: Path) -> tuple[Origin, Objectives, list[Candidate]]:
+def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
     """The origin and objectives of the study at `path` and its scored submodels, which stay as they are.
 
     InputError where the file is damaged, or no study.
@@ -91,7 +91,7 @@ def read_study(path: Path) -> tuple[Origin, Objectives, list[Candidate]]:
     with _storage_errors(path), _storage(path, is_read_only=True) as storage:
         study = optuna.load_study(study_name=STUDY, storage=storage)
         objectives = Objectives.from_json(study.user_attrs)
-        return Origin.from_json(study.user_attrs), objectives, StudyFile(study, path, objectives).candidates
+        return Provenance.from_json(study.user_attrs), objectives, StudyFile(study, path, objectives).candidates
 
 
 @contextlib.contextmanager
@@ -110,7 +110,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _create(path: Path, origin: Origin, objectives: Objectives, trials: Iterable[FrozenTrial] = ()) -> None:
+def _create(path: Path, origin: Provenance, objectives: Objectives, trials: Iterable[FrozenTrial] = ()) -> None:
     # Made beside its place: a file that exists is a whole study, whenever this is interrupted.
     with writing(path) as temporary, _storage_errors(path), _storage(temporary) as storage:
         study = optuna.create_study(study_name=STUDY, storage=storage, directions=directions(objectives))
@@ -155,11 +155,11 @@ def _load(path: Path, stack: contextlib.ExitStack) -> optuna.Study:
 
 
 def _aimed_at_others(
-    study: optuna.Study, origin: Origin, objectives: Objectives, path: Path
+    study: optuna.Study, origin: Provenance, objectives: Objectives, path: Path
 ) -> list[FrozenTrial] | None:
     """The trials of the study where it was made for other objectives, or by a version that does not name them."""
     try:
-        found, held = Origin.from_json(study.user_attrs), Objectives.from_json(study.user_attrs)
+        found, held = Provenance.from_json(study.user_attrs), Objectives.from_json(study.user_attrs)
     except InputError as error:
         raise InputError(f"study {path} does not say what it was made from ({error}); {_REMEDY}") from error
     origin.refuse_other(found, path)

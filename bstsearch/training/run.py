@@ -14,11 +14,10 @@ from typing import Any
 import torch
 
 import bstsearch
-from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
 from bstsearch.files import refuse_existing, write_json
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.family import Config, Family, changed, config_to_json, find_preset, get_family
+from bstsearch.model.family import Config, Family, changed, config_to_json, find_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import CONFIG, METRICS, read_folder
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
@@ -57,7 +56,6 @@ def train(
     out: Path,
     *,
     preset: str = "mcan-easy-vqa",
-    family: str | None = None,
     settings: Sequence[str] = (),
     data: str | type[Task] | None = None,
     data_dir: Path | None = None,
@@ -82,7 +80,7 @@ def train(
     InputError or DeviceError where something of the request cannot be.
     """
     torch.set_num_threads(choose_threads(threads))
-    model, config = _find_model(preset, family)
+    model, config = find_preset(preset)
     chosen = find_task(_data_for(preset, data))
     by = recipe_for(model.name, chosen) if recipe is None else find_recipe(recipe)
     check_recipe(by, chosen)
@@ -116,16 +114,6 @@ def _run(plan: Plan, listener: Listener) -> dict[str, Any]:
     metrics = _measure(plan, supernet, processes, listener)
     _finish(plan, supernet, metrics)
     return metrics
-
-
-def _find_model(preset: str, family: str | None) -> tuple[Family, Config]:
-    """The preset and its family, which `family` names where it is given: by name, or as `path/file.py:NAME`."""
-    if family is None:
-        return find_preset(preset)
-    found = get_family(doors.admit("family", family))
-    if preset not in found.presets:
-        raise InputError(f"{found.name} has no preset {preset!r}; choose from {', '.join(found.presets) or 'none'}")
-    return found, found.presets[preset]
 
 
 def _data_for(preset: str, data: str | type[Task] | None) -> str | type[Task]:

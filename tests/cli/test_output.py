@@ -198,6 +198,18 @@ def test_progress_of_a_job_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatc
     assert "best 98.1 %" in stream.getvalue()
 
 
+def test_a_bar_gives_way_to_what_is_printed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = at_terminal(monkeypatch)
+    out = Output()
+    with out.listening("reading") as listener:
+        listener.progress("scoring", 3, 7)
+        out.text("a line of the result")
+        listener.progress("scoring", 4, 7)
+    before, after = stream.getvalue().split("a line of the result\n")
+    assert before.endswith(("\x1b[2K", "\x1b[?25h")), "what was drawn is wiped first"
+    assert "scoring" in after
+
+
 def test_a_bar_is_gone_when_an_error_ends_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = at_terminal(monkeypatch)
 

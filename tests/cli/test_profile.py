@@ -11,7 +11,8 @@ import pytest
 
 from bstsearch.errors import DeviceError, NoisyMeasurementError
 from bstsearch.measuring import machine
-from bstsearch.measuring.measure import Measurement
+from bstsearch.measuring.assemble import Measurement
+from bstsearch.measuring.drivers import local
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile, Load
 from bstsearch.profiles.profile_file import load_profile, save_profile
@@ -43,13 +44,13 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
         folder: SupernetFolder,
         opens: Any,
         *,
-        partial: Path,
+        journal: Path,
         remedy: str,
         is_strict: bool,
         others: Callable[[], OthersLoad] | None,
         progress: Any,
     ) -> Measurement:
-        calls.append({"folder": folder, "partial": partial, "is_strict": is_strict, "waited": waits.copy()})
+        calls.append({"folder": folder, "journal": journal, "is_strict": is_strict, "waited": waits.copy()})
         with opens():
             progress("Timing in rounds", 1, 2)
         made = make_profile(folder.path)
@@ -69,7 +70,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
     monkeypatch.setattr(
         "bstsearch.measuring.quiet.wait_until_quiet", lambda *, threads, cores, note: waits.append((threads, cores))
     )
-    monkeypatch.setattr(machine, "available_cores", lambda: 3)
+    monkeypatch.setattr(local, "available_cores", lambda: 3)
     monkeypatch.setattr(machine, "all_cores", lambda: 8)
     monkeypatch.setattr(machine, "cpu_name", lambda: "Example 9000")
     monkeypatch.setattr(machine, "OthersLoad", OthersLoad)
@@ -83,7 +84,7 @@ def test_without_a_stored_profile_this_machine_is_measured(
     assert result.exit_code == 0, result.stderr
     (call,) = measured
     assert (call["threads"], call["cores"], call["is_strict"], call["waited"]) == (None, (), False, [])
-    assert call["partial"] == Path("profiles/.local.partial")
+    assert call["journal"] == Path("profiles/.local.partial")
     profile = load_profile(tmp_path / "profiles" / "local.json")
     assert (profile.device, profile.obtained, profile.via, profile.runtime.threads) == ("local", "measured", "local", 3)
     assert "measuring this machine as device 'local': Example 9000, threads: 3" in result.stderr
@@ -94,7 +95,7 @@ def test_without_a_stored_profile_this_machine_is_measured(
 def test_half_a_core_is_told_in_one_line(
     invoke: Invoke, measured: Measured, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "available_cores", lambda: 1)
+    monkeypatch.setattr(local, "available_cores", lambda: 1)
     monkeypatch.setattr(machine, "cpu_quota", lambda: 0.5)
     lines = invoke("profile", "--supernet", tiny_folder).stderr.splitlines()
     assert lines[0].endswith("threads: 1")
@@ -167,7 +168,7 @@ def test_another_device_is_not_waited_for(invoke: Invoke, measured: Measured, ti
 def test_ssh_without_a_host_is_wrong_usage(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:
     result = invoke("profile", "--supernet", tiny_folder, "--device", "board", "--via", "ssh")
     assert (result.exit_code, measured) == (2, [])
-    assert "--via ssh needs --host USER@BOARD" in result.stderr
+    assert "--via ssh needs --host; give it: USER@BOARD" in result.stderr
 
 
 def test_strict_does_not_measure_a_busy_machine(

@@ -82,8 +82,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> list
         names.append(device)
         return save_profile(make_profile(folder.path, device), profiles or Path("profiles"))
 
-    monkeypatch.setattr("bstsearch.cli.measuring.measure_device", measure)
-    monkeypatch.setattr("bstsearch.cli.profile.measure_device", measure)
+    monkeypatch.setattr("bstsearch.measuring.run.measure_device", measure)
     return names
 
 
@@ -184,14 +183,17 @@ def test_another_supernet_or_split_does_not_get_the_scores_of_the_first(run: Inv
 def test_an_interrupted_search_goes_on_in_its_folder_and_lends_its_scores(
     run: Invoke, scored: Counter[str], score: Callable[[Submodel], Accuracy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(submodel: Submodel) -> Accuracy:
-        if len(scored) == 4:
-            raise KeyboardInterrupt
-        scored[submodel.id] += 1
-        return score(submodel)
+    class Stopping:
+        metric = ACCURACY
+
+        def __call__(self, submodel: Submodel) -> Accuracy:
+            if len(scored) == 4:
+                raise KeyboardInterrupt
+            scored[submodel.id] += 1
+            return score(submodel)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bstsearch.cli.pareto.make_scorer", lambda *_: stop)
+        patch.setattr("bstsearch.search.run.make_scorer", lambda *_: Stopping())
         assert run("pareto --supernet net --device phone").exit_code == 130
     assert "written to front/tablet: " in done(run("pareto --supernet net --device tablet")).stderr
     assert "written to front: " in done(run("pareto --supernet net --device phone")).stderr

@@ -134,7 +134,7 @@ def test_manifest_tells_what_was_picked_and_found(manifest: dict[str, Any], pick
     assert manifest["front"]["row"] == 2
     assert manifest["supernet"]["digest"] == picked.front.origin.supernet["digest"]
     check = manifest["checks"]["model.onnx"]
-    assert manifest["accuracy"]["correct"] == picked.accuracy.correct > 0
+    assert manifest["accuracy"]["correct"] == picked.score.correct > 0
     assert check["accuracy"] == manifest["accuracy"]
     assert check["max_difference"] < 1e-5
     assert check["latency"]["profile_ms"] == picked.candidate.latency.ms

@@ -7,7 +7,6 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
-from contract import FamilyContract
 from torch import Tensor
 
 from bstsearch.errors import InputError
@@ -15,6 +14,7 @@ from bstsearch.families.clip_vil import FAMILY, PRESETS, ClipVil, ClipVilConfig,
 from bstsearch.graphs.onnx_file import write_onnx
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
+from bstsearch.testing.families import FamilyContract
 
 SMALL = ClipVilConfig(
     vocab=12,

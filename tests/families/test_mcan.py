@@ -5,7 +5,6 @@ from fractions import Fraction
 
 import pytest
 import torch
-from contract import FamilyContract
 from torch import Tensor
 
 from bstsearch.errors import InputError
@@ -13,6 +12,7 @@ from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig, stacks
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
+from bstsearch.testing.families import FamilyContract
 
 SMALL = McanConfig(
     vocab=12,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from contract import FamilyContract
 from toy import FAMILY, ToyConfig
+
+from bstsearch import doors
+from bstsearch.testing.families import FamilyContract
 
 
 class TestToy(FamilyContract):
@@ -16,4 +18,4 @@ class TestToy(FamilyContract):
     @pytest.fixture(autouse=True)
     def _is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Lets `Supernet.load` find this family, which is no file in the package."""
-        monkeypatch.setattr("bstsearch.model.family.get_family", {"toy": FAMILY}.__getitem__)
+        monkeypatch.setattr(doors, "_admitted", {("family", "toy"): FAMILY})

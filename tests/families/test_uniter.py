@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from contract import FamilyContract
 from torch import Tensor
 
 from bstsearch.errors import InputError
@@ -12,6 +11,7 @@ from bstsearch.families.uniter import FAMILY, PRESETS, Uniter, UniterConfig, cel
 from bstsearch.model.family import get_family
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
+from bstsearch.testing.families import FamilyContract
 
 SMALL = UniterConfig(
     vocab=12,

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bstsearch.model.family import Family, FusedAxis, Stack, seeded, whole
+from bstsearch.model.axes import Axis
+from bstsearch.model.family import Family, Stack, seeded, whole
 from bstsearch.space import Submodel
 
 
@@ -96,5 +97,5 @@ FAMILY = Family(
         "words": torch.randint(config.vocab, (batch, config.length), generator=seeded())
     },
     elastic_units=lambda config: {"hidden": 1, "heads": config.head_dim, "ffn": 1},
-    fused_axes=tuple(FusedAxis(parameter=f"layers.*.qkv.{name}", axis=0, blocks=3) for name in ("weight", "bias")),
+    axes=(Axis(parameter="layers.*.qkv.*", axis=0, parts=(1, 1, 1)),),
 )

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 import bstsearch
-from bstsearch.measuring.assemble import assemble
-from bstsearch.measuring.measure import Measurement
+from bstsearch.measuring.assemble import Measurement, assemble
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
 

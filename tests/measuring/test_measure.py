@@ -22,10 +22,11 @@ from bstsearch.errors import DeviceError, NoisyMeasurementError
 from bstsearch.graphs.live_set import largest_live_set
 from bstsearch.measuring import measure as measuring
 from bstsearch.measuring import rounds, selection
-from bstsearch.measuring.driver import Driver, Graph, Visit, Workload
+from bstsearch.measuring.assemble import Measurement
+from bstsearch.measuring.driver import Graph, Session, Visit, Workload
 from bstsearch.measuring.driver import Run as Timed
 from bstsearch.measuring.estimator import BETWEEN_TIMES
-from bstsearch.measuring.measure import Measurement, measure
+from bstsearch.measuring.measure import measure
 from bstsearch.measuring.runner import POOL
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import BASE, LatencyTable, blocks_of
@@ -111,7 +112,7 @@ class Device:
         self.prepared.append((done, total))
 
     @contextlib.contextmanager
-    def take(self, workload: Workload) -> Iterator[Driver]:
+    def take(self, workload: Workload) -> Iterator[Session]:
         assert self.is_reached
         self.is_open = True
         try:
@@ -164,7 +165,7 @@ def run(
 ) -> Callable[..., Measurement]:
     """Measures `folder` on `device`."""
     monkeypatch.setattr(measuring, "make_workload", make_workload)
-    options: dict[str, Any] = {"partial": tmp_path / ".phone.partial", "remedy": "Be still."}
+    options: dict[str, Any] = {"journal": tmp_path / ".phone.partial", "remedy": "Be still."}
     return lambda **more: measure(folder, device.open_device, **(options | more))
 
 
@@ -186,13 +187,13 @@ def found(
     folder: SupernetFolder, tiny_folder: Path, make_profile: MakeProfile, tmp_path_factory: pytest.TempPathFactory
 ) -> Measurement:
     """A whole measurement, with seed 3."""
-    partial, device = tmp_path_factory.mktemp("found") / ".phone.partial", Device(make_profile(tiny_folder))
+    kept, device = tmp_path_factory.mktemp("found") / ".phone.partial", Device(make_profile(tiny_folder))
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(measuring, "make_workload", make_workload)
-        measurement = measure(folder, device.open_device, partial=partial, remedy="", seed=3)
+        measurement = measure(folder, device.open_device, journal=kept, remedy="", seed=3)
     assert not device.is_open
     assert not device.is_reached
-    assert list(partial.parent.iterdir()) == []
+    assert list(kept.parent.iterdir()) == []
     assert (measurement.hardware, measurement.runtime) == (device.hardware, device.runtime)
     return measurement
 
@@ -310,7 +311,7 @@ def test_a_device_that_cannot_be_reached_is_refused_before_a_graph_is_built(
 
     monkeypatch.setattr(measuring, "make_workload", lambda *_, **__: pytest.fail("must not build"))
     with pytest.raises(DeviceError, match="there is no host board"):
-        measure(folder, open_device, partial=tmp_path / ".board.partial", remedy="")
+        measure(folder, open_device, journal=tmp_path / ".board.partial", remedy="")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), DeviceError("the phone cannot go on")])

@@ -8,10 +8,11 @@ import onnx
 import pytest
 from onnx.external_data_helper import uses_external_data
 
+from bstsearch.graphs.live_set import largest_live_set
 from bstsearch.measuring import runner
 from bstsearch.measuring.driver import Workload
 from bstsearch.measuring.runner import POOL
-from bstsearch.measuring.workload import ALIGNMENT, SMALL, make_workload, write_complete
+from bstsearch.measuring.workload import ALIGNMENT, SMALL, live_set, make_workload, write_complete
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.space import Submodel
 
@@ -89,3 +90,31 @@ def test_every_graph_is_counted_when_it_is_done(tiny_folder: Path, tmp_path: Pat
     assert done == [1, 2]
     assert list(made.graphs) == IDS[1:]
     assert len({graph.path for graph in made.graphs.values()}) == 2
+
+
+# The largest live set of activations
+
+
+def of_its_own_graph(supernet: Path, submodel: Submodel, where: Path) -> int:
+    workload = make_workload(read_folder(supernet), [submodel], where)
+    with np.load(workload.inputs) as arrays:
+        shapes = {name: array.shape for name, array in arrays.items()}
+    return largest_live_set(workload.graphs[submodel.id].path, shapes)
+
+
+@pytest.mark.parametrize("name", ["w1-d1", "w1of4-d1of2", "w1of4-d1of4-h1.4of4-f4.1of4"])
+def test_the_live_set_is_that_of_the_submodels_own_graph(name: str, tiny_folder: Path, tmp_path: Path) -> None:
+    submodel = Submodel.from_id(name)
+    assert live_set(read_folder(tiny_folder), submodel) == of_its_own_graph(tiny_folder, submodel, tmp_path)
+
+
+def test_depth_does_not_change_it_and_width_does(tiny_folder: Path) -> None:
+    folder = read_folder(tiny_folder)
+    sizes = [live_set(folder, Submodel.from_id(name)) for name in ("w1of4-d1of4", "w1of4-d1", "w1-d1")]
+    assert sizes[0] == sizes[1] < sizes[2]
+
+
+def test_of_mixed_layers_it_is_at_most_that_of_the_hungriest_share(tiny_folder: Path) -> None:
+    folder = read_folder(tiny_folder)
+    mixed, widest = (Submodel.from_id(f"w1of4-d1of4-{rows}") for rows in ("h1.4of4-f4.1of4", "h1.1of1-f1.1of1"))
+    assert live_set(folder, mixed) <= live_set(folder, widest)

@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from toy import FAMILY as TOY
 from toy import Toy, ToyConfig
 
 from bstsearch.errors import InputError
 from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig
-from bstsearch.model.counting import Cost, count, fixed_macs, weightless
+from bstsearch.listener import Listener
+from bstsearch.model.counting import Cost, count, fixed_macs, is_product, weightless
 from bstsearch.model.family import Family
 from bstsearch.space import Space, Submodel
 
@@ -251,11 +252,101 @@ def test_norms_and_element_wise_operations_are_free() -> None:
     assert count(family_of(build, input=torch.randn(2, 4, 6)), ToyConfig(), Submodel()).macs == 0
 
 
-class Cumulative(nn.Module):
+class Applied(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
     def forward(self, x: Tensor) -> Tensor:
-        return x.cumsum(-1)
+        return self.function(x)
 
 
-def test_an_operator_that_is_not_known_is_refused() -> None:
-    with pytest.raises(InputError, match="toy runs aten::cumsum, neither counted nor known to be free"):
-        count(family_of(Cumulative, x=torch.randn(2, 3)), ToyConfig(), Submodel())
+def applied(function: Callable[..., Tensor]) -> Family:
+    """A family whose one model applies `function` to a square matrix."""
+    return family_of(lambda: Applied(function), x=torch.rand(3, 3))
+
+
+class Notes(Listener):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: x.cumsum(-1), "cumsum"),
+        (lambda x: x.rsqrt(), "rsqrt"),
+        (lambda x: torch.where(x > 0, x, -x), "where"),
+        (lambda x: x.lgamma(), "lgamma"),
+        (lambda x: x.cummax(-1).values, "cummax"),
+        (lambda x: nn.functional.normalize(x), "linalg_vector_norm"),
+        (lambda x: nn.functional.interpolate(x[None, None], 6, mode="bilinear"), "upsample_bilinear2d"),
+    ],
+)
+def test_an_operator_without_a_matrix_product_is_free_and_noted(function: Callable[..., Tensor], name: str) -> None:
+    family, notes = applied(function), Notes()
+    assert count(family, ToyConfig(), Submodel(), notes).macs == 0
+    (line,) = notes.lines
+    assert line.startswith("toy: counted as free, for they are no matrix products: ")
+    assert name in line.rpartition(": ")[2].split(", ")
+
+
+def test_what_the_convention_names_is_not_noted() -> None:
+    notes = Notes()
+    count(applied(lambda x: x.view(-1).exp().softmax(-1)), ToyConfig(), Submodel(), notes)
+    count(applied(lambda x: x.cumsum(-1)), ToyConfig(), Submodel(width=Fraction(1, 2)), notes)  # only once: of the full
+    assert notes.lines == []
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: x.mv(x[0]), "aten::mv"),
+        (lambda x: torch.cdist(x, x), "aten::cdist"),
+        (lambda x: torch.linalg.inv(x), "aten::linalg_inv"),
+        (lambda x: torch.fft.fft(x).abs(), "aten::fft_fft"),
+        (lambda x: torch.outer(x[0], x[1]), "aten::outer"),
+    ],
+)
+def test_a_product_that_cannot_be_counted_is_refused(function: Callable[..., Tensor], name: str) -> None:
+    with pytest.raises(InputError, match=f"toy runs {name}, which may multiply matrices, and cannot be counted; write"):
+        count(applied(function), ToyConfig(), Submodel())
+
+
+class Doubled(torch.autograd.Function):
+    """What nobody can look into."""
+
+    @staticmethod
+    def forward(context: object, x: Tensor) -> Tensor:
+        return x @ x
+
+    @staticmethod
+    def backward(context: object, *gradients: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def test_an_operator_of_somebody_s_own_is_refused() -> None:
+    with pytest.raises(InputError, match=r"toy runs prim::PythonOp\.Doubled, which may multiply matrices"):
+        count(applied(Doubled.apply), ToyConfig(), Submodel())
+
+
+def test_a_batched_product_with_a_sum_counts() -> None:
+    x = torch.rand(2, 3, 3)
+    found = count(family_of(lambda: Applied(lambda x: torch.baddbmm(x, x, x)), x=x), ToyConfig(), Submodel())
+    assert found.macs == 2 * 3 * 3 * 3
+
+
+def test_all_that_torch_s_own_counter_counts_are_products() -> None:
+    counted = {str(operator).replace(".", "::") for operator in flop_registry if str(operator).startswith("aten.")}
+    assert len(counted) > 15
+    assert {operator for operator in counted if not is_product(operator)} == set()
+
+
+@pytest.mark.parametrize("name", ["_weight_norm", "resolve_conj", "fft_fftshift", "linalg_norm", "lgamma", "convert"])
+def test_a_name_that_only_looks_like_a_product_s_is_none(name: str) -> None:
+    assert not is_product(f"aten::{name}")

@@ -47,7 +47,7 @@ def test_a_family_that_shrinks_its_heads_instead_of_dropping_some_is_refused() -
 
     family = dataclasses.replace(FAMILY, shrink=narrower_heads)
     space = Space(widths=(HALF, ONE), depths=(ONE,), stacks=(4,))
-    with pytest.raises(InputError, match="toy: head_dim is fixed, but w1of2-d1 makes 1 of 2"):
+    with pytest.raises(InputError, match="toy w1of2-d1: head_dim is fixed at 2, not 1"):
         Supernet(family, ToyConfig(), space)
 
 

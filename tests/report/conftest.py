@@ -10,7 +10,7 @@ import pytest
 from bstsearch.search.budget import Budget
 from bstsearch.search.front_file import FrontFile
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.space import Space, Submodel
 
 MakeCandidate = Callable[..., Candidate]
@@ -57,7 +57,7 @@ def make_front(make_candidate: MakeCandidate) -> MakeFront:
                 for one in submodels
             ],
             budget or Budget(),
-            origin=Origin(
+            origin=Provenance(
                 supernet={"path": "runs/<net>", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
                 space=space,
                 split="validation",

@@ -7,10 +7,8 @@ import pytest
 from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
 from bstsearch.report.devices_table import devices_table, on_all_fronts
-from bstsearch.report.table import cost_text, score_text
-from bstsearch.score import ACCURACY
 from bstsearch.search.budget import Budget
-from bstsearch.search.costs import COSTS
+from bstsearch.search.costs import COSTS, DEFAULT
 from bstsearch.search.front_file import FrontFile
 from bstsearch.space import Space
 
@@ -43,8 +41,8 @@ def test_a_cell_is_the_latency_there_with_its_mark(files: list[FrontFile]) -> No
             one = file.find(row[0])
             is_there = one in file.front
             mark = "*" if one == file.recommended else "+" if is_there else " "
-            assert cell == f"{cost_text(one, LATENCY)} {mark}"
-        assert row[1] == score_text(files[0].find(row[0]), ACCURACY)
+            assert cell == f"{LATENCY.text(one)} {mark}"
+        assert row[1] == DEFAULT.score_text(files[0].find(row[0]))
 
 
 def test_the_largest_is_off_the_phones_front(files: list[FrontFile]) -> None:

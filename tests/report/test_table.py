@@ -8,10 +8,9 @@ import pytest
 from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
 from bstsearch.profiles.latency import Latency
-from bstsearch.report.table import Table, corner_table, cost_text, digits, front_table, score_text, shorten
-from bstsearch.score import ACCURACY
+from bstsearch.report.table import Table, corner_table, digits, front_table, shorten
 from bstsearch.search.budget import Budget
-from bstsearch.search.costs import COSTS
+from bstsearch.search.costs import COSTS, DEFAULT
 from bstsearch.search.front_file import FrontFile
 from bstsearch.search.pareto import Candidate
 from bstsearch.space import Space
@@ -43,7 +42,7 @@ def test_a_narrow_front_keeps_row_id_accuracy_latency_and_its_source(
     for row in table.rows:
         (line,) = (line for line in lines if line.removeprefix("* ").split()[:2] == row[:2])
         one = file.front[int(row[0]) - 1]
-        wanted = {*row[:2], *score_text(one, ACCURACY).split(), *cost_text(one, LATENCY).split()}
+        wanted = {*row[:2], *DEFAULT.score_text(one).split(), *LATENCY.text(one).split()}
         wanted |= {one.latency.source} if has_ranges and not is_layerwise else set()
         assert wanted <= set(line.split())
 
@@ -91,7 +90,7 @@ def test_what_was_not_measured_says_so(make_front: MakeFront) -> None:
     heads = [head[0] for head in table.heads]
     assert heads[:7] == ["row", "id", "width", "depth", "accuracy\n95 % interval", "latency", "latency\nis"]
     assert [row[6] for row in table.rows] == [one.latency.source for one in file.front]
-    assert [row[5] for row in table.rows] == [cost_text(one, LATENCY) for one in file.front]
+    assert [row[5] for row in table.rows] == [LATENCY.text(one) for one in file.front]
     assert (table.rows[-1][6], table.rows[0][6]) == ("estimated", "measured")
     assert all(len(row) == len(heads) for row in table.rows)
 
@@ -110,13 +109,13 @@ def test_corners_tell_which_limits_they_meet(make_front: MakeFront) -> None:
 
 
 def test_accuracy_comes_with_its_interval(make_candidate: MakeCandidate) -> None:
-    assert score_text(make_candidate(correct=979), ACCURACY) == "97.9 (96.8-98.6)"
+    assert DEFAULT.score_text(make_candidate(correct=979)) == "97.9 (96.8-98.6)"
 
 
 def test_latency_that_was_not_measured_comes_with_its_range(make_candidate: MakeCandidate) -> None:
-    assert cost_text(make_candidate(ms=2.312), LATENCY) == "2.31"
+    assert LATENCY.text(make_candidate(ms=2.312)) == "2.31"
     found = Latency(ms=231.2, source="composed", low_ms=210.1, high_ms=274.9)
-    assert cost_text(dataclasses.replace(make_candidate(), latency=found), LATENCY) == "231 (210-275)"
+    assert LATENCY.text(dataclasses.replace(make_candidate(), latency=found)) == "231 (210-275)"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +11,16 @@ import pytest
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
 from bstsearch.search.budget import Budget
-from bstsearch.search.costs import by_name
+from bstsearch.search.costs import DEFAULT, Objectives, by_name
 from bstsearch.search.front_file import FORMAT, FrontFile, read_front, write_front
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.space import Space
 
 MakeCandidate = Callable[..., Candidate]
 
 SPACE = Space.bst(stacks=(4, 4))
-ORIGIN = Origin(
+ORIGIN = Provenance(
     supernet={"path": "runs/a", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
     space=SPACE,
     split="validation",
@@ -206,3 +207,64 @@ def test_front_row_without_accuracy_is_an_input_error(
     (tmp_path / "front.json").write_text(json.dumps(data))
     with pytest.raises(InputError, match="has no accuracy"):
         read_front(tmp_path / "front.json")
+
+
+MEMORY = Objectives.of(["accuracy", "memory"])
+
+
+def test_other_objectives_are_answered_from_the_same_scores(candidates: list[Candidate]) -> None:
+    """All take the same memory, so only the most accurate is left."""
+    file = solve(candidates).resolve(Budget(), MEMORY)
+    assert [one.id for one in file.front] == [SPACE.largest.id]
+    assert file.objectives == MEMORY
+    assert file.resolve(Budget(), DEFAULT).front == solve(candidates).front
+
+
+def test_what_a_sampler_aimed_at_is_remembered(candidates: list[Candidate], tmp_path: Path) -> None:
+    file = solve(candidates, is_exact=False, sampler="nsga2").resolve(Budget(), MEMORY)
+    write_front(file, tmp_path / "front.json")
+    again = read_front(tmp_path / "front.json")
+    assert (again.objectives, again.aimed_at) == (MEMORY, DEFAULT)
+    assert again.resolve(Budget(latency_ms=4.0)).aimed_at == DEFAULT
+
+
+def test_the_same_again_computes_nothing(candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what computes a hypervolume takes long to import."""
+    file = solve(candidates)
+    monkeypatch.setattr("bstsearch.search.front_file.hypervolume", None)
+    assert file.resolve(Budget()).hypervolume == file.hypervolume
+
+
+def test_a_front_that_names_no_objectives_is_read(candidates: list[Candidate]) -> None:
+    """Those of bstsearch 0.1.0, which knew fewer costs, too."""
+    file = solve(candidates, Budget(latency_ms=4.0))
+    data = {name: value for name, value in file.to_json().items() if name not in ("objectives", "aimed_at")}
+    for name in ("searched", "budget"):
+        data[name] = {key: value for key, value in data[name].items() if key in ("latency_ms", "gflops", "memory_mb")}
+    assert FrontFile.from_json(data) == file
+
+
+def test_a_frame_holds_every_candidate_and_its_row(candidates: list[Candidate]) -> None:
+    unscored = [*candidates[:-1], dataclasses.replace(candidates[-1], accuracy=None)]
+    file = solve(unscored, Budget(latency_ms=4.0))
+    frame = file.to_frame()
+    assert list(frame.index) == [one.id for one in candidates]
+    assert frame.row.dropna().to_dict() == {one.id: number for number, one in enumerate(file.front, start=1)}
+    assert list(frame.index[frame.is_recommended]) == [file.recommended.id]
+    assert frame.accuracy.isna().sum() == 1
+    assert frame.loc[candidates[2].id, "latency_ms"] == 3.0
+
+
+def test_a_notebook_shows_the_front_as_a_table(candidates: list[Candidate]) -> None:
+    shown = solve(candidates[::-1], Budget(latency_ms=2.0))._repr_html_()
+    assert "<caption>Pareto front on local; * is the most accurate within the budget</caption>" in shown
+    assert "<th>accuracy, %</th><th>latency, ms</th><th>GFLOPs, two per multiply-add</th>" in shown
+    assert "<td>1</td><td>w1of4-d1of4</td><td>90.0 (88.0-91.7)</td><td>1.00</td>" in shown
+    assert shown.count("<tr>") == 3
+    assert "<td>* 2</td>" in shown
+
+
+def test_names_from_outside_cannot_break_a_notebook(candidates: list[Candidate]) -> None:
+    file = solve(candidates)
+    origin = dataclasses.replace(file.origin, device={**file.origin.device, "name": "<script>"})
+    assert "<script>" not in dataclasses.replace(file, origin=origin)._repr_html_()

@@ -37,7 +37,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         real = getattr(module, function)
         monkeypatch.setattr(module, function, lambda *args: found.append(name(*args)) or real(*args))
 
-    noting(counting, "count", lambda family, config, submodel: submodel.id)
+    noting(counting, "count", lambda family, config, submodel, *_: submodel.id)
     noting(counting, "fixed_macs", lambda family, config: "fixed")
     noting(activations, "live_set", lambda folder, submodel: f"live {submodel.id}")
     return found

@@ -91,3 +91,14 @@ def test_what_the_rates_were_not_made_for_is_told(
     wide = rates.model_copy(update={"smallest_gflops": 1e-9})
     assert extrapolations(folder, make_estimated(tiny_folder, rates=wide), gflops) == []
     assert extrapolations(folder, make_profile(tiny_folder), gflops) == []
+
+
+def test_the_data_set_is_told_only_where_it_is_not_the_supernets(
+    tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path
+) -> None:
+    save_profile(make_profile(tiny_folder), tmp_path)
+    folder = read_folder(tiny_folder)
+    named = [read_profile(folder, "local", tmp_path, folder.space, "test", data=data)[1] for data in (None, "easy-vqa")]
+    assert [origin.data_set for origin in named] == [None, None]
+    _, other = read_profile(folder, "local", tmp_path, folder.space, "test", data="sort-of-clevr")
+    assert other.data_set == "sort-of-clevr"

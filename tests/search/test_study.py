@@ -9,9 +9,9 @@ import optuna
 import pytest
 
 from bstsearch.errors import InfeasibleBudgetError, UsageError
-from bstsearch.score import Accuracy
+from bstsearch.score import Accuracy, Metric, Value
 from bstsearch.search.budget import Budget
-from bstsearch.search.costs import DEFAULT
+from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate, find_front
 from bstsearch.search.study import ENUMERATED, Searched, choose_sampler, search_study
 from bstsearch.search.study_file import StudyFile, directions
@@ -35,9 +35,10 @@ def size(submodel: Submodel) -> float:
 class Searcher:
     """Runs searches over one space and one study, and counts what was asked of it."""
 
-    def __init__(self, make: MakeCandidate, space: Space) -> None:
+    def __init__(self, make: MakeCandidate, space: Space, objectives: Objectives = DEFAULT) -> None:
         self.make, self.space = make, space
-        self.study = StudyFile(optuna.create_study(directions=directions(DEFAULT)), Path("memory"))
+        study = optuna.create_study(directions=directions(objectives))
+        self.study = StudyFile(study, Path("memory"), objectives)
         self.scored: Counter[str] = Counter()
         self.costed: Counter[str] = Counter()
         self.interrupt_after = 10_000
@@ -217,3 +218,27 @@ def test_scores_and_budget_are_in_the_trials(small: Searcher) -> None:
     assert trial.params == {"width": "1/4", "depth": "1/4"}
     assert trial.values == pytest.approx([trial.user_attrs[key] for key in ("accuracy", "latency_ms", "gflops")])
     assert Candidate.from_json(trial.user_attrs).id == trial.user_attrs["id"]
+
+
+class Guesser(Searcher):
+    """Scores by an error, which is smaller for larger submodels."""
+
+    def score(self, submodel: Submodel) -> Value:  # type: ignore[override]
+        self.scored[submodel.id] += 1
+        error = 1 / size(submodel)
+        return Value(value=error, low=0.9 * error, high=1.1 * error, total=100)
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+def test_a_sampler_aims_at_what_the_study_trades(make_candidate: MakeCandidate, sampler: str) -> None:
+    """The smallest error is that of the full model, which costs most."""
+    objectives = Objectives.of(["accuracy", "parameters"], Metric(name="error", unit="m", is_higher_better=False))
+    searcher = Guesser(make_candidate, LARGE, objectives)
+    searched = searcher(sampler=sampler, trials=25)
+    assert searched.trials == 25
+    assert [trial.values for trial in searcher.study.trials] == [
+        list(objectives.values(one)) for one in searcher.study.candidates
+    ]
+    assert searcher.steps[-1][3].startswith(f"best {1 / size(LARGE.largest):.4g} m at ")
+    ids = {one.id for one in find_front(searched.candidates, objectives)}
+    assert {LARGE.smallest.id, LARGE.largest.id} <= ids

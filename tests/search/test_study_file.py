@@ -14,15 +14,16 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 
 from bstsearch.errors import DeviceError, InputError
-from bstsearch.search.costs import DEFAULT
+from bstsearch.score import Metric
+from bstsearch.search.costs import DEFAULT, Objectives
 from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Origin
+from bstsearch.search.provenance import Provenance
 from bstsearch.search.study_file import NAME, StudyFile, open_study, read_study
 from bstsearch.space import Space
 
 MakeCandidate = Callable[..., Candidate]
 
-ORIGIN = Origin(
+ORIGIN = Provenance(
     supernet={"path": "runs/a", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
     space=Space.bst(stacks=(4, 4)),
     split="validation",
@@ -84,6 +85,52 @@ def test_plain_optuna_opens_it(path: Path, make_candidate: MakeCandidate) -> Non
     assert (study.user_attrs["split"], study.user_attrs["space"]["stacks"]) == ("validation", [4, 4])
     (trial,) = study.trials
     assert (trial.user_attrs["id"], trial.values[1], trial.params) == ("w1of2-d1", 2.5, {"width": "1/2"})
+
+
+MEMORY = Objectives.of(["accuracy", "memory"])
+
+
+def test_other_objectives_are_given_their_values_and_the_scores_stay(path: Path, make_candidate: MakeCandidate) -> None:
+    candidates = [make_candidate("w1of2-d1", correct=900, memory=3_000_000), make_candidate("w1-d1", correct=950)]
+    fill(path, *candidates)
+    with open_study(path, ORIGIN, MEMORY) as study:
+        assert study.candidates == candidates
+        assert [trial.values for trial in study.trials] == [[0.9, 3.0], [0.95, 1.0]]
+    assert read_study(path) == (ORIGIN, MEMORY, candidates)
+    found = optuna.load_study(study_name=None, storage=f"sqlite:///{path}")
+    assert (found.metric_names, len(found.directions)) == (["accuracy", "memory_mb"], 2)
+    assert [trial.params for trial in found.trials] == [{"width": "1/2"}] * 2
+
+
+def test_a_study_that_names_no_objectives_is_brought_up_to_date(path: Path, make_candidate: MakeCandidate) -> None:
+    """Those of bstsearch 0.1.0, whose values are accuracy, GFLOPs and latency."""
+    fill(path, make_candidate("w1of2-d1", ms=2.5, macs=500_000_000, correct=900))
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM study_user_attributes WHERE key = 'objectives'")
+        database.execute("UPDATE trial_values SET value = 1.0 WHERE objective = 1")
+        database.execute("UPDATE trial_values SET value = 2.5 WHERE objective = 2")
+    with open_study(path, ORIGIN) as study:
+        assert [trial.values for trial in study.trials] == [[0.9, 2.5, 1.0]]
+    assert optuna.load_study(study_name=None, storage=f"sqlite:///{path}").user_attrs["objectives"]
+
+
+def test_scores_by_another_metric_are_refused_and_kept(path: Path, make_candidate: MakeCandidate) -> None:
+    fill(path, make_candidate(correct=1))
+    error = Objectives.of(["accuracy", "memory"], Metric(name="error", is_higher_better=False))
+    refused = pytest.raises(InputError, match="holds scores by accuracy, now they are by error")
+    with refused, open_study(path, ORIGIN, error):
+        pass
+    assert len(read_study(path)[2]) == 1
+
+
+def test_a_score_that_is_better_when_lower_is_minimized(tmp_path: Path) -> None:
+    error = Objectives.of(["accuracy", "size"], Metric(name="error", is_higher_better=False))
+    with open_study(tmp_path / NAME, ORIGIN, error):
+        pass
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path / NAME}")
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["error", "size_mb"]
+    assert read_study(tmp_path / NAME)[1] == error
 
 
 def test_nothing_but_the_study_is_left(empty_study: Path) -> None:

@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Unpack
 
+from pydantic import Field
+
 from bstsearch.errors import DeviceError
-from bstsearch.measuring.drivers.browser.driver import Note, PageOptions, Site, serving
+from bstsearch.measuring.driver import Device, Note
+from bstsearch.measuring.drivers.browser.driver import InPage, PageOptions, Site, serving
 
 ARRIVAL_S = 120.0
 COMMAND_S = 30.0  # the slowest answer, that of an adb which has to start its server first, takes a few seconds
@@ -44,6 +47,18 @@ class AdbDevice:
     def __str__(self) -> str:
         words = [self.serial, f"({self.model})" if self.model else "", "" if self.state == "device" else self.state]
         return " ".join(word for word in words if word)
+
+
+class Adb(InPage):
+    """An Android phone on a cable."""
+
+    name = "adb"
+
+    serial: str | None = Field(None, description="Which of several phones.")
+
+    def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
+        """The phone's browser."""
+        return open_device(note=note, serial=self.serial, **self.page)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,31 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import Field
+
 from bstsearch.errors import DeviceError
 from bstsearch.measuring import runner
-from bstsearch.measuring.driver import Device, Driver, Run, Visit, Workload
+from bstsearch.measuring.driver import Cores, Device, Driver, Note, Run, Session, Threads, Visit, Workload
 from bstsearch.measuring.machine import available_cores, runtime_of, this_hardware
 from bstsearch.measuring.runner import Runner, RunnerError
 from bstsearch.profiles.profile import Hardware, Runtime
+
+
+class Local(Driver):
+    """This machine."""
+
+    name = "local"
+
+    threads: Threads | None = Field(None, description="Threads of the runtime; default: the physical cores it may use.")
+    cores: Cores = Field((), description="Run on these cores only, as in 0,1.")
+
+    def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
+        """This machine, by whatever name."""
+        return open_device(threads=self.threads, cores=self.cores)
+
+    def threads_here(self) -> int:
+        """Those asked for, else one for each core."""
+        return self.threads or len(self.cores) or available_cores()
 
 
 @contextlib.contextmanager
@@ -38,15 +57,15 @@ class _Machine:
         """Shows nothing: there is no screen to show it on."""
 
     @contextlib.contextmanager
-    def take(self, workload: Workload) -> Iterator[Driver]:
+    def take(self, workload: Workload) -> Iterator[Session]:
         weight_bytes = max(graph.weight_bytes for graph in workload.graphs.values())
         for folder in {graph.path.parent for graph in workload.graphs.values()}:
             runner.write_pool(folder, weight_bytes)
         with _kept_to(self._cores):
-            yield _Local(workload, self._hardware, self._runtime)
+            yield _Timed(workload, self._hardware, self._runtime)
 
 
-class _Local:
+class _Timed:
     def __init__(self, workload: Workload, hardware: Hardware, runtime: Runtime) -> None:
         self.hardware, self.runtime = hardware, runtime
         self._workload, self._runner = workload, Runner(runtime.threads, workload.inputs)

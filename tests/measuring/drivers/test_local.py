@@ -9,11 +9,12 @@ from pathlib import Path
 
 import onnx
 import pytest
+from driver_contract import DriverContract
 
 from bstsearch.errors import DeviceError
-from bstsearch.measuring.driver import Driver, Visit, Workload
+from bstsearch.measuring.driver import Device, Session, Visit, Workload
 from bstsearch.measuring.drivers import local
-from bstsearch.measuring.drivers.local import open_device
+from bstsearch.measuring.drivers.local import Local, open_device
 from bstsearch.measuring.machine import this_hardware
 from bstsearch.measuring.runner import POOL, runtime_version
 from bstsearch.measuring.workload import make_workload, write_complete
@@ -30,12 +31,12 @@ def workload(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Wor
 
 
 @pytest.fixture(scope="module")
-def driver(workload: Workload) -> Iterator[Driver]:
+def driver(workload: Workload) -> Iterator[Session]:
     with open_device(threads=1) as device, device.take(workload) as found:
         yield found
 
 
-def test_each_visit_gives_its_times_in_order(driver: Driver) -> None:
+def test_each_visit_gives_its_times_in_order(driver: Session) -> None:
     driver.open([SMALLEST, LARGEST])
     visits = [Visit(name=LARGEST, count=2), Visit(name=SMALLEST, count=3), Visit(name=LARGEST, count=1)]
     found = driver.time(visits)
@@ -46,19 +47,19 @@ def test_each_visit_gives_its_times_in_order(driver: Driver) -> None:
         assert (run.switches is None) == (not hasattr(resource, "RUSAGE_THREAD"))
 
 
-def test_weights_lie_beside_the_graphs(driver: Driver, workload: Workload) -> None:
+def test_weights_lie_beside_the_graphs(driver: Session, workload: Workload) -> None:
     pool = workload.inputs.parent / POOL
     assert pool.stat().st_size >= max(graph.weight_bytes for graph in workload.graphs.values())
 
 
-def test_memory_is_that_of_the_model(driver: Driver, workload: Workload, tmp_path: Path) -> None:
+def test_memory_is_that_of_the_model(driver: Session, workload: Workload, tmp_path: Path) -> None:
     write_complete(workload.graphs[LARGEST], tmp_path / "model.onnx")
     peak = driver.peak_memory(tmp_path / "model.onnx")
     assert peak is not None
     assert 1_000_000 < peak < 40_000_000
 
 
-def test_the_driver_says_what_it_is(driver: Driver) -> None:
+def test_the_driver_says_what_it_is(driver: Session) -> None:
     assert driver.hardware == this_hardware()
     runtime = driver.runtime
     assert (runtime.name, runtime.version, runtime.provider) == (
@@ -93,7 +94,7 @@ def test_a_core_that_is_not_there_is_a_device_error() -> None:
         pytest.fail("must not open")
 
 
-def test_a_graph_that_does_not_open_is_a_device_error(driver: Driver, workload: Workload, tmp_path: Path) -> None:
+def test_a_graph_that_does_not_open_is_a_device_error(driver: Session, workload: Workload, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(onnx.ModelProto().SerializeToString())
     with pytest.raises(DeviceError, match=r"^ONNX Runtime cannot run model\.onnx: \S+") as caught:
         driver.peak_memory(tmp_path / "model.onnx")
@@ -104,3 +105,12 @@ def test_a_missing_runtime_is_a_device_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DeviceError, match=r"cannot load onnxruntime: .* installs it$"), open_device():
         pytest.fail("must not open")
+
+
+class TestLocal(DriverContract):
+    tells_memory = True
+
+    @pytest.fixture
+    def device(self) -> Iterator[Device]:
+        with Local(threads=1).open("local", print) as device:
+            yield device

@@ -19,8 +19,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from pydantic import Field
+
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.measuring.driver import Run, Visit, Workload
+from bstsearch.measuring.driver import Device, Driver, Note, Run, Threads, Visit, Workload
+from bstsearch.measuring.drivers.browser.address import lan_addresses, qr_lines
 from bstsearch.measuring.drivers.browser.files import (
     PROVIDERS,
     graph_name,
@@ -29,11 +32,8 @@ from bstsearch.measuring.drivers.browser.files import (
     read_inputs,
     workload_files,
 )
-from bstsearch.measuring.drivers.browser.hardware import hardware_of
 from bstsearch.measuring.drivers.browser.job import Job
-from bstsearch.measuring.drivers.browser.lan import lan_addresses
-from bstsearch.measuring.drivers.browser.protocol import Hello, Opening, PageRuntime, Preparing, Task
-from bstsearch.measuring.drivers.browser.qr import qr_lines
+from bstsearch.measuring.drivers.browser.protocol import Hello, Opening, PageRuntime, Preparing, Task, hardware_of
 from bstsearch.measuring.drivers.browser.server import PageServer, running
 from bstsearch.profiles.profile import Runtime
 
@@ -42,12 +42,11 @@ ARRIVAL_S = 600.0
 GOODBYE_S = 5.0  # for the page to show the result before its server goes
 RUNTIME = "onnxruntime-web"
 
-Note = Callable[[str], None]
 Facts = Callable[[], Mapping[str, str]]
 
 
-class BrowserDriver:
-    """A page at work on one workload: a Driver, which also tells the page what to show."""
+class PageSession:
+    """A page at work on one workload: a Session, which also tells the page what to show."""
 
     def __init__(self, job: Job, workload: Workload, phone: Hello, runtime: PageRuntime, provider: str) -> None:
         self.hardware = hardware_of(phone)
@@ -114,6 +113,32 @@ class PageOptions(TypedDict, total=False):
     threads: int | None
     provider: str
     patience_s: float
+
+
+class InPage(Driver):
+    """The options of whatever runs the page."""
+
+    threads: Threads | None = Field(None, description="Threads of the runtime; default: what onnxruntime-web chooses.")
+    ort_web: Path | None = Field(None, description="The folder of onnxruntime-web; default: the copy on its CDN.")
+    webgpu: bool = Field(False, description="Run on the GPU, where there is WebGPU.")
+
+    @property
+    def page(self) -> PageOptions:
+        """As `serving` takes them."""
+        provider = "webgpu" if self.webgpu else "wasm"
+        return {"ort_web": self.ort_web, "threads": self.threads, "provider": provider}
+
+
+class Browser(InPage):
+    """A phone or computer with a web browser."""
+
+    name = "browser"
+
+    lan: bool = Field(False, description="Let phones in this network open the page.")
+
+    def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
+        """The browser that opens the page."""
+        return open_device(note=note, is_lan=self.lan, **self.page)
 
 
 @contextlib.contextmanager
@@ -187,20 +212,20 @@ class Site:
         self.server.job.prepare(Preparing(done=done, total=total))
 
     @contextlib.contextmanager
-    def take(self, workload: Workload) -> Iterator[BrowserDriver]:
+    def take(self, workload: Workload) -> Iterator[PageSession]:
         """The driver of the page that has come, or the first to come; tells it at the end that it may be closed."""
         self.server.files.update(workload_files(workload))
-        driver = self._meet(workload)
+        session = self._meet(workload)
         try:
-            yield driver
+            yield session
         except DeviceError:  # the page has gone, or shows itself why it cannot go on
             raise
         except BaseException:
-            driver.say_goodbye("Stopped")
+            session.say_goodbye("Stopped")
             raise
-        driver.say_goodbye("Done")
+        session.say_goodbye("Done")
 
-    def _meet(self, workload: Workload) -> BrowserDriver:
+    def _meet(self, workload: Workload) -> PageSession:
         job, (address, *_) = self.server.job, self.addresses
         job.prepare(None)
         if not job.has_phone():
@@ -208,10 +233,10 @@ class Site:
         phone = job.wait_for_phone(self.arrival_s, address)
         runtime = job.result().runtime
         assert runtime, "Task.accepts lets no other answer through"
-        driver = BrowserDriver(job, workload, phone, runtime, self.provider)
-        driver.hardware = driver.hardware.model_copy(update=self.facts())
-        self.note(_greeting(driver, phone))
-        return driver
+        session = PageSession(job, workload, phone, runtime, self.provider)
+        session.hardware = session.hardware.model_copy(update=self.facts())
+        self.note(_greeting(session, phone))
+        return session
 
 
 def _config(ort_web: Path | None, threads: int | None, provider: str, job: Job) -> Mapping[str, Any]:
@@ -239,10 +264,10 @@ def _announce(site: Site, *, is_lan: bool) -> None:
         site.note(f"if it does not open, this computer is also {' and '.join(others)}")
 
 
-def _greeting(driver: BrowserDriver, phone: Hello) -> str:
-    runtime = driver.runtime
+def _greeting(session: PageSession, phone: Hello) -> str:
+    runtime = session.runtime
     threads = "one thread" if runtime.threads == 1 else f"{runtime.threads} threads"
-    text = f"measuring {driver.hardware.title}: {runtime.name} {runtime.version}, {runtime.provider}, {threads}"
+    text = f"measuring {session.hardware.title}: {runtime.name} {runtime.version}, {runtime.provider}, {threads}"
     if phone.is_isolated:
         return text
     return f"{text}; browsers give threads only to pages over https or from the device itself, as with --via adb"

@@ -18,9 +18,8 @@ from pydantic import ValidationError
 
 from bstsearch.errors import DeviceError
 from bstsearch.measuring.drivers.browser.files import ORT_CDN, ServedFile
-from bstsearch.measuring.drivers.browser.hardware import browser_of
 from bstsearch.measuring.drivers.browser.job import Job, RefusedError
-from bstsearch.measuring.drivers.browser.protocol import Done, Failed, Hello, Post
+from bstsearch.measuring.drivers.browser.protocol import Done, Failed, Hello, Post, browser_of
 
 LARGEST_POST = 1_000_000  # bytes; the times of 1,000 submodels take a tenth of it
 IDLE_S = 60.0  # how long a connection may say nothing

@@ -7,10 +7,12 @@ it, works in a private temporary folder, and takes that folder with it when it e
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bstsearch.measuring.driver import Device, Driver, Run, Visit, Workload
+from pydantic import Field
+
+from bstsearch.measuring.driver import Cores, Device, Driver, Note, Run, Session, Threads, Visit, Workload
 from bstsearch.measuring.drivers.ssh.connection import Connection, connected
 from bstsearch.measuring.machine import hardware_of, runtime_of
 from bstsearch.measuring.runner import INPUTS
@@ -19,12 +21,27 @@ from bstsearch.profiles.profile import Hardware, Runtime
 MODEL = "model.onnx"
 
 
+class Ssh(Driver):
+    """A Linux board with a login."""
+
+    name = "ssh"
+
+    host: str = Field(description="USER@BOARD, or what else ssh knows it by.")
+    threads: Threads | None = Field(None, description="Threads of the runtime; default: the board's physical cores.")
+    cores: Cores = Field((), description="Run on these cores only, as in 0,1.")
+    board_python: str = Field("python3", description="The Python that has onnxruntime.")
+
+    def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
+        """The board, logged in to."""
+        return open_device(self.host, threads=self.threads, cores=self.cores, python=self.board_python, note=note)
+
+
 @contextlib.contextmanager
 def open_device(
     host: str,
     *,
     threads: int | None,
-    note: Callable[[str], None],
+    note: Note,
     cores: tuple[int, ...] = (),
     python: str = "python3",
     command: Sequence[str] = ("ssh",),
@@ -44,9 +61,7 @@ def open_device(
 
 
 class _Login:
-    def __init__(
-        self, connection: Connection, host: str, note: Callable[[str], None], hardware: Hardware, runtime: Runtime
-    ) -> None:
+    def __init__(self, connection: Connection, host: str, note: Note, hardware: Hardware, runtime: Runtime) -> None:
         self._connection, self._host, self._note = connection, host, note
         self._hardware, self._runtime = hardware, runtime
 
@@ -55,7 +70,7 @@ class _Login:
         self._connection.ask("alive")
 
     @contextlib.contextmanager
-    def take(self, workload: Workload) -> Iterator[Driver]:
+    def take(self, workload: Workload) -> Iterator[Session]:
         graphs = workload.graphs
         size = sum(path.stat().st_size for path in (workload.inputs, *(graph.path for graph in graphs.values())))
         self._note(f"sending {len(graphs)} graphs to {self._host}, {size / 1e6:.1f} MB")

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import queue
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +17,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driver_contract import DriverContract
 
 from bstsearch.errors import DeviceError, InputError, UsageError
-from bstsearch.measuring.driver import Device, Driver, Graph, Visit, Workload
+from bstsearch.measuring.driver import Device, Graph, Session, Visit, Workload
 from bstsearch.measuring.drivers.browser import driver as browser
+from bstsearch.measuring.drivers.browser.address import lan_addresses
 from bstsearch.measuring.drivers.browser.files import PROVIDERS, find_dist, ort_files, read_inputs
-from bstsearch.measuring.drivers.browser.hardware import browser_of, hardware_of
 from bstsearch.measuring.drivers.browser.job import MOST_LOADS, Job
-from bstsearch.measuring.drivers.browser.lan import lan_addresses
-from bstsearch.measuring.drivers.browser.protocol import Done, Hello, Task
+from bstsearch.measuring.drivers.browser.protocol import Done, Hello, Task, browser_of, hardware_of
 from bstsearch.measuring.drivers.browser.server import LARGEST_POST
 
 PIXEL = "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile"
@@ -101,7 +102,7 @@ class Phone:
         return result
 
 
-class Session:
+class Meeting:
     """A driver at work in a thread of its own, as the command is beside a phone."""
 
     def __init__(
@@ -144,7 +145,7 @@ class Session:
             self.error = error  # which `end` raises
 
 
-Start = Callable[..., Session]
+Start = Callable[..., Meeting]
 
 
 @pytest.fixture(scope="module")
@@ -161,14 +162,14 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
 
 @pytest.fixture
 def start(workload: Workload) -> Iterator[Start]:
-    sessions: list[Session] = []
+    sessions: list[Meeting] = []
 
     def starting(
         work: Callable[[Any], object] = lambda driver: None,
         build: Callable[[Any], object] = lambda device: None,
         **options: Any,
-    ) -> Session:
-        sessions.append(Session(workload, work, build, **{"arrival_s": 20, **options}))
+    ) -> Meeting:
+        sessions.append(Meeting(workload, work, build, **{"arrival_s": 20, **options}))
         return sessions[-1]
 
     yield starting
@@ -182,14 +183,14 @@ def start(workload: Workload) -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def knock(workload: Workload) -> Iterator[Phone]:
     """The address of a server that waits for its page, for those who only knock."""
-    session = Session(workload, lambda driver: None, arrival_s=600)
+    session = Meeting(workload, lambda driver: None, arrival_s=600)
     yield session.phone
     session.phone.hello()
     session.phone.post("failed", message="the tests have ended")
     session.thread.join(20)
 
 
-def time_once(driver: Driver) -> list[tuple[float, ...]]:
+def time_once(driver: Session) -> list[tuple[float, ...]]:
     driver.open(["small", "large"])
     found = driver.time([Visit(name="small", count=2), Visit(name="large", count=1)])
     return [tuple(run.wall_ms for run in runs) for runs in found]
@@ -705,7 +706,7 @@ class Opened:
     """A session with a folder of onnxruntime-web; its phone fails at the end."""
 
     def __init__(self, workload: Workload, ort_web: Path) -> None:
-        self.session = Session(workload, lambda driver: None, ort_web=ort_web, arrival_s=20)
+        self.session = Meeting(workload, lambda driver: None, ort_web=ort_web, arrival_s=20)
 
     def __enter__(self) -> Phone:
         return self.session.phone
@@ -754,7 +755,7 @@ def test_a_phone_is_named_as_well_as_it_tells(agent: str, model: str | None, tit
 
 def test_a_qr_code_is_square_and_says_the_address() -> None:
     pytest.importorskip("segno")
-    from bstsearch.measuring.drivers.browser.qr import qr_lines
+    from bstsearch.measuring.drivers.browser.address import qr_lines
 
     lines = [
         line.removeprefix("\x1b[30;107m").removesuffix("\x1b[0m") for line in qr_lines("http://192.168.1.5:4000/a/")
@@ -770,3 +771,25 @@ def test_no_page_file_names_another_server() -> None:
     assert sorted(os.listdir(folder)) == ["index.html", "page.css", "page.js", "screen.js", "worker.js"]
     for path in folder.iterdir():
         assert "://" not in path.read_text(encoding="utf-8")
+
+
+class TestBrowser(DriverContract):
+    @pytest.fixture
+    def device(self) -> Iterator[Device]:
+        """The device, and a phone that does whatever it is asked to."""
+
+        def come(line: str) -> None:
+            if found := ADDRESS.search(line):
+                phone = Phone(found[0])
+                threading.Thread(target=lambda: (phone.hello(), work_to_the_end(phone)), daemon=True).start()
+
+        with browser.Browser().open("phone", come) as device:
+            yield device
+
+
+ADDRESS = re.compile(r"(?<=^open )http://\S+/")
+
+
+def work_to_the_end(phone: Phone) -> None:
+    while phone.work()["kind"] != "finish":
+        pass

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from driver_contract import DriverContract
 from typer.testing import Result
 
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.measuring.driver import Driver, OpenDevice, Visit, Workload
+from bstsearch.measuring.assemble import Measurement
+from bstsearch.measuring.driver import Device, OpenDevice, Session, Visit, Workload
 from bstsearch.measuring.drivers.ssh.driver import open_device
 from bstsearch.measuring.machine import this_hardware
-from bstsearch.measuring.measure import Measurement
 from bstsearch.measuring.runner import MARK, runtime_version, write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
@@ -56,7 +57,7 @@ class Board:
     def measure(
         self,
         workload: Workload,
-        work: Callable[[Driver], object],
+        work: Callable[[Session], object],
         host: str = "board",
         *,
         threads: int | None = 1,
@@ -196,7 +197,7 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def must_not_open(driver: Driver) -> None:
+def must_not_open(driver: Session) -> None:
     pytest.fail("must not open")
 
 
@@ -206,7 +207,7 @@ def test_a_board_is_measured_and_left_as_it_was(board: Board, workload: Workload
     write_complete(workload.graphs[LARGEST], tmp_path / "model.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"")
 
-    def work(driver: Driver) -> None:
+    def work(driver: Session) -> None:
         assert len(board.folders()) == 1
         assert driver.hardware == this_hardware()
         assert (driver.runtime.version, driver.runtime.threads) == (runtime_version(), 1)
@@ -231,7 +232,7 @@ def test_a_board_is_measured_and_left_as_it_was(board: Board, workload: Workload
 
 @needs_sshd
 def test_what_a_login_prints_is_passed_over(board: Board, workload: Workload) -> None:
-    def work(driver: Driver) -> None:
+    def work(driver: Session) -> None:
         driver.open([SMALLEST])
         assert driver.runtime.threads == this_hardware().cores
 
@@ -242,7 +243,7 @@ def test_what_a_login_prints_is_passed_over(board: Board, workload: Workload) ->
 def test_python_is_found_from_the_home_folder_and_kept_to_cores(board: Board, workload: Workload) -> None:
     core = max(os.sched_getaffinity(0))
 
-    def work(driver: Driver) -> None:
+    def work(driver: Session) -> None:
         assert (driver.runtime.threads, driver.runtime.cores_used) == (1, f"cores {core}")
 
     python = "~/" + os.path.relpath(sys.executable, Path.home())
@@ -297,7 +298,7 @@ class TestPython:
 
 @needs_sshd
 def test_a_board_that_leaves_is_told_and_tidies_up(board: Board, workload: Workload) -> None:
-    def work(driver: Driver) -> None:
+    def work(driver: Session) -> None:
         driver.open([SMALLEST])
         board.cut()
         driver.time([Visit(name=SMALLEST, count=1)])
@@ -311,7 +312,7 @@ def test_a_board_that_leaves_is_told_and_tidies_up(board: Board, workload: Workl
 def test_a_killed_runner_tidies_up(board: Board, workload: Workload) -> None:
     """As when memory runs out on the board."""
 
-    def work(driver: Driver) -> None:
+    def work(driver: Session) -> None:
         board.kill_runner()
         driver.open([SMALLEST])
 
@@ -324,7 +325,7 @@ def test_a_killed_runner_tidies_up(board: Board, workload: Workload) -> None:
 def test_an_interrupt_ends_the_boards_work_and_tidies_up(board: Board, workload: Workload) -> None:
     """Ctrl-C while the board is at work on what would take minutes."""
 
-    def work(driver: Driver) -> None:
+    def work(driver: Session) -> None:
         driver.open([SMALLEST])
         main = threading.main_thread().ident
         threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT]).start()
@@ -515,3 +516,14 @@ def test_what_to_do_holds_for_an_address_with_a_port(errors: str, host: str, rem
 def test_an_answer_that_is_none_is_a_lost_connection() -> None:
     with pytest.raises(DeviceError, match=r"^pi@board left in the middle of the measurement \(exit status 0\)"):
         open_with("pi@board", *fake_ssh("", 0, f"{MARK}\nnot JSON\n"))
+
+
+@needs_sshd
+class TestSsh(DriverContract):
+    tells_memory = True
+
+    @pytest.fixture
+    def device(self, board: Board) -> Iterator[Device]:
+        command = ("ssh", "-F", str(board.config))
+        with open_device("board", threads=1, note=print, python=sys.executable, command=command) as device:
+            yield device

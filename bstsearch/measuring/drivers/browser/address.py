@@ -1,15 +1,21 @@
-"""The addresses under which other devices of the local network reach this computer (no torch)."""
+"""How a phone finds this computer: its addresses in the local network, and a QR code of one (no torch)."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from itertools import zip_longest
 
 import psutil
 
 from bstsearch.errors import DeviceError
 
 _ELSEWHERE = ("192.0.2.1", 9)  # an address of nobody's (RFC 5737); "connecting" a datagram socket sends nothing
+
+_BORDER = 2  # modules; the standard asks for four, readers do with two
+# Black on white whatever the terminal's colours are: not every reader takes a code with the two exchanged.
+_START, _END = "\x1b[30;107m", "\x1b[0m"
+_HALVES = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 
 def lan_addresses() -> list[str]:
@@ -24,6 +30,17 @@ def lan_addresses() -> list[str]:
         raise DeviceError("this computer has no address in a network; connect it to the phone's, or use --via adb")
     first = _way_out()
     return sorted(found, key=lambda address: address != first)
+
+
+def qr_lines(url: str) -> list[str]:
+    """The lines of a QR code that says `url`, two rows of modules in each, in black on white (ANSI colours)."""
+    import segno
+
+    rows = [tuple(row) for row in segno.make_qr(url, error="l").matrix_iter(border=_BORDER)]
+    empty = (0,) * len(rows[0])
+    pairs = zip_longest(rows[::2], rows[1::2], fillvalue=empty)
+    lines = ("".join(_HALVES[bool(high), bool(low)] for high, low in zip(*pair, strict=True)) for pair in pairs)
+    return [f"{_START}{line}{_END}" for line in lines]
 
 
 def _is_useless(address: str) -> bool:

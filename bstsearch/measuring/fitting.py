@@ -1,4 +1,8 @@
-"""The block rows of a measured model: fitted to its rows of role "fit", their error taken on those of role "check"."""
+"""What is fitted to the measured rows of a model, to tell latency and memory of every other submodel.
+
+Blocks are fitted to the rows of role "fit", and their error is taken on those of role "check". What the runtime needs
+beside weights and activations is fitted to the peaks that were measured.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from bstsearch.measuring.selection import CHECK, FIT
 from bstsearch.profiles import composition
 from bstsearch.profiles.composition import BlockCosts, Blocks
 from bstsearch.profiles.latency import BASE, blocks_of
-from bstsearch.profiles.profile import BlockRow, LatencyError, MeasuredRow
+from bstsearch.profiles.profile import BlockRow, LatencyError, MeasuredRow, MemoryFit
 from bstsearch.profiles.robust import median, p90, rank_correlation
 from bstsearch.space import Submodel
 
@@ -44,6 +50,27 @@ def latency_error(costs: BlockCosts, models: Sequence[Blocks], actual_ms: Sequen
         rank_correlation=rank_correlation(composed_ms, actual_ms) if len(models) > 1 else None,  # one has no order
         rows=len(models),
         computed_on=COMPUTED_ON,
+    )
+
+
+def fit_memory(rows: Sequence[MeasuredRow]) -> MemoryFit:
+    """The runtime's own bytes and how often it holds the weights, by least squares of relative errors."""
+    known = [row for row in rows if row.peak_memory_bytes and row.activation_bytes]
+    if len(known) < 3:
+        return MemoryFit(runtime_bytes=0, weight_copies=1.0, median=0.0, worst=0.0, rows=0)
+    peaks = np.array([row.peak_memory_bytes for row in known], float)
+    weights = np.array([row.weight_bytes for row in known], float)
+    live = np.array([row.activation_bytes for row in known], float)
+    parts = np.stack([np.ones_like(weights), weights], axis=1)
+    runtime, copies = np.linalg.lstsq(parts / peaks[:, None], (peaks - live) / peaks)[0]
+    runtime, copies = max(0, round(runtime)), max(0.0, float(copies))
+    errors = np.abs(peaks / (runtime + copies * weights + live) - 1)
+    return MemoryFit(
+        runtime_bytes=runtime,
+        weight_copies=copies,
+        median=median(errors),
+        worst=float(errors.max()),
+        rows=len(known),
     )
 
 

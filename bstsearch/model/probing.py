@@ -1,0 +1,96 @@
+"""A family's declaration of its axes, held against the shapes of its models: sizes are enlarged, a group at a time.
+
+A leading slice of an axis that holds several things side by side would mix them up without any error. So how an axis is
+made up is never guessed: it follows one size, or it is declared as an `Axis`, or it is refused. Shapes alone cannot
+tell two things side by side from one of twice the size where both move in one group; the masked oracle of
+`bstsearch.testing.FamilyContract` can.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from bstsearch.errors import InputError
+from bstsearch.model.axes import Group, part_sizes, parts_of
+from bstsearch.model.family import Config, Family
+
+
+@functools.cache
+def check_axes(family: Family, config: Config) -> None:
+    """Passes where every part of every axis that grows with a group is as long as one size of it; else InputError."""
+    shapes, units = _shapes(family, config), family.elastic_units(config)
+    for group in family.moves(config):
+        larger, lengths = _larger_shapes(family, config, group), set(_lengths(config, group, units))
+        for name, axis in ((name, axis) for name, shape in shapes.items() for axis in range(len(shape))):
+            before, after = shapes[name][axis], larger[name][axis]
+            parts = parts_of(family.axes, name, axis)
+            if before != after and not _are_among(lengths, before, after, parts):
+                raise InputError(
+                    f"{family.name}: axis {axis} of {name} grows from {before} to {after} when "
+                    f"{_growth(config, group)}; expected {_expected(parts, group, units)}. Declare its parts as an "
+                    "Axis, or give each part its own parameter"
+                )
+
+
+def _lengths(config: Config, group: Group, units: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    """How long an axis may be that follows one size of the group, before and after it is enlarged."""
+    for field, step in group.items():
+        size = getattr(config, field)
+        for one in size if isinstance(size, tuple) else (size,):
+            yield units[field] * one, units[field] * (one + step)
+
+
+def _are_among(lengths: set[tuple[int, int]], before: int, after: int, parts: tuple[int, ...]) -> bool:
+    old, new = part_sizes(before, parts), part_sizes(after, parts)
+    return old is not None and new is not None and set(zip(old, new, strict=True)) <= lengths
+
+
+def _expected(parts: tuple[int, ...], group: Group, units: Mapping[str, int]) -> str:
+    lengths = " or ".join(f"{units[field]} x {field}" if units[field] > 1 else field for field in group)
+    return lengths if parts == (1,) else f"parts {parts}, each of {lengths}"
+
+
+def _larger_shapes(family: Family, config: Config, group: Group) -> dict[str, tuple[int, ...]]:
+    try:
+        sizes = {field: _plus(getattr(config, field), step) for field, step in group.items()}
+        return _shapes(family, dataclasses.replace(config, **sizes))
+    except Exception as error:  # the family's own code, which says in its own way that these sizes do not go together
+        raise InputError(
+            f"{family.name} cannot be built when {_growth(config, group)}: {type(error).__name__}: {error}. "
+            "Declare in groups which sizes move together, and in what steps"
+        ) from error
+
+
+def _growth(config: Config, group: Group) -> str:
+    """How the sizes of the group are enlarged, in words."""
+    sizes = {field: getattr(config, field) for field in group}
+    return " and ".join(f"{field} grows from {size} to {_plus(size, group[field])}" for field, size in sizes.items())
+
+
+def _plus(size: int | tuple[int, ...], step: int) -> int | tuple[int, ...]:
+    return tuple(one + step for one in size) if isinstance(size, tuple) else size + step
+
+
+def _shapes(family: Family, config: Config) -> dict[str, tuple[int, ...]]:
+    # Shapes only, so the meta device is safe here: nothing of this model is ever run.
+    with torch.device("meta"), _WithoutInitialisation():
+        return {name: tuple(parameter.shape) for name, parameter in family.build(config).named_parameters()}
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Skips `torch.nn.init`: on the meta device its random draws import torch's compiler, for over a second."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return function(*args, **kwargs)
