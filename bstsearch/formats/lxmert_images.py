@@ -41,7 +41,7 @@ def find_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 def are_lying(folder: Path, paths: Mapping[str, Path]) -> dict[str, bool]:
     """Whether each image is wider than high: from the list of sizes where there is one, else from the files."""
     sizes = _listed_sizes(folder)
-    return {name: _is_lying(path, sizes.get(path.name)) for name, path in paths.items()}
+    return {name: is_lying(path, sizes.get(path.name)) for name, path in paths.items()}
 
 
 def _listed_sizes(folder: Path) -> dict[str, Any]:
@@ -51,7 +51,8 @@ def _listed_sizes(folder: Path) -> dict[str, Any]:
     return {Path(key).name: size for sizes in listed for key, size in sizes.items()}
 
 
-def _is_lying(path: Path, size: Any) -> bool:
+def is_lying(path: Path, size: Any = None) -> bool:
+    """Whether an image is wider than high; `size` is its height and width, where they are listed."""
     if size is None:
         try:
             with Image.open(path) as image:

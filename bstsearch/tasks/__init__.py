@@ -28,13 +28,14 @@ def find_task(data: str | type[Task]) -> type[Task]:
     """The task of that name, or of `path/file.py:NAME`, or the one given; InputError where it is no task."""
     from bstsearch.tasks.task import Task
 
-    name = doors.admit("task", data) if isinstance(data, str) else doors.admit_object("task", data)
-    found = doors.find("task", name)
+    found = doors.find("task", doors.admit("task", data)) if isinstance(data, str) else data
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise InputError(f"{data!r} is no task, but {found!r}; make it a subclass of bstsearch.tasks.task.Task")
     if inspect.isabstract(found):
         lacking = ", ".join(sorted(found.__abstractmethods__))
-        raise InputError(f"the task {name} lacks {lacking}; write what bstsearch.tasks.task.Task says of it")
+        raise InputError(f"the task {found.name} lacks {lacking}; write what bstsearch.tasks.task.Task says of it")
+    if found.name not in doors.names("task") or doors.find("task", found.name) is not found:
+        doors.admit_object("task", found)
     return found
 
 

@@ -55,7 +55,7 @@ class Gqa(VqaTask):
         """As `Task.split` ("test" is testdev), read as it is needed."""
         folder, vocabulary = needed_folder(NAME, self.data_dir), self.vocabulary
         if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
-            return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_any, reader)
+            return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_many, reader)
         return _load_openvqa(folder, name, vocabulary, reader.like)
 
 

@@ -11,27 +11,20 @@ chooses by testdev). Accuracy is the worth of the predicted answer (`bstsearch.t
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.formats.lxmert_images import are_lying, find_images
-from bstsearch.formats.read_ahead import read_ahead
-from bstsearch.inputs.pictures import PictureReader, open_rgb
-from bstsearch.inputs.reader import Reader, picture_inputs
-from bstsearch.score import Accuracy
+from bstsearch.inputs.reader import Reader
+from bstsearch.tasks.picture_split import PictureSplit
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.soft_labels import GQA_RESULT, VQA_RESULT, SoftJudge
-from bstsearch.tasks.task import Batch
-from bstsearch.tasks.vqa import VqaSplit
 
 FOLDERS = {"vqa-v2": "vqa", "gqa": "gqa"}
 LISTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -41,7 +34,7 @@ LISTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 ANSWERS = "trainval_label2ans.json"
 NUMBERS = "trainval_ans2label.json"
 
-Encode = Callable[[str], NDArray[np.int64]]  # a question to token ids
+Encode = Callable[[Sequence[str]], NDArray[np.int64]]  # questions to token ids
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -72,7 +65,7 @@ def read_answers(folder: Path, data: str) -> tuple[str, ...]:
     return answers
 
 
-def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: Encode, reader: Reader) -> LxmertSplit:
+def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: Encode, reader: Reader) -> PictureSplit:
     """The "train", "validation" or "test" part, its images as `reader` says.
 
     InputError where a file is missing or malformed, an image is missing, or an answer is not in the list of answers.
@@ -93,97 +86,13 @@ def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: 
         has_answers=all(asked.label is not None for asked, _ in rows),
         result=GQA_RESULT if data == "gqa" else VQA_RESULT,
     )
-    return LxmertSplit(
-        tokens=_tokens([asked.sent for asked, _ in rows], encode),
+    return PictureSplit(
+        tokens=encode([asked.sent for asked, _ in rows]).astype(np.int32),
         paths=[paths[asked.img_id] for asked, _ in rows],
         lying=sum(lying[asked.img_id] for asked, _ in rows),
         judge=judge,
         picture=picture,
     )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LxmertSplit(VqaSplit):
-    """Questions in memory, images read when they are asked for.
-
-    For a model that reads lying and standing images the first `lying` questions are about those wider than high.
-    """
-
-    tokens: NDArray[np.int32]
-    paths: Sequence[Path]
-    lying: int
-    judge: SoftJudge
-    picture: PictureReader
-
-    @property
-    def has_targets(self) -> bool:
-        """As `Split.has_targets`."""
-        return self.judge.has_answers
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
-        """As `Split.batches`; targets are the worth of each class.
-
-        As stored, a batch has images of one orientation. In another order one may have both, which are then
-        framed to a common size (`grouped` gives an order in which few have).
-        """
-        if order is None:
-            lying, standing = torch.arange(len(self)).tensor_split([self.lying])
-            parts = [part for rows in (lying, standing) if len(rows) for part in torch.split(rows, size)]
-        else:
-            parts = list(torch.split(order, size))
-        for rows, images in zip(parts, read_ahead(self._image, (part.tolist() for part in parts)), strict=True):
-            question = torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64))
-            inputs = {"question": question, **picture_inputs(self.picture, framed(images))}
-            yield Batch(inputs=inputs, targets=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
-
-    def grouped(self, order: Tensor, size: int) -> Tensor:
-        """As `Split.grouped`: at most one of the batches of `size` has images of both orientations.
-
-        A batch stands where its last question stood; what fills no batch comes last.
-        """
-        places = torch.arange(len(order))
-        groups = [places[order < self.lying], places[order >= self.lying]]
-        whole = [part for group in groups for part in torch.split(group, size) if len(part) == size]
-        whole.sort(key=lambda part: int(part[-1]))
-        rest = [group[len(group) // size * size :] for group in groups]
-        return order[torch.cat([*whole, *rest])]
-
-    def score(self, kept: Tensor) -> Accuracy:
-        """What the predicted answers are worth."""
-        return self.judge.score(kept.numpy())
-
-    def details(self, kept: Tensor) -> dict[str, float]:
-        """As `Split.details`."""
-        return self.judge.details(kept.numpy())
-
-    def results(self, kept: Tensor) -> list[dict[str, Any]]:
-        """As `Split.results`."""
-        return self.judge.results(kept.numpy())
-
-    def _image(self, row: int) -> Tensor:
-        return torch.from_numpy(self.picture.pixels(open_rgb(self.paths[row])).copy())
-
-
-def framed(images: list[Tensor]) -> Tensor:
-    """Images (H, W, 3) in one tensor; where their sizes differ, each in the middle of the largest height and width.
-
-    Only lying and standing ones differ. The frame is black, as is the one that they have already.
-    """
-    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    canvas = torch.zeros(len(images), height, width, 3, dtype=torch.uint8)
-    for index, image in enumerate(images):
-        top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
-        canvas[index, top : top + image.shape[0], left : left + image.shape[1]] = image
-    return canvas
-
-
-def _tokens(questions: list[str], encode: Encode) -> NDArray[np.int32]:
-    # Many questions are asked of many images.
-    ids = {question: encode(question).astype(np.int32) for question in dict.fromkeys(questions)}
-    return np.stack([ids[question] for question in questions])
 
 
 def _read_list(path: Path, classes: Mapping[str, int], *, is_strict: bool, has_labels: bool) -> list[Row]:

@@ -53,7 +53,7 @@ class VqaV2(VqaTask):
         if uniter_databases.matches(folder):
             return uniter_databases.load(folder, name, vocabulary.answers, like)
         if lxmert_lists.matches(folder, NAME):
-            return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_any, reader)
+            return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_many, reader)
         _refuse_unknown_layout(folder)
         return _load_openvqa(folder, openvqa.find_part(folder, name), vocabulary, like)
 

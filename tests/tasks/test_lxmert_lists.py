@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import LETTERBOX, ORIENTATION, PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks import lxmert_lists
-from bstsearch.tasks.lxmert_lists import LxmertSplit, framed, matches, read_answers
+from bstsearch.tasks.lxmert_lists import matches, read_answers
+from bstsearch.tasks.picture_split import PictureSplit, framed
 
 MEAN, STD = (0.5, 0.25, 0.75), (0.25, 0.5, 0.125)
 QUESTION = {"question": torch.zeros(1, 4, dtype=torch.int64)}
@@ -45,8 +47,8 @@ SIZES = {
 }
 
 
-def encode(text: str) -> NDArray[np.int64]:
-    return np.array([len(text), 2, 0, 0], dtype=np.int64)
+def encode(texts: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([[len(text), 2, 0, 0] for text in texts], dtype=np.int64)
 
 
 @pytest.fixture
@@ -58,11 +60,11 @@ def vqa(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def loaded(folder: Path, split: str = "validation", data: str = "vqa-v2", reader: Reader = CLIP) -> LxmertSplit:
+def loaded(folder: Path, split: str = "validation", data: str = "vqa-v2", reader: Reader = CLIP) -> PictureSplit:
     return lxmert_lists.load(folder, data, split, read_answers(folder, data), encode, reader)
 
 
-def ids(split: LxmertSplit) -> list[int | str]:
+def ids(split: PictureSplit) -> list[int | str]:
     return list(split.judge.questions)
 
 
