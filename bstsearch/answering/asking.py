@@ -59,9 +59,9 @@ class Question:
 
 def ask(
     question: str,
-    image: Path,
+    image: Path | str,
     *,
-    model: Path = DEMO,
+    model: Path | str = DEMO,
     submodel: str | None = None,
     budget_ms: float | str | None = None,
     device: str = LOCAL,
@@ -75,8 +75,9 @@ def ask(
     as "50%") by the profile of `device`, which is told to the listener; else with the full one. UsageError or
     InputError where the request cannot be; InfeasibleBudgetError where no submodel is so fast.
     """
+    model = Path(model)
     folder = read_folder(model)
-    asked = read_question(question, image, folder)
+    asked = read_question(question, Path(image), folder)
     if is_exported(model):
         if submodel is not None or budget_ms is not None:
             raise UsageError(

@@ -15,6 +15,7 @@ from typing import Any
 from bstsearch.errors import InputError
 from bstsearch.files import read_json
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+from bstsearch.score import ACCURACY, Metric
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -47,6 +48,11 @@ class ExportedFolder:
     def onnx(self) -> Path:
         """The float32 ONNX file."""
         return self.folder.path / ONNX
+
+
+def metric_of(manifest: Mapping[str, Any]) -> Metric:
+    """What kind of number the scores in a manifest are."""
+    return Metric.from_json(manifest["metric"]) if "metric" in manifest else ACCURACY
 
 
 def is_exported(path: Path) -> bool:

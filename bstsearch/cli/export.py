@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bstsearch.answering.exported_folder import metric_of
 from bstsearch.cli.options import DataOption, FamilyOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
@@ -16,7 +17,6 @@ from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
     from bstsearch.export.run import Exported
-    from bstsearch.score import Metric
 
 
 def export(
@@ -64,27 +64,32 @@ def export(
 
 
 def _show(output: Output, exported: Exported) -> None:
-    manifest, is_here = exported.manifest, exported.is_of_this_machine
-    metric = exported.pick.front.objectives.metric
-    accuracy, searched_ms = manifest["accuracy"], exported.pick.candidate.latency.ms
-    rows = [["(searched)", None, None, *_numbers(metric, accuracy, searched_ms), "100" if is_here else None]]
-    for name, check in manifest["checks"].items():
-        size, latency = manifest["files"][name]["bytes"], check["latency"]
-        numbers = _numbers(metric, check["accuracy"], latency["ms"])
-        ratio = f"{100 * latency['ratio']:.0f}" if is_here else None
-        rows.append([name, f"{size / 1e3:.0f}", f"{check['max_difference']:.0e}", *numbers, ratio])
-    what = "examples" if accuracy["correct"] is None else "questions"
-    title = f"{manifest['submodel']['id']} in {exported.path}, on {accuracy['questions']} {accuracy['split']} {what}"
+    """One row for what was searched, one for each file."""
+    manifest, metric, is_here = exported.manifest, metric_of(exported.manifest), exported.is_of_this_machine
+    score, searched_ms = manifest["accuracy"], exported.pick.candidate.latency.ms
+    is_counted = score["correct"] is not None
     columns = (
         Column("file"),
         Column("size", "kB", is_number=True, rank=2),
         Column("largest\ndifference", f"of {next(iter(manifest['output']))}", is_number=True),
-        Column("correct", is_number=True, rank=3),
+        *([Column("correct", is_number=True, rank=3)] if is_counted else []),
         Column(metric.name, metric.unit, is_number=True),
         Column("latency", "ms", is_number=True),
         Column("of the\nprofile", "%", is_number=True, rank=1),
     )
-    output.table(columns, rows, title=title)
+
+    def numbers(score: Mapping[str, Any], ms: float) -> list[str]:
+        correct = [f"{score['correct']}"] if is_counted else []
+        return [*correct, metric.text(score["value"]), f"{ms:.3g}"]
+
+    rows = [["(searched)", None, None, *numbers(score, searched_ms), "100" if is_here else None]]
+    for name, check in manifest["checks"].items():
+        size, latency = manifest["files"][name]["bytes"], check["latency"]
+        ratio = f"{100 * latency['ratio']:.0f}" if is_here else None
+        difference = f"{check['max_difference']:.0e}"
+        rows.append([name, f"{size / 1e3:.0f}", difference, *numbers(check["accuracy"], latency["ms"]), ratio])
+    what = f"{score['questions']} {score['split']} {'questions' if is_counted else 'examples'}"
+    output.table(columns, rows, title=f"{manifest['submodel']['id']} in {exported.path}, on {what}")
     output.json(exported.to_json())
 
 
@@ -96,8 +101,3 @@ def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
         question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"
         hints.append(f'or ask it: bstsearch ask "{question}" --image FILE --model {out}')
     return hints
-
-
-def _numbers(metric: Metric, accuracy: Mapping[str, Any], ms: float) -> list[str | None]:
-    correct = None if accuracy["correct"] is None else f"{accuracy['correct']}"
-    return [correct, metric.text(accuracy["value"]), f"{ms:.3g}"]

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bstsearch.answering.exported_folder import MANIFEST, ONNX
-from bstsearch.score import ACCURACY, Metric
+from bstsearch.answering.exported_folder import MANIFEST, ONNX, metric_of
 
 Manifest = Mapping[str, Any]
+
+ANSWERS = "vocabulary.json"  # in the folder of a model that answers questions
 
 
 def card(manifest: Manifest) -> str:
     """The text of README.md: what the model is, how to run it, how good and how fast it is, where it is from."""
-    submodel, data, accuracy = manifest["submodel"], manifest["data"], manifest["accuracy"]
-    check = manifest["checks"][ONNX]
+    submodel, data, score = manifest["submodel"], manifest["data"], manifest["accuracy"]
+    check, metric = manifest["checks"][ONNX], metric_of(manifest)
     latency = check["latency"]
     return f"""{_header(manifest)}
 # {submodel["id"]}: {manifest["supernet"]["family"].upper()} submodel for {data}
 
-{_what_for(manifest)}
+{_purpose(manifest)}
 Width {submodel["width"]} and depth {submodel["depth"]} of its supernet: {submodel["parameters"]:,} parameters,
 {submodel["macs"]:,} multiply-adds ({submodel["gflops"]:.3g} GFLOPs, two to a multiply-add).
 
@@ -31,17 +32,16 @@ Width {submodel["width"]} and depth {submodel["depth"]} of its supernet: {submod
 |---|---|---|
 {_tensors(manifest)}
 
-{_reading(manifest)}`sample.json` holds inputs with their outputs, to hold other programs against.
+`preprocessor.json` says how a picture becomes a tensor and a text ids; `pictures.py` and `texts.py` do it.
+`sample.json` holds inputs with their outputs, to hold other programs against.
 
 ## How good, how fast
 
-| file | bytes | correct of {accuracy["questions"]:,} | {_metric(manifest).title} (95 % interval) | latency, ms |
-|---|---:|---:|---:|---:|
 {_files(manifest)}
 
-{_searched(manifest)}
-Logits of `{ONNX}` differ from torch's by at most {check["max_difference"]:.1e} there.
-
+Scored on: the {score["split"]} part of {data}; the search found {_found(manifest)}.
+Outputs of `{ONNX}` differ from torch's by at most {check["max_difference"]:.1e} there.
+{"" if metric.is_higher_better else f"Less {metric.name} is better.{chr(10)}"}
 Latency: median at batch 1, ONNX Runtime, threads: {latency["threads"]}, processor: {latency["cpu"]}. The profile of
 `{manifest["device"]["name"]}` says {latency["profile_ms"]:.3g} ms ({manifest["device"]["latency_source"]}).
 {_not_measured(manifest)}
@@ -52,69 +52,47 @@ bstsearch {manifest["versions"]["bstsearch"]} on {manifest["created"]}. `{MANIFE
 """
 
 
-def _is_vqa(manifest: Manifest) -> bool:
-    return "vocabulary.json" in manifest["files"]
-
-
-def _metric(manifest: Manifest) -> Metric:
-    return Metric.from_json(manifest["metric"]) if "metric" in manifest else ACCURACY
-
-
-def _what_for(manifest: Manifest) -> str:
-    if not _is_vqa(manifest):
-        return f"A model for the data set {manifest['data']}."
-    (output,) = manifest["output"].values()
-    return f"Answers a question about an image, out of the {output['shape'][1]} answers in `vocabulary.json`."
-
-
-def _how_to_run(manifest: Manifest) -> str:
-    if not _is_vqa(manifest):
-        return f"`{ONNX}` runs in ONNX Runtime, with these inputs."
-    return """```console
-$ pip install numpy onnxruntime pillow
-$ python run.py picture.png "what color is the circle?"
-$ python run.py sample.json
-```
-
-The last line answers a question that comes with the model and compares the logits; it needs no Pillow.
-With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`"""
-
-
-def _reading(manifest: Manifest) -> str:
-    if not _is_vqa(manifest):
-        return ""
-    return (
-        "`preprocessor.json` says how a picture becomes the tensor and a question the ids; "
-        "`pictures.py` and `texts.py` do it.\n"
-    )
-
-
-def _searched(manifest: Manifest) -> str:
-    """On which examples the files were scored, and what the search found there."""
-    accuracy, metric = manifest["accuracy"], _metric(manifest)
-    part = f"the {accuracy['split']} part of {manifest['data']}; the search found"
-    if accuracy["correct"] is None:
-        return f"Examples: {part} {metric.words(accuracy['value'])}."
-    return f"Questions: {part} {accuracy['correct']:,} correct answers."
-
-
 def _header(manifest: Manifest) -> str:
-    accuracy = manifest["accuracy"]
-    kind = "visual-question-answering" if _is_vqa(manifest) else "other"
+    score, data, name = manifest["accuracy"], manifest["data"], metric_of(manifest).name
+    kind = "visual-question-answering" if _has_answers(manifest) else "other"
+    tag = "" if kind == "other" else f"pipeline_tag: {kind}\n"
     return f"""---
 library_name: onnx
-pipeline_tag: {kind}
-tags: [bstsearch, slimmable, onnxruntime]
-datasets: [{manifest["data"]}]
+{tag}tags: [bstsearch, slimmable, onnxruntime]
+datasets: [{data}]
 model-index:
   - name: {manifest["submodel"]["id"]}
     results:
       - task: {{type: {kind}}}
-        dataset: {{name: {manifest["data"]}, type: {manifest["data"]}, split: {accuracy["split"]}}}
+        dataset: {{name: {data}, type: {data}, split: {score["split"]}}}
         metrics:
-          - {{type: {_metric(manifest).name}, value: {accuracy["value"]:.6f}}}
+          - {{type: {name}, value: {score["value"]:.6f}}}
 ---
 """
+
+
+def _has_answers(manifest: Manifest) -> bool:
+    return ANSWERS in manifest["files"]
+
+
+def _purpose(manifest: Manifest) -> str:
+    inputs, ((output, signature),) = ", ".join(manifest["inputs"]), manifest["output"].items()
+    if not _has_answers(manifest):
+        return f"Computes `{output}` of {inputs}."
+    return f"Answers a question about an image, out of the {signature['shape'][1]} answers in `{ANSWERS}`."
+
+
+def _how_to_run(manifest: Manifest) -> str:
+    """Commands; a picture and a question are taken by a model that reads just these."""
+    takes_pictures = _has_answers(manifest) and {"image", "question"} == set(manifest["inputs"])
+    question = 'picture.png "what color is the circle?"'
+    lines = ["```console", "$ pip install numpy onnxruntime" + (" pillow" if takes_pictures else "")]
+    lines += [f"$ python run.py {question}"] if takes_pictures else []
+    lines += ["$ python run.py sample.json", "```", ""]
+    lines += ["The last line runs the model on inputs that come with it, and compares the outputs; it needs no Pillow."]
+    if takes_pictures:
+        lines += ['With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`']
+    return "\n".join(lines)
 
 
 def _tensors(manifest: Manifest) -> str:
@@ -125,17 +103,26 @@ def _tensors(manifest: Manifest) -> str:
 
 
 def _files(manifest: Manifest) -> str:
-    rows = []
+    """One row per file; the column of right answers only where scores are shares of them."""
+    metric, total = metric_of(manifest), manifest["accuracy"]["questions"]
+    is_counted = manifest["accuracy"]["correct"] is not None
+    unit = f", {metric.unit}" if metric.unit else ""
+    correct = f" correct of {total:,} |" if is_counted else ""
+    rows = [f"| file | bytes |{correct} {metric.name}{unit} (95 % interval) | latency, ms |"]
+    rows.append("|---|---:|" + ("---:|" if is_counted else "") + "---:|---:|")
     for name, check in manifest["checks"].items():
-        accuracy, latency = check["accuracy"], check["latency"]
-        value, low, high = (_metric(manifest).text(accuracy[end]) for end in ("value", "low", "high"))
-        size = manifest["files"][name]["bytes"]
-        rows.append(f"| `{name}` | {size:,} | {_correct(accuracy)} | {value} ({low}-{high}) | {latency['ms']:.3g} |")
+        score, latency, size = check["accuracy"], check["latency"], manifest["files"][name]["bytes"]
+        value, low, high = (metric.text(score[key]) for key in ("value", "low", "high"))
+        correct = f" {score['correct']:,} |" if is_counted else ""
+        rows.append(f"| `{name}` | {size:,} |{correct} {value} ({low}-{high}) | {latency['ms']:.3g} |")
     return "\n".join(rows)
 
 
-def _correct(accuracy: Mapping[str, Any]) -> str:
-    return "-" if accuracy["correct"] is None else f"{accuracy['correct']:,}"
+def _found(manifest: Manifest) -> str:
+    score = manifest["accuracy"]
+    if score["correct"] is not None:
+        return f"{score['correct']:,} correct answers"
+    return f"{metric_of(manifest).words(score['value'])} on {score['questions']:,} examples"
 
 
 def _row(manifest: Manifest) -> str:

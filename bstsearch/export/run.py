@@ -41,8 +41,8 @@ class Exported:
 def export(
     pick: str | int = "recommended",
     *,
-    front: Path = FRONT,
-    out: Path | None = None,
+    front: Path | str = FRONT,
+    out: Path | str | None = None,
     data: str | type[Task] | None = None,
     has_int8: bool = False,
     is_forced: bool = False,
@@ -56,8 +56,8 @@ def export(
     the listener is warned of what is far from the profile, or was never measured. InputError where there is no such
     row, or the front is older than its supernet; UsageError where `out` is taken.
     """
-    picked = read_pick(front, str(pick))
-    out = out or export_folder(picked.candidate)
+    picked = read_pick(Path(front), str(pick))
+    out = Path(out or export_folder(picked.candidate))
     refuse_existing(out, marker=MANIFEST, is_forced=is_forced)
     listener.note(f"took {picked}")
 

@@ -88,7 +88,7 @@ def from_files(reader: Reader, vocabulary: Vocabulary, picture: Path, folder: Pa
     (folder / "images").mkdir(exist_ok=True)
     (folder / "images" / picture.name).write_bytes(picture.read_bytes())
     answers = tuple(json.loads((folder / "trainval_label2ans.json").read_text()))
-    return next(load_lists(folder, "vqa-v2", "validation", answers, vocabulary.encode, reader).batches(1)).inputs
+    return next(load_lists(folder, "vqa-v2", "validation", answers, vocabulary.encode_many, reader).batches(1)).inputs
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -35,7 +35,7 @@ def test_a_row_is_exported_and_what_was_taken_is_told(
 
 
 def test_the_recommended_one_is_taken_where_none_is_named(easy_front: Path, tmp_path: Path) -> None:
-    exported = bstsearch.export(front=easy_front, out=tmp_path / "out")
+    exported = bstsearch.export(front=str(easy_front), out=str(tmp_path / "out"))
     assert exported.pick.candidate.id == json.loads(easy_front.read_text())["recommended"]
 
 
@@ -43,7 +43,7 @@ def test_an_exported_model_is_asked_by_a_function(exported_folder: Path, tmp_pat
     from PIL import Image
 
     Image.new("RGB", (90, 30), "red").save(tmp_path / "a.png")
-    reply = bstsearch.ask("what colour is it?", tmp_path / "a.png", model=exported_folder, top=2)
+    reply = bstsearch.ask("what colour is it?", str(tmp_path / "a.png"), model=str(exported_folder), top=2)
     assert (reply.submodel, len(reply.answers)) == ("w1of2-d1of2", 2)
     assert list(reply.to_json()) == ["submodel", "answers", "time_ms", "runtime"]
     with pytest.raises(UsageError, match="holds one submodel"):
