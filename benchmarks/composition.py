@@ -63,7 +63,7 @@ def _figures(folder: SupernetFolder, threads: int) -> dict[str, Any]:
         measurement = measure(
             folder,
             lambda: local.open_device(threads=threads),
-            partial=Path(scratch) / "partial",
+            journal=Path(scratch) / "partial",
             remedy="measure on a machine at rest",
         )
     seconds, model = time.perf_counter() - start, measurement.model

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.measuring import rounds, selection
-from bstsearch.measuring.driver import Driver, Run, Workload
+from bstsearch.measuring.driver import Run, Session, Workload
 from bstsearch.measuring.drivers import local
 from bstsearch.measuring.estimator import Rounds, Timing, estimate
 from bstsearch.measuring.workload import make_workload
@@ -86,7 +86,7 @@ def _workload(name: str, scratch: Path) -> Workload:
     return make_workload(folder, list(folder.space.grid()), scratch)
 
 
-def _batch(driver: Driver, workload: Workload) -> Rounds:
+def _batch(driver: Session, workload: Workload) -> Rounds:
     """Twenty rounds, whatever they are like."""
     taken = rounds.time_in_rounds([list(workload.graphs)], driver.time, clock=_Spent())
     return {name: timing.visits[: rounds.ROUNDS] for name, timing in taken.items()}
@@ -103,7 +103,7 @@ class _Spent:
         return 0.0 if self._readings == 1 else rounds.PATIENCE_S + 1
 
 
-def _under(driver: Driver, workload: Workload, programs: Sequence[str], batches: int) -> dict[str, Any]:
+def _under(driver: Session, workload: Workload, programs: Sequence[str], batches: int) -> dict[str, Any]:
     quiet, disturbed = [_batch(driver, workload)], []
     for _ in range(batches):
         with _running(programs):
@@ -112,7 +112,7 @@ def _under(driver: Driver, workload: Workload, programs: Sequence[str], batches:
     return _compare(quiet, disturbed)
 
 
-def _falling(driver: Driver, workload: Workload, batches: int) -> dict[str, Any]:
+def _falling(driver: Session, workload: Workload, batches: int) -> dict[str, Any]:
     quiet = [_batch(driver, workload) for _ in range(batches + 1)]
     return _compare(quiet, [{name: _slowed(visits) for name, visits in batch.items()} for batch in quiet[:-1]])
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bstsearch.measuring.driver import Driver, Visit
+from bstsearch.measuring.driver import Session, Visit
 from bstsearch.measuring.drivers import local
 from bstsearch.measuring.drivers.browser import driver as browser
 from bstsearch.measuring.workload import make_workload
@@ -52,7 +52,7 @@ def browsing() -> Iterator[browser.Site]:
             yield page
 
 
-def compared(drivers: dict[str, Driver], names: list[str]) -> dict[str, dict[str, Any]]:
+def compared(drivers: dict[str, Session], names: list[str]) -> dict[str, dict[str, Any]]:
     """The ratio of each submodel and its medians, of rounds in which the drivers take turns."""
     found: dict[str, dict[str, list[float]]] = {name: {side: [] for side in drivers} for name in names}
     for driver in drivers.values():

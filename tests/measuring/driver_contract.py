@@ -26,7 +26,8 @@ class DriverContract:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def workload(self, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workload:
+    @classmethod
+    def workload(cls, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workload:
         submodels = [Submodel.from_id(name) for name in (SMALLEST, LARGEST)]
         return make_workload(read_folder(tiny_folder), submodels, tmp_path_factory.mktemp("workload"))
 

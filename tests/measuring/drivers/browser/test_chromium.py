@@ -20,7 +20,7 @@ from bstsearch.errors import DeviceError
 from bstsearch.measuring.driver import Visit, Workload
 from bstsearch.measuring.drivers.browser import driver as browser
 from bstsearch.measuring.drivers.browser import files as browser_files
-from bstsearch.measuring.drivers.browser.driver import BrowserDriver
+from bstsearch.measuring.drivers.browser.driver import PageSession
 from bstsearch.measuring.workload import make_workload
 from bstsearch.model.supernet_folder import read_folder
 
@@ -49,7 +49,7 @@ def workload(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Wor
     return make_workload(folder, submodels, tmp_path_factory.mktemp("graphs"))
 
 
-Open = Callable[..., contextlib.AbstractContextManager[BrowserDriver]]
+Open = Callable[..., contextlib.AbstractContextManager[PageSession]]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def opening(chromium: Chromium, workload: Workload) -> Open:
             chromium.go(f"http://{host}:{place}")
 
     @contextlib.contextmanager
-    def open_driver(host: str = "localhost", **options: Any) -> Iterator[BrowserDriver]:
+    def open_driver(host: str = "localhost", **options: Any) -> Iterator[PageSession]:
         options = {"ort_web": ORT_WEB, "arrival_s": 60.0, **options}
         with (
             browser.open_device(note=lambda line: note(line, host), **options) as device,
@@ -73,7 +73,7 @@ def opening(chromium: Chromium, workload: Workload) -> Open:
     return open_driver
 
 
-def time_all(driver: BrowserDriver, rounds: int = 5) -> dict[str, float]:
+def time_all(driver: PageSession, rounds: int = 5) -> dict[str, float]:
     """The median of each graph's times."""
     names = ["w1of4-d1of4", "w1-d1"]
     driver.open(names)
