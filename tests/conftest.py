@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -355,6 +356,13 @@ def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory:
         monkeypatch.setattr("bstsearch.export.run.load_split", lambda *_, **__: small_split)
         export(read_pick(easy_front, "2"), folder, has_int8=True)
     return folder
+
+
+@pytest.fixture
+def without_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where 'bstsearch[published]' is not installed."""
+    for name in ("h5py", "lmdb", "lz4", "tokenizers"):
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_the_package_s_own_come_in_by_entry_points() -> None:
 
 
 def test_a_file_s_thing_is_known_by_its_name_once_the_user_has_named_it(toy: Path) -> None:
-    with pytest.raises(InputError, match="unknown family 'toy'; known are .*mcan"):
+    with pytest.raises(InputError, match=r"unknown family 'toy'; known are .*mcan"):
         doors.find("family", "toy")
     assert doors.admit("family", f"{toy}:Toy") == "toy"
     assert doors.find("family", "toy").name == "toy"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.files import write_text
-from bstsearch.model.counting import count
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import Accuracy
 from bstsearch.space import Submodel
@@ -54,6 +53,8 @@ Made by bstsearch {metrics["bstsearch"]}, commit {metrics["commit"] or "unknown"
 
 
 def _row(supernet: Supernet, submodel_id: str, metrics: Mapping[str, Any], splits: Sequence[str]) -> str:
+    from bstsearch.model.counting import count  # here, since it loads fvcore
+
     cost = count(supernet.family, supernet.config, Submodel.from_id(submodel_id))
     shares = [_percent(Accuracy(**metrics[split][submodel_id])) for split in splits]
     return f"| {' | '.join([f'`{submodel_id}`', f'{cost.parameters:,}', f'{cost.macs:,}', *shares])} |"
