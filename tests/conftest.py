@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, and for
 
 import easy_vqa
 import pytest
+import shapes
 import torch
 from hypothesis import settings
 from typer.testing import CliRunner
@@ -91,6 +92,12 @@ def _easy_vqa_is_read_once() -> Iterator[None]:
         for name in ("get_train_questions", "get_train_image_paths", "get_test_questions", "get_test_image_paths"):
             patch.setattr(easy_vqa, name, functools.cache(getattr(easy_vqa, name)))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shapes_are_checked() -> None:
+    """Arguments called like `x_BTD` have the shapes that their names give, in every call that a test makes."""
+    shapes.check_package()
 
 
 @pytest.fixture(scope="session", autouse=True)
