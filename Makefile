@@ -14,6 +14,8 @@ DEV := $(VENV)/.installed
 DEMO := $(DEMO_VENV)/.installed
 COMPUTING := tests/training/test_precision.py tests/training/test_sandwich.py tests/training/test_losses.py tests/training/test_optimizers.py tests/layers \
 	$(wildcard tests/families/*_golden.py) tests/cli/test_train.py tests/answering/test_asking.py tests/export/test_run.py
+# One test process for each core; the same tests run one after the other with 'pytest' alone.
+PYTEST := $(VENV)/bin/pytest --numprocesses auto --dist worksteal
 PACKAGE := pyproject.toml $(shell find bstsearch profiles -type f -not -name '*.pyc')
 
 .PHONY: test test-avx2 fast demo docs clean
@@ -23,20 +25,20 @@ test: $(DEV)
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --strict profiles
-	$(VENV)/bin/pytest
+	$(PYTEST)
 	$(MAKE) test-avx2
 
 # Most laptops have no AVX-512: other kernels round otherwise there, and torch lacks some.
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
 test-avx2: $(DEV)
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 $(VENV)/bin/pytest $(COMPUTING)
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 $(PYTEST) $(COMPUTING)
 else
 test-avx2:
 	@echo "test-avx2: skipped, this processor is no x86"
 endif
 
 fast: $(DEV)
-	$(VENV)/bin/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 demo: $(DEMO)
 	BSTSEARCH='$(CURDIR)/$(DEMO_VENV)/bin/bstsearch' sh docs/demo.sh

@@ -38,6 +38,16 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
+def needing(what: str) -> Iterator[None]:
+    """InputError where an import in the block finds nothing; `what` names the work that the library is for."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        message = f"{what} needs {error.name}; install it with pip install 'bstsearch[published]'"
+        raise InputError(message) from None
+
+
+@contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and goes when it does not."""
     with _disk_errors(path):

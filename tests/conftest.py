@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import gc
 import itertools
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, and for the processes that tests start
+
+import easy_vqa
 import pytest
+import shapes
 import torch
 from hypothesis import settings
 from typer.testing import CliRunner
 
+import bstsearch.tasks.easy_vqa
 from bstsearch.families.mcan import FAMILY, McanConfig
+from bstsearch.measuring.machine import available_cores
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import Latency, Memory
@@ -44,6 +54,11 @@ WORDS = ["a", "color", "contain", "does", "image", "in", "is", "no", "not", "of"
 WORDS += ["what", *COLOURS, *SHAPES]
 ANSWERS = [*COLOURS, *SHAPES, "no", "yes"]
 
+MOST_WORKERS = 8  # beyond them, what each loads outweighs what it saves
+
+# Models are made and left by the thousand; the default would look for circles among their parts all the time.
+gc.set_threshold(50_000, 20, 20)
+
 Invoke = Callable[..., Any]
 MakeCandidate = Callable[..., Candidate]
 MakeProfile = Callable[..., DeviceProfile]
@@ -53,6 +68,36 @@ MakeProfile = Callable[..., DeviceProfile]
 def _one_thread() -> None:
     """The models here are so small that threads only cost, most of all beside other test processes."""
     torch.set_num_threads(1)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many test processes as there are cores to use; each takes about 1 GB."""
+    return min(available_cores(), MOST_WORKERS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _easy_vqa_is_read_once() -> Iterator[None]:
+    """The thousands of images and questions are read once for a process, not by every command in it."""
+    gather, parts = bstsearch.tasks.easy_vqa._gather, dict[Any, ImageSplit]()
+
+    def once(rows: list[int], *others: Any) -> ImageSplit:
+        *_, paths, vocabulary, how = others
+        key = (tuple(rows), len(paths), vocabulary, repr(how))
+        if key not in parts:
+            parts[key] = gather(rows, *others)
+        return parts[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bstsearch.tasks.easy_vqa, "_gather", once)
+        for name in ("get_train_questions", "get_train_image_paths", "get_test_questions", "get_test_image_paths"):
+            patch.setattr(easy_vqa, name, functools.cache(getattr(easy_vqa, name)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shapes_are_checked() -> None:
+    """Arguments called like `x_BTD` have the shapes that their names give, in every call that a test makes."""
+    shapes.check_package()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -357,6 +402,13 @@ def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory:
         monkeypatch.setattr(EasyVqa, "split", lambda *_: small_split)
         write_export(read_pick(easy_front, "2"), folder, has_int8=True)
     return folder
+
+
+@pytest.fixture
+def without_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where 'bstsearch[published]' is not installed."""
+    for name in ("h5py", "lmdb", "lz4", "tokenizers"):
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 @pytest.fixture

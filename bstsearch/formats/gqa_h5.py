@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import msgspec
 
 from bstsearch.errors import InputError
+from bstsearch.files import needing
 from bstsearch.formats.region_files import Regions, checked
 
 INFO = "gqa_objects_info.json"
@@ -73,4 +73,6 @@ def open_h5(folder: Path, features: int) -> H5Source:
 
 @functools.lru_cache(maxsize=32)
 def _open(path: Path) -> Any:
+    with needing(f"reading {path}"):
+        import h5py
     return h5py.File(path, "r")

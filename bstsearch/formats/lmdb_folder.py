@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import typing
 import weakref
 from pathlib import Path
 
-import lmdb
-
 from bstsearch.errors import InputError
+from bstsearch.files import needing
+
+if typing.TYPE_CHECKING:
+    import lmdb
 
 DATA = "data.mdb"
 
@@ -32,6 +35,8 @@ class LmdbFolder:
         return found
 
     def _get(self, key: str) -> bytes | None:
+        import lmdb
+
         try:
             with self._environment.begin() as transaction:
                 found: bytes | None = transaction.get(key.encode())
@@ -50,6 +55,8 @@ def open_lmdb(path: Path) -> LmdbFolder:
 
 
 def _environment(path: Path) -> lmdb.Environment:
+    with needing(f"reading {path}"):
+        import lmdb
     data = path / DATA
     if not data.is_file():
         raise InputError(f"{path} is no LMDB folder: it holds no {DATA}; copy it again")

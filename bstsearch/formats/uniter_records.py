@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import lz4.frame
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
+from bstsearch.files import needing
 
 CONFIDENCE = 0.2  # boxes above it are kept,
 LEAST_BOXES, MOST_BOXES = 10, 100  # but never fewer or more than these
@@ -53,6 +53,8 @@ class Stored:
 
 def read_text_record(value: bytes, where: str) -> TextRecord:
     """The question in `value`; InputError, which calls it `where`, for anything else."""
+    with needing(f"reading {where}"):
+        import lz4.frame
     try:
         record = msgspec.msgpack.decode(lz4.frame.decompress(value), type=TextRecord)
     except (RuntimeError, ValueError, msgspec.MsgspecError) as error:

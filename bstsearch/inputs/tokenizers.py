@@ -6,7 +6,7 @@ import typing
 from pathlib import Path
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_text
+from bstsearch.files import needing, read_text
 from bstsearch.inputs.texts import LETTERS_AND_DIGITS, WordRules
 
 if typing.TYPE_CHECKING:
@@ -68,8 +68,8 @@ def piece_tokenizer(pieces: tuple[str, ...], *, is_cased: bool, length: int) -> 
 
     As BERT's own (Devlin et al., 2019); uncased, it drops accents, too. `length` is at least 2.
     """
-    import tokenizers
-
+    with needing("cutting questions into word pieces"):
+        import tokenizers
     ids = {piece: index for index, piece in enumerate(pieces)}
     made = tokenizers.Tokenizer(tokenizers.models.WordPiece(ids, unk_token=UNKNOWN_PIECE, max_input_chars_per_word=100))
     made.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=not is_cased)

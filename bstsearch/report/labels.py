@@ -52,6 +52,9 @@ class Box:
 
     def meets(self, start: Point, end: Point) -> bool:
         """Whether the line between two points comes within the box, looked at in short steps."""
+        (x, y), (u, v) = start, end
+        if max(x, u) < self.x0 or min(x, u) > self.x1 or max(y, v) < self.y0 or min(y, v) > self.y1:
+            return False
         steps = max(2, round(math.dist(start, end) / 3))
         return any(self.distance(between(start, end, step / steps)) == 0 for step in range(steps + 1))
 

@@ -94,7 +94,7 @@ class Vocabulary:
         cls, data: str, questions: Iterable[str], answers: Iterable[str], question_length: int, tokenizer: str = WORDS
     ) -> Vocabulary:
         """The vocabulary of these questions and answers, each sorted; for "openvqa" each in the order of first use."""
-        words = dict.fromkeys(word for question in questions for word in SPLIT[tokenizer](question))
+        words = dict.fromkeys(word for question in dict.fromkeys(questions) for word in SPLIT[tokenizer](question))
         named = dict.fromkeys(answers)
         order = list if tokenizer == OPENVQA else sorted
         return cls(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.files import write_text
-from bstsearch.model.counting import count
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import ACCURACY, PERCENT, Accuracy, Metric, Score, Value
 from bstsearch.space import Submodel
@@ -78,6 +77,8 @@ def _what(metric: Metric) -> str:
 
 
 def _row(supernet: Supernet, submodel: Submodel, metrics: Mapping[str, Any], splits: Sequence[str]) -> str:
+    from bstsearch.model.counting import count  # here, since it loads fvcore
+
     cost, metric = count(supernet.family, supernet.config, submodel), metric_of(metrics)
     scores = [_text(metric, score_of(metrics[split][submodel.id])) for split in splits]
     return f"| {' | '.join([f'`{submodel.id}`', f'{cost.parameters:,}', f'{cost.macs:,}', *scores])} |"

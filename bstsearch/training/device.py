@@ -9,7 +9,6 @@ from torch import nn
 
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.measuring.machine import available_cores
-from bstsearch.model.counting import weightless
 from bstsearch.model.family import Config, Family
 from bstsearch.training.distributed import local_device
 from bstsearch.training.precision import bf16_slowdown, has_bf16_lstm
@@ -49,6 +48,8 @@ def exceptions(precision: str, device: torch.device, family: Family, config: Con
     """What of the precision a training of that model does not get, or gains nothing by, on `device`: a line each."""
     if precision == "float32":
         return []
+    from bstsearch.model.counting import weightless  # here, since it loads fvcore
+
     found, modules = [], weightless(family, config).modules()
     if not has_bf16_lstm(device) and any(isinstance(module, nn.LSTM) for module in modules):
         found.append(f"torch has no LSTM in {precision} for this processor: it runs in float32, all else as asked")

@@ -33,7 +33,7 @@ MakeProfile = Callable[..., DeviceProfile]
 FRONT = Path("front/front.json")
 MEMORY = Path(".bstsearch.json")
 
-pytestmark = pytest.mark.usefixtures("few_questions")
+pytestmark = pytest.mark.usefixtures("few_questions", "without_published")
 
 
 @pytest.fixture(scope="module")

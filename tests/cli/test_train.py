@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import torch
 from synthetic import write_vqa_v2
 
+import bstsearch.model.counting
 import bstsearch.training.device
 import bstsearch.training.precision
 import bstsearch.training.run
@@ -25,6 +27,7 @@ from bstsearch.tasks.vqa_v2 import VqaV2
 from bstsearch.training.run import fitted
 
 Invoke = Callable[..., Any]
+count_once = functools.cache(bstsearch.model.counting.count)  # the same ten submodels for every card
 
 
 @pytest.fixture
@@ -34,6 +37,7 @@ def train(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tiny_easy_config: Mca
     whole = EasyVqa.split
     monkeypatch.setattr(EasyVqa, "split", lambda self, name, reader: whole(self, name, reader).head(24))
     monkeypatch.setitem(FAMILY.presets, "mcan-easy-vqa", tiny_easy_config)
+    monkeypatch.setattr("bstsearch.model.counting.count", count_once)
     options = ("--teacher-epochs", 1, "--epochs", 1, "--batch-size", 8, "--threads", 1, "--device", "cpu")
     return lambda *args: invoke("train", *options, *args)
 

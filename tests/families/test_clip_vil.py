@@ -49,6 +49,7 @@ class ClipVilContract(FamilyContract):
         return inputs
 
 
+@pytest.mark.slow
 class TestOnImages(ClipVilContract):
     config = SMALL
 
@@ -77,6 +78,7 @@ class TestOnASavedGrid(ClipVilContract):
     config = SAVED
 
 
+@pytest.mark.slow
 class TestWithTablesOfAFixedSize(ClipVilContract):
     config = dataclasses.replace(SMALL, table_hidden=10)
 
@@ -89,6 +91,7 @@ class TestWithTablesOfAFixedSize(ClipVilContract):
         assert torch.equal(model.adapter.dense.weight, torch.eye(self.config.hidden))
 
 
+@pytest.mark.slow
 class TestWithAKeepOrderOfItsOwn(ClipVilContract):
     config = dataclasses.replace(SMALL, keep_order=(2, 0, 3, 1))
 

@@ -45,6 +45,7 @@ class McanContract(FamilyContract):
         return inputs
 
 
+@pytest.mark.slow
 class TestOnImages(McanContract):
     config = dataclasses.replace(SMALL, image_side=16, stem_channels=(4, 8))
 
@@ -74,6 +75,7 @@ class TestOnRegions(McanContract):
         torch.testing.assert_close(joined[0, 0], torch.cat([regions_BVF[0, 0], expected]))
 
 
+@pytest.mark.slow
 class TestWithoutAdapters(McanContract):
     """As openvqa has it: a submodel takes the leading part of the LSTM's states."""
 
@@ -82,6 +84,7 @@ class TestWithoutAdapters(McanContract):
     )
 
 
+@pytest.mark.slow
 class TestWithKeepOrders(McanContract):
     config = dataclasses.replace(
         SMALL, regions=7, region_features=10, encoder_keep_order=(3, 0, 2, 1), decoder_keep_order=(1, 2, 3, 0)

@@ -52,14 +52,17 @@ class TestOnRegions(UniterContract):
         return inputs
 
 
+@pytest.mark.slow
 class TestOnImages(UniterContract):
     config = dataclasses.replace(SMALL, image_side=16, stem_channels=(4, 8))
 
 
+@pytest.mark.slow
 class TestWithFixedTables(UniterContract):
     config = dataclasses.replace(SMALL, table_hidden=20)
 
 
+@pytest.mark.slow
 class TestWithAKeepOrderOfItsOwn(UniterContract):
     config = dataclasses.replace(SMALL, keep_order=(2, 0, 3, 1))
 

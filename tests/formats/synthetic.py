@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
+import pytest
 
 WORDS = ("what", "is", "this", "color", "the", "how", "many", "dogs")
 ANSWERS = ("yes", "no", "red", "2")
@@ -100,6 +100,7 @@ def gqa_record(row: int, image: str) -> dict[str, Any]:
 
 
 def _write_h5(folder: Path, random: np.random.Generator, names: list[str], features: int) -> None:
+    h5py = pytest.importorskip("h5py")
     info = {}
     for number in range(2):
         mine = names[number::2]

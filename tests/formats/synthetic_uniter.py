@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lmdb
-import lz4.frame
-import msgpack
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+lmdb, lz4 = pytest.importorskip("lmdb"), pytest.importorskip("lz4.frame")
+msgpack = pytest.importorskip("msgpack")
 
 CLS, SEP, MASK = 101, 102, 103
 FEATURES = 8
@@ -77,7 +78,7 @@ def packed_question(question: Asked) -> bytes:
     }
     if question.target is not None:
         record["target"] = {"labels": list(question.target), "scores": list(question.target.values())}
-    return bytes(lz4.frame.compress(msgpack.dumps(record, use_bin_type=True)))
+    return bytes(lz4.compress(msgpack.dumps(record, use_bin_type=True)))
 
 
 def write_images(folder: Path, database: str, boxes: Mapping[str, int], features: int = FEATURES) -> None:

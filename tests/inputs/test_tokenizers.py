@@ -13,6 +13,7 @@ PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "is", "it", "red", "##dish", "?", 
 
 
 def pieces_of(question: str, *, is_cased: bool = False, length: int = 12) -> list[str]:
+    pytest.importorskip("tokenizers")
     ids = piece_tokenizer(PIECES, is_cased=is_cased, length=length).encode(question).ids
     return [PIECES[index] for index in ids]
 

@@ -4,12 +4,22 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import lz4.frame
-import msgpack
 import numpy as np
 import pytest
 import torch
-from synthetic_uniter import ANSWERS, CLS, FEATURES, SEP, Asked, image_record, write_images, write_lmdb, write_text
+from synthetic_uniter import (
+    ANSWERS,
+    CLS,
+    FEATURES,
+    SEP,
+    Asked,
+    image_record,
+    lz4,
+    msgpack,
+    write_images,
+    write_lmdb,
+    write_text,
+)
 
 from bstsearch.errors import InputError
 from bstsearch.formats.uniter_images import open_image_folder
@@ -147,7 +157,7 @@ def test_test_questions_give_results_but_no_accuracy(folder: Path) -> None:
 
 
 def packed(record: object) -> bytes:
-    return bytes(lz4.frame.compress(msgpack.dumps(record)))
+    return bytes(lz4.compress(msgpack.dumps(record)))
 
 
 WHOLE = {"input_ids": [5], "img_fname": A, "target": {"labels": [0], "scores": [1.0]}}
@@ -157,7 +167,7 @@ WHOLE = {"input_ids": [5], "img_fname": A, "target": {"labels": [0], "scores": [
     ("value", "message"),
     [
         (packed(WHOLE)[:-9], "is no UNITER question"),
-        (lz4.frame.compress(msgpack.dumps(WHOLE)[:-3]), "is no UNITER question"),
+        (lz4.compress(msgpack.dumps(WHOLE)[:-3]), "is no UNITER question"),
         (b"", "is no UNITER question"),
         (packed({**WHOLE, "input_ids": "5"}), r"Expected `array`, got `str`"),
         (packed({"input_ids": [5]}), "missing required field `img_fname`"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -17,7 +18,8 @@ PIECES = ("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "is", "it", "red", "#
 WORDPIECE = Vocabulary(
     data="vqa-v2", words=PIECES, answers=("yes", "no"), question_length=6, tokenizer="wordpiece-uncased"
 )
-EVERY = [VOCABULARY, OPENVQA, WORDPIECE]
+cuts_pieces = pytest.mark.skipif(importlib.util.find_spec("tokenizers") is None, reason="tokenizers is not installed")
+EVERY = [VOCABULARY, OPENVQA, pytest.param(WORDPIECE, marks=cuts_pieces)]
 
 
 def test_questions_are_cut_and_padded() -> None:
@@ -34,12 +36,14 @@ def test_openvqa_words_begin_after_a_mark_that_no_question_holds() -> None:
     assert (OPENVQA.first_word, OPENVQA.size, OPENVQA.unknown_id) == (3, 5, 1)
 
 
+@cuts_pieces
 def test_word_pieces_stand_between_their_marks() -> None:
     assert WORDPIECE.encode("is reddish").tolist() == [3, 5, 7, 8, 4, 0]
     assert WORDPIECE.encode("is it it it red").tolist() == [3, 5, 6, 6, 6, 4]
     assert (WORDPIECE.first_word, WORDPIECE.size, WORDPIECE.unknown_id) == (0, len(PIECES), None)
 
 
+@cuts_pieces
 @pytest.mark.parametrize("question", ["", "?!", "quo vadis"])
 def test_a_question_without_any_known_word_is_refused(question: str) -> None:
     with pytest.raises(InputError, match=r"no word of the question .* it knows color, is, red"):
@@ -58,12 +62,14 @@ def test_many_questions_are_encoded_like_each(vocabulary: Vocabulary) -> None:
     np.testing.assert_array_equal(encoded, np.stack([vocabulary.encode(question) for question in questions]))
 
 
+@cuts_pieces
 def test_among_many_a_question_may_be_unknown() -> None:
     assert VOCABULARY.encode_many(["quo vadis", ""]).tolist() == [[1, 1, 0], [0, 0, 0]]
     assert WORDPIECE.encode_many(["quo", ""]).tolist() == [[3, 2, 4, 0, 0, 0], [3, 4, 0, 0, 0, 0]]
     assert OPENVQA.encode_many([]).shape == (0, 3)
 
 
+@cuts_pieces
 def test_more_questions_than_are_tokenised_at_once_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     questions = ["is", "it", "red", "is it", "red is"]
     expected = WORDPIECE.encode_many(questions)
