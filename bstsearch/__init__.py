@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bstsearch.answering.asking import Reply, ask
     from bstsearch.answering.evaluation import evaluate
     from bstsearch.errors import BstsearchError
-    from bstsearch.export.run import Exported, export
+    from bstsearch.exporting.run import Exported, export
     from bstsearch.inputs.pictures import PictureReader
     from bstsearch.inputs.reader import Reader
     from bstsearch.measuring.driver import Driver
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from bstsearch.profiles.latency import LatencyTable
     from bstsearch.profiles.profile_file import load_profile
     from bstsearch.published.run import import_checkpoint
-    from bstsearch.search.front_file import read_front
-    from bstsearch.search.run import search
+    from bstsearch.searching.front_file import read_front
+    from bstsearch.searching.run import search
     from bstsearch.space import Space, Submodel
     from bstsearch.tasks import load_split, open_task
     from bstsearch.tasks.task import Batch, Split, Task
@@ -67,7 +67,7 @@ _FILES = {
     "answering.asking": ("Reply", "ask"),
     "answering.evaluation": ("evaluate",),
     "errors": ("BstsearchError",),
-    "export.run": ("Exported", "export"),
+    "exporting.run": ("Exported", "export"),
     "inputs.pictures": ("PictureReader",),
     "inputs.reader": ("Reader",),
     "measuring.driver": ("Driver",),
@@ -78,8 +78,8 @@ _FILES = {
     "profiles.latency": ("LatencyTable",),
     "profiles.profile_file": ("load_profile",),
     "published.run": ("import_checkpoint",),
-    "search.front_file": ("read_front",),
-    "search.run": ("search",),
+    "searching.front_file": ("read_front",),
+    "searching.run": ("search",),
     "space": ("Space", "Submodel"),
     "tasks": ("load_split", "open_task"),
     "tasks.task": ("Batch", "Split", "Task"),

@@ -32,10 +32,10 @@ from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.score import Accuracy
-from bstsearch.search.budget import Budget
-from bstsearch.search.front_file import FrontFile, write_front
-from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Provenance
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.front_file import FrontFile, write_front
+from bstsearch.searching.pareto import Candidate
+from bstsearch.searching.provenance import Provenance
 from bstsearch.space import Submodel
 from bstsearch.tasks import load_split
 from bstsearch.tasks.easy_vqa import EasyVqa
@@ -394,8 +394,8 @@ def easy_front(
 @pytest.fixture(scope="session")
 def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Row 2 of `easy_front`, w1of2-d1of2, exported with its int8 file; copy it before you damage it."""
-    from bstsearch.export.write import write_export
-    from bstsearch.search.pick import read_pick
+    from bstsearch.exporting.write import write_export
+    from bstsearch.searching.pick import read_pick
 
     folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
     with pytest.MonkeyPatch.context() as monkeypatch:

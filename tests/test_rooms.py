@@ -33,7 +33,7 @@ ROOMS = (
         "formats",
         "tasks",
     ),
-    *("published", "profiles", "graphs", "measuring", "training", "search", "answering", "report", "export"),
+    *("published", "profiles", "graphs", "measuring", "training", "searching", "answering", "report", "exporting"),
     *("", "cli", "__main__", "testing"),
 )
 
@@ -126,7 +126,7 @@ LIGHT = [name for name in MODULES if _promises_no_torch(name) or _room(name) in 
 
 
 def test_light_rooms_load_no_heavy_library() -> None:
-    assert {"space", "files", "doors", "search.pareto", "search.front_file", "measuring.runner"} <= set(LIGHT)
+    assert {"space", "files", "doors", "searching.pareto", "searching.front_file", "measuring.runner"} <= set(LIGHT)
     assert {name: _libraries(name) & HEAVY for name in LIGHT if _libraries(name) & HEAVY} == {}
 
 

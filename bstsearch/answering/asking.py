@@ -20,8 +20,8 @@ from bstsearch.inputs.pictures import PictureReader
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
-from bstsearch.search.budget import Bound
-from bstsearch.search.pricing import find_profile_of, make_table
+from bstsearch.searching.budget import Bound
+from bstsearch.searching.pricing import find_profile_of, make_table
 from bstsearch.space import Submodel
 from bstsearch.tasks.vocabulary import Vocabulary
 

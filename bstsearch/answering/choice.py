@@ -10,7 +10,7 @@ from bstsearch.files import read_json
 from bstsearch.model.supernet_folder import METRICS, SupernetFolder
 from bstsearch.profiles.latency import Latency, Table
 from bstsearch.score import Accuracy
-from bstsearch.search.budget import Bound
+from bstsearch.searching.budget import Bound
 from bstsearch.space import Submodel
 
 

@@ -16,7 +16,7 @@ from bstsearch.cli.remembered import Memory
 from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
-    from bstsearch.export.run import Exported
+    from bstsearch.exporting.run import Exported
 
 
 def export(
@@ -51,8 +51,8 @@ def export(
       bstsearch export --pick recommended
       bstsearch export --pick 3 --int8
     """
-    from bstsearch.export.run import FRONT
-    from bstsearch.export.run import export as run
+    from bstsearch.exporting.run import FRONT
+    from bstsearch.exporting.run import export as run
 
     output = Output(is_json)
     front = front or Memory(output).front or FRONT

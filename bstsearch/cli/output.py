@@ -26,7 +26,7 @@ from bstsearch.listener import Listener
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from bstsearch.search.front_file import FrontFile
+    from bstsearch.searching.front_file import FrontFile
 
 PIPED_WIDTH = 80
 PLOT_WIDTH = 90  # of a plot at most: wider ones only pull the points apart

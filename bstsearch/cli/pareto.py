@@ -29,13 +29,13 @@ from bstsearch.cli.remembered import Memory
 from bstsearch.files import first_free
 from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.profiles.stored import LOCAL
-from bstsearch.search.costs import COSTS, DEFAULT, SCORE, Objectives
+from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
 
 if TYPE_CHECKING:
     from bstsearch.report.table import Table
-    from bstsearch.search.budget import Budget
-    from bstsearch.search.front_file import FrontFile
-    from bstsearch.search.pareto import Candidate
+    from bstsearch.searching.budget import Budget
+    from bstsearch.searching.front_file import FrontFile
+    from bstsearch.searching.pareto import Candidate
 
 OUT = Path("front")
 
@@ -113,8 +113,8 @@ def pareto(
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
     from bstsearch.report import write_reports
-    from bstsearch.search.budget import parse_bounds
-    from bstsearch.search.run import Request, search_devices
+    from bstsearch.searching.budget import parse_bounds
+    from bstsearch.searching.run import Request, search_devices
 
     output = Output(is_json)
     bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
@@ -224,7 +224,7 @@ def _show_table(table: Table, output: Output) -> None:
 
 def _next_command(file: FrontFile, path: Path, data: str | None, memory: Memory) -> str:
     """The export of the recommended row, which the folder remembers from now on, to a place where nothing is."""
-    from bstsearch.search.pick import export_folder
+    from bstsearch.searching.pick import export_folder
 
     words = ["bstsearch", "export", "--pick", str(file.front.index(file.recommended) + 1)]
     if not memory.keep_front(path) or path.parent != OUT:

@@ -203,7 +203,7 @@ def _certainty(model: MeasuredModel) -> str:
 
 def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     from bstsearch.profiles.latency import range_text
-    from bstsearch.search.pricing import make_table
+    from bstsearch.searching.pricing import make_table
 
     table = make_table(folder, shown)
     columns = [Column("id"), Column("latency", "ms", is_number=True), Column("peak\nmemory", "MB", is_number=True)]
@@ -222,7 +222,7 @@ def _show_predicted(shown: DeviceProfile, folder: SupernetFolder, output: Output
 
 def _extrapolations(shown: DeviceProfile, folder: SupernetFolder) -> list[str]:
     """Where rates are used for models unlike those that they come from."""
-    from bstsearch.search.pricing import extrapolations, known_costs
+    from bstsearch.searching.pricing import extrapolations, known_costs
 
     if shown.models:
         return []

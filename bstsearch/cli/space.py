@@ -25,7 +25,7 @@ from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
     from bstsearch.model.cost_table import Cost
-    from bstsearch.search.counted_space import Counted, CountedSpace, OnDevice
+    from bstsearch.searching.counted_space import Counted, CountedSpace, OnDevice
     from bstsearch.space import Submodel
 
 COLUMNS = (
@@ -82,7 +82,7 @@ def space(
       bstsearch space --preset mcan-vqa-v2 --device pixel7,raspberrypi4 --budget-ms 60
       bstsearch space --preset uniter-base --set question_length=20 --set regions=36
     """
-    from bstsearch.search.counted_space import count_space
+    from bstsearch.searching.counted_space import count_space
 
     output, names = Output(is_json), split_devices(devices) if devices is not None else []
     if budget_ms is not None and not names:

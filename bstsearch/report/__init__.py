@@ -11,7 +11,7 @@ from bstsearch.report.csv_file import write_csv, write_devices_csv
 from bstsearch.report.devices_table import on_all_fronts
 from bstsearch.report.page import write_page
 from bstsearch.report.picture_file import remove_other, write_picture
-from bstsearch.search.front_file import NAME, FrontFile, write_front
+from bstsearch.searching.front_file import NAME, FrontFile, write_front
 
 CSV, PICTURE, PAGE = "front.csv", "front.png", "front.html"
 TOGETHER = ("fronts.json", "fronts.csv", "fronts.html")  # beside one device's own front

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bstsearch.report.table import cost_kind, digits
-from bstsearch.search.budget import HIGH
-from bstsearch.search.costs import Cost
-from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import Candidate
+from bstsearch.searching.budget import HIGH
+from bstsearch.searching.costs import Cost
+from bstsearch.searching.front_file import FrontFile
+from bstsearch.searching.pareto import Candidate
 
 DECADE = 10  # an axis over more than one is logarithmic: else the small half of a front is one dot at the edge
 MARGIN = 0.07  # of the axis, left and right of the points

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.files import writing
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.front_file import FrontFile
 
 Row = dict[str, Any]
 

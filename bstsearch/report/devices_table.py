@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bstsearch.report.table import ID_WIDTH, Head, Table, cost_kind, shorten
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.front_file import FrontFile
 
 ON_FRONT, RECOMMENDED = "+", "*"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.files import read_text, write_text
-from bstsearch.search.costs import Cost, Objectives, by_name
-from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import Candidate, rule
+from bstsearch.searching.costs import Cost, Objectives, by_name
+from bstsearch.searching.front_file import FrontFile
+from bstsearch.searching.pareto import Candidate, rule
 
 PARTS = Path(__file__).with_name("html")
 # In this order they are one script: what a file uses when it is read stands before it.

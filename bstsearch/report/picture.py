@@ -19,9 +19,9 @@ from bstsearch.report.labels import Box, numbers, place_labels
 from bstsearch.report.staircase import staircase
 from bstsearch.report.table import shorten
 from bstsearch.score import Metric
-from bstsearch.search.costs import Cost
-from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import Candidate
+from bstsearch.searching.costs import Cost
+from bstsearch.searching.front_file import FrontFile
+from bstsearch.searching.pareto import Candidate
 
 BLUE, ORANGE, GREY, INK, GRID = "#2563eb", "#c2410c", "#94a3b8", "#1e293b", "#e2e8f0"
 PANELS = 2  # at most, of costs in the order asked for

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.front_file import FrontFile
 
 KEY = "bstsearch"  # the comment in the PNG that tells which front it shows
 _HEAD = 4096  # bytes of a PNG that hold its comments

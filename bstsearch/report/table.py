@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bstsearch.profiles.latency import digits as digits
 from bstsearch.profiles.latency import range_text as range_text
-from bstsearch.search.budget import Budget
-from bstsearch.search.costs import COSTS, Cost, by_name
-from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import Candidate
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import COSTS, Cost, by_name
+from bstsearch.searching.front_file import FrontFile
+from bstsearch.searching.pareto import Candidate
 
 ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))

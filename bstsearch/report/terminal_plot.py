@@ -11,8 +11,8 @@ from bstsearch.report.axis import CostAxis, cost_axis, linear_ticks
 from bstsearch.report.labels import numbers
 from bstsearch.report.table import shorten
 from bstsearch.score import Metric
-from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import Candidate
+from bstsearch.searching.front_file import FrontFile
+from bstsearch.searching.pareto import Candidate
 
 HEIGHT = 12  # lines of the area with the points; three more are head, ticks and title
 NARROWEST = 50  # columns, below which nothing is drawn

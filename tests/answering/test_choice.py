@@ -13,7 +13,7 @@ from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import LatencyTable
 from bstsearch.profiles.profile import DeviceProfile
-from bstsearch.search.budget import Bound
+from bstsearch.searching.budget import Bound
 
 MakeProfile = Callable[..., DeviceProfile]
 

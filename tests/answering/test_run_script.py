@@ -17,7 +17,7 @@ from PIL import Image
 from bstsearch.answering import run_script
 from bstsearch.answering.asking import ask_exported, read_question
 from bstsearch.answering.exported_folder import read_exported
-from bstsearch.export.preprocessing import write_preprocessing
+from bstsearch.exporting.preprocessing import write_preprocessing
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks.vocabulary import Vocabulary

@@ -18,7 +18,7 @@ from synthetic_lxmert import question as asked
 from synthetic_lxmert import write_lists
 
 from bstsearch.answering.asking import read_question
-from bstsearch.export.preprocessing import write_preprocessing
+from bstsearch.exporting.preprocessing import write_preprocessing
 from bstsearch.inputs.pictures import ORIENTATION
 from bstsearch.inputs.reader import Reader
 from bstsearch.model.family import config_to_json, find_preset

@@ -18,8 +18,8 @@ from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.score import ACCURACY, Accuracy
-from bstsearch.search.pareto import Candidate
-from bstsearch.search.pricing import make_pricer
+from bstsearch.searching.pareto import Candidate
+from bstsearch.searching.pricing import make_pricer
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]
@@ -72,9 +72,9 @@ def scorer(price: Price, estimated_price: Price, monkeypatch: pytest.MonkeyPatch
     """The scorer of every search in this test; like the real one it scores a submodel once in a command."""
     scorer = Scorer()
     monkeypatch.setattr(
-        "bstsearch.search.run.make_pricer", lambda folder, profile: estimated_price if profile.rates else price
+        "bstsearch.searching.run.make_pricer", lambda folder, profile: estimated_price if profile.rates else price
     )
-    monkeypatch.setattr("bstsearch.search.run.make_scorer", lambda *_: Once(scorer))
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Once(scorer))
     return scorer
 
 
@@ -103,8 +103,8 @@ def finished_run(
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
-        patch.setattr("bstsearch.search.run.make_pricer", lambda folder, profile: price)
-        patch.setattr("bstsearch.search.run.make_scorer", lambda *_: Scorer())
+        patch.setattr("bstsearch.searching.run.make_pricer", lambda folder, profile: price)
+        patch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Scorer())
         result = CliRunner().invoke(app, ["pareto", "--supernet", "net", "--device", "local"])
     assert result.exit_code == 0, result.output
     return folder / "front"

@@ -171,7 +171,7 @@ def test_an_interrupt_leaves_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bstsearch.export.write.time_files", interrupt)
+    monkeypatch.setattr("bstsearch.exporting.write.time_files", interrupt)
     assert invoke("export", "--pick", "1", "--front", easy_front).exit_code == 130
     assert list((tmp_path / "export").iterdir()) == []
 

@@ -64,8 +64,8 @@ def test_counts_of_other_supernets_are_read_the_second_time(
     invoke: Invoke, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("bstsearch.search.pricing.known_costs", _fresh_costs)
-    monkeypatch.setattr("bstsearch.search.counted_space.known_costs", _fresh_costs)
+    monkeypatch.setattr("bstsearch.searching.pricing.known_costs", _fresh_costs)
+    monkeypatch.setattr("bstsearch.searching.counted_space.known_costs", _fresh_costs)
     first = invoke("space", "--supernet", tiny_folder)
     assert first.exit_code == 0, first.stderr
     assert not loaded(tmp_path, "space", "--supernet", tiny_folder) & HEAVY
@@ -80,7 +80,7 @@ def test_another_budget_on_an_estimated_device_computes_nothing(
         def __call__(self, submodel: Submodel) -> Accuracy:
             return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
 
-    monkeypatch.setattr("bstsearch.search.run.make_scorer", lambda *_: Scorer())
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Scorer())
     assert invoke("pareto", "--device", "pixel7").exit_code == 0
     drawing = {"matplotlib", "numpy", "PIL"}  # the picture shows the budget
     assert not loaded(tmp_path, "pareto", "--device", "pixel7", "--budget-ms", "50%") & HEAVY - drawing
@@ -88,6 +88,6 @@ def test_another_budget_on_an_estimated_device_computes_nothing(
 
 
 def _fresh_costs(folder: Any) -> Any:
-    from bstsearch.search.known_costs import KnownCosts
+    from bstsearch.searching.known_costs import KnownCosts
 
     return KnownCosts(folder)

@@ -9,7 +9,7 @@ import pytest
 
 from bstsearch.cli.output import PLOT_WIDTH, Column, Output
 from bstsearch.cli.progress import Lines
-from bstsearch.search.front_file import read_front
+from bstsearch.searching.front_file import read_front
 
 COLUMNS = (Column("row", is_number=True), Column("id"), Column("latency", "ms", is_number=True))
 ROWS = ((1, "w1of4-d1", "0.81"), (2, "w1-d1", None))

@@ -12,7 +12,7 @@ import pytest
 
 from bstsearch import doors
 from bstsearch.profiles.profile_file import save_profile
-from bstsearch.search.front_file import read_front
+from bstsearch.searching.front_file import read_front
 
 Invoke = Callable[..., Any]
 TINY = {

@@ -13,8 +13,8 @@ import pytest
 
 from bstsearch.cli.output import Output
 from bstsearch.model.supernet_folder import read_folder
-from bstsearch.search.front_file import read_front
-from bstsearch.search.pareto import Candidate
+from bstsearch.searching.front_file import read_front
+from bstsearch.searching.pareto import Candidate
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]

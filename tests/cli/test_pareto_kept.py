@@ -14,7 +14,7 @@ import pytest
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
-from bstsearch.search.front_file import read_front
+from bstsearch.searching.front_file import read_front
 
 Invoke = Callable[..., Any]
 Scorer = Any  # of conftest.py

@@ -23,7 +23,7 @@ from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
 from bstsearch.score import ACCURACY, Accuracy
-from bstsearch.search.front_file import read_front
+from bstsearch.searching.front_file import read_front
 from bstsearch.space import Submodel
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
@@ -55,7 +55,7 @@ def scored(score: Callable[[Submodel], Accuracy], monkeypatch: pytest.MonkeyPatc
             counts[submodel.id] += 1
             return score(submodel)
 
-    monkeypatch.setattr("bstsearch.search.run.make_scorer", lambda *_: Scorer())
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Scorer())
     return counts
 
 
@@ -193,7 +193,7 @@ def test_an_interrupted_search_goes_on_in_its_folder_and_lends_its_scores(
             return score(submodel)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bstsearch.search.run.make_scorer", lambda *_: Stopping())
+        patch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Stopping())
         assert run("pareto --supernet net --device phone").exit_code == 130
     assert "written to front/tablet: " in done(run("pareto --supernet net --device tablet")).stderr
     assert "written to front: " in done(run("pareto --supernet net --device phone")).stderr

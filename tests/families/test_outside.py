@@ -15,7 +15,7 @@ from bstsearch import doors
 from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, read_folder
-from bstsearch.search.known_costs import KnownCosts, cache_file
+from bstsearch.searching.known_costs import KnownCosts, cache_file
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]

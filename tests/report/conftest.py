@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection
 import pytest
 
 from bstsearch.score import ACCURACY, Value
-from bstsearch.search.budget import Budget
-from bstsearch.search.costs import DEFAULT, Objectives
-from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import Candidate
-from bstsearch.search.provenance import Provenance
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.front_file import FrontFile
+from bstsearch.searching.pareto import Candidate
+from bstsearch.searching.provenance import Provenance
 from bstsearch.space import Space, Submodel
 
 MakeCandidate = Callable[..., Candidate]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bstsearch.report.axis import cost_axis, linear_ticks, log_ticks
-from bstsearch.search.budget import MIDDLE, Budget
-from bstsearch.search.costs import COSTS
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.budget import MIDDLE, Budget
+from bstsearch.searching.costs import COSTS
+from bstsearch.searching.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bstsearch.report.csv_file import write_csv, write_devices_csv
-from bstsearch.search.budget import Budget
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.front_file import FrontFile
 
 
 def test_one_line_per_row_with_every_number(make_front: Callable[..., FrontFile], tmp_path: Path) -> None:

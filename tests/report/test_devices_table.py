@@ -7,9 +7,9 @@ import pytest
 from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
 from bstsearch.report.devices_table import devices_table, on_all_fronts
-from bstsearch.search.budget import Budget
-from bstsearch.search.costs import COSTS, DEFAULT
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import COSTS, DEFAULT
+from bstsearch.searching.front_file import FrontFile
 from bstsearch.space import Space
 
 LATENCY = COSTS["latency"]

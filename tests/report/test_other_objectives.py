@@ -13,8 +13,8 @@ from bstsearch.report.picture import make_figure
 from bstsearch.report.table import front_table
 from bstsearch.report.terminal_plot import ASCII, HEIGHT, terminal_plot
 from bstsearch.score import Metric
-from bstsearch.search.costs import Objectives
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.costs import Objectives
+from bstsearch.searching.front_file import FrontFile
 
 MakeFront = Callable[..., FrontFile]
 

@@ -15,9 +15,9 @@ import pytest
 from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.report import page
 from bstsearch.report.page import SCRIPTS, page_script, write_page
-from bstsearch.search.budget import Budget
-from bstsearch.search.costs import by_name
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import by_name
+from bstsearch.searching.front_file import FrontFile
 
 MakeFront = Callable[..., FrontFile]
 

@@ -14,8 +14,8 @@ from chromium import CHROMIUM, Chromium, running_chromium
 
 from bstsearch.model.stack_shape import StackShape
 from bstsearch.report.page import write_page
-from bstsearch.search.budget import Budget
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.front_file import FrontFile
 from bstsearch.space import Space
 
 AXE = Path(os.environ.get("BSTSEARCH_AXE", "node_modules/axe-core")) / "axe.min.js"

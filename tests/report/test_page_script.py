@@ -22,10 +22,10 @@ from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.report.page import packed_candidate, page_script, trade
 from bstsearch.report.staircase import staircase
 from bstsearch.score import Accuracy, Metric
-from bstsearch.search.budget import HIGH, MIDDLE, Budget
-from bstsearch.search.costs import DEFAULT, Objectives, by_name
-from bstsearch.search.pareto import Candidate, find_front, recommend
-from bstsearch.search.pricing import find_stacks
+from bstsearch.searching.budget import HIGH, MIDDLE, Budget
+from bstsearch.searching.costs import DEFAULT, Objectives, by_name
+from bstsearch.searching.pareto import Candidate, find_front, recommend
+from bstsearch.searching.pricing import find_stacks
 from bstsearch.space import Space, Submodel
 
 NODE = shutil.which("node")

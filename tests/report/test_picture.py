@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from bstsearch.report.picture import NAMED, ORANGE, draw_picture, make_figure
-from bstsearch.search.budget import Budget
-from bstsearch.search.costs import COSTS
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import COSTS
+from bstsearch.searching.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

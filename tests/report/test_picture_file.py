@@ -10,8 +10,8 @@ import pytest
 
 from bstsearch.report import picture
 from bstsearch.report.picture_file import remove_other, write_picture
-from bstsearch.search.budget import Budget
-from bstsearch.search.front_file import FrontFile, write_front
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.front_file import FrontFile, write_front
 
 MakeFront = Callable[..., FrontFile]
 
@@ -76,7 +76,7 @@ def test_strange_surroundings_do_not_matter(make_front: MakeFront, tmp_path: Pat
     write_front(make_front(), tmp_path / "front.json")
     (tmp_path / "matplotlibrc").write_text(settings)
     code = (
-        "import os; from pathlib import Path; from bstsearch.search.front_file import read_front\n"
+        "import os; from pathlib import Path; from bstsearch.searching.front_file import read_front\n"
         "from bstsearch.report.picture_file import write_picture\n"
         "print(write_picture(read_front(Path('front.json')), Path('front.png')), os.environ['MPLBACKEND'])"
     )

@@ -9,10 +9,10 @@ from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
 from bstsearch.profiles.latency import Latency
 from bstsearch.report.table import Table, corner_table, digits, front_table, shorten
-from bstsearch.search.budget import Budget
-from bstsearch.search.costs import COSTS, DEFAULT
-from bstsearch.search.front_file import FrontFile
-from bstsearch.search.pareto import Candidate
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import COSTS, DEFAULT
+from bstsearch.searching.front_file import FrontFile
+from bstsearch.searching.pareto import Candidate
 from bstsearch.space import Space
 
 LATENCY = COSTS["latency"]

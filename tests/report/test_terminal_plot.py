@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bstsearch.report.axis import cost_axis
 from bstsearch.report.terminal_plot import ASCII, HEIGHT, LINES, NARROWEST, Marks, _apart, _text, terminal_plot
-from bstsearch.search.budget import Budget
-from bstsearch.search.costs import COSTS
-from bstsearch.search.front_file import FrontFile
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import COSTS
+from bstsearch.searching.front_file import FrontFile
 from bstsearch.space import Space
 
 MakeFront = Callable[..., FrontFile]

@@ -1,0 +1,86 @@
+"""A submodel picked from a front and exported (no torch until it is written)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
+from bstsearch.files import refuse_existing
+from bstsearch.listener import SILENT, Listener
+from bstsearch.searching.pick import Pick, export_folder, read_pick
+
+if TYPE_CHECKING:
+    from bstsearch.tasks.task import Task
+
+FRONT = Path("front/front.json")
+FAR = 0.2  # a latency this far from the profile's is worth a warning
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The folder `path`, what was picked, and the manifest in the folder, which holds what the checks found."""
+
+    path: Path
+    pick: Pick
+    manifest: Mapping[str, Any]
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Whether the profile was measured the way exports are checked: here, in ONNX Runtime."""
+        device = self.manifest["device"]
+        return device["obtained"] == "measured" and device.get("via") in (None, "local")
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest, and where the folder is."""
+        return {"path": str(self.path), **self.manifest}
+
+
+def export(
+    pick: str | int = "recommended",
+    *,
+    front: Path | str = FRONT,
+    out: Path | str | None = None,
+    data: str | type[Task] | None = None,
+    has_int8: bool = False,
+    is_forced: bool = False,
+    listener: Listener = SILENT,
+) -> Exported:
+    """Writes the picked submodel into the folder `out` (by default export/ID), whole or not at all, and checks it.
+
+    `pick` is a row number of the front file, an id, or "recommended". `data` is the task that the front was scored for,
+    where it is not known by the name that its supernet remembers. What was written is read back: outputs and score
+    on the front's split must be those of torch and of the search, else BstsearchError. Latencies are measured, and
+    the listener is warned of what is far from the profile, or was never measured. InputError where there is no such
+    row, or the front is older than its supernet; UsageError where `out` is taken.
+    """
+    picked = read_pick(Path(front), str(pick))
+    out = Path(out or export_folder(picked.candidate))
+    refuse_existing(out, marker=MANIFEST, is_forced=is_forced)
+    listener.note(f"took {picked}")
+
+    from bstsearch.exporting.write import write_export  # loads torch, which refusals do without
+
+    manifest = write_export(picked, out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
+    exported = Exported(path=out, pick=picked, manifest=manifest)
+    _tell(exported, listener)
+    return exported
+
+
+def _tell(exported: Exported, listener: Listener) -> None:
+    """Tells what may be wrong with the latencies, and what was never measured."""
+    checks, name = exported.manifest["checks"], exported.manifest["device"]["name"]
+    ratio = checks[ONNX]["latency"]["ratio"]
+    if not exported.is_of_this_machine:
+        listener.note(f"the latencies of the files are this machine's; {name} is another device")
+    elif abs(ratio - 1) > FAR:
+        listener.warning(
+            f"{ONNX} takes {ratio:.2g} times as long as the profile of {name} says: another machine, another load, "
+            f"or an old profile; 'bstsearch profile --device {name} --via local' measures this machine"
+        )
+    if INT8 in checks and checks[INT8]["latency"]["ms"] >= checks[ONNX]["latency"]["ms"]:
+        listener.warning(f"{INT8} is no faster here than {ONNX}: so small a model spends its time between the products")
+    for claim in exported.manifest["not_measured"]:
+        listener.warning(f"not measured: {claim}")

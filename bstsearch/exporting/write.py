@@ -1,0 +1,98 @@
+"""A submodel picked from a front, written as a folder that runs on its own, and checked.
+
+The folder reads like a supernet's whose space holds one submodel (`Supernet.load` takes it); beside that it
+holds the ONNX files, a manifest, a model card, a sample and a script that needs numpy and onnxruntime only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bstsearch.answering import exported_folder
+from bstsearch.exporting.card import card
+from bstsearch.exporting.checks import compare_answers, time_files
+from bstsearch.exporting.manifest import check_json, make_manifest
+from bstsearch.exporting.preprocessing import write_preprocessing, write_sample
+from bstsearch.files import write_json, write_text, writing_folder
+from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_int8, write_onnx
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.family import config_to_json
+from bstsearch.model.supernet import Supernet, save_weights
+from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
+from bstsearch.searching.pick import Pick
+from bstsearch.space import ONE, Space
+from bstsearch.tasks import FILE as TASK
+from bstsearch.tasks import open_task, save_task, split_for
+from bstsearch.tasks.task import Task
+from bstsearch.tasks.vocabulary import FILE as VOCABULARY
+from bstsearch.tasks.vqa import VqaTask
+
+
+def write_export(
+    pick: Pick,
+    out: Path,
+    *,
+    data: str | type[Task] | None = None,
+    has_int8: bool = False,
+    is_forced: bool = False,
+    listener: Listener = SILENT,
+) -> dict[str, Any]:
+    """Writes the picked submodel into the folder `out`, whole or not at all; returns its manifest.
+
+    What was written is read back: outputs and score on the front's split must be those of torch and of the
+    search, else BstsearchError. Latencies are measured and reported beside the profile's. `data` is the task that the
+    front was scored for, where it is not the supernet's own.
+    """
+    origin = pick.front.origin
+    data_dir = None if origin.data_folder is None else Path(origin.data_folder)
+    task = open_task(Path(origin.supernet["path"]), data, data_dir)
+    with writing_folder(out, marker=exported_folder.MANIFEST, is_forced=is_forced) as folder:
+        graphs = _write_model(pick, folder, _output(task), has_int8=has_int8)
+        save_task(task, folder)
+        supernet = Supernet.load(folder)  # read back, so that the checks see what was written
+        model, split = supernet.model, split_for(folder, task, origin.split)
+        sample = next(iter(split.batches(1))).inputs
+        with torch.inference_mode():
+            outputs = {_output(task): model(**sample)}
+        write_sample(sample, outputs, folder)
+        answers = compare_answers(graphs, model, split, progress=listener.progress)
+        answers[exported_folder.ONNX].refuse_difference(exported_folder.ONNX, pick.score)
+        threads = int(origin.device["runtime"]["threads"])
+        timings = time_files(graphs, sample, threads, progress=listener.progress)
+        checks = {name: check_json(pick, answers[name], timings[name], threads) for name in graphs}
+        words = task.vocabulary if isinstance(task, VqaTask) else None
+        written = write_preprocessing(supernet.family.reader(supernet.config), words, folder)
+        of_task = [name for name in (VOCABULARY, TASK) if (folder / name).exists()]
+        names = [CONFIG, WEIGHTS, *of_task, *graphs, *written, exported_folder.SAMPLE]
+        files = [folder / name for name in names]
+        manifest = make_manifest(pick, task, inputs=sample, outputs=outputs, files=files, checks=checks)
+        write_json(folder / exported_folder.MANIFEST, manifest)
+        write_text(folder / exported_folder.CARD, card(manifest))
+    return manifest
+
+
+def _output(task: Task) -> str:
+    """The name of what the model gives."""
+    return LOGITS if task.has_classes else OUTPUT
+
+
+def _write_model(pick: Pick, folder: Path, output: str, *, has_int8: bool) -> dict[str, Path]:
+    """Weights, config and ONNX files; returns the ONNX files by name."""
+    source = Path(pick.front.origin.supernet["path"])
+    supernet = Supernet.load(source)
+    submodel, family = pick.candidate.submodel, supernet.family
+    model, config = supernet.materialise(submodel), family.shrink(supernet.config, submodel)
+    stacks = tuple(len(stack.keep_order) for stack in family.stacks(config))
+    space = Space(widths=(ONE,), depths=(ONE,), stacks=stacks)
+    on_disk = SupernetFolder(path=folder, family=family.name, config=config_to_json(config), space=space)
+    on_disk.write()
+    save_weights(model, on_disk.weights)
+    like, path = family.example_inputs(config, 1), folder / exported_folder.ONNX
+    write_onnx(model, like, path, family.free_axes(config), output=output)
+    if not has_int8:
+        return {exported_folder.ONNX: folder / exported_folder.ONNX}
+    write_int8(folder / exported_folder.ONNX, folder / exported_folder.INT8)
+    return {name: folder / name for name in (exported_folder.ONNX, exported_folder.INT8)}

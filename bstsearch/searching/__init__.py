@@ -1,0 +1,1 @@
+"""Which submodels are worth having (no torch)."""

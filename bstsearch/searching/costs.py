@@ -1,0 +1,244 @@
+"""The one table of costs, and the objectives that a search trades against each other (no torch).
+
+All that is done with a cost derives from its entry: dominance, hypervolume, the study, budgets, files, tables, plots,
+the page, the help. Whoever adds one writes an entry here, and a test. Less of a cost is always better; what is better
+of a score, the task's metric says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bstsearch.errors import InputError, UsageError
+from bstsearch.profiles.latency import digits
+from bstsearch.score import ACCURACY, PERCENT, Metric
+
+if TYPE_CHECKING:
+    from bstsearch.searching.pareto import Candidate
+
+SCORE = "accuracy"  # the key of the score among objectives and in files, whatever the metric is
+
+
+class Amount(NamedTuple):
+    """What one submodel costs: a value between two ends, where it comes from, and whether its range must be told."""
+
+    value: float
+    low: float
+    high: float
+    source: str = ""
+    has_range: bool = False
+
+    @classmethod
+    def exactly(cls, value: float) -> Amount:
+        """A number that is counted, not measured."""
+        return cls(value, value, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """One cost of a submodel.
+
+    `key` names it on the command line, `name` in files, with its unit. `label` and `unit` are its words in a sentence,
+    `head` its column's title and unit, `caption` those of an axis. `least` and `most` describe the ends of that axis,
+    `first` the row of a front that has the least of it. `rank` tells how soon a narrow table does without it; a cost of
+    none is shown only where it is an objective. `option` bounds it by a short word, besides `--budget KEY=LIMIT`.
+    """
+
+    key: str
+    name: str
+    label: str
+    unit: str
+    head: tuple[str, str]
+    caption: str
+    of: Callable[[Candidate], Amount]
+    first: str
+    least: str = "smallest"
+    most: str = "largest"
+    rank: int | None = None
+    option: str = "--budget"
+
+    def text(self, one: Candidate) -> str:
+        """What it costs, without unit, and where it says more the range, in two digits: "2.31 (2.1-2.8)"."""
+        amount = self.of(one)
+        value = digits(amount.value)
+        return f"{value} ({digits(amount.low, 2)}-{digits(amount.high, 2)})" if amount.has_range else value
+
+
+def _latency(one: Candidate) -> Amount:
+    latency = one.latency
+    return Amount(latency.ms, latency.low_ms, latency.high_ms, latency.source, latency.has_range)
+
+
+def _memory(one: Candidate) -> Amount:
+    memory, is_measured = one.memory, one.memory.source == "measured"
+    low, high = (memory.bytes, memory.bytes) if is_measured else (memory.low_bytes, memory.high_bytes)
+    return Amount(memory.bytes / 1e6, low / 1e6, high / 1e6, memory.source, not is_measured)
+
+
+# MB are 1e6 bytes.
+_TABLE = (
+    Cost(
+        key="latency",
+        name="latency_ms",
+        label="latency",
+        unit="ms",
+        head=("latency", "ms"),
+        caption="latency, ms",
+        of=_latency,
+        first="the fastest",
+        least="fastest",
+        most="slowest",
+        rank=0,
+        option="--budget-ms",
+    ),
+    Cost(
+        key="gflops",
+        name="gflops",
+        label="compute",
+        unit="GFLOPs",
+        head=("GFLOPs", ""),
+        caption="GFLOPs, two per multiply-add",
+        of=lambda one: Amount.exactly(one.gflops),
+        first="the one of fewest GFLOPs",
+        rank=2,
+        option="--budget-gflops",
+    ),
+    Cost(
+        key="parameters",
+        name="parameters",
+        label="parameters",
+        unit="",
+        head=("params", ""),
+        caption="parameters",
+        of=lambda one: Amount.exactly(one.parameters),
+        first="the one of fewest parameters",
+        rank=3,
+    ),
+    Cost(
+        key="size",
+        name="size_mb",
+        label="size",
+        unit="MB",
+        head=("size", "MB"),
+        caption="size of the parameters, MB",
+        of=lambda one: Amount.exactly(one.size_bytes / 1e6),
+        first="the smallest",
+        rank=5,
+    ),
+    Cost(
+        key="memory",
+        name="memory_mb",
+        label="peak memory",
+        unit="MB",
+        head=("memory", "MB"),
+        caption="peak memory, MB",
+        of=_memory,
+        first="the one of least peak memory",
+        option="--budget-mb",
+    ),
+)
+COSTS: dict[str, Cost] = {cost.key: cost for cost in _TABLE}
+
+
+def by_name() -> dict[str, Cost]:
+    """The costs by their names in files."""
+    return {cost.name: cost for cost in COSTS.values()}
+
+
+def objective_keys() -> list[str]:
+    """All that may be asked for as an objective."""
+    return [SCORE, *COSTS]
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """What is traded: the score, by what kind of number it is, and the costs, in the order asked for.
+
+    The first cost orders a front, and is what plots draw along x.
+    """
+
+    keys: tuple[str, ...] = (SCORE, "latency", "gflops")
+    metric: Metric = ACCURACY
+
+    @classmethod
+    def of(cls, keys: Iterable[str], metric: Metric = ACCURACY) -> Objectives:
+        """Those objectives, the score first; UsageError where they are none to search for."""
+        found = list(keys)
+        known = f"; give two or more of {', '.join(objective_keys())}"
+        if unknown := [key for key in found if key not in objective_keys()]:
+            raise UsageError(f"unknown objective {unknown[0]!r}{known}")
+        if len(set(found)) < len(found):
+            raise UsageError(f"objectives {','.join(found)} name one twice{known}")
+        if SCORE not in found or len(found) < 2:
+            raise UsageError(
+                f"objectives {','.join(found)!r} are no trade: {SCORE} must be among them, and a cost{known}"
+            )
+        return cls((SCORE, *(key for key in found if key != SCORE)), metric)
+
+    @classmethod
+    def parse(cls, text: str) -> Objectives:
+        """The objectives in a list such as "accuracy,latency,memory"; UsageError where it is none."""
+        return cls.of(key.strip() for key in text.split(","))
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The costs among them."""
+        return tuple(COSTS[key] for key in self.keys[1:])
+
+    @property
+    def first(self) -> Cost:
+        """The first cost."""
+        return self.costs[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names in files, the score's first."""
+        return (self.metric.name, *(cost.name for cost in self.costs))
+
+    @property
+    def is_maximized(self) -> tuple[bool, ...]:
+        """Of each whether more is better, in the order of `names`."""
+        return (self.metric.is_higher_better, *(False for _ in self.costs))
+
+    def values(self, one: Candidate) -> tuple[float, ...]:
+        """What the scored candidate has of each, in the order of `names`."""
+        return (one.score, *(cost.of(one).value for cost in self.costs))
+
+    def losses(self, one: Candidate) -> tuple[float, ...]:
+        """The same with less always better, the costs first: the order of a front."""
+        return (*(cost.of(one).value for cost in self.costs), self.metric.loss(one.score))
+
+    def score_text(self, one: Candidate) -> str:
+        """The score and its interval, without unit: "97.9 (97.2-98.4)" per cent."""
+        low, high = one.interval
+        if self.metric.unit == PERCENT:
+            return f"{one.score:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
+        return f"{self.metric.text(one.score)} ({self.metric.text(low)}-{self.metric.text(high)})"
+
+    def __str__(self) -> str:
+        """Their keys, as the command line takes them."""
+        return ",".join(self.keys)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; the metric only where it is another one than accuracy."""
+        metric = {} if self.metric == ACCURACY else {"metric": self.metric.to_json()}
+        return {"objectives": list(self.keys), **metric}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Objectives:
+        """The objectives among the keys of `data`; InputError where they are malformed.
+
+        Files of older versions do not name them, and hold accuracy, latency and GFLOPs.
+        """
+        keys = data.get("objectives", list(cls().keys))
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise InputError(f"'objectives' must be a list of keys, not {keys!r}")
+        try:
+            return cls.of(keys, Metric.from_json(data["metric"]) if "metric" in data else ACCURACY)
+        except UsageError as error:
+            raise InputError(str(error)) from error
+
+
+DEFAULT = Objectives()

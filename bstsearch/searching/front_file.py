@@ -1,0 +1,286 @@
+"""front.json: the scored submodels of a search, the front within a budget, the recommended row (no torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bstsearch import __version__
+from bstsearch.errors import InputError
+from bstsearch.files import read_json, write_json
+from bstsearch.model.stack_shape import StackShape
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.pareto import Candidate, Front, find_front, hypervolume, recommend, reference, rule
+from bstsearch.searching.provenance import Provenance
+
+if TYPE_CHECKING:
+    import pandas
+
+FORMAT = 1
+NAME = "front.json"
+RECOMMENDED = "recommended"  # in place of a row number
+_TYPES = {
+    "created": str,
+    "sampler": str,
+    "is_exact": bool,
+    "trials": int,
+    "candidates": list,
+    "front": list,
+    "recommended": str,
+    "hypervolume": dict,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontFile:
+    """What front.json holds.
+
+    `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
+    and largest one (of a small space: all there are). `searched` is the budget under which the search ran, and
+    `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
+    `budget` and `objectives` are those asked for now, and `front`, its `hypervolume` and `recommended` what they leave.
+    `stacks` tell which layers a submodel keeps; files of older versions have none.
+    """
+
+    origin: Provenance
+    sampler: str
+    is_exact: bool
+    trials: int
+    searched: Budget
+    candidates: tuple[Candidate, ...]
+    budget: Budget
+    front: Front
+    recommended: Candidate
+    hypervolume: float
+    created: str
+    objectives: Objectives = DEFAULT
+    aimed_at: Objectives = DEFAULT
+    stacks: tuple[StackShape, ...] = ()
+
+    @classmethod
+    def solve(
+        cls,
+        candidates: Sequence[Candidate],
+        budget: Budget,
+        *,
+        origin: Provenance,
+        sampler: str,
+        is_exact: bool,
+        trials: int,
+        searched: Budget,
+        objectives: Objectives = DEFAULT,
+        aimed_at: Objectives | None = None,
+        stacks: tuple[StackShape, ...] = (),
+    ) -> FrontFile:
+        """The front of the scored `candidates` within `budget`, made now; `aimed_at` is what was searched for, if else.
+
+        Loads numpy.
+        """
+        front = find_front((candidate for candidate in candidates if budget.admits(candidate)), objectives)
+        full = next(candidate for candidate in candidates if candidate.id == origin.space.largest.id)
+        return cls(
+            origin=origin,
+            sampler=sampler,
+            is_exact=is_exact,
+            trials=trials,
+            searched=searched,
+            candidates=tuple(candidates),
+            budget=budget,
+            front=front,
+            recommended=recommend(front, objectives, has_budget=bool(budget)),
+            hypervolume=hypervolume(front, full, objectives),
+            created=_now(),
+            objectives=objectives,
+            aimed_at=aimed_at or objectives,
+            stacks=stacks,
+        )
+
+    def resolve(self, budget: Budget, objectives: Objectives | None = None) -> FrontFile:
+        """The same scores, asked for another budget or other objectives (None: the same)."""
+        objectives = objectives or self.objectives
+        if (budget, objectives) == (self.budget, self.objectives):
+            return dataclasses.replace(self, created=_now())
+        names = ("origin", "sampler", "is_exact", "trials", "searched", "aimed_at", "stacks")
+        fields = {name: getattr(self, name) for name in names}
+        return FrontFile.solve(self.candidates, budget, objectives=objectives, **fields)
+
+    def answers(self, budget: Budget, trials: int) -> bool:
+        """Whether nothing is left to score for `budget` and that many trials."""
+        if any(budget.admits(candidate) and candidate.accuracy is None for candidate in self.candidates):
+            return False
+        if len(self.candidates) == self.origin.space.size:
+            return True
+        return self.searched.covers(budget) and (self.is_exact or self.trials >= trials)
+
+    def find(self, submodel_id: str) -> Candidate:
+        """The candidate of that id, which the file holds."""
+        return next(candidate for candidate in self.candidates if candidate.id == submodel_id)
+
+    @property
+    def full(self) -> Candidate:
+        """The full model."""
+        return self.find(self.origin.space.largest.id)
+
+    @property
+    def corners(self) -> tuple[Candidate, Candidate, Candidate]:
+        """The smallest, the middle and the largest submodel."""
+        space = self.origin.space
+        return self.find(space.smallest.id), self.find(space.middle.id), self.full
+
+    @property
+    def rule(self) -> str:
+        """How the recommended row was chosen."""
+        return rule(self.objectives, has_budget=bool(self.budget))
+
+    def pick(self, name: str) -> Candidate:
+        """The candidate named by a row of the front, counted from 1, by id, or as the recommended one.
+
+        InputError lists the choices.
+        """
+        if name == RECOMMENDED:
+            return self.recommended
+        if name.isdecimal():
+            if 1 <= int(name) <= len(self.front):
+                return self.front[int(name) - 1]
+            raise InputError(f"the front has rows 1 to {len(self.front)}, no row {name}")
+        scored = {candidate.id: candidate for candidate in self.candidates if candidate.accuracy is not None}
+        if name not in scored:
+            ids = ", ".join(candidate.id for candidate in self.front)
+            raise InputError(f"the front has no submodel {name!r}; its ids: {ids}; 'bstsearch pareto' shows them")
+        return scored[name]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """All candidates as a pandas frame by id, with their rows on the front; what was not scored has no accuracy."""
+        import pandas
+
+        rows = {one.id: number for number, one in enumerate(self.front, start=1)}
+        frame = pandas.DataFrame([one.to_json() for one in self.candidates]).set_index("id")
+        frame.insert(0, "row", [rows.get(name) for name in frame.index])
+        frame["row"] = frame["row"].astype("Int64")
+        frame["is_recommended"] = frame.index == self.recommended.id
+        return frame
+
+    def _repr_html_(self) -> str:
+        """The front as a notebook shows it."""
+        objectives = self.objectives
+        score = f"{objectives.metric.name}, {objectives.metric.unit}".removesuffix(", ")
+        heads = ("row", "id", score, *(cost.caption for cost in objectives.costs))
+        rows = [
+            (
+                f"* {number}" if one == self.recommended else number,
+                one.id,
+                objectives.score_text(one),
+                *(cost.text(one) for cost in objectives.costs),
+            )
+            for number, one in enumerate(self.front, start=1)
+        ]
+        title = f"Pareto front on {self.origin.device['name']}; * is {self.rule}"
+        lines = [_html_row("th", heads), *(_html_row("td", row) for row in rows)]
+        return f"<table><caption>{html.escape(title)}</caption>{''.join(lines)}</table>"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, derived numbers included; `from_json` reads it back."""
+        return {
+            "format": FORMAT,
+            "created": self.created,
+            "bstsearch": __version__,
+            **self.origin.to_json(),
+            "stacks": [stack.to_json() for stack in self.stacks],
+            "sampler": self.sampler,
+            "is_exact": self.is_exact,
+            "trials": self.trials,
+            "searched": self.searched.to_json(),
+            "budget": self.budget.to_json(),
+            **self.objectives.to_json(),
+            "aimed_at": list(self.aimed_at.keys),
+            "hypervolume": {
+                "value": self.hypervolume,
+                "reference": reference(self.front, self.full, self.objectives),
+            },
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "front": [candidate.id for candidate in self.front],
+            "recommended": self.recommended.id,
+            "rule": self.rule,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FrontFile:
+        """The file written by `to_json`; InputError says what is missing or malformed."""
+        if data.get("format") != FORMAT:
+            raise InputError(f"format {data.get('format')!r}; this version reads format {FORMAT}")
+        for name, kind in _TYPES.items():
+            if type(data.get(name)) is not kind:
+                raise InputError(f"{name!r} must be of type {kind.__name__}, not {data.get(name)!r}")
+        candidates = {entry.id: entry for entry in map(Candidate.from_json, data["candidates"])}
+        origin, objectives = Provenance.from_json(data), Objectives.from_json(data)
+        _refuse_incomplete(data, candidates, origin)
+        return cls(
+            origin=origin,
+            searched=Budget.from_json(data.get("searched", {})),
+            candidates=tuple(candidates.values()),
+            budget=Budget.from_json(data.get("budget", {})),
+            front=tuple(candidates[name] for name in data["front"]),
+            recommended=candidates[data["recommended"]],
+            hypervolume=_share(data["hypervolume"].get("value")),
+            objectives=objectives,
+            aimed_at=Objectives.from_json({**data, "objectives": data.get("aimed_at", list(objectives.keys))}),
+            stacks=_stacks(data, origin),
+            **{name: data[name] for name in ("created", "sampler", "is_exact", "trials")},
+        )
+
+
+def read_front(path: Path) -> FrontFile:
+    """The front file at `path`; InputError where it is missing, malformed or of another format version."""
+    if not path.exists():
+        raise InputError(f"front {path} does not exist; 'bstsearch pareto --out {path.parent}' makes one")
+    data = read_json(path, "front")
+    try:
+        return FrontFile.from_json(data)
+    except InputError as error:
+        raise InputError(f"front {path}: {error}; 'bstsearch pareto --force' makes it anew") from error
+
+
+def write_front(file: FrontFile, path: Path) -> None:
+    """Replaces the front file at `path`."""
+    write_json(path, file.to_json())
+
+
+def _html_row(tag: str, cells: Iterable[object]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html.escape(str(cell))}</{tag}>' for cell in cells)}</tr>"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1 + 1e-9:
+        raise InputError(f"the value of 'hypervolume' must be a share, not {value!r}")
+    return value
+
+
+def _stacks(data: Mapping[str, Any], origin: Provenance) -> tuple[StackShape, ...]:
+    found = data.get("stacks", [])
+    if not isinstance(found, list):
+        raise InputError(f"'stacks' must be of type list, not {found!r}")
+    stacks = tuple(map(StackShape.from_json, found))
+    if stacks and tuple(len(stack.keep_order) for stack in stacks) != origin.space.stacks:
+        raise InputError(f"'stacks' must have {origin.space.stacks} layers, as 'space' says")
+    return stacks
+
+
+def _refuse_incomplete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Provenance) -> None:
+    rows = [*data["front"], data["recommended"]]
+    corners = [origin.space.smallest.id, origin.space.middle.id, origin.space.largest.id]
+    if not all(isinstance(row, str) for row in rows) or data["recommended"] not in data["front"]:
+        raise InputError("'front' must be a list of ids, and 'recommended' one of them")
+    if lost := [name for name in (*rows, *corners) if name not in candidates]:
+        raise InputError(f"'candidates' lack {lost[0]!r}")
+    if unscored := [name for name in rows if candidates[name].accuracy is None]:
+        raise InputError(f"{unscored[0]!r} is in 'front' but has no accuracy")

@@ -1,0 +1,190 @@
+"""What submodels of a supernet cost on a device, by its profile; and what a search with both rests on (no torch)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bstsearch.model.cost_table import Cost
+    from bstsearch.model.stack_shape import StackShape
+    from bstsearch.model.supernet_folder import SupernetFolder
+    from bstsearch.profiles.estimate import Work
+    from bstsearch.profiles.latency import Latency, Memory, Table
+    from bstsearch.profiles.profile import DeviceProfile
+    from bstsearch.searching.known_costs import KnownCosts
+    from bstsearch.searching.pareto import Candidate
+    from bstsearch.searching.provenance import Provenance
+    from bstsearch.space import Space, Submodel
+    from bstsearch.tasks.task import Task
+
+
+def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
+    """The profile of `device` and its file; InputError where there is none, or it was measured on other models only."""
+    from bstsearch.profiles.profile_file import load_profile
+    from bstsearch.profiles.stored import find_profile, profile_folders
+
+    path = find_profile(device, profile_folders(profiles))
+    profile = load_profile(path)
+    if profile.models:
+        profile.find_model(folder.architecture, folder.family)
+    return path, profile
+
+
+def read_profile(
+    folder: SupernetFolder,
+    device: str,
+    profiles: Path | None,
+    space: Space,
+    split: str,
+    data_folder: Path | None = None,
+    data: str | type[Task] | None = None,
+) -> tuple[DeviceProfile, Provenance]:
+    """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
+    from bstsearch.files import digest
+    from bstsearch.searching.provenance import Provenance
+
+    path, profile = find_profile_of(folder, device, profiles)
+    model = profile.find_model(folder.architecture, folder.family) if profile.models else None
+    error = model.error if model else profile.error
+    origin = Provenance(
+        supernet={
+            "path": str(folder.path.resolve()),
+            "digest": folder.digest(),
+            "architecture": folder.architecture,
+            "family": folder.family,
+        },
+        space=space,
+        split=split,
+        device={
+            "name": profile.device,
+            "obtained": profile.obtained,
+            "via": profile.via,
+            "latency_error": error.interval if error else None,
+            "digest": digest(path),
+            "runtime": {**profile.runtime.model_dump(), "words": profile.runtime.words},
+        },
+        data_folder=None if data_folder is None else str(data_folder.resolve()),
+        data_set=_other_data(folder, data),
+    )
+    return profile, origin
+
+
+def _other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | None:
+    """The name of that data set; None where it is the one that the supernet was trained for."""
+    if data is None:
+        return None
+    from bstsearch.doors import is_file
+    from bstsearch.tasks import find_task, trained_for
+
+    name = data if isinstance(data, str) and not is_file(data) else find_task(data).name
+    return None if name == trained_for(folder.path) else name
+
+
+def make_table(folder: SupernetFolder, profile: DeviceProfile) -> Table:
+    """The latencies and memory that `profile` tells of the submodels of `folder`: looked up, composed or predicted."""
+    from bstsearch.profiles.latency import LatencyTable
+
+    if profile.models:
+        return LatencyTable.from_profile(profile, folder.architecture, folder.family)
+    return _Estimates(folder, profile)
+
+
+class _Estimates:
+    """A table of a device that was not measured: rates times work."""
+
+    def __init__(self, folder: SupernetFolder, profile: DeviceProfile) -> None:
+        self._profile, self._costs = profile, known_costs(folder)
+
+    def latency(self, submodel: Submodel) -> Latency:
+        from bstsearch.profiles.estimate import estimate
+
+        return estimate(self._profile, _work(self._costs.cost(submodel)))
+
+    def memory(self, submodel: Submodel) -> Memory:
+        from bstsearch.profiles.estimate import estimate_memory
+
+        return estimate_memory(self._costs.cost(submodel).size_bytes, self._costs.live_bytes(submodel))
+
+
+def _work(cost: Cost) -> Work:
+    from bstsearch.profiles.estimate import Work
+
+    return Work(gflops=2 * (cost.macs - cost.recurrent_macs) / 1e9, recurrent_mb=cost.recurrent_bytes / 1e6)
+
+
+def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mapping[Submodel, float]) -> list[str]:
+    """A warning where one of these is smaller or larger than every model behind the profile's rates.
+
+    `gflops` are theirs in all. Only where these do not decide is the recurrent part looked up, or counted.
+    """
+    if profile.rates is None:
+        return []
+    from bstsearch.profiles.estimate import is_extrapolated
+
+    rates = profile.rates
+
+    def is_outside(submodel: Submodel) -> bool:
+        is_small = gflops[submodel] < rates.smallest_gflops  # and without its recurrent part still smaller
+        return is_small or is_extrapolated(rates, _work(known_costs(folder).cost(submodel)))
+
+    outside = next(filter(is_outside, gflops), None)
+    if outside is None:
+        return []
+    return [
+        f"{outside.id} has {gflops[outside]:.3g} GFLOPs; the published models behind the rates of "
+        f"{profile.device} have {rates.smallest_gflops:.3g} to {rates.largest_gflops:.3g}: below them the time between "
+        "operators rules, which nobody published, and real latencies will lie above the range"
+    ]
+
+
+def known_costs(folder: SupernetFolder) -> KnownCosts:
+    """What the submodels of `folder` cost: looked up where it is known, else counted, once."""
+    return _known_costs(folder.family, json.dumps(folder.config), folder.space)
+
+
+@functools.cache
+def _known_costs(family: str, config: str, space: Space) -> KnownCosts:
+    from bstsearch.model.supernet_folder import SupernetFolder
+    from bstsearch.searching.known_costs import KnownCosts
+
+    return KnownCosts(SupernetFolder(path=Path(family), family=family, config=json.loads(config), space=space))
+
+
+def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Submodel], Candidate]:
+    """What a submodel costs: as counted, and timed by the profile; each is looked at once."""
+    from bstsearch.searching.pareto import Candidate
+
+    table, count = make_table(folder, profile), known_costs(folder).cost
+
+    @functools.cache
+    def price(submodel: Submodel) -> Candidate:
+        cost = count(submodel)
+        return Candidate(
+            submodel=submodel,
+            parameters=cost.parameters,
+            macs=cost.macs,
+            latency=table.latency(submodel),
+            memory=table.memory(submodel),
+            size_bytes=cost.size_bytes,
+        )
+
+    return price
+
+
+def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:
+    """The layer stacks of the supernet's full model; loads torch."""
+    from bstsearch.model.family import config_to_json, restored
+    from bstsearch.model.stack_shape import StackShape, per_layer
+
+    family, config = restored(folder.family, folder.config)
+    stacks = family.stacks(config)
+    layers = tuple(len(stack.keep_order) for stack in stacks)
+    sizes = zip(*(per_layer(config_to_json(config), word, layers) for word in ("heads", "ffn")), strict=True)
+    return tuple(
+        StackShape(name=stack.prefix, keep_order=stack.keep_order, heads=heads, ffn=ffn)
+        for stack, (heads, ffn) in zip(stacks, sizes, strict=True)
+    )

@@ -1,0 +1,105 @@
+"""What scores submodels: the supernet on a split of its data, each submodel once, or what earlier searches found."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bstsearch.errors import BstsearchError
+from bstsearch.listener import Listener
+from bstsearch.score import Metric, Score
+
+if TYPE_CHECKING:
+    from bstsearch.model.supernet import Supernet
+    from bstsearch.searching.provenance import Provenance
+    from bstsearch.space import Submodel
+    from bstsearch.tasks.task import Split, Task
+
+
+class Scorer(Protocol):
+    """Scores submodels, all by one metric."""
+
+    @property
+    def metric(self) -> Metric:
+        """What kind of number its scores are."""
+
+    def __call__(self, submodel: Submodel) -> Score:
+        """How good the submodel is."""
+
+
+def make_scorer(
+    supernet: Path, split: str, data_dir: Path | None = None, data: str | type[Task] | None = None
+) -> Scorer:
+    """Scores submodels of the supernet folder, each once; weights and data are read when the first one is."""
+    return _SupernetScorer(supernet, split, data_dir, data)
+
+
+class _SupernetScorer:
+    def __init__(self, supernet: Path, split: str, data_dir: Path | None, data: str | type[Task] | None) -> None:
+        self._path, self._split, self._data_dir, self._data = supernet, split, data_dir, data
+        self._scores: dict[Submodel, Score] = {}
+
+    @property
+    def metric(self) -> Metric:
+        """As `Scorer.metric`."""
+        from bstsearch.tasks import read_metric
+
+        return read_metric(self._path, self._data)
+
+    def __call__(self, submodel: Submodel) -> Score:
+        """As `Scorer.__call__`."""
+        from bstsearch.tasks.evaluation import evaluate
+
+        if submodel not in self._scores:
+            supernet, part = self._loaded
+            self._scores[submodel] = evaluate(supernet, submodel, part)
+        return self._scores[submodel]
+
+    @functools.cached_property
+    def _loaded(self) -> tuple[Supernet, Split]:
+        from bstsearch.model.supernet import Supernet
+        from bstsearch.tasks import load_split
+
+        return Supernet.load(self._path), load_split(self._path, self._split, data=self._data, data_dir=self._data_dir)
+
+
+class KnownScores:
+    """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said."""
+
+    def __init__(self, score: Scorer, origin: Provenance, folders: Iterable[Path], listener: Listener) -> None:
+        self._score, self._origin, self._folders, self._listener = score, origin, folders, listener
+        self._is_said = False
+
+    @property
+    def metric(self) -> Metric:
+        """As `Scorer.metric`."""
+        return self._score.metric
+
+    def __call__(self, submodel: Submodel) -> Score:
+        """As `Scorer.__call__`."""
+        known = self._known.get(submodel)
+        if known is None:
+            return self._score(submodel)
+        if not self._is_said:
+            self._listener.note(
+                "accuracies that an earlier search found are taken over: they are the same on any device"
+            )
+            self._is_said = True
+        return known
+
+    @functools.cached_property
+    def _known(self) -> dict[Submodel, Score]:
+        from bstsearch.searching import study_file
+
+        known: dict[Submodel, Score] = {}
+        names = (study_file.NAME, f"*/{study_file.NAME}")
+        for path in sorted(place for folder in self._folders for name in names for place in folder.glob(name)):
+            try:
+                origin, objectives, candidates = study_file.read_study(path)
+            except BstsearchError:
+                continue  # scoring anew is always right
+            if self._origin.has_same_scores(origin) and objectives.metric == self.metric:
+                known |= {one.submodel: one.accuracy for one in candidates if one.accuracy is not None}
+        return known

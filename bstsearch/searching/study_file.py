@@ -1,0 +1,214 @@
+"""study.db: every scored submodel, as trials of an Optuna study in SQLite that optuna-dashboard opens."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import sqlite3
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from bstsearch import __version__
+from bstsearch.errors import DeviceError, InputError
+from bstsearch.files import writing
+from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.pareto import Candidate
+from bstsearch.searching.provenance import Provenance
+
+NAME = "study.db"
+STUDY = "bstsearch"
+_REMEDY = "give another --out to keep it, or --force to start over"
+
+
+class _DamagedError(InputError):
+    """The file is none that SQLite can read."""
+
+
+class StudyFile:
+    """The study on disk: read once, then only ever added to, one finished trial at a time."""
+
+    def __init__(self, study: optuna.Study, path: Path, objectives: Objectives = DEFAULT) -> None:
+        self._study, self._path, self.objectives = study, path, objectives
+        self.trials = study.get_trials(states=(TrialState.COMPLETE,))
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """The scored submodels, in the order in which they were scored."""
+        return [Candidate.from_json(trial.user_attrs) for trial in self.trials]
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Stores a finished trial in one transaction: whole, or not at all."""
+        with _storage_errors(self._path):
+            self._study.add_trial(trial)
+        self.trials.append(trial)
+
+
+@contextlib.contextmanager
+def open_study(
+    path: Path, origin: Provenance, objectives: Objectives = DEFAULT, *, is_fresh: bool = False
+) -> Iterator[StudyFile]:
+    """The study at `path`, made where there is none, and locked against other searches meanwhile.
+
+    InputError where another process holds it, where it is damaged or no such study, or where it is of
+    another origin or was scored by another metric. Where its objectives are others, it is written anew with these, its
+    scores kept. `is_fresh` throws it away first, damaged or not, but nothing that another process
+    holds or that is no study.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _locked(path):
+        if path.exists():
+            with contextlib.suppress(_DamagedError) if is_fresh else contextlib.nullcontext():
+                _refuse_foreign(path)
+        if is_fresh:
+            path.unlink(missing_ok=True)
+        if not path.exists():
+            _create(path, origin, objectives)
+        with contextlib.ExitStack() as stack:
+            study = _load(path, stack)
+            trials = _aimed_at_others(study, origin, objectives, path)
+            if trials is not None:
+                stack.close()
+                _create(path, origin, objectives, trials)
+                study = _load(path, stack)
+            with _storage_errors(path):
+                file = StudyFile(study, path, objectives)
+            yield file
+
+
+def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
+    """The origin and objectives of the study at `path` and its scored submodels, which stay as they are.
+
+    InputError where the file is damaged, or no study.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _storage_errors(path), _storage(path, is_read_only=True) as storage:
+        study = optuna.load_study(study_name=STUDY, storage=storage)
+        objectives = Objectives.from_json(study.user_attrs)
+        return Provenance.from_json(study.user_attrs), objectives, StudyFile(study, path, objectives).candidates
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds `path`.lock: an SQLite transaction, which the system ends however this process ends."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeviceError(f"cannot write {path.parent}: {error.strerror}") from error
+    with contextlib.ExitStack() as stack:
+        with _storage_errors(path):
+            database = stack.enter_context(contextlib.closing(sqlite3.connect(lock, timeout=0, isolation_level=None)))
+            database.execute("BEGIN EXCLUSIVE")
+        stack.callback(lock.unlink, missing_ok=True)
+        yield
+
+
+def _create(path: Path, origin: Provenance, objectives: Objectives, trials: Iterable[FrozenTrial] = ()) -> None:
+    # Made beside its place: a file that exists is a whole study, whenever this is interrupted.
+    with writing(path) as temporary, _storage_errors(path), _storage(temporary) as storage:
+        study = optuna.create_study(study_name=STUDY, storage=storage, directions=directions(objectives))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # the names that the dashboard shows
+            study.set_metric_names(list(objectives.names))
+        for name, value in {**origin.to_json(), **objectives.to_json(), "bstsearch": __version__}.items():
+            study.set_user_attr(name, value)
+        study.add_trials(revalued(trials, objectives))
+
+
+def directions(objectives: Objectives) -> list[StudyDirection]:
+    """Which way each objective is better, as Optuna says it."""
+    return [StudyDirection.MAXIMIZE if is_up else StudyDirection.MINIMIZE for is_up in objectives.is_maximized]
+
+
+def revalued(trials: Iterable[FrozenTrial], objectives: Objectives) -> list[FrozenTrial]:
+    """The same trials with the values of these objectives, which all their costs are stored for."""
+    found = copy.deepcopy(list(trials))
+    for trial in found:
+        trial.values = objectives.values(Candidate.from_json(trial.user_attrs))
+    return found
+
+
+@contextlib.contextmanager
+def _storage(path: Path, *, is_read_only: bool = False) -> Iterator[optuna.storages.RDBStorage]:
+    # Who only reads neither makes tables in somebody's file nor waits for another process.
+    options = {"connect_args": {"timeout": 0.5}} if is_read_only else {}
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", options, skip_table_creation=is_read_only)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _load(path: Path, stack: contextlib.ExitStack) -> optuna.Study:
+    """The study at `path`, open until `stack` is closed."""
+    storage = stack.enter_context(_storage(path))
+    with _storage_errors(path):
+        return optuna.load_study(study_name=STUDY, storage=storage)
+
+
+def _aimed_at_others(
+    study: optuna.Study, origin: Provenance, objectives: Objectives, path: Path
+) -> list[FrozenTrial] | None:
+    """The trials of the study where it was made for other objectives, or by a version that does not name them."""
+    try:
+        found, held = Provenance.from_json(study.user_attrs), Objectives.from_json(study.user_attrs)
+    except InputError as error:
+        raise InputError(f"study {path} does not say what it was made from ({error}); {_REMEDY}") from error
+    origin.refuse_other(found, path)
+    if held.metric != objectives.metric:
+        raise InputError(
+            f"study {path} holds scores by {held.metric.name}, now they are by {objectives.metric.name}; {_REMEDY}"
+        )
+    if held == objectives and "objectives" in study.user_attrs:
+        return None
+    with _storage_errors(path):
+        return study.get_trials(states=(TrialState.COMPLETE,))
+
+
+def _refuse_foreign(path: Path) -> None:
+    """InputError where `path` is in use, damaged, or an SQLite file of something else."""
+    with (
+        _storage_errors(path),
+        contextlib.closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as database,
+    ):
+        database.execute("BEGIN IMMEDIATE")
+        health = database.execute("PRAGMA quick_check").fetchone()[0]
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        database.rollback()
+    if health != "ok" or not tables:
+        raise _DamagedError(f"study {path} is damaged ({health.splitlines()[0]}); {_REMEDY}")
+    if not {"studies", "trials"} <= tables:
+        raise InputError(f"{path} is an SQLite file, but no Optuna study; give another --out")
+
+
+@contextlib.contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    """Turns what SQLite, SQLAlchemy and Optuna raise into InputError or, where the disk is at fault, DeviceError."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"study {path} holds no study named {STUDY!r}; {_REMEDY}") from error
+    except (sqlite3.Error, SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        cause = _sqlite_error(error)
+        name = getattr(cause, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise InputError(f"study {path} is in use by another process; wait, or give another --out") from error
+        if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+            raise DeviceError(f"cannot write study {path}: {cause}; what was finished is kept") from error
+        raise _DamagedError(f"study {path} cannot be read: {str(cause).splitlines()[0]}; {_REMEDY}") from error
+
+
+def _sqlite_error(error: BaseException) -> BaseException:
+    """The SQLite error at the bottom of `error`, or `error` itself."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, sqlite3.Error):
+        cause = cause.__cause__
+    return cause or error

@@ -1,0 +1,153 @@
+"""The public function, and where fronts go; its many ways through saved scores are tests/cli/test_pareto.py's."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import bstsearch
+from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+from bstsearch.listener import Listener
+from bstsearch.model.supernet_folder import read_folder
+from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.profiles.profile_file import save_profile
+from bstsearch.score import Metric, Value
+from bstsearch.searching.front_file import FrontFile, read_front
+from bstsearch.searching.pricing import make_pricer
+from bstsearch.searching.run import Request, search, search_devices
+from bstsearch.space import Submodel
+
+MakeProfile = Callable[..., DeviceProfile]
+ERROR = Metric(name="error", unit="m", is_higher_better=False, best=0.0)
+
+
+class Heard(Listener):
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.steps: list[tuple[str, int, int | None]] = []
+
+    def progress(self, text: str, done: int = 0, total: int | None = None, news: str = "") -> None:
+        self.steps.append((text, done, total))
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+    warning = note
+
+
+class Errors:
+    """Scores by an error, which is smaller for larger submodels."""
+
+    metric = ERROR
+
+    def __call__(self, submodel: Submodel) -> Value:
+        error = 1 / float(submodel.width * submodel.depth)
+        return Value(value=error, low=0.9 * error, high=1.1 * error, total=100)
+
+
+@pytest.fixture
+def net(
+    tiny_folder: Path,
+    make_profile: MakeProfile,
+    make_estimated: MakeProfile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A supernet whose submodels have errors, with profiles of a measured and an estimated device."""
+    monkeypatch.chdir(tmp_path)
+    save_profile(make_profile(tiny_folder), tmp_path / "profiles")
+    save_profile(make_estimated(tiny_folder), tmp_path / "profiles")
+    price = make_pricer(read_folder(tiny_folder), make_profile(tiny_folder))
+    monkeypatch.setattr("bstsearch.searching.run.make_pricer", lambda folder, profile: price)
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Errors())
+    return tiny_folder
+
+
+def run(net: Path, **arguments: object) -> FrontFile:
+    return search(supernet=net, profiles=Path("profiles"), **arguments)  # type: ignore[arg-type]
+
+
+def test_a_score_that_is_better_when_lower_goes_through_all(net: Path) -> None:
+    heard = Heard()
+    file = run(net, objectives=("accuracy", "memory", "latency"), listener=heard)
+    assert file.objectives.metric == ERROR
+    assert "w1-d1" in {one.id for one in file.front}, "the least error"
+    assert file.recommended.id == "w1-d1"
+    assert (heard.steps[0][0], heard.steps[-1][0]) == ("counting", "scoring")
+    assert read_front(Path("front/front.json")) == file
+    heard.steps.clear()
+    again = run(net, budget_ms="60%", budget={"memory": 18}, listener=heard)
+    assert heard.steps == []
+    assert heard.lines == ["answered from front/front.json: nothing had to be scored"]
+    assert again.objectives.metric == ERROR
+    assert set(again.budget.limits) == {"latency_ms", "memory_mb"}
+    assert all(one.score >= again.recommended.score for one in again.front)
+
+
+def test_a_sampled_front_says_what_its_sampler_aimed_at(net: Path) -> None:
+    heard = Heard()
+    asked = {"space": "layerwise", "trials": 5, "listener": heard}
+    run(net, **asked)
+    file = run(net, objectives=("accuracy", "size"), **asked)
+    assert str(file.aimed_at) == "accuracy,latency,gflops"
+    assert heard.lines[-1] == ("its sampler aimed at accuracy,latency,gflops; --force searches anew, for accuracy,size")
+    more = run(net, **{**asked, "objectives": ("accuracy", "size"), "trials": 6})
+    assert str(more.aimed_at) == "accuracy,size"
+    assert more.trials == 6, "earlier scores count"
+
+
+def test_scores_are_taken_over_only_by_the_same_metric(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    run(net)
+    run(net, device="phone", out=Path("second"), listener=heard)
+    assert any("taken over" in line for line in heard.lines)
+    heard.lines.clear()
+    other = Errors()
+    other.metric = dataclasses.replace(ERROR, name="loss")
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: other)
+    run(net, device="phone", out=Path("third"), listener=heard)
+    assert not any("taken over" in line for line in heard.lines)
+
+
+def test_each_device_is_told_of_before_it_is_searched(net: Path) -> None:
+    told: list[str] = []
+    files = dict(
+        search_devices(
+            ["local", "phone"],
+            Request(supernet=net, profiles=Path("profiles")),
+            before=lambda device, corners, budget: told.append(f"{device} {corners[-1].id}"),
+        )
+    )
+    assert told == ["local w1-d1", "phone w1-d1"]
+    assert list(files) == [Path("front/local/front.json"), Path("front/phone/front.json")]
+
+
+def test_what_cannot_be_is_refused(net: Path) -> None:
+    with pytest.raises(InfeasibleBudgetError, match="no submodel fits within latency 1e-06 ms"):
+        run(net, budget_ms=1e-6)
+    with pytest.raises(UsageError, match="unknown objective"):
+        run(net, objectives=("accuracy", "joy"))
+    with pytest.raises(UsageError, match="unknown space 'all'; there are trained, layerwise"):
+        run(net, space="all")
+    with pytest.raises(UsageError, match="--budget-ms 'fast' is no budget"):
+        run(net, budget_ms="fast")
+    with pytest.raises(InputError, match="no profile of device 'tablet'"):
+        run(net, device="tablet")
+    assert not Path("front").exists()
+
+
+def test_the_room_can_be_called_as_its_function(net: Path) -> None:
+    """bstsearch.search is both, whichever was loaded first."""
+    file = bstsearch.search(supernet=net, profiles=Path("profiles"), budget_gflops="60%")
+    assert file.budget.limits.keys() == {"gflops"}
+    program = (
+        "import bstsearch; bstsearch.search; import bstsearch.searching.front_file; assert callable(bstsearch.search)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

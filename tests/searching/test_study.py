@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import optuna
+import pytest
+
+from bstsearch.errors import InfeasibleBudgetError, UsageError
+from bstsearch.score import Accuracy, Metric, Value
+from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.pareto import Candidate, find_front
+from bstsearch.searching.study import ENUMERATED, Searched, choose_sampler, search_study
+from bstsearch.searching.study_file import StudyFile, directions
+from bstsearch.space import Space, Submodel
+
+MakeCandidate = Callable[..., Candidate]
+
+HALVES = (Fraction(1, 2), Fraction(1))
+QUARTERS = tuple(Fraction(n, 4) for n in (1, 2, 3, 4))
+SMALL = Space.bst(stacks=(4, 4))
+LARGE = Space(widths=QUARTERS, depths=HALVES, stacks=(2, 2), layer_heads=QUARTERS, layer_ffn=QUARTERS)
+MIDDLING = Space(widths=HALVES, depths=HALVES, stacks=(2, 2), layer_ffn=HALVES)  # 36: small, but worth sampling
+
+
+def size(submodel: Submodel) -> float:
+    layers = int(4 * submodel.depth)
+    shares = [sum(row) if row else layers * submodel.width for row in (submodel.heads, submodel.ffn)]
+    return float(submodel.width + layers + sum(shares))
+
+
+class Searcher:
+    """Runs searches over one space and one study, and counts what was asked of it."""
+
+    def __init__(self, make: MakeCandidate, space: Space, objectives: Objectives = DEFAULT) -> None:
+        self.make, self.space = make, space
+        study = optuna.create_study(directions=directions(objectives))
+        self.study = StudyFile(study, Path("memory"), objectives)
+        self.scored: Counter[str] = Counter()
+        self.costed: Counter[str] = Counter()
+        self.interrupt_after = 10_000
+        self.steps: list[tuple[str, int, int, str]] = []
+
+    def cost(self, submodel: Submodel) -> Candidate:
+        self.costed[submodel.id] += 1
+        return self.make(submodel.id, ms=size(submodel), macs=int(1e6 * size(submodel)))
+
+    def score(self, submodel: Submodel) -> Accuracy:
+        if self.scored.total() >= self.interrupt_after:
+            raise KeyboardInterrupt
+        self.scored[submodel.id] += 1
+        return Accuracy(correct=round(900 + 9 * size(submodel) ** 0.5), total=1000)
+
+    def __call__(self, budget: Budget | None = None, *, sampler: str = "auto", trials: int = 100) -> Searched:
+        return search_study(
+            self.study,
+            self.space,
+            cost=self.cost,
+            score=self.score,
+            budget=budget or Budget(),
+            sampler=sampler,
+            trials=trials,
+            progress=lambda *step: self.steps.append(step),
+        )
+
+
+@pytest.fixture
+def small(make_candidate: MakeCandidate) -> Searcher:
+    return Searcher(make_candidate, SMALL)
+
+
+@pytest.fixture
+def large(make_candidate: MakeCandidate) -> Searcher:
+    return Searcher(make_candidate, LARGE)
+
+
+def test_small_space_is_enumerated_and_exact(small: Searcher) -> None:
+    searched = small()
+    assert small.scored == Counter(submodel.id for submodel in SMALL)
+    assert searched.is_exact
+    assert (searched.sampler, searched.trials) == ("exact", 10)
+    assert {candidate.id for candidate in searched.candidates} == {submodel.id for submodel in SMALL}
+    assert len(find_front(searched.candidates)) > 1
+
+
+def test_nothing_outside_the_budget_is_scored(small: Searcher) -> None:
+    budget = Budget(latency_ms=5.0)
+    searched = small(budget)
+    assert small.scored == Counter(submodel.id for submodel in SMALL if size(submodel) <= 5.0)
+    assert 0 < len(small.scored) < 10
+    assert searched.is_exact
+    unscored = [candidate for candidate in searched.candidates if candidate.accuracy is None]
+    assert len(unscored) == 10 - len(small.scored)
+
+
+def test_a_looser_budget_scores_only_what_it_adds(small: Searcher) -> None:
+    small(Budget(latency_ms=5.0))
+    small.scored.clear()
+    small()
+    assert small.scored == Counter(submodel.id for submodel in SMALL if size(submodel) > 5.0)
+    small.scored.clear()
+    small(Budget(latency_ms=6.0))
+    assert not small.scored
+
+
+@pytest.mark.parametrize("space", [SMALL, LARGE])
+def test_infeasible_budget_names_the_nearest_before_any_score(make_candidate: MakeCandidate, space: Space) -> None:
+    searcher = Searcher(make_candidate, space)
+    with pytest.raises(InfeasibleBudgetError, match=f"nearest is {space.smallest.id} with"):
+        searcher(Budget(latency_ms=0.1))
+    assert not searcher.scored
+
+
+def test_interrupted_search_keeps_its_scores_and_goes_on(small: Searcher) -> None:
+    small.interrupt_after = 4
+    with pytest.raises(KeyboardInterrupt):
+        small()
+    assert len(small.study.candidates) == 4
+    small.interrupt_after = 10_000
+    searched = small()
+    assert small.scored == Counter(submodel.id for submodel in SMALL)
+    assert searched.is_exact
+
+
+def test_interrupted_sampling_goes_on_to_the_same_number_of_trials(large: Searcher) -> None:
+    large.interrupt_after = 7
+    with pytest.raises(KeyboardInterrupt):
+        large(trials=30)
+    large.interrupt_after = 10_000
+    assert large(trials=30).trials == 30
+    assert large.scored.total() == len(large.scored) == 30
+
+
+@pytest.mark.parametrize("sampler", ["auto", "nsga2", "tpe"])
+def test_large_space_is_sampled_without_duplicates(large: Searcher, sampler: str) -> None:
+    searched = large(sampler=sampler, trials=30)
+    assert list(large.scored)[:3] == [LARGE.smallest.id, LARGE.middle.id, LARGE.largest.id]
+    assert large.scored.total() == len(large.scored) == searched.trials == 30
+    assert not searched.is_exact
+    assert searched.sampler == ("nsga2" if sampler == "auto" else sampler)
+    assert all(Submodel.from_id(name) in LARGE for name in large.scored)
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+def test_sampling_stays_within_a_tight_budget(large: Searcher, sampler: str) -> None:
+    searched = large(Budget(latency_ms=4.0), sampler=sampler, trials=12)
+    assert len(large.scored) == 12
+    assert all(size(Submodel.from_id(name)) <= 4.0 for name in large.scored)
+    assert {LARGE.smallest.id, LARGE.middle.id, LARGE.largest.id} <= {one.id for one in searched.candidates}
+
+
+def test_trials_count_under_this_budget_or_a_looser_one(large: Searcher) -> None:
+    large(trials=6)
+    large(Budget(latency_ms=6.0), trials=6)
+    assert len(large.scored) == 6
+    large(Budget(latency_ms=6.0), trials=8)
+    assert len(large.scored) == 8
+    assert large(trials=6).trials == 6, "trials under a budget do not count without it"
+    assert large(trials=8).trials == 8
+    assert len(large.scored) == 10
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+def test_sampling_ends_when_everything_is_scored(make_candidate: MakeCandidate, sampler: str) -> None:
+    searcher = Searcher(make_candidate, MIDDLING)
+    assert MIDDLING.size <= ENUMERATED
+    searched = searcher(sampler=sampler, trials=1000)
+    assert searcher.scored == Counter(submodel.id for submodel in MIDDLING)
+    assert searched.is_exact
+
+
+def test_sampling_a_larger_space_to_its_end_is_exact_too(large: Searcher) -> None:
+    space = Space(widths=HALVES, depths=HALVES, stacks=(2, 2), layer_heads=HALVES, layer_ffn=HALVES)
+    assert space.size > ENUMERATED
+    large.space = space
+    searched = large(Budget(latency_ms=5.0), trials=1000)
+    within = {submodel.id for submodel in space if size(submodel) <= 5.0}
+    assert set(large.scored) == within
+    assert searched.is_exact
+
+
+def test_costs_are_asked_for_once(small: Searcher) -> None:
+    small(Budget(latency_ms=5.0))
+    assert set(small.costed.values()) == {1}
+
+
+def test_progress_tells_the_best_so_far(small: Searcher) -> None:
+    small()
+    assert small.steps[0] == ("scoring", 0, 10, "")
+    best = max(small.study.candidates, key=lambda one: (one.score, -one.latency.ms) if one.id != "w1-d1" else (0, 0))
+    assert small.steps[-1] == (
+        "scoring",
+        9,
+        10,
+        f"best {100 * best.score:.2f} % at {best.latency.ms:.3g} ms ({best.id})",
+    )
+
+
+def test_same_seed_same_submodels(make_candidate: MakeCandidate) -> None:
+    one, other = Searcher(make_candidate, LARGE), Searcher(make_candidate, LARGE)
+    one(trials=25)
+    other(trials=25)
+    assert list(one.scored) == list(other.scored)
+
+
+def test_unknown_sampler_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="auto, nsga2, tpe"):
+        choose_sampler("random", SMALL)
+
+
+def test_scores_and_budget_are_in_the_trials(small: Searcher) -> None:
+    small(Budget(latency_ms=5.0))
+    trial = small.study.trials[0]
+    assert trial.user_attrs["budget"]["latency_ms"] == 5.0
+    assert trial.params == {"width": "1/4", "depth": "1/4"}
+    assert trial.values == pytest.approx([trial.user_attrs[key] for key in ("accuracy", "latency_ms", "gflops")])
+    assert Candidate.from_json(trial.user_attrs).id == trial.user_attrs["id"]
+
+
+class Guesser(Searcher):
+    """Scores by an error, which is smaller for larger submodels."""
+
+    def score(self, submodel: Submodel) -> Value:  # type: ignore[override]
+        self.scored[submodel.id] += 1
+        error = 1 / size(submodel)
+        return Value(value=error, low=0.9 * error, high=1.1 * error, total=100)
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+def test_a_sampler_aims_at_what_the_study_trades(make_candidate: MakeCandidate, sampler: str) -> None:
+    """The smallest error is that of the full model, which costs most."""
+    objectives = Objectives.of(["accuracy", "parameters"], Metric(name="error", unit="m", is_higher_better=False))
+    searcher = Guesser(make_candidate, LARGE, objectives)
+    searched = searcher(sampler=sampler, trials=25)
+    assert searched.trials == 25
+    assert [trial.values for trial in searcher.study.trials] == [
+        list(objectives.values(one)) for one in searcher.study.candidates
+    ]
+    assert searcher.steps[-1][3].startswith(f"best {1 / size(LARGE.largest):.4g} m at ")
+    ids = {one.id for one in find_front(searched.candidates, objectives)}
+    assert {LARGE.smallest.id, LARGE.largest.id} <= ids
