@@ -9,7 +9,6 @@ from typing import Any
 import own_data
 import pytest
 import toy
-from task_contract import TaskContract
 
 from bstsearch import doors
 from bstsearch.errors import InputError
@@ -19,6 +18,7 @@ from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.sort_of_clevr import SortOfClevr
 from bstsearch.tasks.split import MemorySplit
 from bstsearch.tasks.task import Split, Task
+from bstsearch.testing.tasks import TaskContract
 
 
 class Short(TaskContract):

@@ -1,7 +1,4 @@
-"""What every task must pass: subclass TaskContract once per task, with a model for it.
-
-Outsiders copy this file beside their own tests; it needs bstsearch, torch and pytest only.
-"""
+"""What every task must pass: subclass TaskContract once per task, with a model for it."""
 
 from __future__ import annotations
 
