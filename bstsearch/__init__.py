@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bstsearch.exporting.run import Exported, export
     from bstsearch.inputs.pictures import PictureReader
     from bstsearch.inputs.reader import Reader
+    from bstsearch.listener import Listener
     from bstsearch.measuring.driver import Driver
     from bstsearch.measuring.run import profile
     from bstsearch.model.family import Family, get_family
@@ -40,6 +41,7 @@ __all__ = [
     "Exported",
     "Family",
     "LatencyTable",
+    "Listener",
     "PictureReader",
     "Reader",
     "Reply",
@@ -70,6 +72,7 @@ _FILES = {
     "exporting.run": ("Exported", "export"),
     "inputs.pictures": ("PictureReader",),
     "inputs.reader": ("Reader",),
+    "listener": ("Listener",),
     "measuring.driver": ("Driver",),
     "measuring.run": ("profile",),
     "model.family": ("Family", "get_family"),

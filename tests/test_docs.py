@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import nbformat
 import pytest
 
 from bstsearch.model.supernet_folder import DEMO
@@ -35,6 +36,7 @@ cli_reference = script("cli_reference")
 console_blocks = script("console_blocks")
 json_schemas = script("json_schemas")
 profile_schema = script("profile_schema")
+run_notebook = script("run_notebook")
 slimming_tables = script("slimming_tables")
 VERBS = cli_reference.verbs()
 COMMANDS = [command for block in console_blocks.BLOCK.findall(README) for command in console_blocks.commands(block)]
@@ -175,3 +177,24 @@ def test_rewriting_keeps_commands_and_replaces_output() -> None:
     text = "a\n```console\n$ one\nold\nolder\n$ two\n```\nb\n```sh\n$ three\n```\n"
     new = console_blocks.rewritten(text, lambda command: f"{command} ran\n")
     assert new == "a\n```console\n$ one\none ran\n$ two\ntwo ran\n```\nb\n```sh\n$ three\n```\n"
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_shows_what_it_shows(tmp_path: Path) -> None:
+    found = run_notebook.executed(run_notebook.NOTEBOOK, tmp_path)
+    shown = [json.dumps(cell.outputs) for cell in found.cells if cell.cell_type == "code"]
+    kept = [json.dumps(cell.outputs) for cell in json_cells(run_notebook.NOTEBOOK) if cell.cell_type == "code"]
+    assert all(kept), "run 'make docs'"
+    profile, front, frame, other, exported, answer = shown
+    assert "pixel7" in profile
+    assert "Pareto front on pixel7" in front
+    assert "latency_ms" in frame
+    assert "w1of" in other
+    assert "export/w1of" in exported
+    assert (tmp_path / "export").is_dir()
+    assert answer.count("(") == kept[-1].count("(")
+
+
+def json_cells(path: Path) -> list[Any]:
+    """The cells of a notebook as they lie on disk."""
+    return list(nbformat.read(path, as_version=4).cells)
