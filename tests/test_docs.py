@@ -180,21 +180,13 @@ def test_rewriting_keeps_commands_and_replaces_output() -> None:
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_and_shows_what_it_shows(tmp_path: Path) -> None:
+def test_the_notebook_runs_and_shows_what_it_showed(tmp_path: Path) -> None:
+    kept = nbformat.read(run_notebook.NOTEBOOK, as_version=4)
     found = run_notebook.executed(run_notebook.NOTEBOOK, tmp_path)
-    shown = [json.dumps(cell.outputs) for cell in found.cells if cell.cell_type == "code"]
-    kept = [json.dumps(cell.outputs) for cell in json_cells(run_notebook.NOTEBOOK) if cell.cell_type == "code"]
-    assert all(kept), "run 'make docs'"
-    profile, front, frame, other, exported, answer = shown
-    assert "pixel7" in profile
-    assert "Pareto front on pixel7" in front
-    assert "latency_ms" in frame
-    assert "w1of" in other
-    assert "export/w1of" in exported
-    assert (tmp_path / "export").is_dir()
-    assert answer.count("(") == kept[-1].count("(")
+    texts = [[_letters(str(cell.get("outputs"))) for cell in notebook.cells] for notebook in (kept, found)]
+    assert texts[0] == texts[1], "run 'make docs'"
 
 
-def json_cells(path: Path) -> list[Any]:
-    """The cells of a notebook as they lie on disk."""
-    return list(nbformat.read(path, as_version=4).cells)
+def _letters(text: str) -> str:
+    """`text` without its numbers, which another machine rounds otherwise."""
+    return re.sub(r"[0-9.e+-]+", "#", text)
