@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from bstsearch.model.family import get_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks import get_task
 from bstsearch.tasks.evaluation import evaluate

@@ -27,8 +27,9 @@ from bstsearch.measuring.fitting import fit_blocks
 from bstsearch.measuring.measure import measure
 from bstsearch.measuring.runner import write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
+from bstsearch.model.config import config_to_json
 from bstsearch.model.counting import count
-from bstsearch.model.family import config_to_json, get_preset, restored
+from bstsearch.model.lookup import get_preset, restored
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.latency import BASE, LatencyTable
 from bstsearch.profiles.profile import MeasuredModel

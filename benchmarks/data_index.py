@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from bstsearch.inputs.reader import Reader
-from bstsearch.model.family import get_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.vqa_v2 import VqaV2
 from bstsearch.training.recipes import get_recipe

@@ -29,7 +29,8 @@ from bstsearch.measuring.driver import Run, Session, Workload
 from bstsearch.measuring.drivers import local
 from bstsearch.measuring.estimator import Rounds, Timing, estimate
 from bstsearch.measuring.workload import make_workload
-from bstsearch.model.family import config_to_json, get_preset
+from bstsearch.model.config import config_to_json
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from timing import report
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from bstsearch import DEMO, Supernet
-from bstsearch.model.family import get_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.training.losses import Loss
 from bstsearch.training.precision import in_precision
 from bstsearch.training.recipes import get_recipe

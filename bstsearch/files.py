@@ -15,6 +15,11 @@ from typing import Any
 from bstsearch.errors import DeviceError, InputError, UsageError
 
 
+def as_path(text: Path | str | None) -> Path | None:
+    """`text` as a path; None stays None."""
+    return None if text is None else Path(text)
+
+
 def read_text(path: Path, what: str) -> str:
     """The text of `path`; InputError (naming it as `what`) where it is missing or no UTF-8 text."""
     try:

@@ -121,7 +121,7 @@ def picture_reader(folder: SupernetFolder) -> PictureReader | None:
     if (path := folder.path / PREPROCESSOR).is_file():
         data = read_json(path, "preprocessor").get("picture")
         return PictureReader.from_json(data) if data else None
-    from bstsearch.model.family import restored
+    from bstsearch.model.lookup import restored
 
     family, config = restored(folder.family, folder.config)
     return family.reader(config).picture

@@ -47,7 +47,7 @@ def _admit_family(text: str | None) -> None:
     if text is not None:
         with translated():  # Typer reads options outside of any verb
             from bstsearch.doors import admit
-            from bstsearch.model.family import get_family
+            from bstsearch.model.lookup import get_family
 
             get_family(admit("family", text))
 

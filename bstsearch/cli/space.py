@@ -120,7 +120,8 @@ def _folder(supernet: Path, preset: str | None, settings: list[str]) -> Supernet
 
 
 def _changed_preset(preset: str, settings: list[str]) -> SupernetFolder:
-    from bstsearch.model.family import changed, config_to_json, get_preset
+    from bstsearch.model.config import changed, config_to_json
+    from bstsearch.model.lookup import get_preset
 
     family, config = get_preset(preset)
     config = changed(family, config, settings)

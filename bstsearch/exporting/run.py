@@ -24,8 +24,8 @@ class Exported:
     """The folder `path`, what was picked, and the manifest in the folder, which holds what the checks found."""
 
     path: Path
-    pick: Pick
-    manifest: Mapping[str, Any]
+    pick: Pick = dataclasses.field(repr=False)
+    manifest: Mapping[str, Any] = dataclasses.field(repr=False)
 
     @property
     def is_of_this_machine(self) -> bool:

@@ -19,7 +19,7 @@ from bstsearch.exporting.preprocessing import write_preprocessing, write_sample
 from bstsearch.files import write_json, write_text, writing_folder
 from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_int8, write_onnx
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.family import config_to_json
+from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
 from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
 from bstsearch.searching.pick import Pick

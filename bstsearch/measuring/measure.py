@@ -22,7 +22,7 @@ from bstsearch.measuring.quiet import Load as Others
 from bstsearch.measuring.quiet import check_meaningful, check_steady
 from bstsearch.measuring.runner import POOL, write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
-from bstsearch.model.family import restored
+from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import Load
 

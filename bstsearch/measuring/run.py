@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bstsearch.files import as_path
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.reach import check_meant, check_stray_options, get_driver, make_driver
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
@@ -61,7 +62,7 @@ def profile(
     return profile_device(
         read_folder(Path(supernet)),
         device,
-        None if profiles is None else Path(profiles),
+        as_path(profiles),
         via=via,
         options=options,
         is_measured_anew=is_measured_anew,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.model.family import family_names, get_family
+from bstsearch.model.lookup import family_names, get_family
 from bstsearch.model.supernet import Supernet
 from bstsearch.published.tensors import read_tensors
 

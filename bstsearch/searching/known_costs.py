@@ -77,7 +77,7 @@ class KnownCosts:
 
     @functools.cached_property
     def _model(self) -> tuple[Any, Any]:
-        from bstsearch.model.family import restored
+        from bstsearch.model.lookup import restored
 
         return restored(self._folder.family, self._folder.config)
 

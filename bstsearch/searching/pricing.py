@@ -177,7 +177,8 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
 
 def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:
     """The layer stacks of the supernet's full model; loads torch."""
-    from bstsearch.model.family import config_to_json, restored
+    from bstsearch.model.config import config_to_json
+    from bstsearch.model.lookup import restored
     from bstsearch.model.stack_shape import StackShape, per_layer
 
     family, config = restored(folder.family, folder.config)

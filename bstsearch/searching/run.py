@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bstsearch.errors import BstsearchError, InfeasibleBudgetError, UsageError
+from bstsearch.files import as_path
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
@@ -56,9 +57,9 @@ class Request:
 
 def search(
     *,
-    supernet: Path = DEMO,
+    supernet: Path | str = DEMO,
     device: str = LOCAL,
-    profiles: Path | None = None,
+    profiles: Path | str | None = None,
     budget_ms: float | str | None = None,
     budget_gflops: float | str | None = None,
     budget_mb: float | str | None = None,
@@ -70,8 +71,8 @@ def search(
     trials: int = 100,
     split: str = "validation",
     data: str | type[Task] | None = None,
-    data_dir: Path | None = None,
-    out: Path | None = None,
+    data_dir: Path | str | None = None,
+    out: Path | str | None = None,
     seed: int = 0,
     is_forced: bool = False,
     listener: Listener = SILENT,
@@ -84,8 +85,8 @@ def search(
     """
     given = {"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}
     request = Request(
-        supernet=supernet,
-        profiles=profiles,
+        supernet=Path(supernet),
+        profiles=as_path(profiles),
         bounds=parse_bounds(
             {key: str(value) for key, value in given.items() if value is not None},
             [f"{key}={value}" for key, value in (budget or {}).items()],
@@ -97,8 +98,8 @@ def search(
         trials=trials,
         split=split,
         data=data,
-        data_dir=data_dir,
-        out=out,
+        data_dir=as_path(data_dir),
+        out=as_path(out),
         seed=seed,
         is_forced=is_forced,
     )

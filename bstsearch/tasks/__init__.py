@@ -89,7 +89,7 @@ def load_split(
 
 def split_for(folder: Path, task: Task, split: str) -> Split:
     """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
-    from bstsearch.model.family import restored
+    from bstsearch.model.lookup import restored
     from bstsearch.model.supernet_folder import read_folder
 
     if split not in SPLITS:

@@ -15,9 +15,11 @@ import torch
 
 import bstsearch
 from bstsearch.errors import InputError, UsageError
-from bstsearch.files import check_free, write_json
+from bstsearch.files import as_path, check_free, write_json
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.family import Config, Family, changed, config_to_json, get_preset
+from bstsearch.model.config import changed, config_to_json
+from bstsearch.model.family import Config, Family
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import CONFIG, METRICS, read_folder
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
@@ -53,14 +55,14 @@ class Plan:
 
 
 def train(
-    out: Path,
+    out: Path | str,
     *,
     preset: str = "mcan-easy-vqa",
     settings: Sequence[str] = (),
     data: str | type[Task] | None = None,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     recipe: str | None = None,
-    teacher: Path | None = None,
+    teacher: Path | str | None = None,
     teacher_epochs: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -79,6 +81,7 @@ def train(
     they train together: the first one alone writes, reports and scores, and the others return nothing. UsageError,
     InputError or DeviceError where something of the request cannot be.
     """
+    out, data_dir, teacher = Path(out), as_path(data_dir), as_path(teacher)
     torch.set_num_threads(choose_threads(threads))
     model, config = get_preset(preset)
     chosen = get_task(_data_for(preset, data))

@@ -18,7 +18,7 @@ import torch
 from bstsearch.answering.asking import ask_exported, ask_supernet, read_question
 from bstsearch.answering.exported_folder import read_exported
 from bstsearch.errors import InputError, UsageError
-from bstsearch.model.family import get_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.space import Submodel

@@ -21,7 +21,8 @@ from bstsearch.answering.asking import read_question
 from bstsearch.exporting.preprocessing import write_preprocessing
 from bstsearch.inputs.pictures import ORIENTATION
 from bstsearch.inputs.reader import Reader
-from bstsearch.model.family import config_to_json, get_preset
+from bstsearch.model.config import config_to_json
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.lxmert_lists import load as load_lists

@@ -13,7 +13,7 @@ from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import LETTERBOX, PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import words_of
-from bstsearch.model.family import get_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.tasks import sort_of_clevr
 from bstsearch.tasks.sort_of_clevr import IMAGES, KINDS, QUESTIONS, SortOfClevr, enlarged
 from bstsearch.tasks.sort_of_clevr_scenes import COLOURS, SHAPES, SIDE, Scenes, draw_scenes, paint

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.model.family import get_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.training import device as device_module
 from bstsearch.training.device import choose_device, choose_threads, exceptions
 
