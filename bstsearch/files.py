@@ -123,7 +123,7 @@ def writing_folder(path: Path, *, marker: str, is_forced: bool = False) -> Itera
 
 
 def digest(*paths: Path) -> str:
-    """Sixteen hex digits of the contents of `paths`, in order (SHA-256, cut)."""
+    """Sixteen hex digits of the contents of `paths`, in order (SHA-256, cut); InputError where one cannot be read."""
     import hashlib  # here, since it loads OpenSSL, which showing a profile does without
 
     total = hashlib.sha256()

@@ -71,9 +71,10 @@ def ask(
 ) -> Reply:
     """The `top` answers to a question about the picture `image`, by an exported folder or a supernet `model`.
 
-    A supernet answers with the `submodel` of that id, or with the most accurate one within `budget_ms` (or a share such
-    as "50%") by the profile of `device`, which is told to the listener; else with the full one. UsageError or
-    InputError where the request cannot be; InfeasibleBudgetError where no submodel is so fast.
+    A supernet answers with the `submodel` of that id. With `budget_ms` (a number, or a share such as "50%") it answers
+    with the most accurate submodel within it, by the profile of `device`; the listener hears which one. Without both,
+    the full model answers. UsageError or InputError where the request cannot be; InfeasibleBudgetError where no
+    submodel is so fast.
     """
     model = Path(model)
     folder = read_folder(model)

@@ -94,16 +94,16 @@ def pareto(
 ) -> None:
     """Search the submodels and show the Pareto front.
 
-    What fits no budget is never scored, and nothing is scored twice: the same command goes on after an
-    interrupt, and another budget is answered from the scores that are there. Shares are of the full model. Of
-    several devices each gets its front, in a folder of its name, and one table, one page and one JSON and CSV file
-    show them side by side.
+    Submodels outside the budgets are not scored, and no submodel is scored twice: after an interrupt the same command
+    goes on, and another budget is answered from the saved scores. Shares are of the full model. With several devices,
+    each device gets a front in a folder of its name. One table, one page, one JSON file and one CSV file show the
+    fronts side by side.
 
-    A front holds what no other submodel beats in every objective. Other --objectives are answered from the scores that
-    are there, too; the first cost named orders the rows, and is drawn along x.
+    A front holds the submodels that no other submodel beats in every objective. Other --objectives are answered from
+    the saved scores, too. The first cost that you name orders the rows, and is the x axis of plots.
 
-    Without --out, front/ holds the results; where they are of another device, supernet, space or split they stay,
-    and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Accuracies are taken over from there.
+    Without --out, front/ holds the results. If it already holds those of another device, supernet, space or split, they
+    stay, and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Known accuracies are used again.
 
     \b
     Examples:

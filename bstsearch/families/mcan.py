@@ -345,7 +345,10 @@ def stacks(config: McanConfig) -> tuple[Stack, ...]:
 
 
 def shrink(config: McanConfig, submodel: Submodel) -> McanConfig:
-    """The sizes of `submodel`: hidden, heads, FFN and pooling scale, head size stays (BST section III-B)."""
+    """The sizes of `submodel`; InputError where it does not fit the config.
+
+    Hidden, heads, FFN and pooling scale; head size stays (BST section III-B).
+    """
     # Not asked of every config: `hidden` is enlarged by one to see which axes follow it.
     if not config.has_language_adapter and config.hidden > config.lstm_hidden:
         raise InputError(

@@ -52,7 +52,7 @@ def _listed_sizes(folder: Path) -> dict[str, Any]:
 
 
 def is_lying(path: Path, size: Any = None) -> bool:
-    """Whether an image is wider than high; `size` is its height and width, where they are listed."""
+    """Whether an image is wider than high; `size` is its listed height and width; InputError where it is malformed."""
     if size is None:
         try:
             with Image.open(path) as image:

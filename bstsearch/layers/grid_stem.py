@@ -16,7 +16,7 @@ from bstsearch.errors import InputError
 class GridStem(nn.Module):
     """Tokens (B, V, C) of images (B, S, S, 3; uint8): stride-2 convolutions, BatchNorm, ReLU, a learned position.
 
-    In none of the published systems, which read features from disk; it lets a small model see raw images.
+    The published systems have none: they read features from disk. It lets a small model see raw images.
     """
 
     def __init__(self, channels: Sequence[int], side: int) -> None:

@@ -22,7 +22,7 @@ FORMAT = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
-    """A file of rounds, good only for the same graphs on the same device, which `origin` tells apart."""
+    """A file of rounds. It is good only for the same graphs on the same device; `origin` tells them apart."""
 
     path: Path
     origin: dict[str, Any]

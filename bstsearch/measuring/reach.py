@@ -49,7 +49,7 @@ def make_driver(kind: type[Driver], options: Mapping[str, object]) -> Driver:
 
 
 def check_stray_options(options: Mapping[str, object]) -> None:
-    """Passes where this machine's driver has all these options: what they are for, if no driver is named."""
+    """Passes where this machine's driver, which is used if none is named, has all these options; else UsageError."""
     for name in options:
         if name not in get_driver(LOCAL).model_fields:
             raise UsageError(_stray(name, None))

@@ -68,8 +68,8 @@ class Plan:
 def make_plan(family: Family, config: Config, submodel: Submodel, small: nn.Module, full: nn.Module) -> Plan:
     """The plan of `small`, which the family built for `submodel`, in `full`, which it built for `config`.
 
-    Raises InputError where a small tensor has no full one or does not fit in it, or where a buffer that
-    is state would have to be cut.
+    InputError where a small tensor has no full one or does not fit in it, or where a buffer that is state would have to
+    be cut.
     """
     kept_layers = family.kept_layers(config, submodel)
     parameters = dict(full.named_parameters(remove_duplicate=False))

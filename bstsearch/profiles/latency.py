@@ -156,7 +156,7 @@ class LatencyTable:
         return around(ms, "composed", self._model.error.interval if self._model.error else 0.0)
 
     def memory(self, submodel: Submodel) -> Memory:
-        """Peak memory: measured, else the runtime's own + the weights + the largest live set of activations."""
+        """Peak memory: measured, else runtime + weights + largest live set; InputError where figures lack."""
         key = _key(submodel)
         row, fit = self._rows.get(key), self._model.memory
         if row and row.peak_memory_bytes:

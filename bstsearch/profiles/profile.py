@@ -71,7 +71,7 @@ class Cluster(_Record):
 
 
 class Hardware(_Record):
-    """The device; null where nobody says. `cores` are the physical ones that a measuring process could use."""
+    """The device; null where it is not known. `cores` are the physical ones that a measuring process could use."""
 
     title: Text
     soc: Text
@@ -166,7 +166,7 @@ class BlockRow(_Record):
 
 
 class Load(_Record):
-    """What else the device did while it was measured; null where nobody tells.
+    """What else the device did while it was measured; null where it is not known.
 
     `other_cores` is how many cores other programs kept busy, `preempted` the share of the timed runs that had to give
     up their core to one.
@@ -201,10 +201,10 @@ class MemoryFit(_Record):
 class MeasuredRow(_Record):
     """One whole submodel: its latency, the 95 % interval of that, and the runs themselves.
 
-    `latency_ms` is the quiet latency, what the model needs when nothing disturbs it; `seen_ms` and `p90_ms` are the
-    median and the 90th percentile of the runs by the clock on the wall, `times_ms`. Of each run `cpu_ms` tells how
-    long its thread had a core, and `switches` how often it had to give that up; null where the device does not tell.
-    `visits` of equally many runs follow one another. Blocks were fitted to the rows of role "fit"; those of role
+    `latency_ms` is the quiet latency: what the model needs when nothing disturbs it. `seen_ms` and `p90_ms` are the
+    median and the 90th percentile of the runs by the clock on the wall, `times_ms`. For each run, `cpu_ms` tells how
+    long its thread had a core, and `switches` how often it had to give the core up; null where the device does not
+    tell. `visits` of equally many runs follow one another. Blocks were fitted to the rows of role "fit"; those of role
     "check" tell the error. Before 0.2.0 `latency_ms` was what `seen_ms` is now, which is null there.
     """
 

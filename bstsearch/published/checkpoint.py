@@ -37,7 +37,7 @@ class Imported:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the supernet is trained in; running means of BatchNorm are none of them."""
+        """How many numbers of the supernet are trained; running means of BatchNorm do not count."""
         return sum(parameter.numel() for parameter in self.supernet.model.parameters())
 
     def to_json(self) -> dict[str, Any]:
@@ -65,9 +65,10 @@ def read_checkpoint(
 ) -> Imported:
     """The checkpoint in `path` as a supernet of that family, with BST's space.
 
-    Sizes come from the weights; what shapes cannot tell may be given: the number of `heads` (default: of 64
-    each), `question_length` and `image_size` (height, width; default: the published ones). InputError where the
-    file is of another family, lacks a tensor, or has one that is neither used nor known to be dead.
+    Sizes come from the weights. What shapes cannot tell may be given: the number of `heads` (default: heads of size
+    64), `question_length`, and `image_size` (height, width). The defaults of the last two are the published ones.
+    InputError where the file is of another family, lacks a tensor, or has one that is neither used nor known to be
+    dead.
     """
     family, reference = get_family(family_name), _reference(get_family(family_name).name)
     tensors = read_tensors(path)

@@ -28,8 +28,8 @@ def import_checkpoint(
     """Writes the checkpoint as a supernet into the folder `out`, whole or not at all.
 
     The options are those of `bstsearch import`. Words and answers come from the files `vocabulary` and `answers`, or
-    from the data set in `data_dir`; without them the supernet can be profiled, but not scored. UsageError or InputError
-    where `out` is taken, or the checkpoint is none of that family.
+    from the data set in `data_dir`; without them the supernet can be profiled, but not scored. UsageError where `out`
+    is taken; InputError where the checkpoint is not of that family.
     """
     check_free(out, marker=CONFIG, is_forced=is_forced)
     listener.progress("reading the checkpoint")

@@ -119,7 +119,7 @@ def _work(cost: Cost) -> Work:
 def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mapping[Submodel, float]) -> list[str]:
     """A warning where one of these is smaller or larger than every model behind the profile's rates.
 
-    `gflops` are theirs in all. Only where these do not decide is the recurrent part looked up, or counted.
+    `gflops` are theirs in all. The recurrent part is looked up, or counted, only where these do not decide.
     """
     if profile.rates is None:
         return []

@@ -37,7 +37,7 @@ Before = Callable[[str, Sequence[Candidate], Budget], None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of every device alike; fields as the arguments of `search`."""
+    """What is the same for every device; the fields are the arguments of `search`."""
 
     supernet: Path = DEMO
     profiles: Path | None = None
@@ -115,7 +115,8 @@ def search_devices(
 ) -> Iterator[tuple[Path, FrontFile]]:
     """The front on each device and the path of its file, as soon as it is there.
 
-    Of several devices each has a folder of its name. What can be refused is refused before anything is scored.
+    With several devices, each has a folder of its name. What is wrong with the request is told before anything is
+    scored.
     """
     objectives = Objectives.of(request.objectives)
     folder = read_folder(request.supernet)
@@ -149,8 +150,8 @@ def search_devices(
 def choose_folder(origin: Provenance, *, is_alone: bool) -> Path:
     """Of front/, front/DEVICE, front/DEVICE-2, ... the one with results of the same origin, else the first free one.
 
-    Of several devices at once (not `is_alone`) each has a folder of its name. Where an origin cannot be read the folder
-    is taken for the same: the search says what is wrong with it.
+    With several devices at once (not `is_alone`), each has a folder of its name. Where an origin cannot be read the
+    folder is taken for the same: the search says what is wrong with it.
     """
     device = OUT / str(origin.device["name"])
     numbered = (device.with_name(f"{device.name}-{number}") for number in itertools.count(2))

@@ -92,7 +92,7 @@ def is_small(space: Space) -> bool:
 def looked_at_first(space: Space) -> list[Submodel]:
     """The submodels whose costs tell whether a budget can be met: all of a small space, else its corners.
 
-    Of a large space the smallest submodel is taken to be the cheapest.
+    In a large space, the smallest submodel is taken to be the cheapest.
     """
     return list(space) if is_small(space) else [space.smallest, space.middle, space.largest]
 

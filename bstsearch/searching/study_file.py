@@ -54,12 +54,12 @@ class StudyFile:
 def open_study(
     path: Path, origin: Provenance, objectives: Objectives = DEFAULT, *, is_fresh: bool = False
 ) -> Iterator[StudyFile]:
-    """The study at `path`, made where there is none, and locked against other searches meanwhile.
+    """The study at `path`, made where there is none; no other search can write to it until the block ends.
 
     InputError where another process holds it, where it is damaged or no such study, or where it is of
-    another origin or was scored by another metric. Where its objectives are others, it is written anew with these, its
-    scores kept. `is_fresh` throws it away first, damaged or not, but nothing that another process
-    holds or that is no study.
+    another origin or was scored by another metric. If it has other objectives, it is written again with these, and its
+    scores are kept. `is_fresh` throws it away first, damaged or not, but nothing that another process holds or that is
+    no study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _locked(path):

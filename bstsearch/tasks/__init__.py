@@ -49,7 +49,7 @@ def data_of_preset(preset: str) -> str | None:
 
 
 def needed_folder(data: str, folder: Path | None) -> Path:
-    """`folder`, which must be given and exist for a data set that is read from the user's disk."""
+    """`folder`, from which the data set is read; UsageError where it is None, InputError where it does not exist."""
     if folder is None:
         raise UsageError(f"{data} is read from your disk; say where with --data-dir DIR")
     if not folder.is_dir():
@@ -75,7 +75,7 @@ def open_task(folder: Path, data: str | type[Task] | None = None, data_dir: Path
     """The task of the supernet or exported model in `folder`, or for it the one that `data` names.
 
     What the folder says is only looked up: code is run where it is installed, or `data` names its file. InputError
-    where the folder says nothing, or names a task that nobody has made known.
+    where the folder names no task, or one that is not known here.
     """
     return get_task(data or _known(folder)).load(folder, data_dir)
 

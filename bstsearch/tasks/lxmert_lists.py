@@ -56,7 +56,7 @@ def matches(folder: Path, data: str) -> bool:
 
 
 def read_answers(folder: Path, data: str) -> tuple[str, ...]:
-    """The answers by class id."""
+    """The answers by class id; InputError where two files number them differently."""
     path = _lists(folder, data) / ANSWERS
     answers = tuple(_decoded(path, list[str]))
     numbers_path = path.parent / NUMBERS
