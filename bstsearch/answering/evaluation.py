@@ -109,7 +109,7 @@ Outputs = Callable[..., Tensor]  # what a split keeps of a model's outputs; tell
 
 
 def _models(path: Path, names: Sequence[str], split: Split, *, is_all: bool) -> Iterator[tuple[str, int, Outputs]]:
-    """Of each model to score its id, how many there are, and a way to get its outputs."""
+    """For each model to score: its id, how many there are, and a way to get its outputs."""
     if is_exported(path):
         exported = read_exported(path)
         session = open_session(exported.onnx)

@@ -118,7 +118,7 @@ class Output:
                 self._bar = None
 
     def _print(self, text: str) -> None:
-        """Writes to stdout, from which a bar gives way meanwhile, since both may be one terminal."""
+        """Writes to stdout. A bar is taken away while it does, since both may be one terminal."""
         if self._bar:
             self._bar.stop()
         _write(sys.stdout, text)

@@ -60,25 +60,27 @@ def pareto(
     devices: LastDevicesOption = None,
     profiles: ProfilesOption = None,
     budget_ms: Annotated[str | None, typer.Option(metavar="MS", help="Latency at most; a number or '50%'.")] = None,
-    budget_gflops: Annotated[str | None, typer.Option(metavar="N", help="GFLOPs at most; likewise.")] = None,
-    budget_mb: Annotated[str | None, typer.Option(metavar="MB", help="Peak memory at most; likewise.")] = None,
+    budget_gflops: Annotated[str | None, typer.Option(metavar="N", help="GFLOPs at most; a number or '50%'.")] = None,
+    budget_mb: Annotated[str | None, typer.Option(metavar="MB", help="Peak memory at most; a number or '50%'.")] = None,
     budget: Annotated[
         list[str] | None,
-        typer.Option(metavar="COST=N", help=f"Any cost at most, likewise: {', '.join(COSTS)}. May be given again."),
+        typer.Option(
+            metavar="COST=N", help=f"Any cost at most, such as size=50%: {', '.join(COSTS)}. May be given again."
+        ),
     ] = None,
     budget_at: Annotated[
-        BudgetEnd, typer.Option(help="What of a range must keep to a budget: its upper end, or its middle.")
+        BudgetEnd, typer.Option(help="Which point of a range must keep to the budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
     objectives: Annotated[
         str,
         typer.Option(metavar="KEY,KEY...", help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}."),
     ] = str(DEFAULT),
-    space: Annotated[SpaceName, typer.Option(help="Submodels as trained, or every layer sized by itself.")] = (
+    space: Annotated[SpaceName, typer.Option(help="Submodels as trained, or layers with sizes of their own.")] = (
         SpaceName.trained
     ),
-    sampler: Annotated[SamplerName, typer.Option(help="auto lists small spaces, and samples others by nsga2.")] = (
-        SamplerName.auto
-    ),
+    sampler: Annotated[
+        SamplerName, typer.Option(help="auto takes all of a small space, and samples others by nsga2.")
+    ] = SamplerName.auto,
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Submodels to score in a sampled space.")] = 100,
     split: Annotated[SplitName, typer.Option(help="Data to score on.")] = SplitName.validation,
     data: DataOption = None,

@@ -108,7 +108,7 @@ class Driver(BaseModel):
     def threads_here(self) -> int | None:
         """How many threads it will use of this computer; None where it measures another one.
 
-        Where it is this one, `measure` looks at what other programs do meanwhile.
+        For this computer, `measure` looks at what other programs do during the measurement.
         """
         return None
 

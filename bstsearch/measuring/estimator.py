@@ -117,7 +117,7 @@ def preempted_share(timings: Mapping[str, Timing]) -> float | None:
 
 
 def quiet_ms(run: Run) -> float:
-    """What the run took, or if its thread gave up the core meanwhile, what it had of it.
+    """What the run took; if its thread gave up the core, only the time that it had the core.
 
     >>> quiet_ms(Run(wall_ms=1.0, cpu_ms=1.1, switches=0)), quiet_ms(Run(wall_ms=5.0, cpu_ms=1.1, switches=1))
     (1.0, 1.1)

@@ -61,7 +61,7 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _next(self, rounds: Rounds) -> dict[str, tuple[Run, ...]]:
-        """Of every graph the first visit that is not in the file."""
+        """For every graph, the first visit that is not in the file."""
         counts = {name: self._written.get(name, 0) for name in rounds}
         return {name: visits[counts[name]] for name, visits in rounds.items() if counts[name] < len(visits)}
 

@@ -198,7 +198,7 @@ def _look_around(device: str, threads: int, *, is_strict: bool, listener: Listen
 
 
 def _load_notes(found: Measurement) -> tuple[str, ...]:
-    """What the computer's load meanwhile gives cause to say."""
+    """What is to be said of the computer's load during the measurement."""
     from bstsearch.measuring.advice import find_load_warnings
 
     load = found.model.load

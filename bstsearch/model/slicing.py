@@ -97,7 +97,7 @@ def _cut(family: Family, name: str, small: Tensor, source: str, parameters: Mapp
 
 
 def _axis_pieces(size: int, full_size: int, parts: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Of one axis: where each part lies in the small tensor, and its leading share in the full one."""
+    """For one axis: where each part lies in the small tensor, and its leading share in the full one."""
     if size == full_size:
         return [(slice(size), slice(size))]
     small_unit, full_unit = size // sum(parts), full_size // sum(parts)

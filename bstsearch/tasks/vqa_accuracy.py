@@ -55,7 +55,7 @@ def accuracy(prediction: str, answers: Sequence[str], variant: str = OFFICIAL) -
 def agreement(matches: int, people: int) -> float:
     """The accuracy of an answer that `matches` of `people` gave: each person in turn is left out, then the mean.
 
-    Of ten people: 0, 0.3, 0.6, 0.9, and 1 from four on.
+    With ten people: 0, 0.3, 0.6, 0.9, and 1 from four on.
     """
     left = matches * min(ENOUGH, matches - 1) + (people - matches) * min(ENOUGH, matches)
     return left / (ENOUGH * people) if matches else 0.0
