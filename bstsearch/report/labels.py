@@ -133,7 +133,7 @@ def _groups(rows: Sequence[Point]) -> list[list[int]]:
 
 
 def _width(group: Sequence[int], height: float) -> float:
-    """The size of the label for these rows."""
+    """The width of the label for these rows."""
     return height * (0.45 + 0.42 * max(1.3, len(numbers(row + 1 for row in group))))
 
 

@@ -148,8 +148,9 @@ def search_devices(
 
 
 def choose_folder(origin: Provenance, *, is_alone: bool) -> Path:
-    """Of front/, front/DEVICE, front/DEVICE-2, ... the one with results of the same origin, else the first free one.
+    """The folder for results of this origin: front/, front/DEVICE, front/DEVICE-2, ...
 
+    It is the one that holds results of the same origin, else the first that is free.
     With several devices at once (not `is_alone`), each has a folder of its name. Where an origin cannot be read the
     folder is taken for the same: the search says what is wrong with it.
     """

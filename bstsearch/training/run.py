@@ -128,7 +128,7 @@ def _data_for(preset: str, data: str | type[Task] | None) -> str | type[Task]:
 
 
 def _open(task: type[Task], data_dir: Path | None, teacher: Path | None) -> Task:
-    """The task as the teacher knows it (its token ids above all), where there is one; else anew."""
+    """The task as the teacher knows it, above all its token ids; without a teacher, the task built from the data."""
     if teacher is None:
         return task.build(data_dir)
     if (known := trained_for(teacher)) not in (None, task.name):
