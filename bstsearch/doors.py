@@ -44,7 +44,7 @@ def is_ours(kind: Kind, name: str) -> bool:
     return name in _installed(kind) and _is_ours(_installed(kind)[name])
 
 
-def find(kind: Kind, name: str) -> Any:
+def get(kind: Kind, name: str) -> Any:
     """The family, task or driver of that name; InputError lists the names there are."""
     if (kind, name) in _admitted:
         return _admitted[kind, name]

@@ -21,7 +21,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.budget import Bound
-from bstsearch.searching.pricing import find_profile_of, make_table
+from bstsearch.searching.pricing import get_profile, make_table
 from bstsearch.space import Submodel
 from bstsearch.tasks.vocabulary import Vocabulary
 
@@ -95,7 +95,7 @@ def ask(
 
 def _within(folder: SupernetFolder, bound: Bound, device: str, profiles: Path | None, listener: Listener) -> Submodel:
     """The most accurate submodel within that latency on the device, which is told."""
-    _, profile = find_profile_of(folder, device, profiles)
+    _, profile = get_profile(folder, device, profiles)
     chosen, latency = choose(folder, make_table(folder, profile), bound)
     listener.note(f"took {chosen.id}: {latency} on {device} with {profile.runtime.name}")
     return chosen

@@ -14,7 +14,7 @@ from torch import Tensor
 from bstsearch.answering.choice import named
 from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
 from bstsearch.errors import UsageError
-from bstsearch.files import as_path, refuse_existing, write_json
+from bstsearch.files import as_path, check_free, write_json
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, read_folder
@@ -102,7 +102,7 @@ def _check_request(model: Path, submodels: Sequence[str], results: Path | None, 
     if results is not None:
         if is_all or len(submodels) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
-        refuse_existing(results, marker="", is_forced=False)
+        check_free(results, marker="", is_forced=False)
 
 
 Outputs = Callable[..., Tensor]  # what a split keeps of a model's outputs; tells `on_batch` how far it is

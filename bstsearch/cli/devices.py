@@ -82,10 +82,10 @@ def show(name: NameArgument, profiles: ProfilesOption = None, is_json: JsonOptio
     Example: bstsearch devices show pixel7
     """
     from bstsearch.profiles.profile_file import load_profile
-    from bstsearch.profiles.stored import find_profile, profile_folders
+    from bstsearch.profiles.stored import get_profile_file, profile_folders
 
     output = Output(is_json)
-    path = find_profile(name, profile_folders(profiles))
+    path = get_profile_file(name, profile_folders(profiles))
     profile = load_profile(path)
     output.text(f"{profile.device}: {profile.hardware.title}, {profile.obtained} {profile.date:%Y-%m-%d}")
     for title, lines in _sections(profile, path):

@@ -149,7 +149,7 @@ def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     where = f" on {runtime.cores_used}" if runtime.cores_used else ""
     output.text(f"{runtime.words}, threads: {runtime.threads}{where}, {runtime.precision}, batch: 1")
     if shown.models:
-        _show_measured(shown.find_model(folder.architecture, folder.family), folder, output)
+        _show_measured(shown.get_model(folder.architecture, folder.family), folder, output)
     else:
         _show_predicted(shown, folder, output)
 

@@ -120,9 +120,9 @@ def _folder(supernet: Path, preset: str | None, settings: list[str]) -> Supernet
 
 
 def _changed_preset(preset: str, settings: list[str]) -> SupernetFolder:
-    from bstsearch.model.family import changed, config_to_json, find_preset
+    from bstsearch.model.family import changed, config_to_json, get_preset
 
-    family, config = find_preset(preset)
+    family, config = get_preset(preset)
     config = changed(family, config, settings)
     plain = json.loads(json.dumps(config_to_json(config)))
     return SupernetFolder(path=Path(preset), family=family.name, config=plain, space=family.space(config))

@@ -59,7 +59,7 @@ def write_export(
             outputs = {_output(task): model(**sample)}
         write_sample(sample, outputs, folder)
         answers = compare_answers(graphs, model, split, progress=listener.progress)
-        answers[exported_folder.ONNX].refuse_difference(exported_folder.ONNX, pick.score)
+        answers[exported_folder.ONNX].check_same_answers(exported_folder.ONNX, pick.score)
         threads = int(origin.device["runtime"]["threads"])
         timings = time_files(graphs, sample, threads, progress=listener.progress)
         checks = {name: check_json(pick, answers[name], timings[name], threads) for name in graphs}

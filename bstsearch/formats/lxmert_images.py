@@ -21,7 +21,7 @@ SIZES = "width_heigths.json"  # spelt so
 SIZE_FOLDERS = ("", "mscoco", "gqa")
 
 
-def find_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+def get_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """The file of each image; InputError where one has none."""
     inside: dict[str, list[Path]] = {}  # part of COCO -> the folders there are for it
     found: dict[str, Path] = {}

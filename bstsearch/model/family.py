@@ -148,16 +148,16 @@ def family_names() -> list[str]:
 def get_family(name: str) -> Family:
     """The family of that name ("clip-vil" is "clip_vil"); InputError lists the names there are."""
     plain = name.replace("-", "_")
-    family = doors.find("family", plain if plain in family_names() else name)
+    family = doors.get("family", plain if plain in family_names() else name)
     if not isinstance(family, Family):
         raise InputError(f"{name!r} is no family, but {family!r}; expected a bstsearch.model.family.Family")
     return family
 
 
-def find_preset(name: str) -> tuple[Family, Config]:
+def get_preset(name: str) -> tuple[Family, Config]:
     """The named configuration and its family; InputError lists the presets there are.
 
-    >>> family, config = find_preset("mcan-vqa-v2")
+    >>> family, config = get_preset("mcan-vqa-v2")
     >>> family.name, config.answers
     ('mcan', 3129)
     """
@@ -198,7 +198,7 @@ def restored(name: str, data: Mapping[str, Any]) -> tuple[Family, Config]:
 def changed(family: Family, config: Config, settings: Sequence[str]) -> Config:
     """The config with fields replaced as in ["regions=36", "keep_order=[0, 1]"]; UsageError or InputError tell why not.
 
-    >>> family, config = find_preset("uniter-base")
+    >>> family, config = get_preset("uniter-base")
     >>> changed(family, config, ["regions=36"]).regions
     36
     """

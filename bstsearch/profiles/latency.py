@@ -142,7 +142,7 @@ class LatencyTable:
     @classmethod
     def from_profile(cls, profile: DeviceProfile, architecture: str, family: str) -> LatencyTable:
         """The table of that architecture; InputError where the profile does not hold it."""
-        return cls(profile.device, profile.find_model(architecture, family))
+        return cls(profile.device, profile.get_model(architecture, family))
 
     def latency(self, submodel: Submodel) -> Latency:
         """Measured where there is a row of this submodel, else composed; InputError names a block that lacks."""

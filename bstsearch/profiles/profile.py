@@ -278,13 +278,13 @@ class MeasuredModel(_Record):
     @field_validator("submodels")
     @classmethod
     def _ids_are_unique(cls, rows: tuple[MeasuredRow, ...]) -> tuple[MeasuredRow, ...]:
-        _refuse_duplicates([row.id for row in rows])
+        _check_unique([row.id for row in rows])
         return rows
 
     @field_validator("blocks")
     @classmethod
     def _blocks_are_unique(cls, rows: tuple[BlockRow, ...]) -> tuple[BlockRow, ...]:
-        _refuse_duplicates([f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in rows])
+        _check_unique([f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in rows])
         return rows
 
 
@@ -317,7 +317,7 @@ class DeviceProfile(_Record):
             raise ValueError("a measured profile has models, and no rates or error beside theirs")
         if self.obtained != MEASURED and (self.models or not has_rates):
             raise ValueError(f"a profile that is {self.obtained} has rates, error and sources, and no models")
-        _refuse_duplicates([model.architecture for model in self.models])
+        _check_unique([model.architecture for model in self.models])
         return self
 
     def to_frame(self) -> pandas.DataFrame:
@@ -341,7 +341,7 @@ class DeviceProfile(_Record):
         rows = self.to_frame().drop(columns=["family", "architecture"]).to_html(index=False, notebook=True)
         return f"<p>{html.escape(line)}</p>" + (rows if self.models else "")
 
-    def find_model(self, architecture: str, family: str) -> MeasuredModel:
+    def get_model(self, architecture: str, family: str) -> MeasuredModel:
         """What was measured of that architecture; InputError where it was not."""
         for model in self.models:
             if (model.architecture, model.family) == (architecture, family):
@@ -353,7 +353,7 @@ class DeviceProfile(_Record):
         )
 
 
-def _refuse_duplicates(names: Sequence[str]) -> None:
+def _check_unique(names: Sequence[str]) -> None:
     for name, count in Counter(names).most_common(1):
         if count > 1:
             raise ValueError(f"{name!r} occurs {count} times, expected once")

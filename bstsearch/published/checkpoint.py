@@ -71,7 +71,7 @@ def read_checkpoint(
     """
     family, reference = get_family(family_name), _reference(get_family(family_name).name)
     tensors = read_tensors(path)
-    _refuse_other_family(tensors, family.name, path)
+    _check_family(tensors, family.name, path)
     live, dead = _sorted_out(tensors, reference, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in live.items()}
     try:
@@ -79,7 +79,7 @@ def read_checkpoint(
         sizes = reference.sizes_of(shapes, heads)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"checkpoint {path} lacks {error}, which tells the model's sizes; is it whole?") from error
-    _refuse_heads(sizes["hidden"], heads, reference.HEAD_DIM)
+    _check_heads(sizes["hidden"], heads, reference.HEAD_DIM)
     sizes["question_length"] = question_length or _question_length(reference.QUESTION_LENGTHS, data)
     if image_size is not None:
         sizes["image_height"], sizes["image_width"] = image_size
@@ -110,7 +110,7 @@ def _sorted_out(
     return live, dead
 
 
-def _refuse_other_family(names: Iterable[str], family: str, path: Path) -> None:
+def _check_family(names: Iterable[str], family: str, path: Path) -> None:
     found = [
         other
         for other in family_names()
@@ -143,8 +143,8 @@ def _question_length(lengths: Mapping[str, int], data: str) -> int:
     return lengths[data]
 
 
-def _refuse_heads(hidden: int, heads: int | None, head_dim: int) -> None:
-    """InputError unless the heads share `hidden` evenly, and can be cut into BST's quarters."""
+def _check_heads(hidden: int, heads: int | None, head_dim: int) -> None:
+    """Passes where the heads share `hidden` evenly, and can be cut into BST's quarters; else InputError."""
     count = heads or hidden // head_dim
     if count == 0 or hidden % count or (heads is None and (hidden % head_dim or count % 4)):
         what = f"{heads} heads do not divide" if heads else f"heads of {head_dim} cannot be cut into quarters in"

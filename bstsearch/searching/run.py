@@ -223,7 +223,7 @@ class _DeviceSearch:
         if not path.exists():
             return None
         stored = read_front(path)
-        self.origin.refuse_other(stored.origin, path)
+        self.origin.check_same(stored.origin, path)
         budget = Budget.resolve(self.request.bounds, stored.full, self.request.budget_at)
         if not stored.answers(budget, self.request.trials):
             return None
@@ -284,4 +284,4 @@ class _DeviceSearch:
     def _begin(self, corners: Sequence[Candidate], budget: Budget, candidates: Iterable[Candidate]) -> None:
         """Tells what the ends of the space cost; InfeasibleBudgetError where no candidate fits."""
         self.before(self.profile.device, corners, budget)
-        budget.refuse_infeasible(candidates)
+        budget.check_feasible(candidates)

@@ -24,17 +24,17 @@ FILE = "task.json"  # in a folder, which task its model was trained for, where v
 FORMAT = 1
 
 
-def find_task(data: str | type[Task]) -> type[Task]:
+def get_task(data: str | type[Task]) -> type[Task]:
     """The task of that name, or of `path/file.py:NAME`, or the one given; InputError where it is no task."""
     from bstsearch.tasks.task import Task
 
-    found = doors.find("task", doors.admit("task", data)) if isinstance(data, str) else data
+    found = doors.get("task", doors.admit("task", data)) if isinstance(data, str) else data
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise InputError(f"{data!r} is no task, but {found!r}; make it a subclass of bstsearch.tasks.task.Task")
     if inspect.isabstract(found):
         lacking = ", ".join(sorted(found.__abstractmethods__))
         raise InputError(f"the task {found.name} lacks {lacking}; write what bstsearch.tasks.task.Task says of it")
-    if found.name not in doors.names("task") or doors.find("task", found.name) is not found:
+    if found.name not in doors.names("task") or doors.get("task", found.name) is not found:
         doors.admit_object("task", found)
     return found
 
@@ -77,7 +77,7 @@ def open_task(folder: Path, data: str | type[Task] | None = None, data_dir: Path
     What the folder says is only looked up: code is run where it is installed, or `data` names its file. InputError
     where the folder says nothing, or names a task that nobody has made known.
     """
-    return find_task(data or _known(folder)).load(folder, data_dir)
+    return get_task(data or _known(folder)).load(folder, data_dir)
 
 
 def load_split(
@@ -108,7 +108,7 @@ def split_for(folder: Path, task: Task, split: str) -> Split:
 def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
     """What kind of number the scores of that task are; no code is run for what the folder says."""
     if data is not None:
-        return find_task(data).metric
+        return get_task(data).metric
     return Metric.from_json(read_json(folder / FILE, "task").get("metric")) if (folder / FILE).exists() else ACCURACY
 
 

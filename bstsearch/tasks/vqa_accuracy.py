@@ -47,7 +47,7 @@ def accuracy(prediction: str, answers: Sequence[str], variant: str = OFFICIAL) -
     >>> accuracy("dog", ["dog"] * 3 + ["cat"] * 7), accuracy("a dog", ["dog"] * 10)
     (0.9, 0.0)
     """
-    _refuse_other_variant(variant)
+    _check_variant(variant)
     compared = _compared_prediction(prediction, variant, are_equal=_are_equal(answers))
     return agreement(_compared_answers(answers, variant)[compared], len(answers))
 
@@ -69,7 +69,7 @@ class AnswerScorer:
     """
 
     def __init__(self, classes: Sequence[str], variant: str = OFFICIAL) -> None:
-        _refuse_other_variant(variant)
+        _check_variant(variant)
         self.variant = variant
         self._class_ids = {
             are_equal: _ids_by_text(_compared_prediction(name, variant, are_equal=are_equal) for name in classes)
@@ -136,7 +136,7 @@ def _percent(scores: Sequence[float]) -> float:
     return round(100 * sum(scores) / len(scores), 2)
 
 
-def _refuse_other_variant(variant: str) -> None:
+def _check_variant(variant: str) -> None:
     if variant not in VARIANTS:
         raise UsageError(f"unknown variant {variant!r} of VQA accuracy; there are {', '.join(VARIANTS)}")
 

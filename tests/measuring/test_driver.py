@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_contract import DriverContract
 
 import bstsearch
 from bstsearch import doors
@@ -19,6 +18,7 @@ from bstsearch.listener import Listener
 from bstsearch.measuring import selection
 from bstsearch.measuring.driver import Device
 from bstsearch.profiles.profile_file import load_profile
+from bstsearch.testing.drivers import DriverContract
 
 Invoke = Callable[..., Any]
 

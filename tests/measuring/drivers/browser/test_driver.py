@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driver_contract import DriverContract
 
 from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.measuring.driver import Device, Graph, Session, Visit, Workload
@@ -27,6 +26,7 @@ from bstsearch.measuring.drivers.browser.files import PROVIDERS, find_dist, ort_
 from bstsearch.measuring.drivers.browser.job import MOST_LOADS, Job
 from bstsearch.measuring.drivers.browser.protocol import Done, Hello, Task, browser_of, hardware_of
 from bstsearch.measuring.drivers.browser.server import LARGEST_POST
+from bstsearch.testing.drivers import DriverContract
 
 PIXEL = "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile"
 ENVIRONMENT = {
