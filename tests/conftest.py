@@ -80,7 +80,7 @@ def _easy_vqa_is_read_once() -> Iterator[None]:
 
     def once(rows: list[int], *others: Any) -> ImageSplit:
         *_, paths, vocabulary, how = others
-        key = (tuple(rows), len(paths), vocabulary, repr(how))
+        key = (tuple(rows), tuple(paths.values()), vocabulary, repr(how))
         if key not in parts:
             parts[key] = gather(rows, *others)
         return parts[key]

@@ -179,6 +179,13 @@ def test_rewriting_keeps_commands_and_replaces_output() -> None:
     assert new == "a\n```console\n$ one\none ran\n$ two\ntwo ran\n```\nb\n```sh\n$ three\n```\n"
 
 
+def test_the_readme_shows_what_the_notebook_runs() -> None:
+    (job,) = re.findall(r"^```python\n(import bstsearch\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    cells = nbformat.read(run_notebook.NOTEBOOK, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert [line for line in job.splitlines() if line not in code] == []
+
+
 @pytest.mark.slow
 def test_the_notebook_runs_and_shows_what_it_showed(tmp_path: Path) -> None:
     kept = nbformat.read(run_notebook.NOTEBOOK, as_version=4)

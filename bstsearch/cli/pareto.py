@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bstsearch.searching.budget import Budget
     from bstsearch.searching.front_file import FrontFile
     from bstsearch.searching.pareto import Candidate
+    from bstsearch.searching.run import Request
 
 OUT = Path("front")
 
@@ -114,9 +115,8 @@ def pareto(
       bstsearch pareto --objectives accuracy,latency,memory
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
-    from bstsearch.report import write_reports
     from bstsearch.searching.budget import parse_bounds
-    from bstsearch.searching.run import Request, search_devices
+    from bstsearch.searching.run import Request
 
     output = Output(is_json)
     bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
@@ -140,6 +140,18 @@ def pareto(
         seed=seed,
         is_forced=force,
     )
+    files = _search(names, request, output)
+    if len(files) == 1:
+        _show(files, data, memory, output)
+    else:
+        _show_together(files, out or OUT, data, memory, output)
+
+
+def _search(names: Sequence[str], request: Request, output: Output) -> dict[Path, FrontFile]:
+    """The front on each device by its file; each is reported as soon as it is there."""
+    from bstsearch.report import write_reports
+    from bstsearch.searching.run import search_devices
+
     files = {}
     with output.listening("searching") as listener:
         for path, file in search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1)):
@@ -147,10 +159,7 @@ def pareto(
             write_reports(file, path.parent)
             if len(names) > 1:
                 _finish(path, file, output)
-    if len(files) == 1:
-        _show(files, data, memory, output)
-    else:
-        _show_together(files, out or OUT, data, memory, output)
+    return files
 
 
 class _Before:
