@@ -83,6 +83,11 @@ def typed(kind: Kind, name: str) -> str | None:
     return _typed.get((kind, name))
 
 
+def files(kind: Kind) -> list[str]:
+    """Each `path/file.py:NAME` of that kind that the user has named in this process."""
+    return [text for (known, _), text in _typed.items() if known == kind]
+
+
 def admit_object(kind: Kind, thing: Any) -> str:
     """Makes `thing` known by its attribute `name`, which is returned; UsageError where it has none, or it is taken."""
     name = getattr(thing, "name", None)
