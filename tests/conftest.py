@@ -42,7 +42,7 @@ from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
 
-pytest.register_assert_rewrite("driver_contract", "task_contract")
+pytest.register_assert_rewrite("driver_contract", "phone", "task_contract")
 
 # Wall-clock limits would make tests fail on a busy machine; a fixed seed makes a failure one to repeat.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
