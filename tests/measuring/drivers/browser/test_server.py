@@ -11,6 +11,7 @@ from phone import ENVIRONMENT, Phone, Start, kinds, time_once
 
 from bstsearch.errors import DeviceError
 from bstsearch.measuring.drivers.browser import driver as browser
+from bstsearch.measuring.drivers.browser import server as browser_server
 from bstsearch.measuring.drivers.browser.address import lan_addresses
 from bstsearch.measuring.drivers.browser.server import LARGEST_POST
 
@@ -115,6 +116,18 @@ def test_a_body_too_long_is_refused_unread(knock: Phone, headers: str, status: i
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"Connection: close" in answer
     assert knock.get("page.js")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "start_of_a_request",
+    ["", "GET /TOKEN/ HTTP/1.1\r\nHost: loc", "POST /TOKEN/done HTTP/1.1\r\nHost: HOST\r\nContent-Length: 9\r\n\r\n{"],
+)
+def test_who_falls_silent_is_hung_up_on(knock: Phone, monkeypatch: pytest.MonkeyPatch, start_of_a_request: str) -> None:
+    monkeypatch.setattr(browser_server._Handler, "timeout", 0.05)
+    head = start_of_a_request.replace("TOKEN", knock.token).replace("HOST", f"localhost:{knock.port}")
+    with socket.create_connection(("127.0.0.1", knock.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        assert read_all(connection) == b""
 
 
 MALFORMED = [
