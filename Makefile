@@ -2,7 +2,7 @@
 # make test   every check there is; what CI runs
 # make test-avx2  what computes, as on a processor without AVX-512; a part of make test
 # make fast   the tests that take seconds
-# make docs   docs/cli.md anew from the help, tables from benchmarks/results, and printed output from running it
+# make docs   docs/cli.md anew from the help, tables from benchmarks/results, and printed output from running it all
 # make clean  removes what the other targets made
 
 PYTHON ?= python3
@@ -51,6 +51,7 @@ docs: $(DEV)
 	$(VENV)/bin/python profiles/build.py
 	$(VENV)/bin/python docs/slimming_tables.py
 	$(VENV)/bin/python docs/console_blocks.py
+	$(VENV)/bin/python docs/run_notebook.py
 
 clean:
 	rm -rf $(VENV) $(DEMO_VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from bstsearch.model.family import find_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
-from bstsearch.tasks import find_task
+from bstsearch.tasks import get_task
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.training.loop import sandwich_stage, teacher_stage
 from bstsearch.training.recipes import DEMO, Recipe
@@ -50,8 +50,8 @@ def main() -> None:
 def train(precision: str, seed: int) -> tuple[list[float], dict[str, float]]:
     """The mean loss of each window of steps, teacher and then sandwich, and validation accuracies in percent."""
     recipe = little(precision, seed)
-    family, config = find_preset(PRESET)
-    task = find_task(DATA).build(None)
+    family, config = get_preset(PRESET)
+    task = get_task(DATA).build(None)
     splits = {part: task.split(part, family.reader(config)) for part in ("train", "validation")}
     torch.manual_seed(seed)
     teacher, supernet = Supernet(family, config), Supernet(family, config)

@@ -27,8 +27,9 @@ from bstsearch.measuring.fitting import fit_blocks
 from bstsearch.measuring.measure import measure
 from bstsearch.measuring.runner import write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
+from bstsearch.model.config import config_to_json
 from bstsearch.model.counting import count
-from bstsearch.model.family import config_to_json, find_preset, restored
+from bstsearch.model.lookup import get_preset, restored
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.latency import BASE, LatencyTable
 from bstsearch.profiles.profile import MeasuredModel
@@ -51,7 +52,7 @@ def main() -> None:
 
 def _of_preset(name: str) -> SupernetFolder:
     """A supernet that has no weights, which no profile needs."""
-    family, config = find_preset(name)
+    family, config = get_preset(name)
     return SupernetFolder(
         path=Path(name), family=family.name, config=config_to_json(config), space=family.space(config)
     )

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from bstsearch.inputs.reader import Reader
-from bstsearch.model.family import find_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.vqa_v2 import VqaV2
-from bstsearch.training.recipes import find_recipe
+from bstsearch.training.recipes import get_recipe
 from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from timing import report
 
@@ -108,9 +108,9 @@ def annotation(row: int, source: random.Random, answers: list[str]) -> dict[str,
 def seconds_of_step() -> float:
     """The median time of a sandwich step of the full-size MCAN."""
     torch.manual_seed(0)
-    supernet = Supernet(*find_preset("mcan-vqa-v2")).train()
+    supernet = Supernet(*get_preset("mcan-vqa-v2")).train()
     inputs = supernet.family.example_inputs(supernet.config, STEP_BATCH)
-    submodels, loss = draw_sandwich(supernet.space, random.Random(0)), find_recipe("bst").sandwich.loss
+    submodels, loss = draw_sandwich(supernet.space, random.Random(0)), get_recipe("bst").sandwich.loss
 
     def step() -> None:
         with torch.no_grad():

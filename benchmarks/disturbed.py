@@ -29,7 +29,8 @@ from bstsearch.measuring.driver import Run, Session, Workload
 from bstsearch.measuring.drivers import local
 from bstsearch.measuring.estimator import Rounds, Timing, estimate
 from bstsearch.measuring.workload import make_workload
-from bstsearch.model.family import config_to_json, find_preset
+from bstsearch.model.config import config_to_json
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from timing import report
 
@@ -79,7 +80,7 @@ def _workload(name: str, scratch: Path) -> Workload:
     if name == "demo":
         folder = read_folder(DEMO)
         return make_workload(folder, list(selection.choose(folder.space, is_layerwise=True, seed=0)), scratch)
-    family, config = find_preset(name)
+    family, config = get_preset(name)
     folder = SupernetFolder(
         path=Path(name), family=family.name, config=config_to_json(config), space=family.space(config)
     )

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import torch
 
 from bstsearch import DEMO, Supernet
-from bstsearch.model.family import find_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.training.losses import Loss
 from bstsearch.training.precision import in_precision
-from bstsearch.training.recipes import find_recipe
+from bstsearch.training.recipes import get_recipe
 from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from timing import gemm_flops, in_turns, medians_ms, ratio, report
 
@@ -23,10 +23,10 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 def main() -> None:
-    demo = figures(Supernet.load(DEMO), find_recipe("demo").sandwich.loss, ("float32",), batch=64, draws=2, rounds=3)
+    demo = figures(Supernet.load(DEMO), get_recipe("demo").sandwich.loss, ("float32",), batch=64, draws=2, rounds=3)
     torch.manual_seed(0)
-    full = Supernet(*find_preset("mcan-vqa-v2"))
-    published = figures(full, find_recipe("bst").sandwich.loss, ("float32", "bf16"), batch=8, draws=3, rounds=3)
+    full = Supernet(*get_preset("mcan-vqa-v2"))
+    published = figures(full, get_recipe("bst").sandwich.loss, ("float32", "bf16"), batch=8, draws=3, rounds=3)
     rates = {name: round(gemm_flops(dtype=dtype) / 1e9) for name, dtype in DTYPES.items()}
     report("sandwich", {"demo": demo, "mcan-vqa-v2": published, "gemm_gflops": rates})
 

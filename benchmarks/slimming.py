@@ -32,7 +32,7 @@ from bstsearch.tasks import load_split, open_task
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
 from bstsearch.training.loop import teacher_stage
-from bstsearch.training.recipes import Recipe, find_recipe
+from bstsearch.training.recipes import Recipe, get_recipe
 from timing import report
 
 PARTS = ("validation", "test")
@@ -62,7 +62,7 @@ def _splits(folder: Path) -> dict[str, Split]:
 def _recipe(metrics: Mapping[str, Any], epochs: int | None) -> Recipe:
     """The supernet's recipe with that many epochs (default: the sandwich's) of the teacher's stage, in one cosine."""
     settings = metrics["recipe"]
-    recipe = find_recipe(settings["name"])
+    recipe = get_recipe(settings["name"])
     epochs = epochs or settings["sandwich.epochs"]
     schedule = dataclasses.replace(recipe.teacher.optimizer.schedule, at=())
     optimizer = dataclasses.replace(recipe.teacher.optimizer, schedule=schedule)

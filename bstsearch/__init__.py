@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from bstsearch.exporting.run import Exported, export
     from bstsearch.inputs.pictures import PictureReader
     from bstsearch.inputs.reader import Reader
+    from bstsearch.listener import Listener
     from bstsearch.measuring.driver import Driver
     from bstsearch.measuring.run import profile
-    from bstsearch.model.family import Family, get_family
+    from bstsearch.model.family import Family
+    from bstsearch.model.lookup import get_family
     from bstsearch.model.supernet import Supernet
     from bstsearch.model.supernet_folder import DEMO
     from bstsearch.profiles.latency import LatencyTable
@@ -40,6 +42,7 @@ __all__ = [
     "Exported",
     "Family",
     "LatencyTable",
+    "Listener",
     "PictureReader",
     "Reader",
     "Reply",
@@ -70,9 +73,11 @@ _FILES = {
     "exporting.run": ("Exported", "export"),
     "inputs.pictures": ("PictureReader",),
     "inputs.reader": ("Reader",),
+    "listener": ("Listener",),
     "measuring.driver": ("Driver",),
     "measuring.run": ("profile",),
-    "model.family": ("Family", "get_family"),
+    "model.family": ("Family",),
+    "model.lookup": ("get_family",),
     "model.supernet": ("Supernet",),
     "model.supernet_folder": ("DEMO",),
     "profiles.latency": ("LatencyTable",),

@@ -44,7 +44,7 @@ def is_ours(kind: Kind, name: str) -> bool:
     return name in _installed(kind) and _is_ours(_installed(kind)[name])
 
 
-def find(kind: Kind, name: str) -> Any:
+def get(kind: Kind, name: str) -> Any:
     """The family, task or driver of that name; InputError lists the names there are."""
     if (kind, name) in _admitted:
         return _admitted[kind, name]
@@ -81,6 +81,11 @@ def admit(kind: Kind, text: str) -> str:
 def typed(kind: Kind, name: str) -> str | None:
     """The `path/file.py:NAME` by which the user made it known in this process; None where it came in otherwise."""
     return _typed.get((kind, name))
+
+
+def files(kind: Kind) -> list[str]:
+    """Each `path/file.py:NAME` of that kind that the user has named in this process."""
+    return [text for (known, _), text in _typed.items() if known == kind]
 
 
 def admit_object(kind: Kind, thing: Any) -> str:

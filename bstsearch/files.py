@@ -15,6 +15,11 @@ from typing import Any
 from bstsearch.errors import DeviceError, InputError, UsageError
 
 
+def as_path(text: Path | str | None) -> Path | None:
+    """`text` as a path; None stays None."""
+    return None if text is None else Path(text)
+
+
 def read_text(path: Path, what: str) -> str:
     """The text of `path`; InputError (naming it as `what`) where it is missing or no UTF-8 text."""
     try:
@@ -80,10 +85,10 @@ def first_free(path: Path) -> Path:
     return next(place for place in itertools.chain([path], numbered) if not os.path.lexists(place))
 
 
-def refuse_existing(path: Path, *, marker: str, is_forced: bool) -> None:
-    """UsageError where `path` exists (a folder: and is not empty) and may not be replaced.
+def check_free(path: Path, *, marker: str, is_forced: bool) -> None:
+    """Passes where `path` may be written: it does not exist, is an empty folder, or may be replaced; else UsageError.
 
-    It may be with `is_forced`, and then only where it holds `marker`, so is one of ours.
+    It may be replaced with `is_forced`, and only where it holds `marker`: then it is one of ours.
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
@@ -97,9 +102,9 @@ def refuse_existing(path: Path, *, marker: str, is_forced: bool) -> None:
 def writing_folder(path: Path, *, marker: str, is_forced: bool = False) -> Iterator[Path]:
     """An empty folder beside `path` that becomes `path` when the block ends well.
 
-    An existing `path` is treated as `refuse_existing` does, and stays as it is until the new one is complete.
+    An existing `path` is treated as `check_free` does, and stays as it is until the new one is complete.
     """
-    refuse_existing(path, marker=marker, is_forced=is_forced)
+    check_free(path, marker=marker, is_forced=is_forced)
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -118,7 +123,7 @@ def writing_folder(path: Path, *, marker: str, is_forced: bool = False) -> Itera
 
 
 def digest(*paths: Path) -> str:
-    """Sixteen hex digits of the contents of `paths`, in order (SHA-256, cut)."""
+    """Sixteen hex digits of the contents of `paths`, in order (SHA-256, cut); InputError where one cannot be read."""
     import hashlib  # here, since it loads OpenSSL, which showing a profile does without
 
     total = hashlib.sha256()

@@ -7,7 +7,7 @@ class Listener:
     """Hears of a job while it runs; this one does nothing with it. Make a subclass with what you want to hear."""
 
     def progress(self, text: str, done: int = 0, total: int | None = None, news: str = "") -> None:
-        """What is being done, `done` of `total` of it (None: nobody knows), and what is known so far."""
+        """What is being done, `done` of `total` of it (None: not known), and what is known so far."""
 
     def note(self, line: str) -> None:
         """Something to know."""

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from bstsearch.measuring.selection import uniform
 from bstsearch.measuring.workload import live_set
+from bstsearch.model.config import config_to_json
 from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_table
 from bstsearch.model.counting import count, fixed_macs
-from bstsearch.model.family import config_to_json, family_names, get_family, restored
+from bstsearch.model.lookup import family_names, get_family, restored
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.space import Submodel
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from bstsearch.profiles.latency import Source
-from bstsearch.search.costs import by_name, objective_keys
+from bstsearch.searching.costs import by_name, objective_keys
 
 FOLDER = Path(__file__).parent / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

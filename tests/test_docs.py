@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import nbformat
 import pytest
 
 from bstsearch.model.supernet_folder import DEMO
@@ -35,6 +36,7 @@ cli_reference = script("cli_reference")
 console_blocks = script("console_blocks")
 json_schemas = script("json_schemas")
 profile_schema = script("profile_schema")
+run_notebook = script("run_notebook")
 slimming_tables = script("slimming_tables")
 VERBS = cli_reference.verbs()
 COMMANDS = [command for block in console_blocks.BLOCK.findall(README) for command in console_blocks.commands(block)]
@@ -175,3 +177,23 @@ def test_rewriting_keeps_commands_and_replaces_output() -> None:
     text = "a\n```console\n$ one\nold\nolder\n$ two\n```\nb\n```sh\n$ three\n```\n"
     new = console_blocks.rewritten(text, lambda command: f"{command} ran\n")
     assert new == "a\n```console\n$ one\none ran\n$ two\ntwo ran\n```\nb\n```sh\n$ three\n```\n"
+
+
+def test_the_readme_shows_what_the_notebook_runs() -> None:
+    (job,) = re.findall(r"^```python\n(import bstsearch\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    cells = nbformat.read(run_notebook.NOTEBOOK, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert [line for line in job.splitlines() if line not in code] == []
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_shows_what_it_showed(tmp_path: Path) -> None:
+    kept = nbformat.read(run_notebook.NOTEBOOK, as_version=4)
+    found = run_notebook.executed(run_notebook.NOTEBOOK, tmp_path)
+    texts = [[_letters(str(cell.get("outputs"))) for cell in notebook.cells] for notebook in (kept, found)]
+    assert texts[0] == texts[1], "run 'make docs'"
+
+
+def _letters(text: str) -> str:
+    """`text` without its numbers, which another machine rounds otherwise."""
+    return re.sub(r"[0-9.e+-]+", "#", text)

@@ -27,14 +27,14 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_package_s_own_come_in_by_entry_points() -> None:
     assert doors.names("family") == ["clip_vil", "mcan", "uniter"]
-    assert doors.find("family", "mcan").name == "mcan"
+    assert doors.get("family", "mcan").name == "mcan"
 
 
 def test_a_file_s_thing_is_known_by_its_name_once_the_user_has_named_it(toy: Path) -> None:
     with pytest.raises(InputError, match=r"unknown family 'toy'; known are .*mcan"):
-        doors.find("family", "toy")
+        doors.get("family", "toy")
     assert doors.admit("family", f"{toy}:Toy") == "toy"
-    assert doors.find("family", "toy").name == "toy"
+    assert doors.get("family", "toy").name == "toy"
     assert doors.names("family")[-1] == "toy"
 
 

@@ -140,7 +140,7 @@ def existing(path: Path, kind: str) -> Path:
 def test_what_exists_is_refused_without_force(tmp_path: Path, kind: str) -> None:
     path = existing(tmp_path / "out", kind)
     with pytest.raises(UsageError, match=r"out exists; give --force to replace it, or another --out"):
-        files.refuse_existing(path, marker=MARKER, is_forced=False)
+        files.check_free(path, marker=MARKER, is_forced=False)
     with pytest.raises(UsageError), files.writing_folder(path, marker=MARKER):
         pytest.fail("the block ran")
 
@@ -149,11 +149,11 @@ def test_what_exists_is_refused_without_force(tmp_path: Path, kind: str) -> None
 def test_what_is_not_ours_is_refused_even_with_force(tmp_path: Path, kind: str) -> None:
     path = existing(tmp_path / "out", kind)
     with pytest.raises(UsageError, match=r"out holds no manifest.json, so it is not ours to replace"):
-        files.refuse_existing(path, marker=MARKER, is_forced=True)
+        files.check_free(path, marker=MARKER, is_forced=True)
 
 
 def test_what_does_not_exist_is_not_refused(tmp_path: Path) -> None:
-    files.refuse_existing(tmp_path / "out", marker=MARKER, is_forced=False)
+    files.check_free(tmp_path / "out", marker=MARKER, is_forced=False)
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:

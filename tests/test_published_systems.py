@@ -153,7 +153,7 @@ def write_lxmert(folder: Path, data: str) -> None:
 
 
 # The image tower, in every submodel, takes seconds for each image.
-TWO_OF_TEN = ("--budget-ms", "40%")
+FEW = ("--budget-ms", "40%")
 CLIP_GQA = {"logit_fc.3.weight": (1_842, 1_536), "logit_fc.3.bias": (1_842,)}
 
 
@@ -184,14 +184,14 @@ SYSTEMS = {
         name="best.pth",
         checkpoint=lambda: wrapped(random_weights("clip_vil")),
         write=lambda folder: write_lxmert(folder, "vqa-v2"),
-        budget=TWO_OF_TEN,
+        budget=FEW,
     ),
     "CLIP-ViL, GQA": System(
         family="clip-vil",
         name="best.pth",
         checkpoint=lambda: wrapped(random_weights("clip_vil", CLIP_GQA)),
         write=lambda folder: write_lxmert(folder, "gqa"),
-        budget=TWO_OF_TEN,
+        budget=FEW,
     ),
 }
 

@@ -21,7 +21,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.budget import Bound
-from bstsearch.searching.pricing import find_profile_of, make_table
+from bstsearch.searching.pricing import get_profile, make_table
 from bstsearch.space import Submodel
 from bstsearch.tasks.vocabulary import Vocabulary
 
@@ -71,9 +71,10 @@ def ask(
 ) -> Reply:
     """The `top` answers to a question about the picture `image`, by an exported folder or a supernet `model`.
 
-    A supernet answers with the `submodel` of that id, or with the most accurate one within `budget_ms` (or a share such
-    as "50%") by the profile of `device`, which is told to the listener; else with the full one. UsageError or
-    InputError where the request cannot be; InfeasibleBudgetError where no submodel is so fast.
+    A supernet answers with the `submodel` of that id. With `budget_ms` (a number, or a share such as "50%") it answers
+    with the most accurate submodel within it, by the profile of `device`; the listener hears which one. Without both,
+    the full model answers. UsageError or InputError where the request cannot be; InfeasibleBudgetError where no
+    submodel is so fast.
     """
     model = Path(model)
     folder = read_folder(model)
@@ -95,7 +96,7 @@ def ask(
 
 def _within(folder: SupernetFolder, bound: Bound, device: str, profiles: Path | None, listener: Listener) -> Submodel:
     """The most accurate submodel within that latency on the device, which is told."""
-    _, profile = find_profile_of(folder, device, profiles)
+    _, profile = get_profile(folder, device, profiles)
     chosen, latency = choose(folder, make_table(folder, profile), bound)
     listener.note(f"took {chosen.id}: {latency} on {device} with {profile.runtime.name}")
     return chosen
@@ -121,7 +122,7 @@ def picture_reader(folder: SupernetFolder) -> PictureReader | None:
     if (path := folder.path / PREPROCESSOR).is_file():
         data = read_json(path, "preprocessor").get("picture")
         return PictureReader.from_json(data) if data else None
-    from bstsearch.model.family import restored
+    from bstsearch.model.lookup import restored
 
     family, config = restored(folder.family, folder.config)
     return family.reader(config).picture

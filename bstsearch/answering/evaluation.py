@@ -14,7 +14,7 @@ from torch import Tensor
 from bstsearch.answering.choice import named
 from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
 from bstsearch.errors import UsageError
-from bstsearch.files import refuse_existing, write_json
+from bstsearch.files import as_path, check_free, write_json
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, read_folder
@@ -63,14 +63,14 @@ class Evaluation:
 
 
 def evaluate(
-    model: Path = DEMO,
+    model: Path | str = DEMO,
     submodels: Sequence[str] = (),
     *,
     is_all: bool = False,
     split: str = "validation",
     data: str | type[Task] | None = None,
-    data_dir: Path | None = None,
-    results: Path | None = None,
+    data_dir: Path | str | None = None,
+    results: Path | str | None = None,
     listener: Listener = SILENT,
 ) -> Evaluation:
     """Scores these submodels (by default the full model) of a supernet, or an exported model, on a split.
@@ -78,6 +78,7 @@ def evaluate(
     The options are those of `bstsearch eval`. With `results` the answers of the one submodel are written to that file;
     a split whose targets are kept back can only be answered so. UsageError or InputError where the request cannot be.
     """
+    model, data_dir, results = Path(model), as_path(data_dir), as_path(results)
     read_folder(model)
     _check_request(model, submodels, results, is_all=is_all)
     task = open_task(model, data, data_dir)
@@ -101,14 +102,14 @@ def _check_request(model: Path, submodels: Sequence[str], results: Path | None, 
     if results is not None:
         if is_all or len(submodels) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
-        refuse_existing(results, marker="", is_forced=False)
+        check_free(results, marker="", is_forced=False)
 
 
 Outputs = Callable[..., Tensor]  # what a split keeps of a model's outputs; tells `on_batch` how far it is
 
 
 def _models(path: Path, names: Sequence[str], split: Split, *, is_all: bool) -> Iterator[tuple[str, int, Outputs]]:
-    """Of each model to score its id, how many there are, and a way to get its outputs."""
+    """For each model to score: its id, how many there are, and a way to get its outputs."""
     if is_exported(path):
         exported = read_exported(path)
         session = open_session(exported.onnx)

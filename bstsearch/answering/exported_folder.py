@@ -1,7 +1,7 @@
 """An exported folder, as it is read: one submodel with its manifest (no torch).
 
-Beside what this file names, the folder looks like a supernet's whose space holds one submodel, the full
-one; so whatever reads a supernet folder reads an exported one, too.
+The rest of the folder looks like a supernet's, whose space holds one submodel: the full one. So whatever reads a
+supernet folder reads an exported one, too.
 """
 
 from __future__ import annotations

@@ -58,14 +58,14 @@ def read_command_line() -> argparse.Namespace:
 
 
 def open_model(path: Path) -> Any:
-    """An ONNX Runtime session on the processor."""
+    """An ONNX Runtime session on the processor; InputError where the file does not exist."""
     if not path.exists():
         raise InputError(f"{path.name} does not exist; was it exported?")
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def read_inputs(path: Path, question: str | None) -> dict[str, Any]:
-    """The model's inputs by name, and in files of them its expected output."""
+    """The model's inputs by name, and a file's expected output; InputError where the file cannot be read."""
     if path.suffix in (".json", ".npz"):
         try:
             return read_sample(path) if path.suffix == ".json" else dict(np.load(path))

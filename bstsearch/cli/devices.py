@@ -47,8 +47,8 @@ class _Stored:
 def devices(context: typer.Context, profiles: ProfilesOption = None, is_json: JsonOption = False) -> None:
     """List the stored device profiles, or explain or check one.
 
-    The error is what a latency may be off by: that of predictions, or where a device was measured, that of submodels
-    composed of measured blocks.
+    The error says how far a latency may be off. For a measured device, it is the error of submodels composed of
+    measured blocks; for the others, it is the error of the predictions.
 
     \b
     Examples:
@@ -77,15 +77,15 @@ def devices(context: typer.Context, profiles: ProfilesOption = None, is_json: Js
 def show(name: NameArgument, profiles: ProfilesOption = None, is_json: JsonOption = False) -> None:
     """Explain one device profile.
 
-    Its hardware, runtime, error and rates, what they rest on, and how to measure the real device in its place.
+    Shows its hardware, runtime, error, rates and their sources, and how to measure the real device.
 
     Example: bstsearch devices show pixel7
     """
     from bstsearch.profiles.profile_file import load_profile
-    from bstsearch.profiles.stored import find_profile, profile_folders
+    from bstsearch.profiles.stored import get_profile_file, profile_folders
 
     output = Output(is_json)
-    path = find_profile(name, profile_folders(profiles))
+    path = get_profile_file(name, profile_folders(profiles))
     profile = load_profile(path)
     output.text(f"{profile.device}: {profile.hardware.title}, {profile.obtained} {profile.date:%Y-%m-%d}")
     for title, lines in _sections(profile, path):
@@ -101,7 +101,7 @@ def validate(
 ) -> None:
     """Check that a file is a device profile.
 
-    Prints one line; where the file is none, that line says what is wrong with it, and the exit code is 4.
+    Prints one line. If the file is not a device profile, the line says what is wrong, and the exit code is 4.
 
     Example: bstsearch devices validate profiles/my-phone.json
     """

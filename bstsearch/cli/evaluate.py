@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from bstsearch.cli.options import DataDirOption, DataOption, FamilyOption, JsonOption, ModelOption, SplitName
 from bstsearch.cli.output import Column, Output
 from bstsearch.model.supernet_folder import DEMO
-from bstsearch.score import PERCENT, Accuracy
+from bstsearch.score import PERCENT, Accuracy, Metric
 
 if TYPE_CHECKING:
     from bstsearch.answering.evaluation import Evaluation, Scored
@@ -69,15 +70,20 @@ def _show(output: Output, found: Evaluation) -> None:
         return
     metric = found.metric
     further = list(dict.fromkeys(name for one in found.submodels for name in one.details))
-    columns = (
+    head = columns(metric, further, is_counted=_counts_correct(found))
+    output.table(head, [_row(found, one, further) for one in found.submodels])
+
+
+def columns(metric: Metric, further: Sequence[str], *, is_counted: bool) -> list[Column]:
+    """The table's columns; `further` are the names of a data set's own figures."""
+    return [
         Column("id"),
         Column(metric.name, metric.unit, is_number=True),
         Column("95 % interval", metric.unit, is_number=True),
-        *([Column("correct", is_number=True, rank=3)] if _counts_correct(found) else []),
-        Column("questions" if _counts_correct(found) else "examples", is_number=True, rank=2),
+        *([Column("correct", is_number=True, rank=3)] if is_counted else []),
+        Column("questions" if is_counted else "examples", is_number=True, rank=2),
         *(Column(name, PERCENT if metric.unit == PERCENT else "", is_number=True, rank=1) for name in further),
-    )
-    output.table(columns, [_row(found, one, further) for one in found.submodels])
+    ]
 
 
 def _counts_correct(found: Evaluation) -> bool:

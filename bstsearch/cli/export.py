@@ -13,6 +13,7 @@ from bstsearch.answering.exported_folder import metric_of
 from bstsearch.cli.options import DataOption, FamilyOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
+from bstsearch.score import Metric
 from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
@@ -68,15 +69,6 @@ def _show(output: Output, exported: Exported) -> None:
     manifest, metric, is_here = exported.manifest, metric_of(exported.manifest), exported.is_of_this_machine
     score, searched_ms = manifest["accuracy"], exported.pick.candidate.latency.ms
     is_counted = score["correct"] is not None
-    columns = (
-        Column("file"),
-        Column("size", "kB", is_number=True, rank=2),
-        Column("largest\ndifference", f"of {next(iter(manifest['output']))}", is_number=True),
-        *([Column("correct", is_number=True, rank=3)] if is_counted else []),
-        Column(metric.name, metric.unit, is_number=True),
-        Column("latency", "ms", is_number=True),
-        Column("of the\nprofile", "%", is_number=True, rank=1),
-    )
 
     def numbers(score: Mapping[str, Any], ms: float) -> list[str]:
         correct = [f"{score['correct']}"] if is_counted else []
@@ -89,8 +81,25 @@ def _show(output: Output, exported: Exported) -> None:
         difference = f"{check['max_difference']:.0e}"
         rows.append([name, f"{size / 1e3:.0f}", difference, *numbers(check["accuracy"], latency["ms"]), ratio])
     what = f"{score['questions']} {score['split']} {'questions' if is_counted else 'examples'}"
-    output.table(columns, rows, title=f"{manifest['submodel']['id']} in {exported.path}, on {what}")
+    output.table(
+        columns(next(iter(manifest["output"])), metric, is_counted=is_counted),
+        rows,
+        title=f"{manifest['submodel']['id']} in {exported.path}, on {what}",
+    )
     output.json(exported.to_json())
+
+
+def columns(output: str, metric: Metric, *, is_counted: bool) -> list[Column]:
+    """The table's columns: of a model with that output, and of scores that count right answers or do not."""
+    return [
+        Column("file"),
+        Column("size", "kB", is_number=True, rank=2),
+        Column("largest\ndifference", f"of {output}", is_number=True),
+        *([Column("correct", is_number=True, rank=3)] if is_counted else []),
+        Column(metric.name, metric.unit, is_number=True),
+        Column("latency", "ms", is_number=True),
+        Column("of the\nprofile", "%", is_number=True, rank=1),
+    ]
 
 
 def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:

@@ -54,10 +54,10 @@ def import_(
 ) -> None:
     """Make a supernet of a published checkpoint.
 
-    It may be BST's, openvqa's or mcan-vqa's MCAN, UNITER, or CLIP-ViL. Only tensors are read, and nothing in the
-    file is run. Every tensor is used, known to be of no use to the model, or an error. Words and answers come from
-    --vocabulary and --answers, or from the data set's own files in --data-dir; without them the supernet can be
-    profiled, but not scored.
+    It may be MCAN (of BST, openvqa or mcan-vqa), UNITER, or CLIP-ViL. Only tensors are read, and nothing in the file is
+    run. A tensor that is neither used nor known to be unused is an error. Words and answers come from --vocabulary and
+    --answers, or from the data set's own files in --data-dir; without them the supernet can be profiled, but not
+    scored.
 
     \b
     Examples:

@@ -47,7 +47,7 @@ def _admit_family(text: str | None) -> None:
     if text is not None:
         with translated():  # Typer reads options outside of any verb
             from bstsearch.doors import admit
-            from bstsearch.model.family import get_family
+            from bstsearch.model.lookup import get_family
 
             get_family(admit("family", text))
 
@@ -108,13 +108,13 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="NAME",
-        help="Data set; one of your own as path/file.py:NAME.",
+        help="Data set by name, or one of your own as path/file.py:NAME.",
         show_default="the one that the model is for",
     ),
 ]
 DataDirOption = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Folder of the data set, where no package holds it."),
+    typer.Option("--data-dir", metavar="DIR", help="Folder of the data set, if it is not in a package."),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -126,7 +126,7 @@ FamilyOption = Annotated[
         "--family",
         metavar="FILE.py:NAME",
         callback=_admit_family,
-        help="Family of models in a file of your own, which is run.",
+        help="Family of models in a Python file of your own; the file is run.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]

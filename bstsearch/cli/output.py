@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
+from bstsearch.cli.hints import with_files
 from bstsearch.cli.progress import Bar, Lines, Progress, beating, rich_progress
 from bstsearch.cli.tables import Column as Column  # where commands look for it
 from bstsearch.cli.tables import render
@@ -96,8 +97,8 @@ class Output:
         _write(sys.stderr, _styled(sys.stderr, "warning: ", fg="yellow") + line)
 
     def hint(self, line: str) -> None:
-        """Writes what to type next to stderr."""
-        _write(sys.stderr, _styled(sys.stderr, "hint: ", fg="cyan") + line)
+        """Writes what to type next to stderr, the files of one's own included."""
+        _write(sys.stderr, _styled(sys.stderr, "hint: ", fg="cyan") + with_files(line))
 
     def error(self, line: str) -> None:
         """Writes why the command failed to stderr."""
@@ -118,7 +119,7 @@ class Output:
                 self._bar = None
 
     def _print(self, text: str) -> None:
-        """Writes to stdout, from which a bar gives way meanwhile, since both may be one terminal."""
+        """Writes to stdout. A bar is taken away while it does, since both may be one terminal."""
         if self._bar:
             self._bar.stop()
         _write(sys.stdout, text)

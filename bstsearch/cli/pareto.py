@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bstsearch.searching.budget import Budget
     from bstsearch.searching.front_file import FrontFile
     from bstsearch.searching.pareto import Candidate
+    from bstsearch.searching.run import Request
 
 OUT = Path("front")
 
@@ -60,25 +61,27 @@ def pareto(
     devices: LastDevicesOption = None,
     profiles: ProfilesOption = None,
     budget_ms: Annotated[str | None, typer.Option(metavar="MS", help="Latency at most; a number or '50%'.")] = None,
-    budget_gflops: Annotated[str | None, typer.Option(metavar="N", help="GFLOPs at most; likewise.")] = None,
-    budget_mb: Annotated[str | None, typer.Option(metavar="MB", help="Peak memory at most; likewise.")] = None,
+    budget_gflops: Annotated[str | None, typer.Option(metavar="N", help="GFLOPs at most; a number or '50%'.")] = None,
+    budget_mb: Annotated[str | None, typer.Option(metavar="MB", help="Peak memory at most; a number or '50%'.")] = None,
     budget: Annotated[
         list[str] | None,
-        typer.Option(metavar="COST=N", help=f"Any cost at most, likewise: {', '.join(COSTS)}. May be given again."),
+        typer.Option(
+            metavar="COST=N", help=f"Any cost at most, such as size=50%: {', '.join(COSTS)}. May be given again."
+        ),
     ] = None,
     budget_at: Annotated[
-        BudgetEnd, typer.Option(help="What of a range must keep to a budget: its upper end, or its middle.")
+        BudgetEnd, typer.Option(help="Which point of a range must keep to the budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
     objectives: Annotated[
         str,
         typer.Option(metavar="KEY,KEY...", help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}."),
     ] = str(DEFAULT),
-    space: Annotated[SpaceName, typer.Option(help="Submodels as trained, or every layer sized by itself.")] = (
+    space: Annotated[SpaceName, typer.Option(help="Submodels as trained, or layers with sizes of their own.")] = (
         SpaceName.trained
     ),
-    sampler: Annotated[SamplerName, typer.Option(help="auto lists small spaces, and samples others by nsga2.")] = (
-        SamplerName.auto
-    ),
+    sampler: Annotated[
+        SamplerName, typer.Option(help="auto takes all of a small space, and samples others by nsga2.")
+    ] = SamplerName.auto,
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Submodels to score in a sampled space.")] = 100,
     split: Annotated[SplitName, typer.Option(help="Data to score on.")] = SplitName.validation,
     data: DataOption = None,
@@ -94,16 +97,16 @@ def pareto(
 ) -> None:
     """Search the submodels and show the Pareto front.
 
-    What fits no budget is never scored, and nothing is scored twice: the same command goes on after an
-    interrupt, and another budget is answered from the scores that are there. Shares are of the full model. Of
-    several devices each gets its front, in a folder of its name, and one table, one page and one JSON and CSV file
-    show them side by side.
+    Submodels outside the budgets are not scored, and no submodel is scored twice: after an interrupt the same command
+    goes on, and another budget is answered from the saved scores. Shares are of the full model. With several devices,
+    each device gets a front in a folder of its name. One table, one page, one JSON file and one CSV file show the
+    fronts side by side.
 
-    A front holds what no other submodel beats in every objective. Other --objectives are answered from the scores that
-    are there, too; the first cost named orders the rows, and is drawn along x.
+    A front holds the submodels that no other submodel beats in every objective. Other --objectives are answered from
+    the saved scores, too. The first cost that you name orders the rows, and is the x axis of plots.
 
-    Without --out, front/ holds the results; where they are of another device, supernet, space or split they stay,
-    and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Accuracies are taken over from there.
+    Without --out, front/ holds the results. If it already holds those of another device, supernet, space or split, they
+    stay, and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Known accuracies are used again.
 
     \b
     Examples:
@@ -112,9 +115,8 @@ def pareto(
       bstsearch pareto --objectives accuracy,latency,memory
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
-    from bstsearch.report import write_reports
     from bstsearch.searching.budget import parse_bounds
-    from bstsearch.searching.run import Request, search_devices
+    from bstsearch.searching.run import Request
 
     output = Output(is_json)
     bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
@@ -138,6 +140,18 @@ def pareto(
         seed=seed,
         is_forced=force,
     )
+    files = _search(names, request, output)
+    if len(files) == 1:
+        _show(files, data, memory, output)
+    else:
+        _show_together(files, out or OUT, data, memory, output)
+
+
+def _search(names: Sequence[str], request: Request, output: Output) -> dict[Path, FrontFile]:
+    """The front on each device by its file; each is reported as soon as it is there."""
+    from bstsearch.report import write_reports
+    from bstsearch.searching.run import search_devices
+
     files = {}
     with output.listening("searching") as listener:
         for path, file in search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1)):
@@ -145,10 +159,7 @@ def pareto(
             write_reports(file, path.parent)
             if len(names) > 1:
                 _finish(path, file, output)
-    if len(files) == 1:
-        _show(files, data, memory, output)
-    else:
-        _show_together(files, out or OUT, data, memory, output)
+    return files
 
 
 class _Before:

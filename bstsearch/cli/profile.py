@@ -57,28 +57,31 @@ def profile(
     ] = None,
     is_lan: Annotated[bool, typer.Option("--lan", help="browser: let phones in this network open the page.")] = False,
     ort_web: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="browser, adb: onnxruntime-web from here, not from its CDN.")
+        Path | None,
+        typer.Option(metavar="DIR", help="browser, adb: folder of onnxruntime-web, used instead of its CDN."),
     ] = None,
     is_webgpu: Annotated[
         bool, typer.Option("--webgpu", help="browser, adb: run on the GPU, where there is WebGPU.")
     ] = False,
-    serial: Annotated[str | None, typer.Option(metavar="ID", help="adb: which of several phones.")] = None,
+    serial: Annotated[
+        str | None, typer.Option(metavar="ID", help="adb: serial number of the phone, if there are several.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="An option of a driver of your own. May be given again."),
     ] = None,
     is_strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a device that is not at rest, in place of wider intervals.")
+        bool, typer.Option("--strict", help="Fail if the device is not at rest, instead of giving wider intervals.")
     ] = False,
     _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Measure a device, or show what is stored of it.
 
-    A profile holds latencies and memory for a model's shapes, whatever its weights. Profiles are looked for in
-    --profiles, $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch; a new one goes to the first of
-    these that is given, else to ./profiles. 'bstsearch devices' lists them. The commands that follow in this folder
-    take this device and its options where they name none.
+    A profile holds latencies and memory for a model's shapes; its weights do not matter. Profiles are looked for in
+    --profiles, $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch. A new one goes to --profiles, else to
+    $BSTSEARCH_PROFILES, else to ./profiles. 'bstsearch devices' lists them. Later commands in this folder use this
+    device and its options, unless you name others.
 
     \b
     Examples:
@@ -149,7 +152,7 @@ def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     where = f" on {runtime.cores_used}" if runtime.cores_used else ""
     output.text(f"{runtime.words}, threads: {runtime.threads}{where}, {runtime.precision}, batch: 1")
     if shown.models:
-        _show_measured(shown.find_model(folder.architecture, folder.family), folder, output)
+        _show_measured(shown.get_model(folder.architecture, folder.family), folder, output)
     else:
         _show_predicted(shown, folder, output)
 

@@ -146,7 +146,7 @@ def beating(lines: Lines) -> Iterator[Lines]:
 
 
 def beat_until(stop: Stop, lines: Lines) -> None:
-    """Lets `lines` be written until `stop`, or until nobody reads them any more."""
+    """Writes `lines` until `stop`, or until nobody reads them any more."""
     with contextlib.suppress(OSError, ValueError):  # stderr is a closed pipe, or is closed
         while not stop.wait(FIRST_S):
             lines.beat()

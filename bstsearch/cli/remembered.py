@@ -40,7 +40,7 @@ class Remembered:
 
 
 def recall() -> Remembered:
-    """What is remembered in the working folder; BstsearchError where the file there is none of this version's."""
+    """What is remembered in the working folder; BstsearchError where this version cannot read the file."""
     if FILE.is_symlink() or (FILE.exists() and not FILE.is_file()):
         raise InputError(f"{FILE} is no plain file")
     if not FILE.exists():

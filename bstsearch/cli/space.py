@@ -61,19 +61,20 @@ def space(
     ] = None,
     profiles: ProfilesOption = None,
     budget_ms: Annotated[
-        str | None, typer.Option(metavar="MS", help="Latency at most; a number or '50%'. Shows what keeps to it.")
+        str | None,
+        typer.Option(metavar="MS", help="Latency at most; a number or '50%'. Shows which submodels keep to it."),
     ] = None,
     budget_at: Annotated[
-        BudgetEnd, typer.Option(help="What of a range must keep to a budget: its upper end, or its middle.")
+        BudgetEnd, typer.Option(help="Which point of a range must keep to the budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
     _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
     """Count every submodel's parameters, MACs and FLOPs.
 
-    No weights are needed and none are allocated, so published models of full size can be counted anywhere. FLOPs
-    is two for each multiply-add (MAC), at batch 1. Sizes of a preset, as the number of tokens, are changed by --set.
-    With --device, latencies and their ranges stand beside the counts, before anything is trained.
+    No weights are needed and none are allocated, so published models of full size can be counted anywhere. FLOPs are
+    two for each multiply-add (MAC), at batch 1. --set changes a size of a preset, such as the number of tokens. With
+    --device, the table also shows latencies and their ranges; nothing has to be trained for that.
 
     \b
     Examples:
@@ -120,9 +121,10 @@ def _folder(supernet: Path, preset: str | None, settings: list[str]) -> Supernet
 
 
 def _changed_preset(preset: str, settings: list[str]) -> SupernetFolder:
-    from bstsearch.model.family import changed, config_to_json, find_preset
+    from bstsearch.model.config import changed, config_to_json
+    from bstsearch.model.lookup import get_preset
 
-    family, config = find_preset(preset)
+    family, config = get_preset(preset)
     config = changed(family, config, settings)
     plain = json.loads(json.dumps(config_to_json(config)))
     return SupernetFolder(path=Path(preset), family=family.name, config=plain, space=family.space(config))

@@ -56,20 +56,23 @@ def train(
         ),
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Supernet whose full model teaches; none is trained then.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Supernet whose full model is the teacher; no teacher is trained then."),
     ] = None,
     teacher_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of the full model alone.", show_default=OF_RECIPE)
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the sandwich.", show_default=OF_RECIPE)] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Examples a step, all processes together.", show_default=OF_RECIPE)
+        int | None, typer.Option(min=1, help="Examples per step, of all processes together.", show_default=OF_RECIPE)
     ] = None,
     accumulate: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Parts to compute a batch in, to save memory.", show_default=OF_RECIPE),
+        typer.Option(
+            min=1, metavar="N", help="In how many parts a batch is computed, to save memory.", show_default=OF_RECIPE
+        ),
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="Of matrix products.")] = Precision.float32,
+    precision: Annotated[Precision, typer.Option(help="Precision of matrix products.")] = Precision.float32,
     device: Annotated[TrainingDevice, typer.Option(help="Where to train.")] = TrainingDevice.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; default: cores it may use.")] = None,
     seed: SeedOption = 0,
@@ -79,8 +82,8 @@ def train(
 ) -> None:
     """Train a supernet: a teacher, then submodels of all sizes.
 
-    Stopped in any way, the same command goes on from the last checkpoint, to the same weights as without the stop.
-    Several processes train together when torchrun starts them; each takes its share of every batch.
+    If training is stopped, the same command goes on from the last checkpoint. It ends with the same weights as without
+    the stop. When torchrun starts several processes, they train together: each takes its share of every batch.
 
     \b
     Examples:

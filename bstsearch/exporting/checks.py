@@ -39,7 +39,7 @@ class Answers:
     accuracy: Score
     near_ties: int
 
-    def refuse_difference(self, name: str, expected: Score) -> None:
+    def check_same_answers(self, name: str, expected: Score) -> None:
         """Passes where logits agree to rounding and answers are those of the search; else BstsearchError."""
         if not self.max_difference <= TOLERANCE:
             raise BstsearchError(
@@ -52,14 +52,14 @@ class Answers:
                 "run 'bstsearch pareto --force' again"
             )
         if not (isinstance(self.accuracy, Accuracy) and isinstance(expected, Accuracy)):
-            self._refuse_other_value(name, expected)
+            self._check_same_score(name, expected)
         elif abs(self.accuracy.correct - expected.correct) > self.near_ties:
             raise BstsearchError(
                 f"{name} answers {self.accuracy.correct} questions right, the search found {expected.correct} "
                 f"({self.near_ties} are close enough for rounding to decide); nothing was written"
             )
 
-    def _refuse_other_value(self, name: str, expected: Score) -> None:
+    def _check_same_score(self, name: str, expected: Score) -> None:
         if abs(self.accuracy.value - expected.value) > FAR_SCORE * max(1.0, abs(expected.value)):
             raise BstsearchError(
                 f"{name} scores {self.accuracy.value:.6g}, the search found {expected.value:.6g}; nothing was written"

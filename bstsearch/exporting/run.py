@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
-from bstsearch.files import refuse_existing
+from bstsearch.files import check_free
 from bstsearch.listener import SILENT, Listener
 from bstsearch.searching.pick import Pick, export_folder, read_pick
 
@@ -24,8 +24,8 @@ class Exported:
     """The folder `path`, what was picked, and the manifest in the folder, which holds what the checks found."""
 
     path: Path
-    pick: Pick
-    manifest: Mapping[str, Any]
+    pick: Pick = dataclasses.field(repr=False)
+    manifest: Mapping[str, Any] = dataclasses.field(repr=False)
 
     @property
     def is_of_this_machine(self) -> bool:
@@ -58,7 +58,7 @@ def export(
     """
     picked = read_pick(Path(front), str(pick))
     out = Path(out or export_folder(picked.candidate))
-    refuse_existing(out, marker=MANIFEST, is_forced=is_forced)
+    check_free(out, marker=MANIFEST, is_forced=is_forced)
     listener.note(f"took {picked}")
 
     from bstsearch.exporting.write import write_export  # loads torch, which refusals do without

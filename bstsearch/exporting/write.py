@@ -19,7 +19,7 @@ from bstsearch.exporting.preprocessing import write_preprocessing, write_sample
 from bstsearch.files import write_json, write_text, writing_folder
 from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_int8, write_onnx
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.family import config_to_json
+from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
 from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
 from bstsearch.searching.pick import Pick
@@ -59,7 +59,7 @@ def write_export(
             outputs = {_output(task): model(**sample)}
         write_sample(sample, outputs, folder)
         answers = compare_answers(graphs, model, split, progress=listener.progress)
-        answers[exported_folder.ONNX].refuse_difference(exported_folder.ONNX, pick.score)
+        answers[exported_folder.ONNX].check_same_answers(exported_folder.ONNX, pick.score)
         threads = int(origin.device["runtime"]["threads"])
         timings = time_files(graphs, sample, threads, progress=listener.progress)
         checks = {name: check_json(pick, answers[name], timings[name], threads) for name in graphs}

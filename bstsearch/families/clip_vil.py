@@ -2,7 +2,7 @@
 
 "How Much Can CLIP Benefit Vision-and-Language Tasks?" (Shen et al., 2022; public code clip-vil/CLIP-ViL, folder
 CLIP-ViL-Pretrain). BST (Yu et al., arXiv 2203.12814) slims it beside MCAN and UNITER, but its code for it is not
-public: which of CLIP-ViL's models it takes, and everything about slimming here, is our reading, after what the
+public. Which of CLIP-ViL's models it takes, and everything about slimming here, is our reading; it follows what the
 public code does to MCAN.
 
 Parameter names are those of the public code, without its prefix `lxrt_encoder.model.bert.`; `logit_fc.` has none.

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
+from bstsearch.layers.grid_stem import GridStem, check_side, grid_tokens
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
 from bstsearch.model.family import Family, Stack, seeded, whole
@@ -73,7 +73,7 @@ class McanConfig:
             order, layers = getattr(self, f"{stack}_keep_order"), len(getattr(self, f"{stack}_ffn"))
             if order and sorted(order) != list(range(layers)):
                 raise InputError(f"McanConfig: {stack}_keep_order must name each of {layers} layers once")
-        refuse_odd_side("McanConfig", self.stem_channels, self.image_side)
+        check_side("McanConfig", self.stem_channels, self.image_side)
 
     @property
     def visual_tokens(self) -> int:
@@ -345,7 +345,10 @@ def stacks(config: McanConfig) -> tuple[Stack, ...]:
 
 
 def shrink(config: McanConfig, submodel: Submodel) -> McanConfig:
-    """The sizes of `submodel`: hidden, heads, FFN and pooling scale, head size stays (BST section III-B)."""
+    """The sizes of `submodel`; InputError where it does not fit the config.
+
+    Hidden, heads, FFN and pooling scale; head size stays (BST section III-B).
+    """
     # Not asked of every config: `hidden` is enlarged by one to see which axes follow it.
     if not config.has_language_adapter and config.hidden > config.lstm_hidden:
         raise InputError(

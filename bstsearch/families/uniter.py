@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
-from bstsearch.layers.grid_stem import GridStem, grid_tokens, refuse_odd_side
+from bstsearch.layers.grid_stem import GridStem, check_side, grid_tokens
 from bstsearch.model.family import Family, Stack, seeded
 
 BOX = 7  # x1, y1, x2, y2, width, height as shares of the image, and width x height
@@ -45,7 +45,7 @@ class UniterConfig(BertSizes):
             raise InputError(
                 f"UniterConfig: hidden={self.hidden} takes its image vector from tables of only {self.table_hidden}"
             )
-        refuse_odd_side("UniterConfig", self.stem_channels, self.image_side)
+        check_side("UniterConfig", self.stem_channels, self.image_side)
 
     @property
     def visual_tokens(self) -> int:

@@ -66,7 +66,7 @@ def read_dicts(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...], int] | N
 
 
 def parse_dicts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], int]:
-    """The same of the file itself: a list of answers to ids, ids to answers, words to ids, question length."""
+    """The same of the file itself, a list of four (answers, their reverse, words, question length); else InputError."""
     found = _decode(path, list[Any])
     if len(found) != 4 or not isinstance(found[0], Mapping) or not isinstance(found[2], Mapping):
         raise InputError(f"{path} must be a list of four: answers, their reverse, words, question length")

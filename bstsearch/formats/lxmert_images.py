@@ -21,7 +21,7 @@ SIZES = "width_heigths.json"  # spelt so
 SIZE_FOLDERS = ("", "mscoco", "gqa")
 
 
-def find_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+def get_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """The file of each image; InputError where one has none."""
     inside: dict[str, list[Path]] = {}  # part of COCO -> the folders there are for it
     found: dict[str, Path] = {}
@@ -52,7 +52,7 @@ def _listed_sizes(folder: Path) -> dict[str, Any]:
 
 
 def is_lying(path: Path, size: Any = None) -> bool:
-    """Whether an image is wider than high; `size` is its height and width, where they are listed."""
+    """Whether an image is wider than high; `size` is its listed height and width; InputError where it is malformed."""
     if size is None:
         try:
             with Image.open(path) as image:

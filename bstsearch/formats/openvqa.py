@@ -109,7 +109,7 @@ def matches(folder: Path) -> bool:
     return any((_raw(folder) / questions).exists() for pairs in PARTS.values() for questions, _ in pairs)
 
 
-def find_part(folder: Path, split: str) -> Part:
+def get_part(folder: Path, split: str) -> Part:
     """The files of the "train", "validation" or "test" part; InputError where one is missing."""
     raw = _raw(folder)
     chosen = next((pair for pair in PARTS[split] if (raw / pair[0]).exists()), None)
@@ -128,7 +128,7 @@ def find_part(folder: Path, split: str) -> Part:
 def existing_parts(folder: Path) -> list[Part]:
     """The parts that are there, in the order in which openvqa reads them for its list of words."""
     raw = _raw(folder)
-    return [find_part(folder, split) for split in PARTS if any((raw / name).exists() for name, _ in PARTS[split])]
+    return [get_part(folder, split) for split in PARTS if any((raw / name).exists() for name, _ in PARTS[split])]
 
 
 def read_answer_dict(folder: Path) -> tuple[str, ...] | None:

@@ -54,8 +54,8 @@ def write_onnx(
 def write_int8(source: Path, path: Path) -> None:
     """Replaces `path` by the ONNX file `source` with its linear maps in int8, atomically.
 
-    Weights are stored in int8, activations are quantised as they come (onnxruntime's dynamic quantisation);
-    convolutions and LSTM stay float32: for them the runtime has slow or non-standard operators only.
+    Weights are stored in int8; activations are quantised as they come (onnxruntime's dynamic quantisation).
+    Convolutions and LSTM stay float32: the runtime has only slow or non-standard operators for them.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

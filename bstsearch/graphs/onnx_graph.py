@@ -66,7 +66,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _inline_constants(graph: _Graph) -> None:
-    """Constant nodes become initializers; Identity nodes go, unless one names an output."""
+    """Constant nodes become initializers; Identity nodes are removed, except one that names an output."""
     kept = []
     renamed: dict[str, str] = {}
     for node in graph.nodes:

@@ -47,12 +47,12 @@ def read_pieces(path: Path) -> tuple[str, ...]:
     """The word pieces in a vocab.txt, one a line, in the order of their ids; InputError where it is none."""
     # Not splitlines(): a piece may be a character that Unicode takes for the end of a line.
     pieces = tuple(line.removesuffix("\r") for line in read_text(path, "word pieces").removesuffix("\n").split("\n"))
-    refuse_other_pieces(pieces, f"word pieces {path}")
+    check_pieces(pieces, f"word pieces {path}")
     return pieces
 
 
-def refuse_other_pieces(pieces: tuple[str, ...], where: str) -> None:
-    """InputError, which calls the list `where`, unless a BERT can use these word pieces."""
+def check_pieces(pieces: tuple[str, ...], where: str) -> None:
+    """Passes where a BERT can use these word pieces; else InputError, which begins with `where`."""
     expected = "; expected the vocab.txt of a BERT, with one piece a line"
     if pieces[:1] != (PAD_PIECE,):
         raise InputError(f"{where} must begin with {PAD_PIECE}, whose id is 0{expected}")

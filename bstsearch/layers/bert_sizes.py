@@ -15,7 +15,7 @@ from bstsearch.space import Submodel
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BertSizes:
-    """Of BERT-base by default.
+    """The defaults are BERT-base's.
 
     `hidden`, `heads`, `ffn` (one entry per layer) and `head_hidden` are elastic; all others are fixed.
     """
@@ -54,7 +54,10 @@ def make_stack(sizes: BertSizes, prefix: str) -> Stack:
 
 
 def shrink(sizes: Sizes, submodel: Submodel) -> Sizes:
-    """The sizes of `submodel`: hidden, heads, FFN and head scale, head size stays (BST section III-B)."""
+    """The sizes of `submodel`; InputError where it does not fit the config.
+
+    Hidden, heads, FFN and head scale; head size stays (BST section III-B).
+    """
     stack = make_stack(sizes, "")
     kept = stack.kept(int(submodel.depth * len(stack.keep_order)))
     head_shares = submodel.heads or (submodel.width,) * len(kept)

@@ -1,8 +1,8 @@
 """CLIP's convolutional image tower (Radford et al., 2021; public code openai/CLIP): images to a grid of features.
 
-A ResNet with three changes: three 3x3 convolutions at the start, average pooling in place of strided
-convolutions, and attention pooling at the end, which is left out here: what it would pool is the grid.
-Parameter names are those of that code. Letters: B batch, C channels, F features, H height, W width.
+A ResNet with three changes: three 3x3 convolutions at the start, average pooling in place of strided convolutions, and
+attention pooling at the end. The last is left out here: what it would pool is the grid. Parameter names are those of
+that code. Letters: B batch, C channels, F features, H height, W width.
 """
 
 from __future__ import annotations

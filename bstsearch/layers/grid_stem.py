@@ -16,7 +16,7 @@ from bstsearch.errors import InputError
 class GridStem(nn.Module):
     """Tokens (B, V, C) of images (B, S, S, 3; uint8): stride-2 convolutions, BatchNorm, ReLU, a learned position.
 
-    In none of the published systems, which read features from disk; it lets a small model see raw images.
+    The published systems have none: they read features from disk. It lets a small model see raw images.
     """
 
     def __init__(self, channels: Sequence[int], side: int) -> None:
@@ -45,7 +45,7 @@ def grid_tokens(channels: Sequence[int], side: int) -> int:
     return (side >> len(channels)) ** 2
 
 
-def refuse_odd_side(name: str, channels: Sequence[int], side: int) -> None:
-    """InputError, in the name of a config, where the side cannot be halved once for each layer of the stem."""
+def check_side(name: str, channels: Sequence[int], side: int) -> None:
+    """Passes where each layer of the stem can halve the side; else InputError, which begins with `name`."""
     if channels and side % 2 ** len(channels):
         raise InputError(f"{name}: each of {len(channels)} stem layers halves image_side={side}")

@@ -15,8 +15,8 @@ TINY = 1e-30  # under the root, where it is lost in any row but a constant one: 
 class McanLayerNorm(nn.Module):
     """weight * (x - mean) / (std + 1e-6) + bias, std with the n-1 divisor; of a constant row, `bias`.
 
-    Written out, for torch's kernel adds its eps to the variance: the two differ most where a row's std is far from
-    what the eps is chosen for, as it is in padded rows and in checkpoints of unknown scale.
+    It is written out, because torch's kernel adds its eps to the variance. The two differ most where a row's std is far
+    from what the eps is chosen for: in padded rows, and in checkpoints of unknown scale.
     """
 
     def __init__(self, size: int) -> None:

@@ -19,7 +19,7 @@ def find_warnings(timings: Mapping[str, Timing]) -> tuple[str, ...]:
 
 
 def find_load_warnings(*, threads: int, cores: int, others: float) -> tuple[str, ...]:
-    """The warnings about the computer; `others` is how many cores other programs kept busy meanwhile."""
+    """The warnings about the computer; `others` is how many cores other programs kept busy during the measurement."""
     found = [_oversubscribed(threads, cores), _busy(threads, cores, others)]
     return tuple(warning for warning in found if warning)
 

@@ -15,7 +15,7 @@ from bstsearch.measuring.estimator import Timing, grade
 from bstsearch.measuring.fitting import fit_blocks, fit_memory
 from bstsearch.measuring.selection import Role
 from bstsearch.measuring.workload import BATCH, input_shapes
-from bstsearch.model.family import restored
+from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import (
     FORMAT,

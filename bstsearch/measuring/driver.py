@@ -91,7 +91,7 @@ class Driver(BaseModel):
     """A way to reach devices. A subclass has a `name`, says what it is in its docstring, and opens a device.
 
     Its fields are its options: type, default, and help as `Field(description=...)`. The command line gives text, from
-    which the type makes a value. What types and validators refuse is refused before anything is built.
+    which the type makes a value. A value that a type or a validator refuses ends the command before anything is built.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,7 +100,7 @@ class Driver(BaseModel):
 
     @abstractmethod
     def open(self, device: str, note: Note) -> AbstractContextManager[Device]:
-        """The device that the user calls `device`, reached; `note` is told what the user should know meanwhile.
+        """Reaches the device that the user calls `device`, and returns it; `note` shows the user a line.
 
         DeviceError says in one line why it cannot be reached.
         """
@@ -108,7 +108,7 @@ class Driver(BaseModel):
     def threads_here(self) -> int | None:
         """How many threads it will use of this computer; None where it measures another one.
 
-        Where it is this one, `measure` looks at what other programs do meanwhile.
+        For this computer, `measure` looks at what other programs do during the measurement.
         """
         return None
 

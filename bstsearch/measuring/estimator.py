@@ -2,12 +2,12 @@
 
 Three steps, each against one kind of disturbance (docs/log.md compares them with others, on a busy machine):
 
-1. Of each run the time that its thread had a core, where it had to give it up; of each visit the quickest run.
-   Whatever disturbs a run makes it longer.
-2. Median polish of the logarithms (Tukey 1977), rounds by graphs: what a whole round was slower, by heat or by other
-   programs' use of caches and memory, is taken out, since all graphs share it.
-3. Of what is left the lower quartile of each graph's visits, since a visit that is off is mostly too long; and the
-   level of the quietest tenth of the rounds.
+1. A run counts with the time that its thread had a core, if it had to give the core up. A visit counts with its
+   quickest run: whatever disturbs a run makes it longer.
+2. Median polish of the logarithms (Tukey 1977), rounds by graphs. A whole round may be slower, by heat or by other
+   programs' use of caches and memory. All graphs share this, so it is taken out.
+3. The lower quartile of each graph's visits, since a visit that is off is mostly too long; and the level of the
+   quietest tenth of the rounds.
 
 An interval adds up what the visits of a graph leave open, what the level leaves open, and two allowances, for what
 no round of one measurement can show.
@@ -117,7 +117,7 @@ def preempted_share(timings: Mapping[str, Timing]) -> float | None:
 
 
 def quiet_ms(run: Run) -> float:
-    """What the run took, or if its thread gave up the core meanwhile, what it had of it.
+    """What the run took; if its thread gave up the core, only the time that it had the core.
 
     >>> quiet_ms(Run(wall_ms=1.0, cpu_ms=1.1, switches=0)), quiet_ms(Run(wall_ms=5.0, cpu_ms=1.1, switches=1))
     (1.0, 1.1)

@@ -22,7 +22,7 @@ FORMAT = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
-    """A file of rounds, good only for the same graphs on the same device, which `origin` tells apart."""
+    """A file of rounds. It is good only for the same graphs on the same device; `origin` tells them apart."""
 
     path: Path
     origin: dict[str, Any]
@@ -61,7 +61,7 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _next(self, rounds: Rounds) -> dict[str, tuple[Run, ...]]:
-        """Of every graph the first visit that is not in the file."""
+        """For every graph, the first visit that is not in the file."""
         counts = {name: self._written.get(name, 0) for name in rounds}
         return {name: visits[counts[name]] for name, visits in rounds.items() if counts[name] < len(visits)}
 

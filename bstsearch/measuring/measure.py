@@ -19,10 +19,10 @@ from bstsearch.measuring.driver import Device, Hardware, OpenDevice, Run, Runtim
 from bstsearch.measuring.estimator import Rounds, Timing, preempted_share
 from bstsearch.measuring.journal import Journal
 from bstsearch.measuring.quiet import Load as Others
-from bstsearch.measuring.quiet import refuse_nothing, refuse_restless
+from bstsearch.measuring.quiet import check_meaningful, check_steady
 from bstsearch.measuring.runner import POOL, write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
-from bstsearch.model.family import restored
+from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import Load
 
@@ -63,7 +63,7 @@ def measure(
             looking = others() if others else None
             timings = _time(workload, session, store, seed, steps, is_strict=is_strict)
             load = Load(other_cores=looking.cores() if looking else None, preempted=preempted_share(timings))
-            _refuse(timings, store, remedy, is_strict=is_strict)
+            _check_usable(timings, store, remedy, is_strict=is_strict)
             peaks = _peaks(folder, workload, session, Path(scratch))
             hardware, runtime = session.hardware, session.runtime
         model = model_of(folder, roles, workload, timings, load, peaks, seed)
@@ -151,12 +151,12 @@ def _checked(visits: Sequence[Visit], found: Sequence[tuple[Run, ...]]) -> Seque
     return found
 
 
-def _refuse(timings: Mapping[str, Timing], store: Journal, remedy: str, *, is_strict: bool) -> None:
+def _check_usable(timings: Mapping[str, Timing], store: Journal, remedy: str, *, is_strict: bool) -> None:
     """Passes where the times serve; else NoisyMeasurementError, and their rounds are kept for a less strict judge."""
-    refuse_nothing(timings, remedy=remedy)
+    check_meaningful(timings, remedy=remedy)
     if is_strict:
         try:
-            refuse_restless(timings, remedy=remedy)
+            check_steady(timings, remedy=remedy)
         except NoisyMeasurementError:
             store.mark_refused()
             raise

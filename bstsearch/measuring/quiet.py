@@ -64,7 +64,7 @@ def is_crowded(others: float, *, threads: int, cores: int) -> bool:
     return others > max(0, cores - threads) + BUSY
 
 
-def refuse_restless(timings: Mapping[str, Timing], *, remedy: str) -> None:
+def check_steady(timings: Mapping[str, Timing], *, remedy: str) -> None:
     """Passes where every latency is known to 10 % and the device kept its pace; else NoisyMeasurementError."""
     name, timing = max(timings.items(), key=lambda item: item[1].uncertainty)
     if timing.uncertainty > LIMIT:
@@ -79,7 +79,7 @@ def refuse_restless(timings: Mapping[str, Timing], *, remedy: str) -> None:
         )
 
 
-def refuse_nothing(timings: Mapping[str, Timing], *, remedy: str) -> None:
+def check_meaningful(timings: Mapping[str, Timing], *, remedy: str) -> None:
     """Passes where the times say something; NoisyMeasurementError where half are not known to a factor of two."""
     if median([timing.uncertainty for timing in timings.values()]) <= NOTHING:
         return

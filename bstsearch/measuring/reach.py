@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SLIP = 0.8
 
 
-def find_driver(text: str) -> type[Driver]:
+def get_driver(text: str) -> type[Driver]:
     """The driver of that name, or in the file named as path/file.py:NAME.
 
     Raises:
@@ -33,7 +33,7 @@ def find_driver(text: str) -> type[Driver]:
         raise UsageError(
             f"unknown driver {name!r}; give one of {', '.join(doors.names('driver'))}, or a file's: --via FILE.py:NAME"
         )
-    found = doors.find("driver", name)
+    found = doors.get("driver", name)
     if not (isinstance(found, type) and issubclass(found, Driver)):
         raise UsageError(f"{text} is no driver; make it a subclass of bstsearch.Driver")
     check_name(name, "driver")  # profiles keep it
@@ -49,9 +49,9 @@ def make_driver(kind: type[Driver], options: Mapping[str, object]) -> Driver:
 
 
 def check_stray_options(options: Mapping[str, object]) -> None:
-    """Passes where this machine's driver has all these options: what they are for, if no driver is named."""
+    """Passes where this machine's driver, which is used if none is named, has all these options; else UsageError."""
     for name in options:
-        if name not in find_driver(LOCAL).model_fields:
+        if name not in get_driver(LOCAL).model_fields:
             raise UsageError(_stray(name, None))
 
 
@@ -94,7 +94,7 @@ def _stray(name: str, kind: type[Driver] | None) -> str:
     if ways := [other.name for other in _installed() if name in other.model_fields]:
         words = " or ".join(f"--via {way}" for way in ways)
         return f"{_spelled(name)} goes with {words}, not with {where}"
-    kind = kind or find_driver(LOCAL)
+    kind = kind or get_driver(LOCAL)
     fields = [f"{key} ({field.description})" for key, field in kind.model_fields.items()]
     return f"driver {kind.name!r} has no option {name!r}; its options: {', '.join(fields) or 'none'}"
 
@@ -107,7 +107,7 @@ def _spelled(name: str) -> str:
 
 def _installed() -> list[type[Driver]]:
     """The drivers of this package."""
-    kinds: list[Any] = [doors.find("driver", name) for name in doors.names("driver")]
+    kinds: list[Any] = [doors.get("driver", name) for name in doors.names("driver")]
     return [kind for kind in kinds if kind.__module__.startswith("bstsearch.measuring.")]
 
 

@@ -41,10 +41,10 @@ def time_in_rounds(
 ) -> dict[str, Timing]:
     """The timing of every graph by name, from 20 rounds, or more while nine of ten are not known to 5 %.
 
-    It ends after 200 further rounds or a minute, whichever comes first, but not before the 20th round unless that
-    takes twenty minutes. A group is what a device can hold open at once. Where there are several, each is come back to
-    after five rounds: what disturbs one of its turns then shows. `known` are rounds of an earlier call, which goes on
-    from there. `on_round(rounds, share done)` is called after each round with all that is there.
+    It ends after 200 further rounds or a minute, whichever comes first. At least 20 rounds are run, if they take less
+    than twenty minutes. A group is what a device can hold open at once. If there are several, they take turns of five
+    rounds: what disturbs one turn then shows. `known` are rounds of an earlier call, which goes on from there.
+    `on_round(rounds, share done)` is called after each round with all that is there.
     """
     work, start, opened = _Work(groups, take, known or {}, seed, on_round), clock(), None
     for planned in range(TURN * (1 + work.fewest // TURN), work.fewest + MOST_ROUNDS + 1, TURN):

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bstsearch.files import as_path
 from bstsearch.listener import SILENT, Listener
-from bstsearch.measuring.reach import check_meant, check_stray_options, find_driver, make_driver
+from bstsearch.measuring.reach import check_meant, check_stray_options, get_driver, make_driver
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
@@ -61,7 +62,7 @@ def profile(
     return profile_device(
         read_folder(Path(supernet)),
         device,
-        None if profiles is None else Path(profiles),
+        as_path(profiles),
         via=via,
         options=options,
         is_measured_anew=is_measured_anew,
@@ -85,7 +86,7 @@ def profile_device(
     check_name(device)
     given = {name: value for name, value in (options or {}).items() if value is not None}
     stored = stored_profiles(profile_folders(profiles))
-    kind = find_driver(via or LOCAL)
+    kind = get_driver(via or LOCAL)
     if via is None:
         check_stray_options(given)
     driver = make_driver(kind, given)
@@ -98,7 +99,7 @@ def profile_device(
     assert path is not None
     found = load_profile(path)
     if found.models:
-        found.find_model(folder.architecture, folder.family)  # or InputError
+        found.get_model(folder.architecture, folder.family)  # or InputError
     return Profiled(profile=found, path=path, is_new=is_new)
 
 
@@ -159,7 +160,7 @@ def warnings_of(known: DeviceProfile, folder: SupernetFolder) -> list[str]:
     """What a measured profile says of itself that whoever uses its numbers must know."""
     if not known.models:
         return []
-    return [*known.notes, *known.find_model(folder.architecture, folder.family).warnings]
+    return [*known.notes, *known.get_model(folder.architecture, folder.family).warnings]
 
 
 def mismatches(known: DeviceProfile, folder: SupernetFolder, threads: int | None) -> list[str]:
@@ -168,7 +169,7 @@ def mismatches(known: DeviceProfile, folder: SupernetFolder, threads: int | None
     if threads not in (None, known.runtime.threads):
         found.append(f"the profile is for --threads {known.runtime.threads}; add --measure to measure {threads}")
     if known.models:
-        rows = {row.id for row in known.find_model(folder.architecture, folder.family).submodels}
+        rows = {row.id for row in known.get_model(folder.architecture, folder.family).submodels}
         grid = {submodel.id for submodel in folder.space.grid()}
         if missing := sorted(grid - rows):
             found.append(
@@ -197,7 +198,7 @@ def _look_around(device: str, threads: int, *, is_strict: bool, listener: Listen
 
 
 def _load_notes(found: Measurement) -> tuple[str, ...]:
-    """What the computer's load meanwhile gives cause to say."""
+    """What is to be said of the computer's load during the measurement."""
     from bstsearch.measuring.advice import find_load_warnings
 
     load = found.model.load

@@ -73,7 +73,7 @@ def no_usage() -> tuple[float | None, int | None]:
 
 
 def thread_usage() -> tuple[float | None, int | None]:
-    """Seconds that this thread has had a core, and how often it had to give that up; None where nobody says."""
+    """Seconds that this thread has had a core, and how often it had to give the core up; None if not known."""
     is_linux = hasattr(resource, "RUSAGE_THREAD")
     switches = int(resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw) if is_linux else None
     return time.thread_time(), switches
@@ -118,7 +118,7 @@ class Runner:
         return runs
 
     def peak_memory(self, model: Path) -> int | None:
-        """Peak bytes that loading and running `model` adds to a process that has the runtime; None if not known.
+        """Peak bytes that `model` adds to a process with the runtime; None if not known; RunnerError where it fails.
 
         A process of its own: nothing else is counted, and there is no earlier peak to hide behind.
         """
@@ -241,7 +241,7 @@ def cpu_quota() -> float | None:
 
 
 def memory_bytes() -> int | None:
-    """All of the computer's memory; None where nobody says."""
+    """All of the computer's memory; None if not known."""
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     psutil = _psutil()
@@ -315,7 +315,7 @@ def _psutil() -> Any:
 
 
 def print_peak_memory(model: Path, inputs: Path, threads: int) -> None:
-    """Writes the peak resident bytes beyond those held with the runtime imported to stdout; null if not known."""
+    """Writes to stdout the peak resident bytes, less those of the imported runtime; null if not known."""
     runtime_version()
     feed = read_inputs(inputs)
     before = _resident_bytes("VmRSS", "rss")

@@ -15,7 +15,7 @@ from bstsearch.graphs.live_set import largest_live_set
 from bstsearch.graphs.onnx_file import write_onnx
 from bstsearch.measuring.driver import Graph, Workload
 from bstsearch.measuring.runner import INPUTS, POOL, read_inputs
-from bstsearch.model.family import restored
+from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.space import Submodel
 

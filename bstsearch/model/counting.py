@@ -1,11 +1,11 @@
 """What a submodel costs on any device: its parameters, and the multiply-adds of one forward pass.
 
-The convention is that of the published figures (Yu et al., arXiv 2203.12814): one GFLOP is 1e9 / 2
-multiply-adds; matrix products, convolutions, attention and the LSTM count, the whole word embedding counts
-as parameters; element-wise operations, softmax, normalisation, biases and look-ups count nothing.
+The convention is that of the published figures (Yu et al., arXiv 2203.12814): one GFLOP is 1e9 / 2 multiply-adds.
+Matrix products, convolutions, attention and the LSTM count. Element-wise operations, softmax, normalisation, biases and
+look-ups count nothing. The whole word embedding counts as parameters.
 
-So an operator that is no product is free; where the convention does not name it, that is noted. A product that nothing
-here can count is refused: its multiply-adds would be missing without a word.
+So an operator that is no product is free; where the convention does not name it, that is noted. A product that cannot
+be counted here raises an error: its multiply-adds would be missing silently.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
@@ -12,8 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bstsearch import doors
-from bstsearch.errors import InputError, UsageError
+from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.model.axes import Axis, Group, all_groups, check_group
@@ -140,80 +137,6 @@ class Family:
                 raise InputError(f"{field} is fixed at {before}, not {after}")
 
 
-def family_names() -> list[str]:
-    """The names of the families there are: this package's, installed ones, and those that the user named."""
-    return doors.names("family")
-
-
-def get_family(name: str) -> Family:
-    """The family of that name ("clip-vil" is "clip_vil"); InputError lists the names there are."""
-    plain = name.replace("-", "_")
-    family = doors.find("family", plain if plain in family_names() else name)
-    if not isinstance(family, Family):
-        raise InputError(f"{name!r} is no family, but {family!r}; expected a bstsearch.model.family.Family")
-    return family
-
-
-def find_preset(name: str) -> tuple[Family, Config]:
-    """The named configuration and its family; InputError lists the presets there are.
-
-    >>> family, config = find_preset("mcan-vqa-v2")
-    >>> family.name, config.answers
-    ('mcan', 3129)
-    """
-    families = [get_family(family) for family in family_names()]
-    for family in families:
-        if name in family.presets:
-            return family, family.presets[name]
-    known = ", ".join(preset for family in families for preset in family.presets)
-    raise InputError(f"unknown preset {name!r}; this version knows {known}")
-
-
-def config_to_json(config: Config) -> dict[str, Any]:
-    """A config as plain data."""
-    return dataclasses.asdict(config)
-
-
-def config_from_json(config_type: type[Any], data: Mapping[str, Any]) -> Config:
-    """The config written by `config_to_json`; unknown, missing and ill-typed keys raise InputError."""
-    if not isinstance(data, Mapping):
-        raise InputError(f"a {config_type.__name__} is a JSON object, not {type(data).__name__}")
-    fields = {field.name: field for field in dataclasses.fields(config_type)}
-    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
-    if unknown := sorted(data.keys() - fields.keys()):
-        raise InputError(f"{config_type.__name__} has no field {unknown[0]!r}; its fields: {', '.join(fields)}")
-    if missing := sorted(required - data.keys()):
-        raise InputError(f"{config_type.__name__} lacks the field {missing[0]!r}")
-    hints = typing.get_type_hints(config_type)
-    values = {name: _coerce(f"{config_type.__name__}.{name}", value, hints[name]) for name, value in data.items()}
-    return config_type(**values)
-
-
-def restored(name: str, data: Mapping[str, Any]) -> tuple[Family, Config]:
-    """The family of that name and the config that `config_to_json` wrote of it; InputError where either is unknown."""
-    family = get_family(name)
-    return family, config_from_json(family.config, data)
-
-
-def changed(family: Family, config: Config, settings: Sequence[str]) -> Config:
-    """The config with fields replaced as in ["regions=36", "keep_order=[0, 1]"]; UsageError or InputError tell why not.
-
-    >>> family, config = find_preset("uniter-base")
-    >>> changed(family, config, ["regions=36"]).regions
-    36
-    """
-    values: dict[str, Any] = {}
-    for setting in settings:
-        name, sign, text = setting.partition("=")
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            sign = ""
-        if not sign:
-            raise UsageError(f"--set takes NAME=VALUE with a number, true, false or [list], not {setting!r}")
-    return config_from_json(family.config, {**config_to_json(config), **values})
-
-
 def whole(size: int, share: Fraction, name: str) -> int:
     """`size * share`, which must be a whole number of at least one; InputError names the size."""
     scaled = size * share
@@ -225,18 +148,3 @@ def whole(size: int, share: Fraction, name: str) -> int:
 def seeded(seed: int = 0) -> torch.Generator:
     """A CPU random generator with that seed, apart from torch's global one."""
     return torch.Generator().manual_seed(seed)
-
-
-def _coerce(name: str, value: Any, hint: Any) -> Any:
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{name} must be a list, not {value!r}")
-        item = typing.get_args(hint)[0]
-        return tuple(_coerce(name, entry, item) for entry in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        raise InputError(f"{name} must be of type {hint.__name__}, not {value!r}")
-    if hint is int and value < 0:
-        raise InputError(f"{name} must not be negative: {value}")
-    return value

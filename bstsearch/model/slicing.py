@@ -68,8 +68,8 @@ class Plan:
 def make_plan(family: Family, config: Config, submodel: Submodel, small: nn.Module, full: nn.Module) -> Plan:
     """The plan of `small`, which the family built for `submodel`, in `full`, which it built for `config`.
 
-    Raises InputError where a small tensor has no full one or does not fit in it, or where a buffer that
-    is state would have to be cut.
+    InputError where a small tensor has no full one or does not fit in it, or where a buffer that is state would have to
+    be cut.
     """
     kept_layers = family.kept_layers(config, submodel)
     parameters = dict(full.named_parameters(remove_duplicate=False))
@@ -97,7 +97,7 @@ def _cut(family: Family, name: str, small: Tensor, source: str, parameters: Mapp
 
 
 def _axis_pieces(size: int, full_size: int, parts: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Of one axis: where each part lies in the small tensor, and its leading share in the full one."""
+    """For one axis: where each part lies in the small tensor, and its leading share in the full one."""
     if size == full_size:
         return [(slice(size), slice(size))]
     small_unit, full_unit = size // sum(parts), full_size // sum(parts)

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.files import writing
 from bstsearch.model import slicing
-from bstsearch.model.family import Config, Family, config_to_json, restored
+from bstsearch.model.config import config_to_json
+from bstsearch.model.family import Config, Family
+from bstsearch.model.lookup import restored
 from bstsearch.model.probing import check_axes
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.space import Space, Submodel

@@ -56,7 +56,7 @@ def milliseconds(rates: Rates, work: Work) -> float:
 def is_extrapolated(rates: Rates, work: Work) -> bool:
     """Whether `work` is smaller or larger than every published model that the rates come from.
 
-    Below them, time between operators dominates, and real latencies will be higher; above them nothing is known.
+    Below the range, time between operators dominates, and true latencies will be higher. Above it nothing is known.
     """
     return not rates.smallest_gflops <= work.gflops <= rates.largest_gflops
 

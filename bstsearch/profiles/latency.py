@@ -142,7 +142,7 @@ class LatencyTable:
     @classmethod
     def from_profile(cls, profile: DeviceProfile, architecture: str, family: str) -> LatencyTable:
         """The table of that architecture; InputError where the profile does not hold it."""
-        return cls(profile.device, profile.find_model(architecture, family))
+        return cls(profile.device, profile.get_model(architecture, family))
 
     def latency(self, submodel: Submodel) -> Latency:
         """Measured where there is a row of this submodel, else composed; InputError names a block that lacks."""
@@ -156,7 +156,7 @@ class LatencyTable:
         return around(ms, "composed", self._model.error.interval if self._model.error else 0.0)
 
     def memory(self, submodel: Submodel) -> Memory:
-        """Peak memory: measured, else the runtime's own + the weights + the largest live set of activations."""
+        """Peak memory: measured, else runtime + weights + largest live set; InputError where figures lack."""
         key = _key(submodel)
         row, fit = self._rows.get(key), self._model.memory
         if row and row.peak_memory_bytes:

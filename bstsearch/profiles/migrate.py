@@ -10,7 +10,7 @@ ROW_KEYS = ("id", "latency_ms", "low_ms", "high_ms", "p90_ms", "spread", "outlie
 
 
 def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` of format 1 as format 2: its rows stay, submodels without one must be measured anew."""
+    """`data` of format 1 as format 2: its rows stay; submodels without a row must be measured again."""
     machine, rows = data["machine"], data["rows"]
     return {
         **{key: data[key] for key in KEPT},

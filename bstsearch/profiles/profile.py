@@ -71,7 +71,7 @@ class Cluster(_Record):
 
 
 class Hardware(_Record):
-    """The device; null where nobody says. `cores` are the physical ones that a measuring process could use."""
+    """The device; null where it is not known. `cores` are the physical ones that a measuring process could use."""
 
     title: Text
     soc: Text
@@ -166,7 +166,7 @@ class BlockRow(_Record):
 
 
 class Load(_Record):
-    """What else the device did while it was measured; null where nobody tells.
+    """What else the device did while it was measured; null where it is not known.
 
     `other_cores` is how many cores other programs kept busy, `preempted` the share of the timed runs that had to give
     up their core to one.
@@ -201,10 +201,10 @@ class MemoryFit(_Record):
 class MeasuredRow(_Record):
     """One whole submodel: its latency, the 95 % interval of that, and the runs themselves.
 
-    `latency_ms` is the quiet latency, what the model needs when nothing disturbs it; `seen_ms` and `p90_ms` are the
-    median and the 90th percentile of the runs by the clock on the wall, `times_ms`. Of each run `cpu_ms` tells how
-    long its thread had a core, and `switches` how often it had to give that up; null where the device does not tell.
-    `visits` of equally many runs follow one another. Blocks were fitted to the rows of role "fit"; those of role
+    `latency_ms` is the quiet latency: what the model needs when nothing disturbs it. `seen_ms` and `p90_ms` are the
+    median and the 90th percentile of the runs by the clock on the wall, `times_ms`. For each run, `cpu_ms` tells how
+    long its thread had a core, and `switches` how often it had to give the core up; null where the device does not
+    tell. `visits` of equally many runs follow one another. Blocks were fitted to the rows of role "fit"; those of role
     "check" tell the error. Before 0.2.0 `latency_ms` was what `seen_ms` is now, which is null there.
     """
 
@@ -278,13 +278,13 @@ class MeasuredModel(_Record):
     @field_validator("submodels")
     @classmethod
     def _ids_are_unique(cls, rows: tuple[MeasuredRow, ...]) -> tuple[MeasuredRow, ...]:
-        _refuse_duplicates([row.id for row in rows])
+        _check_unique([row.id for row in rows])
         return rows
 
     @field_validator("blocks")
     @classmethod
     def _blocks_are_unique(cls, rows: tuple[BlockRow, ...]) -> tuple[BlockRow, ...]:
-        _refuse_duplicates([f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in rows])
+        _check_unique([f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in rows])
         return rows
 
 
@@ -317,7 +317,7 @@ class DeviceProfile(_Record):
             raise ValueError("a measured profile has models, and no rates or error beside theirs")
         if self.obtained != MEASURED and (self.models or not has_rates):
             raise ValueError(f"a profile that is {self.obtained} has rates, error and sources, and no models")
-        _refuse_duplicates([model.architecture for model in self.models])
+        _check_unique([model.architecture for model in self.models])
         return self
 
     def to_frame(self) -> pandas.DataFrame:
@@ -341,7 +341,7 @@ class DeviceProfile(_Record):
         rows = self.to_frame().drop(columns=["family", "architecture"]).to_html(index=False, notebook=True)
         return f"<p>{html.escape(line)}</p>" + (rows if self.models else "")
 
-    def find_model(self, architecture: str, family: str) -> MeasuredModel:
+    def get_model(self, architecture: str, family: str) -> MeasuredModel:
         """What was measured of that architecture; InputError where it was not."""
         for model in self.models:
             if (model.architecture, model.family) == (architecture, family):
@@ -353,7 +353,7 @@ class DeviceProfile(_Record):
         )
 
 
-def _refuse_duplicates(names: Sequence[str]) -> None:
+def _check_unique(names: Sequence[str]) -> None:
     for name, count in Counter(names).most_common(1):
         if count > 1:
             raise ValueError(f"{name!r} occurs {count} times, expected once")

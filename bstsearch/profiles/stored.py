@@ -56,7 +56,7 @@ def stored_profiles(folders: Sequence[Path]) -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
-def find_profile(name: str, folders: Sequence[Path]) -> Path:
+def get_profile_file(name: str, folders: Sequence[Path]) -> Path:
     """The file of device `name`; InputError lists near names, or all where none is near."""
     check_name(name)
     stored = stored_profiles(folders)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.model.family import family_names, get_family
+from bstsearch.model.lookup import family_names, get_family
 from bstsearch.model.supernet import Supernet
 from bstsearch.published.tensors import read_tensors
 
@@ -37,7 +37,7 @@ class Imported:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the supernet is trained in; running means of BatchNorm are none of them."""
+        """How many numbers of the supernet are trained; running means of BatchNorm do not count."""
         return sum(parameter.numel() for parameter in self.supernet.model.parameters())
 
     def to_json(self) -> dict[str, Any]:
@@ -65,13 +65,14 @@ def read_checkpoint(
 ) -> Imported:
     """The checkpoint in `path` as a supernet of that family, with BST's space.
 
-    Sizes come from the weights; what shapes cannot tell may be given: the number of `heads` (default: of 64
-    each), `question_length` and `image_size` (height, width; default: the published ones). InputError where the
-    file is of another family, lacks a tensor, or has one that is neither used nor known to be dead.
+    Sizes come from the weights. What shapes cannot tell may be given: the number of `heads` (default: heads of size
+    64), `question_length`, and `image_size` (height, width). The defaults of the last two are the published ones.
+    InputError where the file is of another family, lacks a tensor, or has one that is neither used nor known to be
+    dead.
     """
     family, reference = get_family(family_name), _reference(get_family(family_name).name)
     tensors = read_tensors(path)
-    _refuse_other_family(tensors, family.name, path)
+    _check_family(tensors, family.name, path)
     live, dead = _sorted_out(tensors, reference, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in live.items()}
     try:
@@ -79,7 +80,7 @@ def read_checkpoint(
         sizes = reference.sizes_of(shapes, heads)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"checkpoint {path} lacks {error}, which tells the model's sizes; is it whole?") from error
-    _refuse_heads(sizes["hidden"], heads, reference.HEAD_DIM)
+    _check_heads(sizes["hidden"], heads, reference.HEAD_DIM)
     sizes["question_length"] = question_length or _question_length(reference.QUESTION_LENGTHS, data)
     if image_size is not None:
         sizes["image_height"], sizes["image_width"] = image_size
@@ -110,7 +111,7 @@ def _sorted_out(
     return live, dead
 
 
-def _refuse_other_family(names: Iterable[str], family: str, path: Path) -> None:
+def _check_family(names: Iterable[str], family: str, path: Path) -> None:
     found = [
         other
         for other in family_names()
@@ -143,8 +144,8 @@ def _question_length(lengths: Mapping[str, int], data: str) -> int:
     return lengths[data]
 
 
-def _refuse_heads(hidden: int, heads: int | None, head_dim: int) -> None:
-    """InputError unless the heads share `hidden` evenly, and can be cut into BST's quarters."""
+def _check_heads(hidden: int, heads: int | None, head_dim: int) -> None:
+    """Passes where the heads share `hidden` evenly, and can be cut into BST's quarters; else InputError."""
     count = heads or hidden // head_dim
     if count == 0 or hidden % count or (heads is None and (hidden % head_dim or count % 4)):
         what = f"{heads} heads do not divide" if heads else f"heads of {head_dim} cannot be cut into quarters in"

@@ -38,7 +38,7 @@ def data_of(shapes: Shapes) -> str:
 
 def sizes_of(shapes: Shapes, heads: int | None) -> dict[str, Any]:
     """The fields of a McanConfig, read off the shapes; `heads` is that of every layer (None: of 64 each)."""
-    _refuse_other_models(shapes)
+    _check_importable(shapes)
     hidden = shapes["backbone.enc_list.0.norm1.weight"][0]
     boxes = shapes.get("img_adapter.bbox_linear.weight", (0,))[0]
     encoder, decoder = (_ffn(shapes, f"backbone.{stack}_list") for stack in ("enc", "dec"))
@@ -63,7 +63,7 @@ def sizes_of(shapes: Shapes, heads: int | None) -> dict[str, Any]:
     }
 
 
-def _refuse_other_models(shapes: Shapes) -> None:
+def _check_importable(shapes: Shapes) -> None:
     glimpses = shapes["attflat_img.linear.weight"][0]
     if glimpses != 1:
         # Their results lie side by side in what is merged, where a leading slice would mix them up.

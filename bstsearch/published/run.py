@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bstsearch.files import refuse_existing, writing_folder
+from bstsearch.files import check_free, writing_folder
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import CONFIG
 from bstsearch.published.checkpoint import Imported, read_checkpoint
@@ -28,10 +28,10 @@ def import_checkpoint(
     """Writes the checkpoint as a supernet into the folder `out`, whole or not at all.
 
     The options are those of `bstsearch import`. Words and answers come from the files `vocabulary` and `answers`, or
-    from the data set in `data_dir`; without them the supernet can be profiled, but not scored. UsageError or InputError
-    where `out` is taken, or the checkpoint is none of that family.
+    from the data set in `data_dir`; without them the supernet can be profiled, but not scored. UsageError where `out`
+    is taken; InputError where the checkpoint is not of that family.
     """
-    refuse_existing(out, marker=CONFIG, is_forced=is_forced)
+    check_free(out, marker=CONFIG, is_forced=is_forced)
     listener.progress("reading the checkpoint")
     found = read_checkpoint(checkpoint, family, data=data, heads=heads, question_length=question_length)
     listener.progress("reading words and answers")

@@ -35,7 +35,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"checkpoint {path} holds no tensor; expected a state dict")
     tensors: dict[str, Tensor] = {}
     for name, value in named.items():
-        _refuse_other_values(path, name, value)
+        _check_tensor(path, name, value)
         plain = _plain(name)
         if plain in tensors:
             raise InputError(f"checkpoint {path} holds {plain} twice, under different names; which is meant?")
@@ -48,7 +48,7 @@ def _plain(name: str) -> str:
     return f"{stem}{dot}{OLD_NAMES.get(leaf, leaf)}"
 
 
-def _refuse_other_values(path: Path, name: object, value: object) -> None:
+def _check_tensor(path: Path, name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, Tensor):
         raise InputError(
             f"checkpoint {path} holds {name!r}, which is no named tensor but a {type(value).__name__}; "

@@ -13,7 +13,7 @@ from bstsearch.formats.gqa_questions import parse_dicts
 from bstsearch.formats.openvqa import names_of
 from bstsearch.inputs.tokenizers import CASED, OPENVQA, UNCASED
 from bstsearch.published.checkpoint import NO_DATA, Imported
-from bstsearch.tasks import find_task
+from bstsearch.tasks import get_task
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
@@ -35,12 +35,12 @@ def build_words(
         words = _of_data(found.data, folder)
     else:
         return None
-    _refuse_other_sizes(words, found)
+    _check_sizes(words, found)
     return words
 
 
 def _of_data(data: str, folder: Path) -> Vocabulary:
-    task = find_task(data)
+    task = get_task(data)
     if not issubclass(task, VqaTask):
         raise InputError(f"{data} has no words and answers; give --vocabulary and --answers")
     return task.build_vocabulary(folder)
@@ -94,7 +94,7 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path} is no valid JSON ({error}); is the file truncated?") from error
 
 
-def _refuse_other_sizes(words: Vocabulary, found: Imported) -> None:
+def _check_sizes(words: Vocabulary, found: Imported) -> None:
     config = found.supernet.config
     sizes = (
         ("token ids", config.vocab, words.size),

@@ -78,7 +78,7 @@ def cost_axis(file: FrontFile, cost: Cost) -> CostAxis:
 
 
 def cost_range(cost: Cost, one: Candidate) -> tuple[float, float]:
-    """Between what and what that cost may lie."""
+    """The lowest and the highest that the cost may be."""
     amount = cost.of(one)
     return amount.low, amount.high
 

@@ -16,7 +16,7 @@ def devices_table(files: Sequence[FrontFile]) -> Table:
     The mark is "+" on a device whose front has it, "*" where it is the recommended one.
     """
     ids = dict.fromkeys(one.id for file in files for one in file.front)
-    first = {name: next(file.find(name) for file in files if _is_on_front(file, name)) for name in ids}
+    first = {name: next(file.get(name) for file in files if _is_on_front(file, name)) for name in ids}
     ordered = sorted(ids, key=lambda name: (first[name].macs, name))
     metric = files[0].objectives.metric
     score: Head = (f"{metric.name}\n95 % interval", metric.unit, True, 1)

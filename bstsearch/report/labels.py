@@ -69,7 +69,7 @@ class Label:
 
     @property
     def centre(self) -> Point:
-        """Of the box."""
+        """The centre of the box."""
         return (self.box.x0 + self.box.x1) / 2, (self.box.y0 + self.box.y1) / 2
 
     @property
@@ -83,8 +83,8 @@ def place_labels(
 ) -> tuple[Label, ...]:
     """A label for each row (numbered from 1) within `area`, row `first` (counted from 0) before all others.
 
-    A label lies on its point unless another point, of `rows` or `others`, is too near; then it stands where it hides
-    nothing, at the end of a line. Rows whose points look like one share it. What fits nowhere has no label.
+    A label lies on its point. Where another point of `rows` or `others` is too near, it stands where it hides nothing,
+    at the end of a line. Rows whose points look like one share it. What fits nowhere has no label.
     """
     groups = _groups(rows)
     points = [*(rows[group[0]] for group in groups), *others]
@@ -133,7 +133,7 @@ def _groups(rows: Sequence[Point]) -> list[list[int]]:
 
 
 def _width(group: Sequence[int], height: float) -> float:
-    """Of the label for these rows."""
+    """The width of the label for these rows."""
     return height * (0.45 + 0.42 * max(1.3, len(numbers(row + 1 for row in group))))
 
 

@@ -109,8 +109,8 @@ class Budget:
         is_as_lenient = self.at in (MIDDLE, other.at) or not self.limits
         return is_as_lenient and all(other.limits.get(name, math.inf) <= limit for name, limit in self.limits.items())
 
-    def refuse_infeasible(self, candidates: Iterable[Candidate]) -> None:
-        """InfeasibleBudgetError, naming the nearest candidate and its cost, where none is admitted."""
+    def check_feasible(self, candidates: Iterable[Candidate]) -> None:
+        """Passes where a candidate is admitted; else InfeasibleBudgetError names the nearest one and its cost."""
         nearest = min(candidates, key=self.overrun)
         if self.admits(nearest):
             return

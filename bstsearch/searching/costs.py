@@ -199,7 +199,7 @@ class Objectives:
 
     @property
     def is_maximized(self) -> tuple[bool, ...]:
-        """Of each whether more is better, in the order of `names`."""
+        """Whether more is better, for each of `names` in order."""
         return (self.metric.is_higher_better, *(False for _ in self.costs))
 
     def values(self, one: Candidate) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from bstsearch.model.cost_table import Cost
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency
 from bstsearch.searching.budget import HIGH, MIDDLE, Bound
-from bstsearch.searching.pricing import extrapolations, find_profile_of, known_costs, make_table
+from bstsearch.searching.pricing import extrapolations, get_profile, known_costs, make_table
 from bstsearch.space import Submodel
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _on_device(
     bound: Bound | None,
     budget_at: str,
 ) -> OnDevice:
-    _, profile = find_profile_of(folder, name, profiles)
+    _, profile = get_profile(folder, name, profiles)
     table, is_middle = make_table(folder, profile), budget_at == MIDDLE
     return OnDevice(
         name=profile.device,

@@ -118,20 +118,20 @@ class FrontFile:
             return True
         return self.searched.covers(budget) and (self.is_exact or self.trials >= trials)
 
-    def find(self, submodel_id: str) -> Candidate:
+    def get(self, submodel_id: str) -> Candidate:
         """The candidate of that id, which the file holds."""
         return next(candidate for candidate in self.candidates if candidate.id == submodel_id)
 
     @property
     def full(self) -> Candidate:
         """The full model."""
-        return self.find(self.origin.space.largest.id)
+        return self.get(self.origin.space.largest.id)
 
     @property
     def corners(self) -> tuple[Candidate, Candidate, Candidate]:
         """The smallest, the middle and the largest submodel."""
         space = self.origin.space
-        return self.find(space.smallest.id), self.find(space.middle.id), self.full
+        return self.get(space.smallest.id), self.get(space.middle.id), self.full
 
     @property
     def rule(self) -> str:
@@ -219,7 +219,7 @@ class FrontFile:
                 raise InputError(f"{name!r} must be of type {kind.__name__}, not {data.get(name)!r}")
         candidates = {entry.id: entry for entry in map(Candidate.from_json, data["candidates"])}
         origin, objectives = Provenance.from_json(data), Objectives.from_json(data)
-        _refuse_incomplete(data, candidates, origin)
+        _check_complete(data, candidates, origin)
         return cls(
             origin=origin,
             searched=Budget.from_json(data.get("searched", {})),
@@ -275,7 +275,7 @@ def _stacks(data: Mapping[str, Any], origin: Provenance) -> tuple[StackShape, ..
     return stacks
 
 
-def _refuse_incomplete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Provenance) -> None:
+def _check_complete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Provenance) -> None:
     rows = [*data["front"], data["recommended"]]
     corners = [origin.space.smallest.id, origin.space.middle.id, origin.space.largest.id]
     if not all(isinstance(row, str) for row in rows) or data["recommended"] not in data["front"]:

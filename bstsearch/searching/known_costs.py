@@ -77,7 +77,7 @@ class KnownCosts:
 
     @functools.cached_property
     def _model(self) -> tuple[Any, Any]:
-        from bstsearch.model.family import restored
+        from bstsearch.model.lookup import restored
 
         return restored(self._folder.family, self._folder.config)
 
@@ -119,7 +119,7 @@ def read_cached(folder: SupernetFolder) -> CostTable:
 def keep(table: CostTable) -> None:
     """Adds `table` to what is kept of its architecture; where that cannot be written, nothing happens.
 
-    Of two processes that write at once one may lose what it added, and count it again another time.
+    When two processes write at once, one may lose what it added; it is then counted again another time.
     """
     if not doors.is_ours("family", table.folder.family):
         return

@@ -36,7 +36,7 @@ class Pick:
 
 
 def export_folder(candidate: Candidate) -> Path:
-    """The folder for an exported submodel where nobody names one."""
+    """The default folder for an exported submodel."""
     return Path("export") / candidate.id
 
 

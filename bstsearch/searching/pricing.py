@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from bstsearch.tasks.task import Task
 
 
-def find_profile_of(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
+def get_profile(folder: SupernetFolder, device: str, profiles: Path | None) -> tuple[Path, DeviceProfile]:
     """The profile of `device` and its file; InputError where there is none, or it was measured on other models only."""
     from bstsearch.profiles.profile_file import load_profile
-    from bstsearch.profiles.stored import find_profile, profile_folders
+    from bstsearch.profiles.stored import get_profile_file, profile_folders
 
-    path = find_profile(device, profile_folders(profiles))
+    path = get_profile_file(device, profile_folders(profiles))
     profile = load_profile(path)
     if profile.models:
-        profile.find_model(folder.architecture, folder.family)
+        profile.get_model(folder.architecture, folder.family)
     return path, profile
 
 
@@ -47,8 +47,8 @@ def read_profile(
     from bstsearch.files import digest
     from bstsearch.searching.provenance import Provenance
 
-    path, profile = find_profile_of(folder, device, profiles)
-    model = profile.find_model(folder.architecture, folder.family) if profile.models else None
+    path, profile = get_profile(folder, device, profiles)
+    model = profile.get_model(folder.architecture, folder.family) if profile.models else None
     error = model.error if model else profile.error
     origin = Provenance(
         supernet={
@@ -78,9 +78,9 @@ def _other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | 
     if data is None:
         return None
     from bstsearch.doors import is_file
-    from bstsearch.tasks import find_task, trained_for
+    from bstsearch.tasks import get_task, trained_for
 
-    name = data if isinstance(data, str) and not is_file(data) else find_task(data).name
+    name = data if isinstance(data, str) and not is_file(data) else get_task(data).name
     return None if name == trained_for(folder.path) else name
 
 
@@ -119,7 +119,7 @@ def _work(cost: Cost) -> Work:
 def extrapolations(folder: SupernetFolder, profile: DeviceProfile, gflops: Mapping[Submodel, float]) -> list[str]:
     """A warning where one of these is smaller or larger than every model behind the profile's rates.
 
-    `gflops` are theirs in all. Only where these do not decide is the recurrent part looked up, or counted.
+    `gflops` are theirs in all. The recurrent part is looked up, or counted, only where these do not decide.
     """
     if profile.rates is None:
         return []
@@ -177,7 +177,8 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
 
 def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:
     """The layer stacks of the supernet's full model; loads torch."""
-    from bstsearch.model.family import config_to_json, restored
+    from bstsearch.model.config import config_to_json
+    from bstsearch.model.lookup import restored
     from bstsearch.model.stack_shape import StackShape, per_layer
 
     family, config = restored(folder.family, folder.config)

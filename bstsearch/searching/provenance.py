@@ -41,8 +41,8 @@ class Provenance:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
         return changes
 
-    def refuse_other(self, found: Provenance, path: Path) -> None:
-        """InputError, saying what changed, where `found` (read from `path`) is of another origin."""
+    def check_same(self, found: Provenance, path: Path) -> None:
+        """Passes where `found`, read from `path`, is of the same origin; else InputError, which says what changed."""
         if changes := self.changes(found):
             raise InputError(
                 f"{path} was made with another {' and another '.join(changes)}; "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bstsearch.errors import BstsearchError, InfeasibleBudgetError, UsageError
+from bstsearch.files import as_path
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
@@ -36,7 +37,7 @@ Before = Callable[[str, Sequence[Candidate], Budget], None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of every device alike; fields as the arguments of `search`."""
+    """What is the same for every device; the fields are the arguments of `search`."""
 
     supernet: Path = DEMO
     profiles: Path | None = None
@@ -56,9 +57,9 @@ class Request:
 
 def search(
     *,
-    supernet: Path = DEMO,
+    supernet: Path | str = DEMO,
     device: str = LOCAL,
-    profiles: Path | None = None,
+    profiles: Path | str | None = None,
     budget_ms: float | str | None = None,
     budget_gflops: float | str | None = None,
     budget_mb: float | str | None = None,
@@ -70,8 +71,8 @@ def search(
     trials: int = 100,
     split: str = "validation",
     data: str | type[Task] | None = None,
-    data_dir: Path | None = None,
-    out: Path | None = None,
+    data_dir: Path | str | None = None,
+    out: Path | str | None = None,
     seed: int = 0,
     is_forced: bool = False,
     listener: Listener = SILENT,
@@ -84,8 +85,8 @@ def search(
     """
     given = {"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}
     request = Request(
-        supernet=supernet,
-        profiles=profiles,
+        supernet=Path(supernet),
+        profiles=as_path(profiles),
         bounds=parse_bounds(
             {key: str(value) for key, value in given.items() if value is not None},
             [f"{key}={value}" for key, value in (budget or {}).items()],
@@ -97,8 +98,8 @@ def search(
         trials=trials,
         split=split,
         data=data,
-        data_dir=data_dir,
-        out=out,
+        data_dir=as_path(data_dir),
+        out=as_path(out),
         seed=seed,
         is_forced=is_forced,
     )
@@ -114,7 +115,8 @@ def search_devices(
 ) -> Iterator[tuple[Path, FrontFile]]:
     """The front on each device and the path of its file, as soon as it is there.
 
-    Of several devices each has a folder of its name. What can be refused is refused before anything is scored.
+    With several devices, each has a folder of its name. What is wrong with the request is told before anything is
+    scored.
     """
     objectives = Objectives.of(request.objectives)
     folder = read_folder(request.supernet)
@@ -146,10 +148,11 @@ def search_devices(
 
 
 def choose_folder(origin: Provenance, *, is_alone: bool) -> Path:
-    """Of front/, front/DEVICE, front/DEVICE-2, ... the one with results of the same origin, else the first free one.
+    """The folder for results of this origin: front/, front/DEVICE, front/DEVICE-2, ...
 
-    Of several devices at once (not `is_alone`) each has a folder of its name. Where an origin cannot be read the folder
-    is taken for the same: the search says what is wrong with it.
+    It is the one that holds results of the same origin, else the first that is free.
+    With several devices at once (not `is_alone`), each has a folder of its name. Where an origin cannot be read the
+    folder is taken for the same: the search says what is wrong with it.
     """
     device = OUT / str(origin.device["name"])
     numbered = (device.with_name(f"{device.name}-{number}") for number in itertools.count(2))
@@ -222,7 +225,7 @@ class _DeviceSearch:
         if not path.exists():
             return None
         stored = read_front(path)
-        self.origin.refuse_other(stored.origin, path)
+        self.origin.check_same(stored.origin, path)
         budget = Budget.resolve(self.request.bounds, stored.full, self.request.budget_at)
         if not stored.answers(budget, self.request.trials):
             return None
@@ -283,4 +286,4 @@ class _DeviceSearch:
     def _begin(self, corners: Sequence[Candidate], budget: Budget, candidates: Iterable[Candidate]) -> None:
         """Tells what the ends of the space cost; InfeasibleBudgetError where no candidate fits."""
         self.before(self.profile.device, corners, budget)
-        budget.refuse_infeasible(candidates)
+        budget.check_feasible(candidates)

@@ -62,7 +62,7 @@ def search_study(
     sampler = choose_sampler(sampler, space)
     work = _Work(study, cost, score, budget)
     listed = [work.price(submodel) for submodel in looked_at_first(space)]
-    budget.refuse_infeasible(listed)
+    budget.check_feasible(listed)
     corners = [work.price(submodel) for submodel in (space.smallest, space.middle, space.largest)]
     first = [candidate.submodel for candidate in (listed if sampler == EXACT else corners) if work.is_open(candidate)]
     wanted = len(first) if sampler == EXACT else max(0, trials - work.done)
@@ -92,7 +92,7 @@ def is_small(space: Space) -> bool:
 def looked_at_first(space: Space) -> list[Submodel]:
     """The submodels whose costs tell whether a budget can be met: all of a small space, else its corners.
 
-    Of a large space the smallest submodel is taken to be the cheapest.
+    In a large space, the smallest submodel is taken to be the cheapest.
     """
     return list(space) if is_small(space) else [space.smallest, space.middle, space.largest]
 

@@ -54,18 +54,18 @@ class StudyFile:
 def open_study(
     path: Path, origin: Provenance, objectives: Objectives = DEFAULT, *, is_fresh: bool = False
 ) -> Iterator[StudyFile]:
-    """The study at `path`, made where there is none, and locked against other searches meanwhile.
+    """The study at `path`, made where there is none; no other search can write to it until the block ends.
 
     InputError where another process holds it, where it is damaged or no such study, or where it is of
-    another origin or was scored by another metric. Where its objectives are others, it is written anew with these, its
-    scores kept. `is_fresh` throws it away first, damaged or not, but nothing that another process
-    holds or that is no study.
+    another origin or was scored by another metric. If it has other objectives, it is written again with these, and its
+    scores are kept. `is_fresh` throws it away first, damaged or not, but nothing that another process holds or that is
+    no study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _locked(path):
         if path.exists():
             with contextlib.suppress(_DamagedError) if is_fresh else contextlib.nullcontext():
-                _refuse_foreign(path)
+                _check_ours(path)
         if is_fresh:
             path.unlink(missing_ok=True)
         if not path.exists():
@@ -162,7 +162,7 @@ def _aimed_at_others(
         found, held = Provenance.from_json(study.user_attrs), Objectives.from_json(study.user_attrs)
     except InputError as error:
         raise InputError(f"study {path} does not say what it was made from ({error}); {_REMEDY}") from error
-    origin.refuse_other(found, path)
+    origin.check_same(found, path)
     if held.metric != objectives.metric:
         raise InputError(
             f"study {path} holds scores by {held.metric.name}, now they are by {objectives.metric.name}; {_REMEDY}"
@@ -173,8 +173,8 @@ def _aimed_at_others(
         return study.get_trials(states=(TrialState.COMPLETE,))
 
 
-def _refuse_foreign(path: Path) -> None:
-    """InputError where `path` is in use, damaged, or an SQLite file of something else."""
+def _check_ours(path: Path) -> None:
+    """Passes where `path` is a study that can be opened; else InputError: it is in use, damaged, or no study."""
     with (
         _storage_errors(path),
         contextlib.closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as database,

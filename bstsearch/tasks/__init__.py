@@ -24,17 +24,17 @@ FILE = "task.json"  # in a folder, which task its model was trained for, where v
 FORMAT = 1
 
 
-def find_task(data: str | type[Task]) -> type[Task]:
+def get_task(data: str | type[Task]) -> type[Task]:
     """The task of that name, or of `path/file.py:NAME`, or the one given; InputError where it is no task."""
     from bstsearch.tasks.task import Task
 
-    found = doors.find("task", doors.admit("task", data)) if isinstance(data, str) else data
+    found = doors.get("task", doors.admit("task", data)) if isinstance(data, str) else data
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise InputError(f"{data!r} is no task, but {found!r}; make it a subclass of bstsearch.tasks.task.Task")
     if inspect.isabstract(found):
         lacking = ", ".join(sorted(found.__abstractmethods__))
         raise InputError(f"the task {found.name} lacks {lacking}; write what bstsearch.tasks.task.Task says of it")
-    if found.name not in doors.names("task") or doors.find("task", found.name) is not found:
+    if found.name not in doors.names("task") or doors.get("task", found.name) is not found:
         doors.admit_object("task", found)
     return found
 
@@ -49,7 +49,7 @@ def data_of_preset(preset: str) -> str | None:
 
 
 def needed_folder(data: str, folder: Path | None) -> Path:
-    """`folder`, which must be given and exist for a data set that is read from the user's disk."""
+    """`folder`, from which the data set is read; UsageError where it is None, InputError where it does not exist."""
     if folder is None:
         raise UsageError(f"{data} is read from your disk; say where with --data-dir DIR")
     if not folder.is_dir():
@@ -75,9 +75,9 @@ def open_task(folder: Path, data: str | type[Task] | None = None, data_dir: Path
     """The task of the supernet or exported model in `folder`, or for it the one that `data` names.
 
     What the folder says is only looked up: code is run where it is installed, or `data` names its file. InputError
-    where the folder says nothing, or names a task that nobody has made known.
+    where the folder names no task, or one that is not known here.
     """
-    return find_task(data or _known(folder)).load(folder, data_dir)
+    return get_task(data or _known(folder)).load(folder, data_dir)
 
 
 def load_split(
@@ -89,7 +89,7 @@ def load_split(
 
 def split_for(folder: Path, task: Task, split: str) -> Split:
     """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
-    from bstsearch.model.family import restored
+    from bstsearch.model.lookup import restored
     from bstsearch.model.supernet_folder import read_folder
 
     if split not in SPLITS:
@@ -108,7 +108,7 @@ def split_for(folder: Path, task: Task, split: str) -> Split:
 def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
     """What kind of number the scores of that task are; no code is run for what the folder says."""
     if data is not None:
-        return find_task(data).metric
+        return get_task(data).metric
     return Metric.from_json(read_json(folder / FILE, "task").get("metric")) if (folder / FILE).exists() else ACCURACY
 
 

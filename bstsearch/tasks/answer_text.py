@@ -41,7 +41,8 @@ EXPANDED = {short: full for full in CONTRACTIONS.split() for short in _with_gaps
 def without_punctuation(text: str) -> str:
     """`text` with punctuation deleted or replaced by spaces: step (2) of the evaluation.
 
-    A character becomes a space unless it stands beside one anywhere in `text`, or `text` holds a number with a comma.
+    A character becomes a space. It is left out instead where it stands beside a space anywhere in `text`, or where
+    `text` holds a number with a comma.
 
     >>> without_punctuation("black/white"), without_punctuation("black / white"), without_punctuation("1,000 t-shirts")
     ('black white', 'black  white', '1000 tshirts')

@@ -1,8 +1,8 @@
 """GQA (Hudson and Manning, 2019) from the user's disk: its balanced questions with region features, or LXMERT's lists.
 
 Classes are answers normalised as openvqa does, so one class may stand for several spellings. The evaluation compares
-raw strings; so a class is called by the raw answer first met (openvqa's and BST's code predicts the normalised text,
-and can get eight answers never right; `details` has the accuracy that it would report).
+raw strings; so a class is called by the raw answer first met. The code of openvqa and BST predicts the normalised text,
+which is never right for eight answers; `details` has the accuracy that it would report.
 """
 
 from __future__ import annotations

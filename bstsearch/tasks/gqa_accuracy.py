@@ -1,8 +1,8 @@
 """GQA's accuracy and its break-downs (no torch).
 
 The evaluation that comes with the data set (Hudson and Manning, 2019; file eval.py). Answers are right where they are
-the same string; only balanced questions count. Validity, plausibility, consistency and grounding need files beyond
-questions and predictions, and are left out.
+the same string; only balanced questions count. Validity, plausibility, consistency and grounding need more files than
+questions and predictions; they are left out.
 """
 
 from __future__ import annotations

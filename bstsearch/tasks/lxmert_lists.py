@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
-from bstsearch.formats.lxmert_images import are_lying, find_images
+from bstsearch.formats.lxmert_images import are_lying, get_images
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks.picture_split import PictureSplit
 from bstsearch.tasks.region_split import SparseRows
@@ -56,7 +56,7 @@ def matches(folder: Path, data: str) -> bool:
 
 
 def read_answers(folder: Path, data: str) -> tuple[str, ...]:
-    """The answers by class id."""
+    """The answers by class id; InputError where two files number them differently."""
     path = _lists(folder, data) / ANSWERS
     answers = tuple(_decoded(path, list[str]))
     numbers_path = path.parent / NUMBERS
@@ -76,7 +76,7 @@ def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: 
     is_strict = data != "gqa" or split == "train"
     lists = [_lists(folder, data) / f"{name}.json" for name in LISTS[data][split]]
     rows = [row for path in lists for row in _read_list(path, classes, is_strict=is_strict, has_labels=split != "test")]
-    paths = find_images(folder, dict.fromkeys(asked.img_id for asked, _ in rows))
+    paths = get_images(folder, dict.fromkeys(asked.img_id for asked, _ in rows))
     lying = are_lying(folder, paths) if picture.has_two_ways else dict.fromkeys(paths, False)
     rows.sort(key=lambda row: not lying[row[0].img_id])
     judge = SoftJudge(

@@ -22,7 +22,7 @@ from bstsearch.tasks.vqa import VqaTask
 
 
 class Row(NamedTuple):
-    """A question about the picture in a file; `answer` is None where nobody knows the right one."""
+    """A question about the picture in a file; `answer` is None where the right one is not known."""
 
     picture: Path
     question: str

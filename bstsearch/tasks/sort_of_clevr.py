@@ -1,8 +1,8 @@
 """Sort-of-CLEVR: six coloured shapes per image, questions about one of them or how they lie (generated).
 
 Santoro et al., 2017 (arXiv 1706.01427), section on Sort-of-CLEVR. There is nothing to download: the same
-numbers come out on every machine. Of each image 10 of the 18 possible non-relational and 10 of the 18 possible
-relational questions are asked, none twice. Questions are in words here; the paper encodes them as bits.
+numbers come out on every machine. Each image has 10 of the 18 possible non-relational questions, and 10 of the 18
+possible relational ones; none is asked twice. Questions are in words here; the paper encodes them as bits.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ANSWERS = (*SHAPES, "yes", "no", *map(str, range(1, len(COLOURS) + 1)))
 
 
 class SortOfClevr(VqaTask):
-    """Sort-of-CLEVR, drawn anew each time."""
+    """Sort-of-CLEVR, drawn again each time it is built."""
 
     name = "sort-of-clevr"
     is_packaged = True

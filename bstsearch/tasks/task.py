@@ -23,7 +23,7 @@ from bstsearch.score import ACCURACY, Metric, Score
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Model inputs by name, and what is right about them; None where nobody knows."""
+    """Model inputs by name, and their targets; None where these are not known."""
 
     inputs: dict[str, Tensor]
     targets: Tensor | None = None
@@ -129,7 +129,7 @@ class Task(abc.ABC):
         """The "train", "validation" or "test" part, for a model that reads its inputs so."""
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002
-        """What training a teacher makes small, per row (B,); a task without targets needs none."""
+        """What training a teacher makes small, per row (B,); InputError where the task has none."""
         raise InputError(f"{self.name} has no loss to train a teacher with; write one, or give --teacher DIR")
 
     def distance(self, outputs: Tensor, teacher: Tensor) -> Tensor:

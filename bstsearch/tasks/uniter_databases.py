@@ -47,7 +47,7 @@ class Texts:
     image_of: Mapping[str, str]
 
     def record(self, question: str) -> TextRecord:
-        """The question of that id."""
+        """The question of that id; InputError where its image is another one than txt2img.json says."""
         where = f"{self.values.path}, key {question!r},"
         record = read_text_record(self.values.value(question), where)
         if record.img_fname != self.image_of[question]:
@@ -61,7 +61,7 @@ def matches(folder: Path) -> bool:
 
 
 def read_answers(folder: Path) -> tuple[str, ...]:
-    """The answers by class id, from ans2label.json beside the databases or in the folder of texts."""
+    """The answers by class id, of ans2label.json; InputError where it does not number them from 0 on."""
     path = _answers_file(folder)
     numbers = read_json(path, "answers")
     if sorted(map(str, numbers.values())) != sorted(map(str, range(len(numbers)))):

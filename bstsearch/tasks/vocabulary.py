@@ -22,10 +22,10 @@ from bstsearch.inputs.tokenizers import (
     TOKENIZERS,
     WORDPIECE,
     WORDS,
+    check_pieces,
     openvqa_words,
     piece_tokenizer,
     read_pieces,
-    refuse_other_pieces,
     words_of,
 )
 
@@ -67,7 +67,7 @@ class Vocabulary:
         if self.question_length < shortest:
             raise InputError(f"question_length is {self.question_length}; {self.tokenizer} needs at least {shortest}")
         if self.is_wordpiece:
-            refuse_other_pieces(self.words, "the vocabulary's words")
+            check_pieces(self.words, "the vocabulary's words")
 
     @property
     def is_wordpiece(self) -> bool:

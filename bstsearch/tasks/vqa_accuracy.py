@@ -47,7 +47,7 @@ def accuracy(prediction: str, answers: Sequence[str], variant: str = OFFICIAL) -
     >>> accuracy("dog", ["dog"] * 3 + ["cat"] * 7), accuracy("a dog", ["dog"] * 10)
     (0.9, 0.0)
     """
-    _refuse_other_variant(variant)
+    _check_variant(variant)
     compared = _compared_prediction(prediction, variant, are_equal=_are_equal(answers))
     return agreement(_compared_answers(answers, variant)[compared], len(answers))
 
@@ -55,7 +55,7 @@ def accuracy(prediction: str, answers: Sequence[str], variant: str = OFFICIAL) -
 def agreement(matches: int, people: int) -> float:
     """The accuracy of an answer that `matches` of `people` gave: each person in turn is left out, then the mean.
 
-    Of ten people: 0, 0.3, 0.6, 0.9, and 1 from four on.
+    With ten people: 0, 0.3, 0.6, 0.9, and 1 from four on.
     """
     left = matches * min(ENOUGH, matches - 1) + (people - matches) * min(ENOUGH, matches)
     return left / (ENOUGH * people) if matches else 0.0
@@ -69,7 +69,7 @@ class AnswerScorer:
     """
 
     def __init__(self, classes: Sequence[str], variant: str = OFFICIAL) -> None:
-        _refuse_other_variant(variant)
+        _check_variant(variant)
         self.variant = variant
         self._class_ids = {
             are_equal: _ids_by_text(_compared_prediction(name, variant, are_equal=are_equal) for name in classes)
@@ -136,7 +136,7 @@ def _percent(scores: Sequence[float]) -> float:
     return round(100 * sum(scores) / len(scores), 2)
 
 
-def _refuse_other_variant(variant: str) -> None:
+def _check_variant(variant: str) -> None:
     if variant not in VARIANTS:
         raise UsageError(f"unknown variant {variant!r} of VQA accuracy; there are {', '.join(VARIANTS)}")
 

@@ -54,8 +54,8 @@ class VqaV2(VqaTask):
             return uniter_databases.load(folder, name, vocabulary.answers, like)
         if lxmert_lists.matches(folder, NAME):
             return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_many, reader)
-        _refuse_unknown_layout(folder)
-        return _load_openvqa(folder, openvqa.find_part(folder, name), vocabulary, like)
+        _check_layout(folder)
+        return _load_openvqa(folder, openvqa.get_part(folder, name), vocabulary, like)
 
 
 def _build_vocabulary(folder: Path) -> Vocabulary:
@@ -63,7 +63,7 @@ def _build_vocabulary(folder: Path) -> Vocabulary:
         return _wordpieces(folder, uniter_databases.read_answers(folder), 16, CASED)
     if lxmert_lists.matches(folder, NAME):
         return _wordpieces(folder, lxmert_lists.read_answers(folder, NAME), 20, UNCASED)
-    _refuse_unknown_layout(folder)
+    _check_layout(folder)
     parts = openvqa.existing_parts(folder)
     answers = openvqa.read_answer_dict(folder)
     if answers is None:
@@ -73,7 +73,7 @@ def _build_vocabulary(folder: Path) -> Vocabulary:
     return Vocabulary.build(NAME, questions, answers, QUESTION_LENGTH, "openvqa")
 
 
-def _refuse_unknown_layout(folder: Path) -> None:
+def _check_layout(folder: Path) -> None:
     if not openvqa.matches(folder):
         raise InputError(
             f"{folder} is in no known layout of VQA-v2: expected raw/*_questions.json with feats/, LXMERT's lists, "
@@ -145,11 +145,11 @@ class _Asked:
 
 def _order(part: Part, ids: NDArray[np.int64]) -> NDArray[np.int64]:
     """The place of each annotation's question; of a part without annotations, every place."""
-    _refuse_twice(ids, "question", part)
+    _check_once(ids, "question", part)
     if part.files[0][1] is None:
         return np.arange(len(ids))
     annotated = np.fromiter(part.annotated(), np.int64)
-    _refuse_twice(annotated, "annotation of question", part)
+    _check_once(annotated, "annotation of question", part)
     by_id = np.argsort(ids)
     places = np.searchsorted(ids, annotated, sorter=by_id).clip(max=len(ids) - 1)
     order: NDArray[np.int64] = by_id[places]
@@ -161,7 +161,7 @@ def _order(part: Part, ids: NDArray[np.int64]) -> NDArray[np.int64]:
     return order
 
 
-def _refuse_twice(ids: NDArray[np.int64], what: str, part: Part) -> None:
+def _check_once(ids: NDArray[np.int64], what: str, part: Part) -> None:
     values, counts = np.unique(ids, return_counts=True)
     if len(twice := values[counts > 1]):
         names = ", ".join(str(path) for path, _ in part.files)

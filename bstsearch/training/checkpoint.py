@@ -43,7 +43,7 @@ def read_progress(path: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(path: Path, model: nn.Module, stepper: Stepper) -> None:
-    """Fills `model` and its optimisers from a checkpoint of the same model."""
+    """Fills `model` and its optimisers from a checkpoint; InputError where it is of another model."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)

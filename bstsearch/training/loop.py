@@ -220,7 +220,7 @@ class _Seen:
         self.sums[submodel] = self.sums[submodel] + values if submodel in self.sums else values
 
     def means(self, rows: int, processes: Processes) -> tuple[dict[Submodel, float], dict[Submodel, float]]:
-        """Each submodel's loss, as of a whole batch, and how right it was in the mean; NaN where nobody knows."""
+        """Each submodel's loss, as of a whole batch, and how right it was in the mean; NaN where that is not known."""
         table = processes.add(torch.stack(list(self.sums.values())))
         losses, rights = (table[:, 0] * (rows / table[:, 2])).tolist(), (table[:, 1] / table[:, 2]).tolist()
         # A last batch may be smaller than the number of its parts: what was drawn for an empty one was not trained.

@@ -67,7 +67,7 @@ class Recipe:
         return dict(_flat("", self))
 
 
-def find_recipe(name: str) -> Recipe:
+def get_recipe(name: str) -> Recipe:
     """The named recipe; UsageError lists the names there are."""
     if name not in RECIPES:
         raise UsageError(f"unknown recipe {name!r}; there are {', '.join(RECIPES)}")

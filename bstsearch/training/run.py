@@ -15,13 +15,15 @@ import torch
 
 import bstsearch
 from bstsearch.errors import InputError, UsageError
-from bstsearch.files import refuse_existing, write_json
+from bstsearch.files import as_path, check_free, write_json
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.family import Config, Family, changed, config_to_json, find_preset
+from bstsearch.model.config import changed, config_to_json
+from bstsearch.model.family import Config, Family
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import CONFIG, METRICS, read_folder
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
-from bstsearch.tasks import data_of_preset, find_task, save_task, trained_for
+from bstsearch.tasks import data_of_preset, get_task, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import has_vocabulary
@@ -30,7 +32,7 @@ from bstsearch.training.device import choose_device, choose_threads, exceptions
 from bstsearch.training.distributed import Processes, is_first_process, joined
 from bstsearch.training.loop import Progress, Stage, sandwich_stage, teacher_stage
 from bstsearch.training.precision import check_precision
-from bstsearch.training.recipes import Recipe, check_recipe, find_recipe, recipe_for
+from bstsearch.training.recipes import Recipe, check_recipe, get_recipe, recipe_for
 
 WORK = "training"  # subfolder of the output with checkpoints and logs
 
@@ -53,14 +55,14 @@ class Plan:
 
 
 def train(
-    out: Path,
+    out: Path | str,
     *,
     preset: str = "mcan-easy-vqa",
     settings: Sequence[str] = (),
     data: str | type[Task] | None = None,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     recipe: str | None = None,
-    teacher: Path | None = None,
+    teacher: Path | str | None = None,
     teacher_epochs: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -79,10 +81,11 @@ def train(
     they train together: the first one alone writes, reports and scores, and the others return nothing. UsageError,
     InputError or DeviceError where something of the request cannot be.
     """
+    out, data_dir, teacher = Path(out), as_path(data_dir), as_path(teacher)
     torch.set_num_threads(choose_threads(threads))
-    model, config = find_preset(preset)
-    chosen = find_task(_data_for(preset, data))
-    by = recipe_for(model.name, chosen) if recipe is None else find_recipe(recipe)
+    model, config = get_preset(preset)
+    chosen = get_task(_data_for(preset, data))
+    by = recipe_for(model.name, chosen) if recipe is None else get_recipe(recipe)
     check_recipe(by, chosen)
     by = dataclasses.replace(
         by,
@@ -125,7 +128,7 @@ def _data_for(preset: str, data: str | type[Task] | None) -> str | type[Task]:
 
 
 def _open(task: type[Task], data_dir: Path | None, teacher: Path | None) -> Task:
-    """The task as the teacher knows it (its token ids above all), where there is one; else anew."""
+    """The task as the teacher knows it, above all its token ids; without a teacher, the task built from the data."""
     if teacher is None:
         return task.build(data_dir)
     if (known := trained_for(teacher)) not in (None, task.name):
@@ -153,7 +156,7 @@ def _prepare(out: Path, is_forced: bool) -> None:
     """Refuses to touch what may not be replaced; with force, removes the old supernet."""
     is_unfinished = (out / WORK).exists() and not (out / CONFIG).exists()
     if not is_unfinished:
-        refuse_existing(out, marker=WORK, is_forced=is_forced)
+        check_free(out, marker=WORK, is_forced=is_forced)
     if is_forced:
         shutil.rmtree(out / WORK, ignore_errors=True)
         (out / CONFIG).unlink(missing_ok=True)  # from here on the old supernet is gone

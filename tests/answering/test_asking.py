@@ -18,7 +18,7 @@ import torch
 from bstsearch.answering.asking import ask_exported, ask_supernet, read_question
 from bstsearch.answering.exported_folder import read_exported
 from bstsearch.errors import InputError, UsageError
-from bstsearch.model.family import find_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.space import Submodel
@@ -121,7 +121,7 @@ def test_a_model_that_reads_images_as_clip_does_can_be_asked(
     folder: SupernetFolder, image: Path, tmp_path: Path
 ) -> None:
     vocabulary = Vocabulary.load(folder.path)
-    supernet = Supernet(*find_preset("clip-vil-easy-vqa")).eval()
+    supernet = Supernet(*get_preset("clip-vil-easy-vqa")).eval()
     supernet.save(tmp_path)
     vocabulary.save(tmp_path)
     asked = read_question("is there a circle?", image, read_folder(tmp_path))

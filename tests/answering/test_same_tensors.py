@@ -21,7 +21,8 @@ from bstsearch.answering.asking import read_question
 from bstsearch.exporting.preprocessing import write_preprocessing
 from bstsearch.inputs.pictures import ORIENTATION
 from bstsearch.inputs.reader import Reader
-from bstsearch.model.family import config_to_json, find_preset
+from bstsearch.model.config import config_to_json
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.lxmert_lists import load as load_lists
@@ -95,7 +96,7 @@ def from_files(reader: Reader, vocabulary: Vocabulary, picture: Path, folder: Pa
 def test_training_ask_and_exported_folders_read_the_same(
     name: str, pictures: list[Path], vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    family, config = find_preset(name.partition(",")[0])
+    family, config = get_preset(name.partition(",")[0])
     config = dataclasses.replace(config, **PRESETS[name])
     reader = family.reader(config)
     supernet, exported = tmp_path / "supernet", tmp_path / "exported"
@@ -121,7 +122,7 @@ def test_training_ask_and_exported_folders_read_the_same(
 
 
 def test_oblong_models_see_lying_and_standing_pictures(pictures: list[Path]) -> None:
-    family, config = find_preset("clip-vil-easy-vqa")
+    family, config = get_preset("clip-vil-easy-vqa")
     picture = family.reader(dataclasses.replace(config, **OBLONG)).picture
     assert picture is not None
     shapes = [picture.read(path).shape for path in pictures]

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bstsearch
+from bstsearch.cli.app import DEVICES
 from bstsearch.cli.app import VERBS as VERB_FILES
 from bstsearch.measuring import runner
 
@@ -114,6 +117,15 @@ def test_a_verb_runs_without_the_files_of_the_others(verb: str) -> None:
     others = {f"bstsearch.cli.{place.partition('.')[0]}" for place in VERB_FILES.values()} - {f"bstsearch.cli.{own}"}
     assert f"bstsearch.cli.{own}" in loaded
     assert not others & set(loaded)
+
+
+@pytest.mark.parametrize("place", [*VERB_FILES.values(), *DEVICES.values()])
+def test_a_verb_parses_calls_and_shows_in_fifteen_statements(place: str) -> None:
+    file, _, name = place.partition(".")
+    tree = ast.parse((Path(bstsearch.__file__).parent / "cli" / f"{file}.py").read_text(encoding="utf-8"))
+    (verb,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    work = [node for node in ast.walk(verb) if isinstance(node, ast.stmt) and node is not verb][1:]  # but the help
+    assert len(work) <= 15
 
 
 def test_importing_bstsearch_imports_no_torch() -> None:

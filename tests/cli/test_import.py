@@ -63,7 +63,7 @@ def test_without_words_scoring_says_what_is_missing(invoke: Invoke, args: tuple[
     assert invoke(*args).exit_code == 0
     result = invoke("eval", "--model", "runs/bst")
     assert result.exit_code == 4
-    assert "vocabulary runs/bst/vocabulary.json does not exist" in result.stderr
+    assert "runs/bst does not say what data it is for" in result.stderr
 
 
 def test_json_is_one_object(invoke: Invoke, args: tuple[object, ...]) -> None:

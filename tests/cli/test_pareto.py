@@ -116,17 +116,19 @@ def test_what_cannot_be_drawn_costs_only_the_picture(
     assert {path.name for path in finished.iterdir()} == FILES - {"front.png"}
 
 
-@pytest.mark.parametrize("width", [60, 70, 80, 100, 120])
 @pytest.mark.parametrize("device", ["local", "phone", "local,phone"])
 def test_no_table_is_wider_than_the_terminal(
-    pareto: Invoke, phone: Path, monkeypatch: pytest.MonkeyPatch, width: int, device: str
+    pareto: Invoke, phone: Path, monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
     """With three budgets, and ranges on the phone; the last line lists ids, as prose."""
-    monkeypatch.setenv("COLUMNS", str(width))
-    result = pareto("--device", device, "--budget-ms", "500", "--budget-gflops", "0.5", "--budget-mb", "2000.5")
-    assert result.exit_code == 0, result.output
     prose = ("on all ", "+ on that device's", "* recommended")
-    assert [line for line in result.stdout.splitlines() if len(line) > width and not line.startswith(prose)] == []
+    for width in (60, 70, 80, 100, 120):  # the first is searched for, the others are answered from its scores
+        monkeypatch.setenv("COLUMNS", str(width))
+        result = pareto("--device", device, "--budget-ms", "500", "--budget-gflops", "0.5", "--budget-mb", "2000.5")
+        assert result.exit_code == 0, result.output
+        lines = [line for line in result.stdout.splitlines() if not line.startswith(prose)]
+        assert len(lines) > 10
+        assert [line for line in lines if len(line) > width] == []
 
 
 def test_only_a_terminal_gets_a_plot(pareto: Invoke, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,7 @@ def test_a_second_device_takes_the_scores_over_and_leaves_the_first_front_alone(
     first, second = read_front(FRONT), read_front(Path("front/tablet/front.json"))
     assert second.origin.device["name"] == "tablet"
     assert {one.id: one.accuracy for one in first.candidates} == {one.id: one.accuracy for one in second.candidates}
-    assert all(one.latency.ms > first.find(one.id).latency.ms for one in second.candidates)
+    assert all(one.latency.ms > first.get(one.id).latency.ms for one in second.candidates)
     assert before.items() <= contents(Path("front")).items()
     result = done(run(hint(result)))
     assert "of front/tablet/front.json): " in result.stderr

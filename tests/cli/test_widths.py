@@ -12,14 +12,13 @@ from bstsearch.cli import devices, evaluate, export, space
 from bstsearch.cli.tables import Column, render
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
+from bstsearch.score import ACCURACY
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]
 
 WIDTHS = [60, 70, 80, 100, 120]
-GQA = [
-    Column(name, "%", is_number=True, rank=1) for name in ("binary", "open", "consistency", "validity", "plausibility")
-]
+GQA = ("binary", "open", "consistency", "validity", "plausibility")
 LONGEST: dict[str, tuple[Sequence[Column], list[str]]] = {
     "space": (
         [*space.COLUMNS, Column("in the\nspace"), Column("pixel7\nestimated", "ms", is_number=True)],
@@ -39,9 +38,12 @@ LONGEST: dict[str, tuple[Sequence[Column], list[str]]] = {
         devices.COLUMNS,
         ["a-phone-with-a-long-name-2026", "Snapdragon 8 Gen 2 (SM..", "calibrated", "+-100%", "onnxruntime-web", "16"],
     ),
-    "export": (export.COLUMNS, ["model.int8.onnx", "1234567", "4e-05", "123,456", "100.00", "1234.5", "1000"]),
+    "export": (
+        export.columns("logits", ACCURACY, is_counted=True),
+        ["model.int8.onnx", "1234567", "4e-05", "123,456", "100.00", "1234.5", "1000"],
+    ),
     "eval": (
-        [*evaluate.COLUMNS, *GQA],
+        evaluate.columns(ACCURACY, GQA, is_counted=True),
         ["w3of4-d3of4", "100.00", "99.50-100.00", "658,111.3", "658,111", *["100.00"] * 5],
     ),
     "import": (

@@ -33,8 +33,10 @@ def check_package() -> int:
     checked = {function: checking(function) for function in set(_functions(modules)) if _axes(function)}
     for owner in (*modules, *_classes(modules)):
         for name, value in list(vars(owner).items()):
-            if isinstance(value, FunctionType) and value in checked:
+            if _is_in(value, checked):
                 setattr(owner, name, checked[value])
+            elif isinstance(value, dict) and isinstance(owner, ModuleType):  # a table of functions by name
+                value.update({key: checked[one] for key, one in value.items() if _is_in(one, checked)})
     return len(checked)
 
 
@@ -58,6 +60,10 @@ def _check(axes: Mapping[str, str], arguments: Mapping[str, Any], where: str) ->
             shape = tuple(value.shape)
             expected = tuple(sizes.setdefault(letter, size) for letter, size in zip(letters, shape, strict=False))
             assert (len(letters), expected) == (len(shape), shape), f"{where}: {name} is {shape}, of {sizes}"
+
+
+def _is_in(value: object, checked: Mapping[FunctionType, object]) -> bool:
+    return isinstance(value, FunctionType) and value in checked
 
 
 def _axes(function: Callable[..., Any]) -> dict[str, str]:

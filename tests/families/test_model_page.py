@@ -38,7 +38,7 @@ def test_its_family_is_counted(file: Path, invoke: Invoke) -> None:
 
 
 def test_what_it_says_of_an_axis_that_is_not_declared_is_said(file: Path) -> None:
-    family = doors.find("family", doors.admit("family", f"{file}:FAMILY"))
+    family = doors.get("family", doors.admit("family", f"{file}:FAMILY"))
     (said,) = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     object.__setattr__(family, "axes", ())
     with pytest.raises(InputError) as error:

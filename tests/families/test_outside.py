@@ -37,7 +37,7 @@ def supernet(family: str, tmp_path: Path) -> Path:
     """A supernet of it with random weights, as somebody else may have sent it: nothing is known of its family."""
     folder = tmp_path / "net"
     folder.mkdir()
-    found = doors.find("family", doors.admit("family", family))
+    found = doors.get("family", doors.admit("family", family))
     Supernet(found, dataclasses.replace(found.presets["toy-tiny"], ffn=(20,) * 4)).save(folder)
     doors._admitted.clear()
     return folder

@@ -39,4 +39,4 @@ def test_the_packages_own_calls_are_checked() -> None:
     with pytest.raises(AssertionError, match=r"Layer.forward: bias_B11T is \(2, 1, 1, 5\)"):
         layer(torch.zeros(2, 3, 8), torch.zeros(2, 1, 1, 5))
     with pytest.raises(AssertionError, match="logits_BA"):
-        Loss(kind="bce")(torch.zeros(3), torch.zeros(3), questions=3)
+        Loss(kind="bce")(torch.zeros(3), torch.zeros(3), rows=3)

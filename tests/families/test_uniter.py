@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.families.uniter import FAMILY, PRESETS, Uniter, UniterConfig, cell_boxes, stacks
-from bstsearch.model.family import get_family
+from bstsearch.model.lookup import get_family
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.testing.families import FamilyContract

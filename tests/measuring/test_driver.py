@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_contract import DriverContract
 
 import bstsearch
 from bstsearch import doors
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.listener import Listener
+from bstsearch.measuring import selection
 from bstsearch.measuring.driver import Device
 from bstsearch.profiles.profile_file import load_profile
+from bstsearch.testing.drivers import DriverContract
 
 Invoke = Callable[..., Any]
 
@@ -84,8 +85,11 @@ class AtWork:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
+def _few_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few submodels are measured, since how well is tried elsewhere; what the user named is forgotten afterwards."""
     monkeypatch.setattr(doors, "_admitted", {})
+    monkeypatch.setattr(selection, "FITTED", 2)
+    monkeypatch.setattr(selection, "CHECKED", 1)
 
 
 @pytest.fixture

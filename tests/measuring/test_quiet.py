@@ -5,7 +5,7 @@ import pytest
 from bstsearch.errors import NoisyMeasurementError
 from bstsearch.measuring.driver import Run
 from bstsearch.measuring.estimator import Timing, estimate
-from bstsearch.measuring.quiet import FEWEST_ROUNDS, refuse_nothing, refuse_restless, slowdown, wait_until_quiet
+from bstsearch.measuring.quiet import FEWEST_ROUNDS, check_meaningful, check_steady, slowdown, wait_until_quiet
 
 
 class Others:
@@ -75,7 +75,7 @@ def test_a_device_that_slows_down_is_refused_where_that_is_asked_for() -> None:
     with pytest.raises(
         NoisyMeasurementError, match=r"^the device became 20% slower .*--strict\): .* heat .*power\. Be still\.$"
     ):
-        refuse_restless(slowing, remedy="Be still.")
+        check_steady(slowing, remedy="Be still.")
 
 
 def test_one_submodel_among_many_does_not_decide() -> None:
@@ -96,15 +96,15 @@ def test_the_limit_of_strict_is_ten_percent(half_width: float, is_refused: bool)
     timings = named(rounds(1.0), rounds(*[1.0 + half_width * side for side in (-1, -1, 1, 1)]))
     if is_refused:
         with pytest.raises(NoisyMeasurementError, match=r"--strict: w1 takes between 0\.9.* and 1\.0.* ms after 4 rou"):
-            refuse_restless(timings, remedy="")
+            check_steady(timings, remedy="")
     else:
-        refuse_restless(timings, remedy="")
+        check_steady(timings, remedy="")
 
 
 def test_times_that_say_nothing_are_refused_always() -> None:
     wild = rounds(*[1.0, 9.0, 9.0, 9.0] * 5)
-    refuse_nothing(named(wild, rounds(1.0), rounds(2.0)), remedy="")
+    check_meaningful(named(wild, rounds(1.0), rounds(2.0)), remedy="")
     with pytest.raises(
         NoisyMeasurementError, match=r"the times say nothing: after 20 .* The rounds are kept\. Be still"
     ):
-        refuse_nothing(named(wild, wild, rounds(2.0)), remedy="Be still.")
+        check_meaningful(named(wild, wild, rounds(2.0)), remedy="Be still.")

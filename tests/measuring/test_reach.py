@@ -10,7 +10,7 @@ import pytest
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
 from bstsearch.measuring.driver import Driver, parse_cores
-from bstsearch.measuring.reach import check_meant, check_stray_options, find_driver, make_driver
+from bstsearch.measuring.reach import check_meant, check_stray_options, get_driver, make_driver
 from bstsearch.profiles.profile import DeviceProfile
 
 MakeProfile = Callable[..., DeviceProfile]
@@ -79,13 +79,13 @@ def test_what_was_measured_here_is_measured_here(tiny_folder: Path, make_profile
 def test_the_drivers_of_the_package_come_in_by_the_door() -> None:
     assert set(WAYS) <= set(doors.names("driver"))
     for name in WAYS:
-        assert find_driver(name).name == name
-        assert find_driver(name).__doc__
+        assert get_driver(name).name == name
+        assert get_driver(name).__doc__
 
 
 def test_an_unknown_driver_is_wrong_usage_that_names_the_others() -> None:
     with pytest.raises(UsageError, match="unknown driver 'mail'; give one of adb, browser, local, ssh"):
-        find_driver("mail")
+        get_driver("mail")
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_an_unknown_driver_is_wrong_usage_that_names_the_others() -> None:
 def test_a_driver_that_cannot_be_one_is_refused(code: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "box.py").write_text(code)
     with pytest.raises(UsageError, match=problem):
-        find_driver(f"{tmp_path / 'box.py'}:Box")
+        get_driver(f"{tmp_path / 'box.py'}:Box")
 
 
 # Its options
 
 
 def make(name: str, **options: Any) -> Driver:
-    return make_driver(find_driver(name), options)
+    return make_driver(get_driver(name), options)
 
 
 def test_each_driver_opens_its_device_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:

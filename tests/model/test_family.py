@@ -11,7 +11,9 @@ from toy import FAMILY, ToyConfig, shrink
 
 from bstsearch.errors import InputError
 from bstsearch.families import mcan
-from bstsearch.model.family import config_from_json, config_to_json, get_family, whole
+from bstsearch.model.config import config_from_json, config_to_json
+from bstsearch.model.family import whole
+from bstsearch.model.lookup import get_family
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
 

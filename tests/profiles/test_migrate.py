@@ -79,7 +79,7 @@ def test_format_1_is_brought_up_to_this_one(tmp_path: Path) -> None:
         ("w1of4-d1of4", 0.125, 12_600_000),
         ("w1-d1", 1.0, 12_600_000),
     ]
-    assert profile.find_model("6b5ab8c2ce17ffba", "mcan") == model
+    assert profile.get_model("6b5ab8c2ce17ffba", "mcan") == model
 
 
 def test_what_format_1_lacked_is_not_made_up(tmp_path: Path) -> None:

@@ -207,10 +207,10 @@ def test_a_profile_is_measured_or_predicted_not_both(data: Data, estimated: Data
 def test_only_the_same_architecture_is_found(tiny_folder: Path, make_profile: MakeProfile) -> None:
     profile = make_profile(tiny_folder, "phone")
     (model,) = profile.models
-    assert profile.find_model(model.architecture, "mcan") is model
+    assert profile.get_model(model.architecture, "mcan") is model
     for architecture, family in (("0" * 16, "mcan"), (model.architecture, "uniter")):
         with pytest.raises(InputError) as caught:
-            profile.find_model(architecture, family)
+            profile.get_model(architecture, family)
         assert str(caught.value) == (
             f"device profile 'phone' holds no measurement of this model ({family} {architecture}), only of: mcan "
             f"{model.architecture}; measure it with 'bstsearch profile --device phone --measure' and the same "

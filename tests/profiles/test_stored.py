@@ -7,7 +7,7 @@ import pytest
 
 from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.profiles import stored
-from bstsearch.profiles.stored import check_name, find_profile, home_folder, profile_folders, stored_profiles
+from bstsearch.profiles.stored import check_name, get_profile_file, home_folder, profile_folders, stored_profiles
 
 
 @pytest.mark.parametrize("name", ["local", "pixel-7a", "RPi_4.8GB", "0", "a" * 64])
@@ -20,7 +20,7 @@ def test_other_names_are_wrong_usage(name: str) -> None:
     with pytest.raises(UsageError, match="is no device name; use up to 64 letters"):
         check_name(name)
     with pytest.raises(UsageError):
-        find_profile(name, [])
+        get_profile_file(name, [])
 
 
 class TestLookUp:
@@ -56,13 +56,13 @@ class TestLookUp:
     def test_the_first_folder_that_has_the_name_wins(self) -> None:
         folders = self.folders.copy()
         while folders:
-            assert find_profile("shared", folders) == folders[0] / "shared.json"
+            assert get_profile_file("shared", folders) == folders[0] / "shared.json"
             folders.pop(0)
 
     def test_every_folder_is_searched(self) -> None:
         for folder in self.folders:
             name = f"only-{folder.parts[0]}"
-            assert find_profile(name, self.folders) == folder / f"{name}.json"
+            assert get_profile_file(name, self.folders) == folder / f"{name}.json"
         assert len(stored_profiles(self.folders)) == 5
 
     def test_folders_that_do_not_exist_hold_nothing(self) -> None:
@@ -76,22 +76,22 @@ class TestLookUp:
 
     def test_an_unknown_name_lists_the_known_ones_and_how_to_measure(self) -> None:
         with pytest.raises(InputError) as caught:
-            find_profile("phone", self.folders[:1])
+            get_profile_file("phone", self.folders[:1])
         assert str(caught.value) == (
             "no profile of device 'phone'; stored are: only-option, shared. 'bstsearch devices' lists all; "
             "'bstsearch profile --device phone --via browser --lan' measures it, as do --via ssh, adb, and local"
         )
         with pytest.raises(InputError, match=r"'bstsearch profile' measures this machine$"):
-            find_profile("local", self.folders[:1])
+            get_profile_file("local", self.folders[:1])
 
     @pytest.mark.parametrize("name", ["sharde", "Shared", "share"])
     def test_near_names_are_offered(self, name: str) -> None:
         with pytest.raises(InputError, match=rf"no profile of device '{name}'; did you mean shared\? 'bstsearch"):
-            find_profile(name, self.folders[:1])
+            get_profile_file(name, self.folders[:1])
 
     def test_without_any_profile_none_is_listed(self) -> None:
         with pytest.raises(InputError, match=r"stored are: none\."):
-            find_profile("phone", [Path("nowhere")])
+            get_profile_file("phone", [Path("nowhere")])
 
     def test_new_profiles_go_where_is_looked_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert home_folder(Path("option")) == Path("option")

@@ -31,18 +31,18 @@ def test_every_submodel_on_some_front_has_a_row_smallest_first(files: list[Front
     ids = [row[0] for row in devices_table(files).rows]
     assert set(ids) == {one.id for file in files for one in file.front}
     assert len(ids) == len(set(ids))
-    macs = [files[0].find(name).macs for name in ids]
+    macs = [files[0].get(name).macs for name in ids]
     assert macs == sorted(macs)
 
 
 def test_a_cell_is_the_latency_there_with_its_mark(files: list[FrontFile]) -> None:
     for row in devices_table(files).rows:
         for file, cell in zip(files, row[2:], strict=True):
-            one = file.find(row[0])
+            one = file.get(row[0])
             is_there = one in file.front
             mark = "*" if one == file.recommended else "+" if is_there else " "
             assert cell == f"{LATENCY.text(one)} {mark}"
-        assert row[1] == DEFAULT.score_text(files[0].find(row[0]))
+        assert row[1] == DEFAULT.score_text(files[0].get(row[0]))
 
 
 def test_the_largest_is_off_the_phones_front(files: list[FrontFile]) -> None:

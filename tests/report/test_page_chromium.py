@@ -245,7 +245,7 @@ def test_a_typed_budget_recommends_what_the_command_line_would(opened: Open, fil
 
 def test_what_is_barely_over_the_budget_does_not_read_as_within(opened: Open, file: FrontFile) -> None:
     page = opened(file)
-    over = file.find("w1of2-d1of2")
+    over = file.get("w1of2-d1of2")
     limit = f"{over.latency.safe_ms - 2e-5:.6f}"
     page.enter("limit", limit)
     row = "#rows tr[data-id='w1of2-d1of2']"
@@ -336,7 +336,7 @@ def test_every_column_sorts_both_ways(opened: Open, file: FrontFile) -> None:
         assert sorted(orders[0]) == sorted(orders[1])
         assert orders[0] != orders[1]
     page("document.querySelector('#rows thead th:nth-child(4) button').click()")
-    latencies = [file.find(name).latency.ms for name in page.rows()]
+    latencies = [file.get(name).latency.ms for name in page.rows()]
     assert latencies == sorted(latencies)
 
 

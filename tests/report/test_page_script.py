@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from bstsearch.model.family import config_to_json, family_names, get_family
+from bstsearch.model.config import config_to_json
+from bstsearch.model.lookup import family_names, get_family
 from bstsearch.model.stack_shape import per_layer
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency, Memory

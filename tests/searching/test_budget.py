@@ -94,9 +94,9 @@ def test_a_share_is_of_that_end_of_the_full_models_range(make_candidate: MakeCan
 def test_the_nearest_is_told_with_the_cost_that_counted(make_candidate: MakeCandidate) -> None:
     candidates = [make_candidate("w1-d1", ms=3.0, high_ms=4.0), make_candidate("w1of2-d1", ms=2.0, high_ms=5.0)]
     with pytest.raises(InfeasibleBudgetError, match=r"the nearest is w1-d1 with 4 ms"):
-        Budget(latency_ms=1.0).refuse_infeasible(candidates)
+        Budget(latency_ms=1.0).check_feasible(candidates)
     with pytest.raises(InfeasibleBudgetError, match=r"the nearest is w1of2-d1 with 2 ms"):
-        Budget(latency_ms=1.0, at=MIDDLE).refuse_infeasible(candidates)
+        Budget(latency_ms=1.0, at=MIDDLE).check_feasible(candidates)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_infeasible_budget_names_the_nearest_and_its_cost(make_candidate: MakeCa
         make_candidate("w1of2-d1", ms=2),
     ]
     with pytest.raises(InfeasibleBudgetError, match=r"latency 1 ms; the nearest is w1of4-d1 with 1\.25 ms"):
-        Budget(latency_ms=1.0).refuse_infeasible(candidates)
-    Budget(latency_ms=1.25).refuse_infeasible(candidates)
+        Budget(latency_ms=1.0).check_feasible(candidates)
+    Budget(latency_ms=1.25).check_feasible(candidates)
 
 
 @given(one=budgets, other=budgets, costs=st.tuples(*[st.integers(1, 6)] * 3), range_ms=st.integers(0, 3))

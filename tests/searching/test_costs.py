@@ -179,4 +179,4 @@ def test_help_lists_what_is_in_the_table() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={"COLUMNS": "200"})
     words = " ".join(done.stdout.replace("│", " ").split())
     assert "accuracy and one or more of latency, gflops, parameters, size, memory, energy" in words
-    assert "Any cost at most, likewise: latency, gflops, parameters, size, memory, energy" in words
+    assert "Any cost at most, such as size=50%: latency, gflops, parameters, size, memory, energy" in words

@@ -12,7 +12,7 @@ from bstsearch.errors import InputError
 from bstsearch.measuring import workload
 from bstsearch.model import counting
 from bstsearch.model.cost_table import Cost, shipped_preset
-from bstsearch.model.family import restored
+from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.searching import known_costs
 from bstsearch.searching.known_costs import KnownCosts, cache_file

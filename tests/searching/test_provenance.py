@@ -21,7 +21,7 @@ ORIGIN = Provenance(
 
 def test_same_digests_pass_wherever_the_files_lie() -> None:
     moved = dataclasses.replace(ORIGIN, supernet={**ORIGIN.supernet, "path": "elsewhere"})
-    ORIGIN.refuse_other(moved, Path("front.json"))
+    ORIGIN.check_same(moved, Path("front.json"))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_same_digests_pass_wherever_the_files_lie() -> None:
 )
 def test_whatever_changed_is_named_with_a_remedy(changed: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        ORIGIN.refuse_other(dataclasses.replace(ORIGIN, **changed), Path("front.json"))
+        ORIGIN.check_same(dataclasses.replace(ORIGIN, **changed), Path("front.json"))
     assert "--force" in str(caught.value)
     assert "--out" in str(caught.value)
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from bstsearch import doors
-from bstsearch.tasks import find_task
+from bstsearch.tasks import get_task
 from bstsearch.tasks.task import Task
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "data.md"
@@ -30,7 +30,7 @@ def from_the_document(folder: Path, name: str) -> type[Task]:
     path = folder / f"{name.lower()}.py"
     path.write_text(code_of(name), encoding="utf-8")
     doors._admitted.pop(("task", name.lower()), None)
-    return find_task(f"{path}:{name}")
+    return get_task(f"{path}:{name}")
 
 
 def write_pets(folder: Path) -> Path:

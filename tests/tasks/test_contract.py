@@ -9,16 +9,16 @@ from typing import Any
 import own_data
 import pytest
 import toy
-from task_contract import TaskContract
 
 from bstsearch import doors
 from bstsearch.errors import InputError
 from bstsearch.families.mcan import FAMILY, PRESETS
-from bstsearch.tasks import ON_DISK, find_task
+from bstsearch.tasks import ON_DISK, get_task
 from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.sort_of_clevr import SortOfClevr
 from bstsearch.tasks.split import MemorySplit
 from bstsearch.tasks.task import Split, Task
+from bstsearch.testing.tasks import TaskContract
 
 
 class Short(TaskContract):
@@ -68,12 +68,12 @@ def test_a_task_that_lacks_something_is_refused_by_name(tmp_path: Path, monkeypa
         name = "half"
 
     with pytest.raises(InputError, match="the task half lacks split"):
-        find_task(Half)
+        get_task(Half)
     (tmp_path / "none.py").write_text("class none: name = 'none'\n")
     with pytest.raises(InputError, match=r"is no task, .*; make it a subclass of"):
-        find_task(f"{tmp_path / 'none.py'}:none")
+        get_task(f"{tmp_path / 'none.py'}:none")
 
 
 def test_hints_know_which_of_the_package_s_tasks_need_a_folder() -> None:
     ours = ("easy-vqa", "gqa", "sort-of-clevr", "vqa-v2")
-    assert tuple(name for name in ours if not find_task(name).is_packaged) == ON_DISK
+    assert tuple(name for name in ours if not get_task(name).is_packaged) == ON_DISK

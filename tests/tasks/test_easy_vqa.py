@@ -7,7 +7,7 @@ import torch
 from bstsearch.errors import InputError, UsageError
 from bstsearch.inputs.reader import Reader
 from bstsearch.model.supernet_folder import DEMO
-from bstsearch.tasks import find_task, load_split
+from bstsearch.tasks import get_task, load_split
 from bstsearch.tasks.easy_vqa import EasyVqa, _split_of
 from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
@@ -70,4 +70,4 @@ def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown split 'dev'"):
         load_split(DEMO, "dev")
     with pytest.raises(InputError, match="unknown task 'vqa-v9'"):
-        find_task("vqa-v9")
+        get_task("vqa-v9")

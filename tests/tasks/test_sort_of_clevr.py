@@ -13,7 +13,7 @@ from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import LETTERBOX, PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import words_of
-from bstsearch.model.family import find_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.tasks import sort_of_clevr
 from bstsearch.tasks.sort_of_clevr import IMAGES, KINDS, QUESTIONS, SortOfClevr, enlarged
 from bstsearch.tasks.sort_of_clevr_scenes import COLOURS, SHAPES, SIDE, Scenes, draw_scenes, paint
@@ -92,7 +92,7 @@ def test_relational_questions_are_those_about_other_objects(vocabulary: Vocabula
 
 @pytest.mark.parametrize("preset", ["mcan-sort-of-clevr", "mcan-objects-sort-of-clevr"])
 def test_the_presets_have_exactly_the_sizes_of_the_data(vocabulary: Vocabulary, preset: str) -> None:
-    _, config = find_preset(preset)
+    _, config = get_preset(preset)
     assert (config.vocab, config.answers) == (vocabulary.size, len(vocabulary.answers))
     longest = max(len(words_of(question)) for question in QUESTIONS)
     assert config.question_length == vocabulary.question_length == longest
@@ -209,7 +209,7 @@ def test_images_come_as_the_model_reads_them(vocabulary: Vocabulary, monkeypatch
 
 
 def test_objects_are_what_the_picture_shows(vocabulary: Vocabulary, validation: ImageSplit) -> None:
-    family, config = find_preset("mcan-objects-sort-of-clevr")
+    family, config = get_preset("mcan-objects-sort-of-clevr")
     objects = load("validation", vocabulary, family.example_inputs(config, 1))
     for name in ("questions", "image_of", "answers"):
         assert torch.equal(getattr(objects, name), getattr(validation, name))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bstsearch.errors import DeviceError, UsageError
-from bstsearch.model.family import find_preset
+from bstsearch.model.lookup import get_preset
 from bstsearch.training import device as device_module
 from bstsearch.training.device import choose_device, choose_threads, exceptions
 
@@ -66,7 +66,7 @@ def test_only_what_concerns_the_model_is_said(
 ) -> None:
     monkeypatch.setattr(device_module, "has_bf16_lstm", lambda device: False)
     monkeypatch.setattr(device_module, "bf16_slowdown", lambda device: slowdown)
-    cpu, model = torch.device("cpu"), find_preset(preset)
+    cpu, model = torch.device("cpu"), get_preset(preset)
     said = " ".join(exceptions("bf16", cpu, *model))
     assert ("no LSTM in bf16" in said) == has_lstm
     assert ("products in bf16 take 68 times as long as in float32 here" in said) == (slowdown > 1)
@@ -76,4 +76,4 @@ def test_only_what_concerns_the_model_is_said(
 def test_a_processor_that_has_all_of_it_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_module, "has_bf16_lstm", lambda device: True)
     monkeypatch.setattr(device_module, "bf16_slowdown", lambda device: 0.5)
-    assert exceptions("bf16", torch.device("cpu"), *find_preset("mcan-easy-vqa")) == []
+    assert exceptions("bf16", torch.device("cpu"), *get_preset("mcan-easy-vqa")) == []

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bstsearch.errors import UsageError
-from bstsearch.tasks import find_task
+from bstsearch.tasks import get_task
 from bstsearch.training.recipes import (
     BST,
     BST_GQA,
@@ -14,7 +14,7 @@ from bstsearch.training.recipes import (
     RECIPES,
     UNITER,
     StageRecipe,
-    find_recipe,
+    get_recipe,
     recipe_for,
 )
 
@@ -64,13 +64,13 @@ def test_the_demo_is_what_the_shipped_supernet_was_trained_with() -> None:
     ],
 )
 def test_each_family_and_data_set_has_a_recipe(family: str, data: str, name: str) -> None:
-    assert recipe_for(family, find_task(data)) is RECIPES[name]
-    assert find_recipe(name).name == name
+    assert recipe_for(family, get_task(data)) is RECIPES[name]
+    assert get_recipe(name).name == name
 
 
 def test_an_unknown_recipe_is_one_clear_error() -> None:
     with pytest.raises(UsageError, match="unknown recipe 'soup'; there are demo, curriculum, bst"):
-        find_recipe("soup")
+        get_recipe("soup")
 
 
 def test_settings_are_plain_data_without_what_is_off() -> None:

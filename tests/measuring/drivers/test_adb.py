@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 
 from bstsearch.errors import DeviceError
-from bstsearch.measuring.driver import Graph, Visit, Workload
+from bstsearch.measuring.driver import Device, Graph, Session, Workload
 from bstsearch.measuring.drivers import adb
-from bstsearch.measuring.workload import make_workload
-from bstsearch.model.supernet_folder import read_folder
+from bstsearch.testing.drivers import DriverContract
 
 ADB = shutil.which("adb")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -183,43 +182,40 @@ def test_a_page_that_does_not_come(fake_adb: FakeAdb, workload: Workload) -> Non
     assert removed == f"-s 0A1B2C3D4E5F reverse --remove {port}"
 
 
+@pytest.fixture
+def browser(fake_adb: FakeAdb, tmp_path: Path) -> Iterator[Path]:
+    """A browser of this computer, opened by a false adb in place of a phone's; the log of that adb."""
+    flags = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    flags += "--disable-component-update --disable-sync"
+    process = shlex.quote(str(tmp_path / "pid"))
+    # Not pytest's folder: a late process of Chromium's may still write there when it is removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        command = f"{shlex.quote(CHROMIUM or '')} {flags} --user-data-dir={shlex.quote(folder)}"
+        yield fake_adb(PIXEL, f'{STARTED}; {command} "$9" >/dev/null 2>&1 & echo $! > {process}')
+        with contextlib.suppress(OSError):
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this computer")
 @pytest.mark.skipif(
     not ORT_WEB.is_dir(), reason="there is no onnxruntime-web: 'npm install onnxruntime-web', or $BSTSEARCH_ORT_WEB"
 )
-def test_a_whole_run_with_a_browser_in_place_of_a_phone(
-    fake_adb: FakeAdb, tiny_folder: Path, tmp_path: Path, profile_folder: Path
-) -> None:
-    flags = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    flags += "--disable-component-update --disable-sync"
-    browser = f"{shlex.quote(CHROMIUM or '')} {flags} --user-data-dir={shlex.quote(str(profile_folder))}"
-    process = shlex.quote(str(tmp_path / "pid"))
-    log = fake_adb(PIXEL, f'{STARTED}; {browser} "$9" >/dev/null 2>&1 & echo $! > {process}')
-    workload = make_workload(read_folder(tiny_folder), [read_folder(tiny_folder).space.largest], tmp_path)
-    notes: list[str] = []
-    try:
-        with (
-            adb.open_device(note=notes.append, ort_web=ORT_WEB, threads=2) as device,
-            device.take(workload) as driver,
-        ):
-            assert (driver.hardware.title, driver.hardware.soc) == ("Google Pixel 7", "Google Tensor G2")
-            assert driver.runtime.threads == 2  # the phone's own localhost: isolated
-            driver.open(["w1-d1"])
-            ((first, second),) = [[run.wall_ms for run in runs] for runs in driver.time([Visit(name="w1-d1", count=2)])]
-            assert min(first, second) > 0
-    finally:
-        with contextlib.suppress(OSError):
-            os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
-    assert notes[0].startswith("opened http://localhost:")
-    assert "reverse --remove tcp:" in log.read_text().splitlines()[-1]
+class TestAdb(DriverContract):
+    @pytest.fixture
+    def notes(self) -> list[str]:
+        return []
 
+    @pytest.fixture
+    def device(self, browser: Path, notes: list[str]) -> Iterator[Device]:
+        with adb.open_device(note=notes.append, ort_web=ORT_WEB, threads=2) as device:
+            yield device
+        assert notes[0].startswith("opened http://localhost:")
+        assert "reverse --remove tcp:" in browser.read_text().splitlines()[-1]
 
-@pytest.fixture
-def profile_folder() -> Iterator[Path]:
-    # Not pytest's folder: a late process of Chromium's may still write there when it is removed.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    def test_the_phone_is_named_by_adb_and_its_page_has_threads(self, session: Session) -> None:
+        assert (session.hardware.title, session.hardware.soc) == ("Google Pixel 7", "Google Tensor G2")
+        assert session.runtime.threads == 2  # the phone's own localhost: isolated
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import onnx
 import pytest
-from driver_contract import DriverContract
 
 from bstsearch.errors import DeviceError
 from bstsearch.measuring.driver import Device, Session, Visit, Workload
@@ -20,6 +19,7 @@ from bstsearch.measuring.runner import POOL, runtime_version
 from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.space import Submodel
+from bstsearch.testing.drivers import DriverContract
 
 SMALLEST, LARGEST = "w1of4-d1of4", "w1-d1"
 

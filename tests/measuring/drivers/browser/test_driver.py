@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_contract import DriverContract
 from phone import ENVIRONMENT, PIXEL, Phone, Start, kinds, time_once
 
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.measuring.driver import Device
 from bstsearch.measuring.drivers.browser import driver as browser
 from bstsearch.measuring.drivers.browser import job as browser_job
+from bstsearch.testing.drivers import DriverContract
 
 
 def test_a_phone_does_the_tasks_and_the_driver_gets_the_times(start: Start) -> None:

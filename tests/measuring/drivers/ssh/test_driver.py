@@ -18,7 +18,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from driver_contract import DriverContract
 from typer.testing import Result
 
 from bstsearch.errors import DeviceError, UsageError
@@ -31,6 +30,7 @@ from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.space import Submodel
+from bstsearch.testing.drivers import DriverContract
 
 SMALLEST, LARGEST = "w1of4-d1of4", "w1-d1"
 PATIENCE_S = 60.0  # for what has to happen, at some time

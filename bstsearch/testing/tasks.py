@@ -1,7 +1,4 @@
-"""What every task must pass: subclass TaskContract once per task, with a model for it.
-
-Outsiders copy this file beside their own tests; it needs bstsearch, torch and pytest only.
-"""
+"""What every task must pass: subclass TaskContract once per task, with a model for it."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from torch import Tensor
 
 from bstsearch.model.family import Config, Family
 from bstsearch.model.supernet import Supernet
-from bstsearch.tasks import SPLITS, find_task, save_task
+from bstsearch.tasks import SPLITS, get_task, save_task
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Batch, Split, Task
 from bstsearch.training.loop import teacher_stage
@@ -39,7 +36,7 @@ class TaskContract:
     @classmethod
     def opened(cls) -> Task:
         """The task as a new model is trained for it."""
-        return find_task(cls.task).build(cls.data_dir)
+        return get_task(cls.task).build(cls.data_dir)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -85,7 +82,7 @@ class TaskContract:
         self, opened: Task, supernet: Supernet, splits: dict[str, Split], tmp_path: Path
     ) -> None:
         save_task(opened, tmp_path)
-        loaded = find_task(self.task).load(tmp_path, self.data_dir)
+        loaded = get_task(self.task).load(tmp_path, self.data_dir)
         assert dict(loaded.sizes()) == dict(opened.sizes())
         split = self.read(loaded, "validation", supernet.config)
         _assert_same(*(next(iter(part.batches(4))) for part in (split, splits["validation"])))
