@@ -42,6 +42,8 @@ from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
 
+pytest.register_assert_rewrite("phone")
+
 # Wall-clock limits would make tests fail on a busy machine; a fixed seed makes a failure one to repeat.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
