@@ -28,6 +28,7 @@ OPTIONS: dict[Kind, str] = {"family": "--family", "task": "--data", "driver": "-
 # What the user named by file, or handed over, in this process; by kind and name.
 _admitted: dict[tuple[Kind, str], Any] = {}
 _typed: dict[tuple[Kind, str], str] = {}
+_modules: list[ModuleType] = []  # what was run for that
 
 
 def names(kind: Kind) -> list[str]:
@@ -92,7 +93,7 @@ def admit_object(kind: Kind, thing: Any) -> str:
     """Makes `thing` known by its attribute `name`, which is returned; UsageError where it has none, or it is taken."""
     name = getattr(thing, "name", None)
     if not isinstance(name, str) or not name:
-        raise UsageError(f"a {kind} must have a name; {thing!r} has the attribute name={name!r}")
+        raise UsageError(f"the {kind} {thing!r} has no name; give it one, as in name = 'pets'")
     if name in _installed(kind):
         raise UsageError(f"there is a {kind} named {name!r} already; give yours another name")
     _admitted[kind, name] = thing
@@ -137,12 +138,23 @@ def _run(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # where dataclasses and pickling of data loaders look
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # its neighbours can be imported; last, so that they hide nothing
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise InputError(f"{path} cannot be run: {_place(error, path)}{type(error).__name__}: {error}") from error
+    _modules.append(module)
     return module
+
+
+def fault_of(error: BaseException) -> str | None:
+    """Where in a file that the user named `error` came from, as "pets.py, line 12"; None where it did not."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if any(frame.filename == module.__file__ for module in _modules):
+            return f"{frame.filename}, line {frame.lineno}"
+    return None
 
 
 def _place(error: Exception, path: Path) -> str:

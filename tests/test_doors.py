@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_name_stays_what_it_is() -> None:
     ("name", "error", "message"),
     [
         ("Tiny", InputError, "toy.py defines no 'Tiny', but SimpleNamespace, Toy, nameless, taken"),
-        ("nameless", UsageError, "a family must have a name"),
+        ("nameless", UsageError, "has no name; give it one"),
         ("taken", UsageError, "there is a family named 'mcan' already"),
     ],
 )
@@ -73,3 +74,12 @@ def test_a_file_that_fails_says_where(tmp_path: Path, text: str, message: str) -
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone.py is no Python file that exists"):
         doors.admit("task", f"{tmp_path / 'gone.py'}:Task")
+
+
+def test_a_file_may_use_its_neighbours(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (toy.parent / "neighbour_of_toy.py").write_text("NAME = 'near'\n")
+    (toy.parent / "near.py").write_text(
+        "from types import SimpleNamespace\nfrom neighbour_of_toy import NAME\nNear = SimpleNamespace(name=NAME)\n"
+    )
+    assert doors.admit("task", f"{toy.parent / 'near.py'}:Near") == "near"

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from bstsearch.cli.output import Output
+from bstsearch.doors import fault_of
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 
 BUG = BstsearchError.exit_code
@@ -116,6 +117,9 @@ def explain(error: BaseException) -> Failure:
             kind, line, remedy = DeviceError, _os_line(error), None
         case _:
             kind, line, remedy = BstsearchError, f"unexpected {type(error).__name__}: {error}", None
+            if place := fault_of(error):
+                kind, line = InputError, f"{place}: {type(error).__name__}: {error}"
+                remedy = "'bstsearch --debug ...' shows how it came there"
     if kind.exit_code == BUG:
         remedy = "'bstsearch --debug ...' shows where it happened"
     return Failure(kind=kind.kind, message=" ".join(line.splitlines()), exit_code=kind.exit_code, remedy=remedy)

@@ -71,7 +71,7 @@ def _show(output: Output, exported: Exported) -> None:
     is_counted = score["correct"] is not None
 
     def numbers(score: Mapping[str, Any], ms: float) -> list[str]:
-        correct = [f"{score['correct']}"] if is_counted else []
+        correct = [f"{score['correct']:.10g}"] if is_counted else []
         return [*correct, metric.text(score["value"]), f"{ms:.3g}"]
 
     rows = [["(searched)", None, None, *numbers(score, searched_ms), "100" if is_here else None]]

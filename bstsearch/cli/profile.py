@@ -241,8 +241,11 @@ def _words(device: str, supernet: Path | None, profiles: Path | None) -> list[st
 
 def _data_words(folder: SupernetFolder) -> list[str]:
     """The option that scoring needs where the model's data set comes with no package."""
-    from bstsearch.tasks import ON_DISK
+    from bstsearch.tasks import FILE, ON_DISK
 
+    own = folder.path / FILE
+    if own.exists() and (typed := read_json(own, "task").get("from")):
+        return ["--data", str(typed)]
     path = folder.path / "vocabulary.json"
     is_on_disk = path.exists() and read_json(path, "vocabulary").get("data") in ON_DISK
     return ["--data-dir", "DIR"] if is_on_disk else []

@@ -113,7 +113,7 @@ def _files(manifest: Manifest) -> str:
     for name, check in manifest["checks"].items():
         score, latency, size = check["accuracy"], check["latency"], manifest["files"][name]["bytes"]
         value, low, high = (metric.text(score[key]) for key in ("value", "low", "high"))
-        correct = f" {score['correct']:,} |" if is_counted else ""
+        correct = f" {score['correct']:,.10g} |" if is_counted else ""
         rows.append(f"| `{name}` | {size:,} |{correct} {value} ({low}-{high}) | {latency['ms']:.3g} |")
     return "\n".join(rows)
 
@@ -121,7 +121,7 @@ def _files(manifest: Manifest) -> str:
 def _found(manifest: Manifest) -> str:
     score = manifest["accuracy"]
     if score["correct"] is not None:
-        return f"{score['correct']:,} correct answers"
+        return f"{score['correct']:,.10g} correct answers"
     return f"{metric_of(manifest).words(score['value'])} on {score['questions']:,} examples"
 
 

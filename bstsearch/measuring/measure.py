@@ -107,6 +107,9 @@ def _is_layerwise(folder: SupernetFolder) -> bool:
 
 def _check_facts(session: Session) -> None:
     """Passes where a profile can hold what the session says of the device; else DeviceError, before it is timed."""
+    methods = ("report", "open", "time", "peak_memory")
+    if lacking := [name for name in methods if not callable(getattr(session, name, None))]:
+        raise DeviceError(f"the driver's session lacks {', '.join(lacking)}; write what bstsearch.Driver says of it")
     for name, kind in (("hardware", Hardware), ("runtime", Runtime)):
         if not isinstance(getattr(session, name, None), kind):
             raise DeviceError(
@@ -145,7 +148,7 @@ def _checked(visits: Sequence[Visit], found: Sequence[tuple[Run, ...]]) -> Seque
         times = [run.wall_ms for run in runs]
         if len(times) != visit.count or not all(math.isfinite(ms) and ms > 0 for ms in times):
             raise DeviceError(
-                f"the driver timed {visit.name} with {times} ms, where {visit.count} times above zero were asked for; "
+                f"the driver gave {times} ms for {visit.name}; expected {visit.count} numbers above zero; "
                 "see docs/device.md"
             )
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ def get_driver(text: str) -> type[Driver]:
     found = doors.get("driver", name)
     if not (isinstance(found, type) and issubclass(found, Driver)):
         raise UsageError(f"{text} is no driver; make it a subclass of bstsearch.Driver")
+    if inspect.isabstract(found):
+        raise UsageError(f"the driver {name} lacks open; write what bstsearch.Driver says of it")
     check_name(name, "driver")  # profiles keep it
     return found
 

@@ -125,6 +125,12 @@ class Family:
 
     def _check_fixed_sizes(self, config: Config, submodel: Submodel, small: Config) -> None:
         """Passes where layer counts are those of the kept layers, and every other size that is not elastic stays."""
+        for stack in self.stacks(config):
+            if stack.count and getattr(config, stack.count) != len(stack.keep_order):
+                raise InputError(
+                    f"the keep order of {stack.prefix} lists {len(stack.keep_order)} layers, but {stack.count} is "
+                    f"{getattr(config, stack.count)}; make it follow the config, which a submodel has with fewer layers"
+                )
         kept = self.kept_layers(config, submodel)
         counts = {stack.count: len(kept[stack.prefix]) for stack in self.stacks(config) if stack.count}
         for field in {field.name for field in dataclasses.fields(config)} - self.elastic_units(config).keys():

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from bstsearch.graphs.onnx_file import write_onnx
 from bstsearch.model.family import Config, Family, seeded
 from bstsearch.model.supernet import Supernet
-from bstsearch.space import Space, Submodel
+from bstsearch.space import ONE, Space, Submodel
 
 
 class FamilyContract:
@@ -91,6 +91,13 @@ class FamilyContract:
             session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
             (logits,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
             torch.testing.assert_close(torch.from_numpy(logits), model(**inputs).detach(), rtol=1e-4, atol=1e-4)
+
+    def test_every_submodel_is_a_model_of_its_own(self, supernet: Supernet) -> None:
+        """As an exported folder holds it: a supernet whose space is the submodel alone."""
+        for submodel in supernet.space.grid():
+            small = self.family.shrink(self.config, submodel)
+            stacks = tuple(len(kept) for kept in self.family.kept_layers(self.config, submodel).values())
+            self.family.check(small, Space(widths=(ONE,), depths=(ONE,), stacks=stacks))
 
     # The masked oracle: what is left of a slimmer layer, without slicing
 

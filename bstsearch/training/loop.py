@@ -85,6 +85,7 @@ class Stage:
         self.processes, self.task = processes, task
         self.checkpoint, self.log = folder / f"{objective.name}-{CHECKPOINT}", folder / f"{objective.name}-{LOG}"
         self.identity = {"stage": objective.name, **recipe.settings(), **(identity or {})}
+        self.reads = supernet.family.example_inputs(supernet.config, 1).keys()
         space = supernet.space
         self.watched = {space.smallest: "smallest", space.middle: "middle", space.largest: "largest"}
         tower = () if settings.tower is None else (settings.tower,)
@@ -174,6 +175,8 @@ class Stage:
                 seen.add(submodel, torch.zeros(3))
             return
         batch = part if self.task is None else self.task.augmented(part, self.settings.unknown_rate)
+        if batch.inputs.keys() != self.reads:
+            raise InputError(f"the data give {', '.join(batch.inputs)}, but the model reads {', '.join(self.reads)}")
         batch = batch.to(seen.device)
         results = sandwich_step(
             self.supernet,

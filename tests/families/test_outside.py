@@ -81,7 +81,7 @@ def test_what_is_no_family_is_refused(family: str, invoke: Invoke) -> None:
     file = family.rpartition(":")[0]
     done = invoke("space", "--family", f"{file}:ToyConfig", "--preset", "toy-tiny")
     assert done.exit_code == 2
-    assert "a family must have a name" in done.stderr
+    assert "has no name; give it one" in done.stderr
     done = invoke("space", "--family", f"{file}:missing", "--json")
     assert (done.exit_code, json.loads(done.stdout)["error"]["kind"]) == (4, "input")
 

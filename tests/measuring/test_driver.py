@@ -187,5 +187,5 @@ def test_a_file_that_is_no_profile_is_found_before_the_measurement(
 
 
 def test_a_driver_that_forgets_runs_is_told_so_at_the_first(tiny_folder: Path, box: str, tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match=r"the driver timed \S+ with \[\] ms, where 1 times above zero"):
+    with pytest.raises(DeviceError, match=r"the driver gave \[\] ms for \S+; expected 1 numbers above zero"):
         bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1, fewer=1)
