@@ -37,9 +37,9 @@ def get_driver(text: str) -> type[Driver]:
     found = doors.get("driver", name)
     if not (isinstance(found, type) and issubclass(found, Driver)):
         raise UsageError(f"{text} is no driver; make it a subclass of bstsearch.Driver")
+    check_name(name, "driver")  # profiles keep it
     if inspect.isabstract(found):
         raise UsageError(f"the driver {name} lacks open; write what bstsearch.Driver says of it")
-    check_name(name, "driver")  # profiles keep it
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bstsearch import errors
+from bstsearch import doors, errors
 from bstsearch.cli.errors import Verbs, explain, show_tracebacks, translated
 from bstsearch.cli.options import JsonOption
 
@@ -206,3 +206,15 @@ def test_a_full_disk_behind_stdout_is_one_line(code: str) -> None:
     with open("/dev/full", "w") as full:
         result = run_with_stdout(full.fileno(), code)
     assert (result.returncode, result.stderr) == (5, "error: No space left on device\n")
+
+
+def test_what_fails_in_the_user_s_file_is_no_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "_admitted", {})
+    (tmp_path / "pets.py").write_text("class Pets:\n    name = 'pets'\n    def rows():\n        return 1 / 0\n")
+    pets = doors.get("task", doors.admit("task", f"{tmp_path / 'pets.py'}:Pets"))
+    with pytest.raises(ZeroDivisionError) as caught:
+        pets.rows()
+    failure = explain(caught.value)
+    assert failure.exit_code == 4
+    assert failure.message == f"{tmp_path / 'pets.py'}, line 4: ZeroDivisionError: division by zero"
+    assert failure.remedy == "'bstsearch --debug ...' shows how it came there"

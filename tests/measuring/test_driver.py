@@ -189,3 +189,18 @@ def test_a_file_that_is_no_profile_is_found_before_the_measurement(
 def test_a_driver_that_forgets_runs_is_told_so_at_the_first(tiny_folder: Path, box: str, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match=r"the driver gave \[\] ms for \S+; expected 1 numbers above zero"):
         bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1, fewer=1)
+
+
+def test_a_session_that_lacks_a_method_is_told_so_before_it_is_timed(
+    tiny_folder: Path, box: str, tmp_path: Path
+) -> None:
+    file = Path(box.rpartition(":")[0])
+    file.write_text(file.read_text().replace("def peak_memory", "def peak"))
+    with pytest.raises(DeviceError, match="the driver's session lacks peak_memory; write what"):
+        bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1)
+
+
+def test_a_provider_that_is_not_there_is_refused(page_file: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    via = f"{page_file}:Provider"
+    with pytest.raises(DeviceError, match="ONNX Runtime has no FarProvider here"):
+        bstsearch.profile("my-gpu", tiny_folder, profiles=tmp_path, via=via, provider="FarProvider")

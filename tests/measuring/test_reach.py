@@ -93,6 +93,7 @@ def test_an_unknown_driver_is_wrong_usage_that_names_the_others() -> None:
     [
         ("name = 'box'\nBox = type('Box', (), {'name': 'box-of-no-kind'})", "is no driver; make it a subclass"),
         ("from bstsearch import Driver\nclass Box(Driver):\n    name = 'a/b'", "'a/b' is no driver name"),
+        ("from bstsearch import Driver\nclass Box(Driver):\n    name = 'box'", "the driver box lacks open; write what"),
         ("from bstsearch import Driver\nclass Box(Driver):\n    name = 'ssh'", "there is a driver named 'ssh' already"),
     ],
 )

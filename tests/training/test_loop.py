@@ -357,3 +357,15 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path: Path, tiny_config: Mc
     (tmp_path / "sandwich-checkpoint.safetensors").write_bytes(content)
     with pytest.raises(InputError, match="is no checkpoint, or truncated"):
         weights_after(stage_in(tmp_path, tiny_config), little_data(tiny_config))
+
+
+def test_data_that_the_model_does_not_read_are_refused(tmp_path: Path, tiny_config: McanConfig) -> None:
+    class Words(ImageSplit):
+        def batches(self, size: int, order: torch.Tensor | None = None) -> Any:
+            for batch in super().batches(size, order):
+                yield dataclasses.replace(batch, inputs={"words": batch.inputs["question"]})
+
+    found = little_data(tiny_config)
+    split = Words(**{field.name: getattr(found, field.name) for field in dataclasses.fields(found)})
+    with pytest.raises(InputError, match=r"^the data give words, but the model reads question, .*image$"):
+        next(stage_in(tmp_path, tiny_config).run(split))
