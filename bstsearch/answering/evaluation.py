@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,17 @@ class Evaluation:
         metric = {} if self.metric == ACCURACY else {"metric": self.metric.to_json()}
         submodels = [one.to_json() for one in self.submodels]
         return {"model": str(self.model), "split": self.split, **metric, "submodels": submodels}
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The submodels as a pandas frame by id, with a column for each further figure."""
+        import pandas
+
+        rows = [one.to_json() for one in self.submodels]
+        return pandas.DataFrame([{**row.pop("details"), **row} for row in rows]).set_index("id")
+
+    def _repr_html_(self) -> str:
+        """The frame, as a notebook shows it."""
+        return str(self.to_frame().to_html())
 
 
 def evaluate(
