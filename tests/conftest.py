@@ -25,6 +25,7 @@ from hypothesis import settings
 from typer.testing import CliRunner
 
 import bstsearch.tasks.easy_vqa
+from bstsearch import doors
 from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.measuring.machine import available_cores
 from bstsearch.model.supernet import Supernet
@@ -62,6 +63,13 @@ gc.set_threshold(50_000, 20, 20)
 Invoke = Callable[..., Any]
 MakeCandidate = Callable[..., Candidate]
 MakeProfile = Callable[..., DeviceProfile]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test names by file is forgotten afterwards, as at the end of a command."""
+    for name, empty in (("_admitted", {}), ("_typed", {}), ("_modules", [])):
+        monkeypatch.setattr(doors, name, empty)
 
 
 @pytest.fixture(scope="session", autouse=True)

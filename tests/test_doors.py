@@ -20,7 +20,6 @@ taken = SimpleNamespace(name="mcan")
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of one's own; what it makes known is forgotten afterwards."""
-    monkeypatch.setattr(doors, "_admitted", {})
     path = tmp_path / "toy.py"
     path.write_text(TOY)
     return path

@@ -209,7 +209,6 @@ def test_a_full_disk_behind_stdout_is_one_line(code: str) -> None:
 
 
 def test_what_fails_in_the_user_s_file_is_no_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doors, "_admitted", {})
     (tmp_path / "pets.py").write_text("class Pets:\n    name = 'pets'\n    def rows():\n        return 1 / 0\n")
     pets = doors.get("task", doors.admit("task", f"{tmp_path / 'pets.py'}:Pets"))
     with pytest.raises(ZeroDivisionError) as caught:

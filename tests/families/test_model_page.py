@@ -25,7 +25,6 @@ Invoke = Callable[..., Any]
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The page's file, as its reader saves it."""
-    monkeypatch.setattr(doors, "_admitted", {})
     path = tmp_path / "tiny.py"
     path.write_text(FILE)
     return path

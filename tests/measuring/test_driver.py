@@ -85,9 +85,8 @@ class AtWork:
 
 
 @pytest.fixture(autouse=True)
-def _few_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few submodels are measured, since how well is tried elsewhere; what the user named is forgotten afterwards."""
-    monkeypatch.setattr(doors, "_admitted", {})
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few submodels are measured, since how well is tried elsewhere."""
     monkeypatch.setattr(selection, "FITTED", 2)
     monkeypatch.setattr(selection, "CHECKED", 1)
 
