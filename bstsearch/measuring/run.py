@@ -86,11 +86,11 @@ def profile_device(
     check_name(device)
     given = {name: value for name, value in (options or {}).items() if value is not None}
     stored = stored_profiles(profile_folders(profiles))
-    kind = get_driver(via or LOCAL)
+    path, is_new = stored.get(device), via is not None or is_measured_anew or device not in stored
     if via is None:
         check_stray_options(given)
-    driver = make_driver(kind, given)
-    path, is_new = stored.get(device), via is not None or is_measured_anew or device not in stored
+    if is_new or given:
+        driver = make_driver(get_driver(via or LOCAL), given)
     if is_new:
         before = load_profile(path) if path else None
         if via is None:
