@@ -13,7 +13,7 @@ DEMO_VENV := .demo-venv
 DEV := $(VENV)/.installed
 DEMO := $(DEMO_VENV)/.installed
 COMPUTING := tests/training/test_precision.py tests/training/test_sandwich.py tests/training/test_losses.py tests/training/test_optimizers.py tests/layers \
-	$(wildcard tests/families/*_golden.py) tests/cli/test_train.py tests/answering/test_asking.py tests/exporting/test_run.py
+	$(wildcard tests/families/*_golden.py) tests/cli/test_train.py tests/answering/test_asking.py tests/exporting
 # One test process for each core; the same tests run one after the other with 'pytest' alone.
 PYTEST := $(VENV)/bin/pytest --numprocesses auto --dist worksteal
 PACKAGE := pyproject.toml $(shell find bstsearch profiles -type f -not -name '*.pyc')
