@@ -155,15 +155,19 @@ def _run(path: Path) -> ModuleType:
 
 def fault_of(error: BaseException) -> str | None:
     """Where in a file that the user named `error` came from, as "pets.py, line 12"; None where it did not."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if any(frame.filename == module.__file__ for module in _modules):
-            return f"{frame.filename}, line {frame.lineno}"
-    return None
+    frame = _last_frame(error, {str(module.__file__) for module in _modules})
+    return f"{frame.filename}, line {frame.lineno}" if frame else None
 
 
 def _place(error: Exception, path: Path) -> str:
     """Where in the file the error came from."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"line {error.lineno}: "
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"line {lines[-1]}: " if lines else ""
+    frame = _last_frame(error, {str(path)})
+    return f"line {frame.lineno}: " if frame else ""
+
+
+def _last_frame(error: BaseException, files: set[str]) -> traceback.FrameSummary | None:
+    """The frame nearest to the error that lies in one of the files."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((frame for frame in frames if frame.filename in files), None)

@@ -31,11 +31,6 @@ class Reader:
             _, height, width, _ = image.shape
             object.__setattr__(self, "picture", PictureReader(height=height, width=width))
 
-    @property
-    def text_length(self) -> int:
-        """How many ids the model reads of a text."""
-        return int(self.like[self.text].shape[1])
-
     def needed_picture(self, data: str) -> PictureReader:
         """`picture`; InputError, which begins with the words `data`, where the model reads no pictures."""
         if self.picture is None:
