@@ -24,15 +24,16 @@ from typing import Any
 
 import torch
 
-from bstsearch.files import read_json, write_json
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS
+from bstsearch.reading import read_json
 from bstsearch.space import ONE, Space, Submodel
 from bstsearch.tasks import load_split, open_task
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
 from bstsearch.training.loop import teacher_stage
 from bstsearch.training.recipes import Recipe, get_recipe
+from bstsearch.writing import write_json
 from timing import report
 
 PARTS = ("validation", "test")
@@ -46,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     supernet = Supernet.load(options.folder)
-    metrics = read_json(options.folder / METRICS, "metrics")
+    metrics = read_json(options.folder / METRICS)
     task, splits = open_task(options.folder), _splits(options.folder)
     for submodel in supernet.space.grid():
         if not options.only or submodel.id in options.only:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from bstsearch.answering.choice import choose, named
 from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is_exported, open_session, read_exported
 from bstsearch.errors import InputError, UsageError
-from bstsearch.files import read_json
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
+from bstsearch.reading import read_json
 from bstsearch.searching.budget import Bound
 from bstsearch.searching.pricing import get_profile, make_table
 from bstsearch.space import Submodel
@@ -120,7 +120,7 @@ def picture_reader(folder: SupernetFolder) -> PictureReader | None:
     An exported folder says it itself. Other folders ask the family, which loads torch.
     """
     if (path := folder.path / PREPROCESSOR).is_file():
-        data = read_json(path, "preprocessor").get("picture")
+        data = read_json(path).get("picture")
         return PictureReader.from_json(data) if data else None
     from bstsearch.model.lookup import restored
 

@@ -6,9 +6,9 @@ BST's adaptive pruning at run time (Yu et al., arXiv 2203.12814): one set of wei
 from __future__ import annotations
 
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
-from bstsearch.files import read_json
 from bstsearch.model.supernet_folder import METRICS, SupernetFolder
 from bstsearch.profiles.latency import Latency, Table
+from bstsearch.reading import read_json
 from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Bound
 from bstsearch.space import Submodel
@@ -26,7 +26,7 @@ def named(folder: SupernetFolder, name: str) -> Submodel:
 def read_accuracies(folder: SupernetFolder) -> dict[Submodel, Accuracy]:
     """Validation accuracies that `metrics.json` in a supernet folder knows; InputError where there are none."""
     path = folder.path / METRICS
-    known = read_json(path, "metrics").get("validation")
+    known = read_json(path).get("validation")
     try:
         accuracies = {Submodel.from_id(name): Accuracy(**entry) for name, entry in dict(known or {}).items()}
     except (TypeError, ValueError, UsageError) as error:

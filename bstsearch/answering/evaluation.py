@@ -14,7 +14,6 @@ from torch import Tensor
 from bstsearch.answering.choice import named
 from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
 from bstsearch.errors import UsageError
-from bstsearch.files import as_path, check_free, write_json
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, read_folder
@@ -22,6 +21,7 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
+from bstsearch.writing import as_path, check_free, write_json
 
 if TYPE_CHECKING:
     import pandas

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_json
+from bstsearch.model import supernet_folder
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+from bstsearch.reading import read_json
 from bstsearch.score import ACCURACY, Metric
 
 FORMAT = 1
@@ -25,6 +26,9 @@ PREPROCESSOR = "preprocessor.json"
 SAMPLE = "sample.json"
 RUN = "run.py"
 CARD = "README.md"
+# All that an exported folder may hold; beside these, it holds what somebody put there.
+SCRIPTS = (RUN, "pictures.py", "texts.py")
+OWN = (*supernet_folder.OWN, MANIFEST, ONNX, INT8, PREPROCESSOR, SAMPLE, *SCRIPTS, "tokenizer.json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,7 @@ def is_exported(path: Path) -> bool:
 def read_exported(path: Path) -> ExportedFolder:
     """The exported folder at `path`; InputError where a file is missing or is not the one that was exported."""
     folder = read_folder(path)
-    manifest = read_json(path / MANIFEST, "manifest")
+    manifest = read_json(path / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path / MANIFEST} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
     exported = ExportedFolder(folder=folder, manifest=manifest)

@@ -26,10 +26,10 @@ from bstsearch.cli.options import (
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
-from bstsearch.files import first_free
 from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
+from bstsearch.writing import first_free
 
 if TYPE_CHECKING:
     from bstsearch.report.table import Table

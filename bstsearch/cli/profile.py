@@ -14,9 +14,9 @@ from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, Profil
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.errors import UsageError
-from bstsearch.files import read_json
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
+from bstsearch.reading import read_json
 
 if TYPE_CHECKING:
     from bstsearch.measuring.run import Profiled
@@ -244,8 +244,8 @@ def _data_words(folder: SupernetFolder) -> list[str]:
     from bstsearch.tasks import FILE, ON_DISK
 
     own = folder.path / FILE
-    if own.exists() and (typed := read_json(own, "task").get("from")):
+    if own.exists() and (typed := read_json(own).get("from")):
         return ["--data", str(typed)]
     path = folder.path / "vocabulary.json"
-    is_on_disk = path.exists() and read_json(path, "vocabulary").get("data") in ON_DISK
+    is_on_disk = path.exists() and read_json(path).get("data") in ON_DISK
     return ["--data-dir", "DIR"] if is_on_disk else []

@@ -13,8 +13,9 @@ from typing import Literal
 
 from bstsearch.cli.output import Output
 from bstsearch.errors import BstsearchError, InputError
-from bstsearch.files import read_json, write_json
 from bstsearch.profiles.stored import check_name
+from bstsearch.reading import read_json
+from bstsearch.writing import write_json
 
 FILE = Path(".bstsearch.json")
 FORMAT = 1
@@ -47,7 +48,7 @@ def recall() -> Remembered:
         return Remembered()
     if FILE.stat().st_size > LONGEST:
         raise InputError(f"{FILE} has more than {LONGEST} bytes")
-    data = read_json(FILE, "file")
+    data = read_json(FILE)
     if data.pop("format", None) != FORMAT:
         raise InputError(f"{FILE} is not of format {FORMAT}, which this version reads")
     if unknown := sorted(data.keys() - {field.name for field in dataclasses.fields(Remembered)}):

@@ -14,9 +14,9 @@ from torch import Tensor
 import bstsearch
 from bstsearch.answering import exported_folder
 from bstsearch.exporting.checks import Answers
-from bstsearch.files import digest
 from bstsearch.measuring.estimator import Timing
 from bstsearch.measuring.machine import cpu_name
+from bstsearch.reading import digest
 from bstsearch.score import ACCURACY, Accuracy, Score
 from bstsearch.searching.pareto import MEASURED, Candidate
 from bstsearch.searching.pick import Pick

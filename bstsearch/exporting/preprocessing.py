@@ -16,12 +16,13 @@ from torch import Tensor
 
 from bstsearch.answering import run_script
 from bstsearch.answering.exported_folder import PREPROCESSOR, RUN, SAMPLE
-from bstsearch.files import read_text, write_json, write_text
 from bstsearch.inputs import pictures, texts
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.texts import PieceReader, TextReader
 from bstsearch.inputs.tokenizers import CASED, RULES, piece_tokenizer
+from bstsearch.reading import read_text
 from bstsearch.tasks.vocabulary import PAD, UNKNOWN, Vocabulary
+from bstsearch.writing import write_json, write_text
 
 FORMAT = 1
 TOKENIZER = "tokenizer.json"
@@ -68,7 +69,7 @@ def _text_reader(reader: Reader, vocabulary: Vocabulary, folder: Path) -> TextRe
 
 def standing_alone(script: Path) -> str:
     """The text of a file of this package that runs without it, beside those that it imports."""
-    text = read_text(script, "script")
+    text = read_text(script)
     for ours, alone in ALONE.items():
         text = text.replace(ours, alone)
     return text

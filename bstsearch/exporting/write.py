@@ -16,7 +16,6 @@ from bstsearch.exporting.card import card
 from bstsearch.exporting.checks import compare_answers, time_files
 from bstsearch.exporting.manifest import check_json, make_manifest
 from bstsearch.exporting.preprocessing import write_preprocessing, write_sample
-from bstsearch.files import write_json, write_text, writing_folder
 from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_int8, write_onnx
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import config_to_json
@@ -29,6 +28,7 @@ from bstsearch.tasks import open_task, save_task, split_for
 from bstsearch.tasks.task import Task
 from bstsearch.tasks.vocabulary import FILE as VOCABULARY
 from bstsearch.tasks.vqa import VqaTask
+from bstsearch.writing import write_json, write_text, writing_folder
 
 
 def write_export(
@@ -49,7 +49,7 @@ def write_export(
     origin = pick.front.origin
     data_dir = None if origin.data_folder is None else Path(origin.data_folder)
     task = open_task(Path(origin.supernet["path"]), data, data_dir)
-    with writing_folder(out, marker=exported_folder.MANIFEST, is_forced=is_forced) as folder:
+    with writing_folder(out, marker=exported_folder.MANIFEST, own=exported_folder.OWN, is_forced=is_forced) as folder:
         graphs = _write_model(pick, folder, _output(task), has_int8=has_int8)
         save_task(task, folder)
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from bstsearch.errors import InputError
-from bstsearch.files import needing
 from bstsearch.formats.region_files import Regions, checked
+from bstsearch.reading import needing
 
 INFO = "gqa_objects_info.json"
 

@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 
 from bstsearch.errors import InputError
-from bstsearch.files import needing
+from bstsearch.reading import needing
 
 if typing.TYPE_CHECKING:
     import lmdb

@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_json
 from bstsearch.inputs.pictures import seen_size
+from bstsearch.reading import read_json
 
 PARTS = ("train2014", "val2014", "test2015")  # of COCO; they occur in the names of its images
 FOLDERS = ("", "images", "mscoco", "gqa/images")
@@ -47,7 +47,7 @@ def are_lying(folder: Path, paths: Mapping[str, Path]) -> dict[str, bool]:
 def _listed_sizes(folder: Path) -> dict[str, Any]:
     # A key is a path on the machine where the list was made; only its last part means something here.
     paths = [folder / place / SIZES for place in SIZE_FOLDERS]
-    listed = (read_json(path, "image sizes") for path in paths if path.exists())
+    listed = (read_json(path) for path in paths if path.exists())
     return {Path(key).name: size for sizes in listed for key, size in sizes.items()}
 
 

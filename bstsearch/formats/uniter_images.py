@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_json
 from bstsearch.formats.lmdb_folder import LmdbFolder, open_lmdb
 from bstsearch.formats.region_files import Regions
 from bstsearch.formats.uniter_records import Stored, read_msgpack, read_npz
+from bstsearch.reading import read_json
 
 # In the order of preference of the public code's defaults; those that end in this are archives, the others MessagePack.
 COMPRESSED = "_compressed"
@@ -72,5 +72,5 @@ def open_image_folder(path: Path) -> ImageFolder:
         if next(path.glob("*.npz"), None) is None:
             raise InputError(f"image folder {path} holds none of {', '.join(DATABASES)} and no .npz file")
         return ImageFolder(path=path, database=None, counts=None)
-    counts = read_json(path / COUNTS, "box counts") if name in DATABASES[:2] and (path / COUNTS).exists() else None
+    counts = read_json(path / COUNTS) if name in DATABASES[:2] and (path / COUNTS).exists() else None
     return ImageFolder(path=path, database=open_lmdb(path / name), counts=counts)

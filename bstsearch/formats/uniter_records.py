@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
-from bstsearch.files import needing
+from bstsearch.reading import needing
 
 CONFIDENCE = 0.2  # boxes above it are kept,
 LEAST_BOXES, MOST_BOXES = 10, 100  # but never fewer or more than these

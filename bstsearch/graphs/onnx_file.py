@@ -13,9 +13,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from bstsearch.files import writing
 from bstsearch.graphs.onnx_graph import simplify
 from bstsearch.model.family import FreeAxes
+from bstsearch.writing import writing
 
 OPSET = 18
 LOGITS, OUTPUT = "logits", "output"  # of classes, and of anything else

@@ -6,8 +6,8 @@ import typing
 from pathlib import Path
 
 from bstsearch.errors import InputError
-from bstsearch.files import needing, read_text
 from bstsearch.inputs.texts import LETTERS_AND_DIGITS, WordRules
+from bstsearch.reading import needing, read_text
 
 if typing.TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -46,7 +46,7 @@ def openvqa_words(question: str) -> list[str]:
 def read_pieces(path: Path) -> tuple[str, ...]:
     """The word pieces in a vocab.txt, one a line, in the order of their ids; InputError where it is none."""
     # Not splitlines(): a piece may be a character that Unicode takes for the end of a line.
-    pieces = tuple(line.removesuffix("\r") for line in read_text(path, "word pieces").removesuffix("\n").split("\n"))
+    pieces = tuple(line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n"))
     check_pieces(pieces, f"word pieces {path}")
     return pieces
 

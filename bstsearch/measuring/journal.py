@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_text, write_text
 from bstsearch.measuring.driver import Run
 from bstsearch.measuring.estimator import Rounds
+from bstsearch.reading import read_text
+from bstsearch.writing import write_text
 
 FORMAT = 3
 
@@ -75,7 +76,7 @@ class Journal:
         """The whole lines of the file; InputError where one of them, or the file, is something else."""
         if not self.path.exists():
             return
-        *whole, _cut = read_text(self.path, "interrupted measurement").split("\n")
+        *whole, _cut = read_text(self.path).split("\n")
         for number, line in enumerate(whole, start=1):
             try:
                 data = json.loads(line)

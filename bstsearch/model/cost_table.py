@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_json
 from bstsearch.model.supernet_folder import SupernetFolder
+from bstsearch.reading import read_json
 from bstsearch.space import Space
 
 SHIPPED = Path(__file__).with_name("cost_tables.json")
@@ -124,7 +124,8 @@ def shipped_table(folder: SupernetFolder) -> CostTable:
 @functools.cache
 def _shipped() -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """The tables of the presets and of the supernets."""
-    return read_json(SHIPPED, "cost tables")
+    found: Mapping[str, Sequence[Mapping[str, Any]]] = read_json(SHIPPED)
+    return found
 
 
 def _cost(parameters: int, macs: int, recurrent_macs: int) -> Cost:

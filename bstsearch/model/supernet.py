@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.files import writing
 from bstsearch.model import slicing
 from bstsearch.model.config import config_to_json
 from bstsearch.model.family import Config, Family
@@ -22,6 +21,7 @@ from bstsearch.model.lookup import restored
 from bstsearch.model.probing import check_axes
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.space import Space, Submodel
+from bstsearch.writing import writing
 
 SMALL_MODELS = 32  # kept for the next bind; more than any grid, few of a layer-wise space
 

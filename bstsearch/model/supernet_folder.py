@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError
-from bstsearch.files import digest, read_json, write_json
+from bstsearch.reading import digest, read_json
 from bstsearch.space import Space
+from bstsearch.writing import write_json
 
 FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
+# All that a supernet's folder may hold; beside these, it holds what somebody put there.
+OWN = (CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "training")
 
 # The demo supernet inside the package; docs/demo-supernet.md tells how it was made.
 DEMO = Path(__file__).parents[1] / "supernets" / "easy-vqa"
@@ -56,7 +59,7 @@ def read_folder(path: Path) -> SupernetFolder:
     """The supernet folder at `path`; InputError where it is none, or of another format version."""
     if not path.is_dir():
         raise InputError(f"supernet {path} does not exist; 'bstsearch train --out {path}' makes one")
-    data = read_json(path / CONFIG, "supernet configuration")
+    data = read_json(path / CONFIG)
     if data.get("format") != FORMAT:
         raise InputError(f"{path / CONFIG} has format {data.get('format')!r}; this version reads format {FORMAT}")
     keys = {"format", "family", "config", "space"}

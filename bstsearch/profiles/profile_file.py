@@ -10,14 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_json, write_text
 from bstsearch.profiles.migrate import migrate
 from bstsearch.profiles.profile import FORMAT, DeviceProfile
+from bstsearch.reading import read_json
+from bstsearch.writing import write_text
 
 
 def load_profile(path: Path) -> DeviceProfile:
     """The profile in `path`, brought up to this version; InputError names the file, the row and the field at fault."""
-    data = read_json(path, "device profile")
+    data = read_json(path)
     if data.get("format") not in (1, FORMAT):
         raise InputError(
             f"device profile {path} has format {data.get('format')!r}; this version reads formats 1 and {FORMAT}; "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bstsearch.files import check_free, writing_folder
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.supernet_folder import CONFIG
+from bstsearch.model.supernet_folder import CONFIG, OWN
 from bstsearch.published.checkpoint import Imported, read_checkpoint
 from bstsearch.published.words import build_words
+from bstsearch.writing import check_free, writing_folder
 
 
 def import_checkpoint(
@@ -37,7 +37,7 @@ def import_checkpoint(
     listener.progress("reading words and answers")
     words = build_words(found, vocabulary=vocabulary, answers=answers, folder=data_dir)
     listener.progress("writing the supernet")
-    with writing_folder(out, marker=CONFIG, is_forced=is_forced) as folder:
+    with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as folder:
         found.supernet.save(folder)
         if words is not None:
             words.save(folder)

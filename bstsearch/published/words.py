@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.files import read_text
 from bstsearch.formats.gqa_questions import parse_dicts
 from bstsearch.formats.openvqa import names_of
 from bstsearch.inputs.tokenizers import CASED, OPENVQA, UNCASED
 from bstsearch.published.checkpoint import NO_DATA, Imported
+from bstsearch.reading import read_text
 from bstsearch.tasks import get_task
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
@@ -87,7 +87,7 @@ def _answers(path: Path | None, why: str) -> tuple[str, ...]:
 
 
 def _json(path: Path) -> Any:
-    text = read_text(path, "vocabulary")
+    text = read_text(path)
     try:
         return json.loads(text)
     except ValueError as error:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.files import write_json
 from bstsearch.report.csv_file import write_csv, write_devices_csv
 from bstsearch.report.devices_table import on_all_fronts
 from bstsearch.report.page import write_page
 from bstsearch.report.picture_file import remove_other, write_picture
 from bstsearch.searching.front_file import NAME, FrontFile, write_front
+from bstsearch.writing import write_json
 
 CSV, PICTURE, PAGE = "front.csv", "front.png", "front.html"
 TOGETHER = ("fronts.json", "fronts.csv", "fronts.html")  # beside one device's own front

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.files import writing
 from bstsearch.searching.front_file import FrontFile
+from bstsearch.writing import writing
 
 Row = dict[str, Any]
 

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.files import read_text, write_text
+from bstsearch.reading import read_text
 from bstsearch.searching.costs import Cost, Objectives, by_name
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate, rule
+from bstsearch.writing import write_text
 
 PARTS = Path(__file__).with_name("html")
 # In this order they are one script: what a file uses when it is read stands before it.
@@ -134,4 +135,4 @@ def _hash(text: str) -> str:
 
 
 def _read(name: str) -> str:
-    return read_text(PARTS / name, "part of the page")
+    return read_text(PARTS / name)

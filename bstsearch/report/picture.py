@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from bstsearch.files import writing
 from bstsearch.report.axis import CostAxis, cost_axis, cost_range
 from bstsearch.report.labels import Box, numbers, place_labels
 from bstsearch.report.staircase import staircase
@@ -22,6 +21,7 @@ from bstsearch.score import Metric
 from bstsearch.searching.costs import Cost
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate
+from bstsearch.writing import writing
 
 BLUE, ORANGE, GREY, INK, GRID = "#2563eb", "#c2410c", "#94a3b8", "#1e293b", "#e2e8f0"
 PANELS = 2  # at most, of costs in the order asked for

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from bstsearch import __version__
 from bstsearch.errors import InputError
-from bstsearch.files import read_json, write_json
 from bstsearch.model.stack_shape import StackShape
+from bstsearch.reading import read_json
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate, Front, find_front, hypervolume, recommend, reference, rule
 from bstsearch.searching.provenance import Provenance
+from bstsearch.writing import write_json
 
 if TYPE_CHECKING:
     import pandas
@@ -239,7 +240,7 @@ def read_front(path: Path) -> FrontFile:
     """The front file at `path`; InputError where it is missing, malformed or of another format version."""
     if not path.exists():
         raise InputError(f"front {path} does not exist; 'bstsearch pareto --out {path.parent}' makes one")
-    data = read_json(path, "front")
+    data = read_json(path)
     try:
         return FrontFile.from_json(data)
     except InputError as error:

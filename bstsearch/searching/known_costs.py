@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bstsearch import doors
 from bstsearch.errors import BstsearchError, InputError
-from bstsearch.files import digest, read_json, write_json
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.selection import uniform
 from bstsearch.model.cost_table import Cost, CostTable, shipped_table
+from bstsearch.reading import digest, read_json
+from bstsearch.writing import write_json
 
 if TYPE_CHECKING:
     from bstsearch.model.supernet_folder import SupernetFolder
@@ -109,7 +110,7 @@ def read_cached(folder: SupernetFolder) -> CostTable:
     if not doors.is_ours("family", folder.family):  # whose code is no part of the digest
         return CostTable(folder=folder)
     with contextlib.suppress(BstsearchError, OSError, RuntimeError):
-        data = read_json(cache_file(folder), "cost table")
+        data = read_json(cache_file(folder))
         table = CostTable.from_json(data)
         if (data.get("counted_by"), table.folder.architecture) == (_counted_by(), folder.architecture):
             return table

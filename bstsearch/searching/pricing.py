@@ -44,7 +44,7 @@ def read_profile(
     data: str | type[Task] | None = None,
 ) -> tuple[DeviceProfile, Provenance]:
     """The profile of `device`, and the origin of a search with it; InputError where it is of another model."""
-    from bstsearch.files import digest
+    from bstsearch.reading import digest
     from bstsearch.searching.provenance import Provenance
 
     path, profile = get_profile(folder, device, profiles)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bstsearch.errors import BstsearchError, InfeasibleBudgetError, UsageError
-from bstsearch.files import as_path
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
@@ -22,6 +21,7 @@ from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, Scorer, make_scorer
 from bstsearch.space import Space
+from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
     from bstsearch.tasks.task import Task

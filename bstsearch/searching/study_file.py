@@ -17,10 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bstsearch import __version__
 from bstsearch.errors import DeviceError, InputError
-from bstsearch.files import writing
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
+from bstsearch.writing import writing
 
 NAME = "study.db"
 STUDY = "bstsearch"

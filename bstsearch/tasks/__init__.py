@@ -12,8 +12,9 @@ from pathlib import Path
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
-from bstsearch.files import read_json, write_json
+from bstsearch.reading import read_json
 from bstsearch.score import ACCURACY, Metric
+from bstsearch.writing import write_json
 
 if typing.TYPE_CHECKING:
     from bstsearch.tasks.task import Split, Task
@@ -109,7 +110,7 @@ def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
     """What kind of number the scores of that task are; no code is run for what the folder says."""
     if data is not None:
         return get_task(data).metric
-    return Metric.from_json(read_json(folder / FILE, "task").get("metric")) if (folder / FILE).exists() else ACCURACY
+    return Metric.from_json(read_json(folder / FILE).get("metric")) if (folder / FILE).exists() else ACCURACY
 
 
 def trained_for(folder: Path) -> str | None:
@@ -123,7 +124,7 @@ def _remembered(folder: Path) -> tuple[str | None, str | None]:
     from bstsearch.tasks.vqa import has_vocabulary
 
     if (folder / FILE).exists():
-        found = read_json(folder / FILE, "task")
+        found = read_json(folder / FILE)
         if found.get("format") != FORMAT or not isinstance(found.get("name"), str):
             raise InputError(f"{folder / FILE} is no task that this version reads; name its data with --data NAME")
         return found["name"], found.get("from")

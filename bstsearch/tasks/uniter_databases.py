@@ -18,11 +18,11 @@ import numpy as np
 from torch import Tensor
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_json
 from bstsearch.formats.lmdb_folder import LmdbFolder, open_lmdb
 from bstsearch.formats.region_files import Regions
 from bstsearch.formats.uniter_images import ImageFolder, open_image_folder
 from bstsearch.formats.uniter_records import TextRecord, read_text_record
+from bstsearch.reading import read_json
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
 from bstsearch.tasks.soft_labels import SoftJudge
 
@@ -63,7 +63,7 @@ def matches(folder: Path) -> bool:
 def read_answers(folder: Path) -> tuple[str, ...]:
     """The answers by class id, of ans2label.json; InputError where it does not number them from 0 on."""
     path = _answers_file(folder)
-    numbers = read_json(path, "answers")
+    numbers = read_json(path)
     if sorted(map(str, numbers.values())) != sorted(map(str, range(len(numbers)))):
         raise InputError(f"{path} must number its {len(numbers)} answers from 0 on, each once")
     return tuple(sorted(numbers, key=lambda answer: int(numbers[answer])))
@@ -164,16 +164,16 @@ def _text_folders(folder: Path, split: str) -> list[Path]:
 
 
 def _open_texts(path: Path) -> Texts:
-    meta = read_json(path / "meta.json", "text database's")
+    meta = read_json(path / "meta.json")
     if missing := [name for name in ("CLS", "SEP") if type(meta.get(name)) is not int]:
         raise InputError(f"{path / 'meta.json'} must give a number for {missing[0]!r}")
-    image_of = read_json(path / "txt2img.json", "text database's")
+    image_of = read_json(path / "txt2img.json")
     return Texts(values=open_lmdb(path), cls=meta["CLS"], sep=meta["SEP"], image_of=image_of)
 
 
 def _questions(texts: Texts, most: int | None) -> Iterator[str]:
     path = texts.values.path
-    for question, length in read_json(path / "id2len.json", "text database's").items():
+    for question, length in read_json(path / "id2len.json").items():
         if type(length) is not int:
             raise InputError(f"{path / 'id2len.json'} must give a number for {question!r}, not {length!r}")
         image = texts.image_of.get(question)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
-from bstsearch.files import read_json, write_json
 from bstsearch.inputs.tokenizers import (
     CASED,
     OPENVQA,
@@ -28,6 +27,8 @@ from bstsearch.inputs.tokenizers import (
     read_pieces,
     words_of,
 )
+from bstsearch.reading import read_json
+from bstsearch.writing import write_json
 
 if typing.TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -169,7 +170,7 @@ class Vocabulary:
     def load(cls, folder: Path) -> Vocabulary:
         """The vocabulary of a supernet or exported folder; InputError where it is missing or malformed."""
         path = folder / FILE
-        data = read_json(path, "vocabulary")
+        data = read_json(path)
         found = data.pop("format", None)
         if found not in (WITHOUT_TOKENIZER, FORMAT):
             raise InputError(f"vocabulary {path} has format {found!r}; this version reads formats 1 and {FORMAT}")

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.files import write_text
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import ACCURACY, PERCENT, Accuracy, Metric, Score, Value
 from bstsearch.space import Submodel
+from bstsearch.writing import write_text
 
 PARTS = {"validation": "validation {}", "test": "test {}, which took no part in any choice"}
 

@@ -13,8 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.files import writing
 from bstsearch.training.optimizers import Stepper
+from bstsearch.writing import writing
 
 ON_CPU = "step"  # Adam's count of steps stays where torch makes it
 

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.files import write_text
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.tasks.task import Batch, Split, Task
@@ -33,6 +32,7 @@ from bstsearch.training.precision import in_precision
 from bstsearch.training.recipes import Recipe, StageRecipe
 from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from bstsearch.training.schedules import Position
+from bstsearch.writing import write_text
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.csv"

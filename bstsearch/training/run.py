@@ -15,7 +15,6 @@ import torch
 
 import bstsearch
 from bstsearch.errors import InputError, UsageError
-from bstsearch.files import as_path, check_free, write_json
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import changed, config_to_json
 from bstsearch.model.family import Config, Family
@@ -33,6 +32,7 @@ from bstsearch.training.distributed import Processes, is_first_process, joined
 from bstsearch.training.loop import Progress, Stage, sandwich_stage, teacher_stage
 from bstsearch.training.precision import check_precision
 from bstsearch.training.recipes import Recipe, check_recipe, get_recipe, recipe_for
+from bstsearch.writing import as_path, check_free, write_json
 
 WORK = "training"  # subfolder of the output with checkpoints and logs
 

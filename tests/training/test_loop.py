@@ -127,7 +127,7 @@ def test_a_run_killed_in_the_middle_resumes_exactly(tmp_path: Path) -> None:
         from bstsearch.tasks.split import ImageSplit
         from bstsearch.tasks.vocabulary import Vocabulary
         from bstsearch.families.mcan import FAMILY, McanConfig
-        from bstsearch.files import digest
+        from bstsearch.reading import digest
         from bstsearch.training.recipes import DEMO
         from bstsearch.model.supernet import Supernet, save_weights
         from bstsearch.training.loop import teacher_stage

@@ -1,0 +1,316 @@
+"""The one way to change what is on disk: the new is complete before the old is touched, in one step (no torch).
+
+What is being written lies beside its place under a name such as `.front.json.1f09c3d2.part`, locked by the process that
+writes it. The system ends that lock however the process ends; the next command that writes there removes what nobody
+holds any more, or finishes an exchange that was cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from bstsearch.errors import DeviceError, UsageError
+
+PART, READY, OLD, LOCK = ".part", ".ready", ".old", ".lock"
+_LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}(?P<state>\.part|\.ready|\.old)")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AT_CWD, _EXCHANGE, _SWAP = -100, 2, 2  # of renameat2 (Linux) and of renamex_np (macOS)
+
+
+def as_path(text: Path | str | None) -> Path | None:
+    """`text` as a path; None stays None."""
+    return None if text is None else Path(text)
+
+
+# Files
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends well, and goes when it does not."""
+    with _disk_errors(path), _part(path) as temporary:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces `path` by `text`, atomically."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Replaces `path` by `data` as indented JSON (no NaN), atomically."""
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def writing_together(folder: Path) -> Iterator[Path]:
+    """An empty folder whose files replace those of the same names in `folder` when the block ends well: all, or none.
+
+    A process that is ended between two of them leaves the rest ready, and the next command that writes there goes on.
+    """
+    with _disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _part(folder / "files", is_folder=True) as temporary:
+            yield temporary
+            for file in temporary.iterdir():
+                os.chmod(file, 0o666 & ~_umask())
+            with _uninterrupted():
+                ready = temporary.with_suffix(READY)
+                os.replace(temporary, ready)
+                _place(ready, folder)
+
+
+# Folders
+
+
+def first_free(path: Path) -> Path:
+    """`path`, or where that exists the first of PATH-2, PATH-3, ... that does not."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(place for place in itertools.chain([path], numbered) if not os.path.lexists(place))
+
+
+def check_free(path: Path, *, marker: str, is_forced: bool) -> None:
+    """Passes where `path` may be written: it does not exist, is an empty folder, or may be replaced; else UsageError.
+
+    It may be replaced with `is_forced`, and only where it holds `marker`: then it is one of ours.
+    """
+    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not is_forced:
+        raise UsageError(f"{path} exists; give --force to replace it, or another --out")
+    if not (path / marker).exists():
+        raise UsageError(f"{path} holds no {marker}, so it is not ours to replace; give another --out")
+    if path.samefile(Path.cwd()):
+        raise UsageError(f"{path} is the current folder, which cannot be replaced; give another --out")
+
+
+@contextlib.contextmanager
+def writing_folder(path: Path, *, marker: str, own: Collection[str], is_forced: bool = False) -> Iterator[Path]:
+    """An empty folder beside `path` that becomes `path` when the block ends well.
+
+    An existing `path` is treated as `check_free` does, and stays as it is until the new one is complete; what it holds
+    beside our `own` names is kept.
+    """
+    check_free(path, marker=marker, is_forced=is_forced)
+    with _disk_errors(path), _part(path, is_folder=True) as temporary:
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_umask())
+        check_free(path, marker=marker, is_forced=is_forced)  # another process may have been faster
+        replace_folder(path, temporary, own)
+
+
+def replace_folder(path: Path, new: Path, own: Collection[str]) -> None:
+    """Makes the folder `new` the folder `path`, in one step; an old `path` goes, but for what is none of our `own`.
+
+    `own` are names that the old folder's kind has, so that what the new one lacks of them is gone.
+    """
+    if not path.exists():
+        os.replace(new, path)
+        return
+    for entry in path.iterdir():
+        if entry.name not in own and not os.path.lexists(new / entry.name):
+            _link(entry, new / entry.name)
+    old = _name(path, OLD)
+    with _uninterrupted():
+        _exchange(path, new, old)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder in the system's place for such, gone when the block ends."""
+    place = Path(tempfile.gettempdir()) / "bstsearch"
+    with _disk_errors(place), _part(place, is_folder=True) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Keeps every other process that asks for `path` out until the block ends; UsageError where one holds it already.
+
+    `path` need not exist.
+    """
+    lock = path.with_name(f".{path.name}{LOCK}")
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _locked(lock)
+    if handle is None:
+        raise UsageError(f"{path} is being written by another process; wait until it ends, or give another --out")
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def tidy(folder: Path) -> None:
+    """Removes from `folder` what processes that are gone were writing, and finishes their exchanges."""
+    try:
+        left = [(entry, match) for entry in folder.iterdir() if (match := _LEFT.fullmatch(entry.name))]
+    except OSError:
+        return
+    for entry, match in left:
+        with contextlib.suppress(OSError), _dead(entry) as is_dead:
+            if not is_dead:
+                continue
+            if match["state"] == READY:
+                _place(entry, folder)
+            elif match["state"] == OLD and not (folder / match["name"]).exists():
+                os.replace(entry, folder / match["name"])
+            else:
+                _remove(entry)
+
+
+# How
+
+
+@contextlib.contextmanager
+def _part(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
+    """A temporary beside `path`, locked by this process, and gone at the end unless it was renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tidy(path.parent)
+    temporary = _name(path, PART)
+    if is_folder:
+        temporary.mkdir()
+    else:
+        temporary.touch(exist_ok=False)
+    handle = os.open(temporary, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # where the disk knows no locks, nothing is taken for dead either
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield temporary
+    finally:
+        _remove(temporary)
+        os.close(handle)
+
+
+def _name(path: Path, state: str) -> Path:
+    return path.with_name(f".{path.name}.{os.urandom(4).hex()}{state}")
+
+
+def _locked(path: Path) -> int | None:
+    """The handle of the locked file at `path`, made where there is none; None where another process holds it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(handle)):
+                return handle
+        os.close(handle)  # its last holder removed it meanwhile
+
+
+@contextlib.contextmanager
+def _dead(entry: Path) -> Iterator[bool]:
+    """Whether nobody holds `entry` any more; it is held while the block runs."""
+    handle = os.open(entry, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(handle)
+
+
+def _place(ready: Path, folder: Path) -> None:
+    for file in ready.iterdir():
+        os.replace(file, folder / file.name)
+    ready.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _link(entry: Path, place: Path) -> None:
+    """The same file or folder at a second place, its bytes shared where the disk can."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.copytree(entry, place, symlinks=True, copy_function=_link_file)
+    else:
+        _link_file(str(entry), str(place))
+
+
+def _link_file(source: str, place: str) -> None:
+    try:
+        os.link(source, place, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, place, follow_symlinks=False)
+
+
+def _exchange(path: Path, new: Path, old: Path) -> None:
+    """Puts `new` in the place of `path`, which becomes `old`: at no moment is neither there, where the system can."""
+    if _swap(path, new):
+        os.replace(new, old)
+        return
+    os.replace(path, old)  # `tidy` brings it back where this process ends here
+    os.replace(new, path)
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Swaps two names in one step; False where this system, or this disk, cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if hasattr(library, "renameat2"):
+        done = library.renameat2(_AT_CWD, os.fsencode(one), _AT_CWD, os.fsencode(other), _EXCHANGE)
+    elif hasattr(library, "renamex_np"):
+        done = library.renamex_np(os.fsencode(one), os.fsencode(other), _SWAP)
+    else:
+        return False
+    if done and (number := ctypes.get_errno()) not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        raise OSError(number, os.strerror(number))
+    return not done
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Lets signals that end a command wait until the block is done."""
+    if threading.current_thread() is not threading.main_thread():  # where Python handles no signal
+        yield
+        return
+    waiting: list[int] = []
+    before = {one: signal.signal(one, lambda number, _frame: waiting.append(number)) for one in _SIGNALS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler or signal.SIG_DFL)
+        for number in waiting:
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DeviceError(f"cannot write {path}: {error.strerror or error}; nothing there was changed") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
