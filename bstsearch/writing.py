@@ -42,10 +42,12 @@ def as_path(text: Path | str | None) -> Path | None:
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and goes when it does not."""
-    with _disk_errors(path), _part(path) as temporary:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+    with _disk_errors(path):
+        _check_replaceable(path)
+        with _part(path) as temporary:
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -199,6 +201,12 @@ def _part(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
     finally:
         _remove(temporary)
         os.close(handle)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuses what is there and is no file: a device's name in /dev would become a file's."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is there and is no file; give another name")
 
 
 def _name(path: Path, state: str) -> Path:

@@ -86,6 +86,15 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
             pass
 
 
+def test_only_files_are_replaced_by_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(UsageError, match=f"{name} is there and is no file; give another name"):
+            writing.write_text(tmp_path / name, "text")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 # Writing a folder
 
 
