@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from bstsearch.measuring import selection
 from bstsearch.measuring.drivers import local
@@ -89,17 +90,17 @@ def _figures(folder: SupernetFolder, threads: int) -> dict[str, Any]:
 def _with_medians(model: MeasuredModel) -> MeasuredModel:
     """The same measurement with the median of all runs for each submodel's latency."""
     rows = tuple(
-        row.model_copy(update=dict.fromkeys(("latency_ms", "low_ms", "high_ms"), row.seen_ms))
+        structs.replace(row, **dict.fromkeys(("latency_ms", "low_ms", "high_ms"), row.seen_ms))
         for row in model.submodels
     )
     blocks, _ = fit_blocks(rows, model.stacks, [Fraction(row.width) for row in model.blocks if row.block == BASE])
-    return model.model_copy(update={"submodels": rows, "blocks": blocks})
+    return structs.replace(model, submodels=rows, blocks=blocks)
 
 
 def _composed_errors(model: MeasuredModel) -> Sequence[float]:
     # Without the checked rows the table must compose them.
     fitted = tuple(row for row in model.submodels if row.role == selection.FIT)
-    table = LatencyTable("here", model.model_copy(update={"submodels": fitted}))
+    table = LatencyTable("here", structs.replace(model, submodels=fitted))
     return _errors(model, lambda submodel: table.latency(submodel).ms)
 
 

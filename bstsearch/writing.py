@@ -144,17 +144,17 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def holding(path: Path) -> Iterator[None]:
+def holding(path: Path, option: str = "--out") -> Iterator[None]:
     """Keeps every other process that asks for `path` out until the block ends; UsageError where one holds it already.
 
-    `path` need not exist.
+    `path` need not exist; `option` is the one that names another place.
     """
     lock = path.with_name(f".{path.name}{LOCK}")
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _locked(lock)
     if handle is None:
-        raise UsageError(f"{path} is being written by another process; wait until it ends, or give another --out")
+        raise UsageError(f"{path} is being written by another process; wait until it ends, or give another {option}")
     try:
         yield
     finally:

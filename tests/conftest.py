@@ -32,6 +32,7 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.reading import checked
 from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.front_file import FrontFile, write_front
@@ -250,7 +251,7 @@ def make_profile() -> MakeProfile:
             "rates": None,
             "models": [measured],
         }
-        return DeviceProfile.model_validate(data | changes)
+        return checked(data | changes, DeviceProfile, "made up")
 
     return make
 
@@ -262,7 +263,7 @@ def make_estimated(make_profile: MakeProfile) -> MakeProfile:
     def make(supernet: Path, device: str = "phone", **changes: Any) -> DeviceProfile:
         error = {"median": 0.3, "p90": 0.4, "worst": 0.5, "interval": 0.4, "rank_correlation": None, "rows": 27}
         rates = {"gflops_per_s": 10.0, "exponent": 1.0, "gb_per_s": 1.0}
-        data = make_profile(supernet, device).model_dump(mode="json") | {
+        data = make_profile(supernet, device).to_json() | {
             "obtained": "estimated",
             "via": None,
             "sources": [{"what": "made up", "where": "nowhere"}],
@@ -270,7 +271,7 @@ def make_estimated(make_profile: MakeProfile) -> MakeProfile:
             "rates": rates | {"smallest_gflops": 0.6, "largest_gflops": 6.0, "arithmetic": "made up"},
             "models": [],
         }
-        return DeviceProfile.model_validate(data | changes)
+        return checked(data | changes, DeviceProfile, "made up")
 
     return make
 

@@ -106,7 +106,5 @@ def main() -> None:
     # Where other programs keep the cores busy, a thread that spins while it waits for one that has no core takes that
     # core's time: scoring the demo beside two busy loops then takes 158 s in place of 60 s. Idle machines lose nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Else pydantic asks every installed package for plugins, which takes longer than reading a profile.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     with translated():
         make_app(asked or tuple(VERBS))(prog_name="bstsearch")

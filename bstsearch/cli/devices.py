@@ -93,7 +93,7 @@ def show(name: NameArgument, profiles: ProfilesOption = None, is_json: JsonOptio
         output.text(title)
         for line in lines:
             output.text(_wrapped(line, min(output.width, PIPED_WIDTH)))
-    output.json({"path": str(path), "profile": profile.model_dump(mode="json")})
+    output.json({"path": str(path), "profile": profile.to_json()})
 
 
 def validate(
@@ -109,7 +109,7 @@ def validate(
 
     output, profile = Output(is_json), load_profile(file)
     output.text(f"valid: {file} is a profile of {profile.device!r}, {profile.obtained} {profile.date:%Y-%m-%d}")
-    output.json({"path": str(file), **profile.model_dump(mode="json", include={"device", "obtained", "date"})})
+    output.json({"path": str(file), **_some(profile, "device", "obtained", "date")})
 
 
 def _wrapped(line: str, width: int) -> str:
@@ -147,7 +147,7 @@ def _interval(profile: DeviceProfile) -> float | None:
 
 def _listed(one: _Stored) -> dict[str, Any]:
     profile = one.profile
-    known = {} if profile is None else profile.model_dump(mode="json", include={"obtained", "via", "date", "runtime"})
+    known = {} if profile is None else _some(profile, "obtained", "via", "date", "runtime")
     return {
         "device": one.path.stem,
         "path": str(one.path),
@@ -157,6 +157,11 @@ def _listed(one: _Stored) -> dict[str, Any]:
         **{key: known.get(key) for key in ("obtained", "via", "date", "runtime")},
         "interval": profile and _interval(profile),
     }
+
+
+def _some(profile: DeviceProfile, *keys: str) -> dict[str, Any]:
+    data = profile.to_json()
+    return {key: data[key] for key in keys}
 
 
 # One profile, explained

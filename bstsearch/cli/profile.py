@@ -111,7 +111,7 @@ def profile(
     _show(found.profile, folder, output)
     _say(found, folder, threads, output)
     _hint(found.profile, None if supernet == DEMO else supernet, folder, profiles, output)
-    output.json({"path": str(found.path), "is_new": found.is_new, "profile": found.profile.model_dump(mode="json")})
+    output.json({"path": str(found.path), "is_new": found.is_new, "profile": found.profile.to_json()})
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

@@ -137,7 +137,7 @@ def _row(
         spread=spread(times_ms),
         outliers=count_outliers(times_ms),
         visits=len(timing.visits),
-        times_ms=times_ms,
+        times_ms=tuple(times_ms),
         cpu_ms=None if None in cpu_ms else tuple(cpu_ms),
         switches=None if None in switches else tuple(switches),
         weight_bytes=graph.weight_bytes,

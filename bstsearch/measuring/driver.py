@@ -7,22 +7,24 @@ rest with whichever driver it is given. docs/device.md shows one of your own.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from msgspec import Meta, Struct
 
-from bstsearch.errors import UsageError
 from bstsearch.measuring.runner import Run
 from bstsearch.profiles.profile import Hardware, Runtime
+from bstsearch.reading import Amount, Positive, Whole
 
 __all__ = ["Device", "Driver", "Graph", "Hardware", "Run", "Runtime", "Session", "Visit", "Workload"]
 
 Note = Callable[[str], None]
+
+# A `Run` as it comes over a wire, or lies in a file.
+Timed = tuple[Positive, Amount | None, Whole | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,23 +89,22 @@ class Session(Protocol):
         """
 
 
-class Driver(BaseModel):
+class Driver(Struct, frozen=True):
     """A way to reach devices. A subclass has a `name`, says what it is in its docstring, and opens a device.
 
-    Its fields are its options: type, default, and help as `Field(description=...)`. The command line gives text, from
-    which the type makes a value. A value that a type or a validator refuses ends the command before anything is built.
+    Its fields are its options: `port: Annotated[int, Meta(ge=1, description=...)] = 80`, with msgspec's Meta. The
+    command line gives text, from which the type makes a value, a list at its commas. What the type or `__post_init__`
+    (by ValueError) refuses ends the command before anything is built.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
 
-    @abstractmethod
     def open(self, device: str, note: Note) -> AbstractContextManager[Device]:
         """Reaches the device that the user calls `device`, and returns it; `note` shows the user a line.
 
         DeviceError says in one line why it cannot be reached.
         """
+        raise NotImplementedError
 
     def threads_here(self) -> int | None:
         """How many threads it will use of this computer; None where it measures another one.
@@ -113,19 +114,5 @@ class Driver(BaseModel):
         return None
 
 
-def parse_cores(text: object) -> object:
-    """The core numbers in a list like "0,2"; UsageError where it is none. What is no text stays as it is.
-
-    >>> parse_cores("0,2")
-    (0, 2)
-    """
-    if not isinstance(text, str):
-        return text
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise UsageError(f"cores {text!r} is no list of core numbers; write it like 0,1")
-    return tuple(map(int, parts))
-
-
-Cores = Annotated[tuple[int, ...], BeforeValidator(parse_cores)]
-Threads = Annotated[int, Field(gt=0)]
+Cores = tuple[Annotated[int, Meta(ge=0, le=9999)], ...]
+Threads = Annotated[int, Meta(ge=1, le=4096)]

@@ -7,18 +7,26 @@ written once, and a killed process loses at most the line that it was writing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from bstsearch.errors import InputError
-from bstsearch.measuring.driver import Run
+from bstsearch.measuring.driver import Run, Timed
 from bstsearch.measuring.estimator import Rounds
-from bstsearch.reading import read_text
+from bstsearch.reading import decoded, read_text
 from bstsearch.writing import write_text
 
 FORMAT = 3
+
+
+class _Line(Struct, forbid_unknown_fields=True):
+    """The visits of a round by submodel, or that `--strict` has refused those before."""
+
+    visits: dict[str, tuple[Timed, ...]] = {}
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +43,17 @@ class Journal:
         Rounds that `--strict` has refused are none for it, either: it would refuse them again.
         """
         rounds: dict[str, list[tuple[Run, ...]]] = {}
-        lines = list(self._lines())
-        head = lines[0] if lines else {}
-        is_refused = any(line.get("is_refused") for line in lines[1:])
-        if (head.get("format"), head.get("origin")) != (FORMAT, self.origin) or (is_strict and is_refused):
+        *whole, cut = read_text(self.path).split("\n") if self.path.exists() else [""]
+        head = self._line(1, whole[0], dict[str, Any]) if whole else {}
+        is_ours = (head.get("format"), head.get("origin")) == (FORMAT, self.origin)
+        lines = [self._line(number, line, _Line) for number, line in enumerate(whole[1:], start=2)] if is_ours else []
+        if not is_ours or (is_strict and any(line.is_refused for line in lines)):
             self.path.unlink(missing_ok=True)
             return {}
-        for line in lines[1:]:
-            for name, visit in line.get("visits", {}).items():
+        if cut:  # else the next round would be written behind it
+            write_text(self.path, "".join(f"{line}\n" for line in whole))
+        for line in lines:
+            for name, visit in line.visits.items():
                 rounds.setdefault(name, []).append(tuple(Run(*run) for run in visit))
         self._written.update({name: len(visits) for name, visits in rounds.items()})
         return rounds
@@ -72,18 +83,9 @@ class Journal:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        """The whole lines of the file; InputError where one of them, or the file, is something else."""
-        if not self.path.exists():
-            return
-        *whole, _cut = read_text(self.path).split("\n")
-        for number, line in enumerate(whole, start=1):
-            try:
-                data = json.loads(line)
-            except ValueError:
-                data = None
-            if not isinstance(data, dict):
-                raise InputError(
-                    f"interrupted measurement {self.path}, line {number}, is no round; remove it to start anew"
-                )
-            yield data
+    def _line(self, number: int, line: str, kind: Any) -> Any:
+        """The line as a `kind`; InputError where it is something else."""
+        try:
+            return decoded(line, kind, f"{self.path}, line {number}")
+        except InputError as error:
+            raise InputError(f"{error}; remove the file, which holds an interrupted measurement") from error

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import psutil
+from msgspec import Struct, structs
 
 from bstsearch.measuring.runner import NAME, PROVIDER, available_cores, cpu_name, cpu_quota, hardware_facts
-from bstsearch.profiles.profile import Hardware, Runtime
+from bstsearch.profiles.profile import Hardware, Runtime, Text
+from bstsearch.reading import Count, checked
 
 __all__ = [
+    "Facts",
     "OthersLoad",
     "all_cores",
     "available_cores",
@@ -25,14 +27,24 @@ __all__ = [
 ]
 
 
+class Facts(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What `runner.hardware_facts` finds."""
+
+    title: Text
+    soc: Text
+    cores: Count
+    memory_bytes: Count | None
+    system: Text | None
+
+
 def this_hardware() -> Hardware:
     """What a profile says of the computer that this runs on."""
-    return hardware_of(hardware_facts())
+    return hardware_of(checked(hardware_facts(), Facts, "this computer"))
 
 
-def hardware_of(facts: Mapping[str, Any]) -> Hardware:
+def hardware_of(facts: Facts) -> Hardware:
     """What a profile says of a computer whose runner found these facts."""
-    return Hardware(**facts, clusters=(), memory_gb_per_s=None, memory_evidence=None)
+    return Hardware(**structs.asdict(facts), clusters=(), memory_gb_per_s=None, memory_evidence=None)
 
 
 def runtime_of(version: str, threads: int, cores: Sequence[int]) -> Runtime:

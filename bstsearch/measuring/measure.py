@@ -6,8 +6,8 @@ Whole models, not blocks: a block measured alone finds its caches warm and reads
 from __future__ import annotations
 
 import math
+import numbers
 import random
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import Load
+from bstsearch.reading import checked, shown
+from bstsearch.writing import scratch
 
 # Graphs that are open at once hold at most this many bytes of weights: what the smallest phone has to spare.
 OPEN_BYTES = 256_000_000
@@ -54,8 +56,8 @@ def measure(
     roles = selection.choose(folder.space, is_layerwise=_is_layerwise(folder), seed=seed)
     listeners = [progress] if progress else []
     steps = _Steps(listeners, graphs=len(roles))
-    with open_device() as device, tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
-        workload = make_workload(folder, list(roles), Path(scratch), on_graph=lambda: steps.graph(device))
+    with open_device() as device, scratch() as where:
+        workload = make_workload(folder, list(roles), where, on_graph=lambda: steps.graph(device))
         with device.take(workload) as session:
             _check_facts(session)
             listeners.append(session.report)
@@ -64,7 +66,7 @@ def measure(
             timings = _time(workload, session, store, seed, steps, is_strict=is_strict)
             load = Load(other_cores=looking.cores() if looking else None, preempted=preempted_share(timings))
             _check_usable(timings, store, remedy, is_strict=is_strict)
-            peaks = _peaks(folder, workload, session, Path(scratch))
+            peaks = _peaks(folder, workload, session, where)
             hardware, runtime = session.hardware, session.runtime
         model = model_of(folder, roles, workload, timings, load, peaks, seed)
     store.remove()
@@ -111,15 +113,20 @@ def _check_facts(session: Session) -> None:
     if lacking := [name for name in methods if not callable(getattr(session, name, None))]:
         raise DeviceError(f"the driver's session lacks {', '.join(lacking)}; write what bstsearch.Driver says of it")
     for name, kind in (("hardware", Hardware), ("runtime", Runtime)):
-        if not isinstance(getattr(session, name, None), kind):
+        found = getattr(session, name, None)
+        if not isinstance(found, kind):
             raise DeviceError(
                 f"the driver's session has no attribute {name!r} of class {kind.__name__}; see docs/device.md"
             )
+        try:
+            checked(found.to_json(), kind, f"the driver's {name}")
+        except (InputError, TypeError) as error:
+            raise DeviceError(f"{error}; see docs/device.md") from error
 
 
 def _origin(folder: SupernetFolder, session: Session, seed: int) -> dict[str, Any]:
     """What an interrupted measurement must have in common with this one to be gone on with."""
-    device = {"hardware": session.hardware.model_dump(mode="json"), "runtime": session.runtime.model_dump(mode="json")}
+    device = {"hardware": session.hardware.to_json(), "runtime": session.runtime.to_json()}
     return {"architecture": folder.architecture, "space": folder.space.to_json(), "seed": seed, **device}
 
 
@@ -132,7 +139,7 @@ def _time(
 
     return rounds.time_in_rounds(
         list(_groups(workload, seed)),
-        lambda visits: _checked(visits, session.time(visits)),
+        lambda visits: _sound(session.hardware.title, visits, session.time(visits)),
         open_group=session.open,
         known=store.load(is_strict=is_strict),
         seed=seed,
@@ -140,18 +147,38 @@ def _time(
     )
 
 
-def _checked(visits: Sequence[Visit], found: Sequence[tuple[Run, ...]]) -> Sequence[tuple[Run, ...]]:
-    """`found`, where those are the runs that were asked for; DeviceError where a driver of somebody's is not right."""
-    if len(found) != len(visits):
-        raise DeviceError(f"the driver answered {len(visits)} visits with {len(found)}; see docs/device.md")
+def _sound(title: str, visits: Sequence[Visit], found: Any) -> list[tuple[Run, ...]]:
+    """The runs that were asked for of the device with that title; DeviceError where it gave something else."""
+    if not isinstance(found, Sequence) or len(found) != len(visits):
+        raise DeviceError(f"{title} answered {len(visits)} visits with {shown(found)}; see docs/device.md")
+    taken = []
     for visit, runs in zip(visits, found, strict=True):
-        times = [run.wall_ms for run in runs]
-        if len(times) != visit.count or not all(math.isfinite(ms) and ms > 0 for ms in times):
+        if not isinstance(runs, Sequence) or len(runs) != visit.count or not all(map(_is_sound, runs)):
             raise DeviceError(
-                f"the driver gave {times} ms for {visit.name}; expected {visit.count} numbers above zero; "
+                f"{title} gave {shown(runs)} for {shown(visit.name)}; expected {visit.count} runs of more than 0 ms; "
                 "see docs/device.md"
             )
-    return found
+        taken.append(tuple(map(_plain, runs)))
+    return taken
+
+
+def _is_sound(run: object) -> bool:
+    """Whether a driver's run can have been: a time above zero, and nothing in it below."""
+    if not isinstance(run, Run) or not _is_amount(run.wall_ms) or run.wall_ms == 0:
+        return False
+    return all(number is None or _is_amount(number) for number in run)
+
+
+def _is_amount(number: Any) -> bool:
+    return isinstance(number, numbers.Real) and 0 <= float(number) < math.inf
+
+
+def _plain(run: Run) -> Run:
+    """With Python's own numbers, whichever the driver counts with."""
+    cpu_ms, switches = run.cpu_ms, run.switches
+    return Run(
+        float(run.wall_ms), None if cpu_ms is None else float(cpu_ms), None if switches is None else int(switches)
+    )
 
 
 def _check_usable(timings: Mapping[str, Timing], store: Journal, remedy: str, *, is_strict: bool) -> None:
@@ -179,19 +206,23 @@ def _groups(workload: Workload, seed: int) -> Iterator[list[str]]:
     yield group
 
 
-def _peaks(folder: SupernetFolder, workload: Workload, session: Session, scratch: Path) -> dict[str, int]:
+def _peaks(folder: SupernetFolder, workload: Workload, session: Session, where: Path) -> dict[str, int]:
     """Submodel id -> measured peak memory, of some submodels; none where the device cannot tell."""
     space, graphs = folder.space, workload.graphs
     submodels = list(space.grid())
     if sum(graphs[submodel.id].weight_bytes for submodel in submodels) > PEAK_BYTES:
         submodels = [space.smallest, space.middle, space.largest]
-    if not (scratch / POOL).exists():  # this machine's session has written it
-        write_pool(scratch, max(graph.weight_bytes for graph in graphs.values()))
+    if not (where / POOL).exists():  # this machine's session has written it
+        write_pool(where, max(graph.weight_bytes for graph in graphs.values()))
     peaks = {}
     for submodel in submodels:
-        model = scratch / "complete.onnx"
+        model = where / "complete.onnx"
         write_complete(graphs[submodel.id], model)
-        if (peak := session.peak_memory(model)) is None:
+        peak: Any = session.peak_memory(model)
+        if peak is None:
             break
+        if not isinstance(peak, int) or peak <= 0:
+            title = session.hardware.title
+            raise DeviceError(f"{title} gave {shown(peak)} as peak memory; expected bytes, or None; see docs/device.md")
         peaks[submodel.id] = peak
     return peaks

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import inspect
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+import msgspec
+from msgspec import Meta, structs
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
 from bstsearch.measuring.driver import Driver
 from bstsearch.profiles.stored import LOCAL, check_name
+from bstsearch.reading import said, shown
 
 if TYPE_CHECKING:
     from bstsearch.profiles.profile import DeviceProfile
@@ -38,23 +40,31 @@ def get_driver(text: str) -> type[Driver]:
     if not (isinstance(found, type) and issubclass(found, Driver)):
         raise UsageError(f"{text} is no driver; make it a subclass of bstsearch.Driver")
     check_name(name, "driver")  # profiles keep it
-    if inspect.isabstract(found):
+    if found.open is Driver.open:
         raise UsageError(f"the driver {name} lacks open; write what bstsearch.Driver says of it")
     return found
 
 
 def make_driver(kind: type[Driver], options: Mapping[str, object]) -> Driver:
     """The driver with these options; UsageError names one that it does not have, lacks, or cannot take."""
+    fields = {field.name: field for field in structs.fields(kind)}
+    for name in options:
+        if name not in fields:
+            raise UsageError(_stray(name, kind))
+    values = {name: _value(kind, fields[name], value) for name, value in options.items()}
+    for name, field in fields.items():
+        if field.required and name not in options:
+            raise UsageError(f"--via {kind.name} needs {_spelled(name)}; give it: {_descriptions(kind)[name]}")
     try:
-        return kind(**options)
-    except ValidationError as error:
-        raise UsageError(_problem(kind, error.errors(include_url=False)[0])) from error
+        return kind(**values)
+    except ValueError as error:  # what its own __post_init__ refuses
+        raise UsageError(f"--via {kind.name}: {said(error)}") from error
 
 
 def check_stray_options(options: Mapping[str, object]) -> None:
     """Passes where this machine's driver, which is used if none is named, has all these options; else UsageError."""
     for name in options:
-        if name not in get_driver(LOCAL).model_fields:
+        if name not in _descriptions(get_driver(LOCAL)):
             raise UsageError(_stray(name, None))
 
 
@@ -80,31 +90,59 @@ def check_meant(device: str, before: DeviceProfile | None, known: Sequence[str],
         )
 
 
-def _problem(kind: type[Driver], error: ErrorDetails) -> str:
-    """What is wrong with an option, in one line."""
-    name = str(error["loc"][0]) if error["loc"] else ""
-    if error["type"] == "extra_forbidden":
-        return _stray(name, kind)
-    if error["type"] == "missing":
-        return f"--via {kind.name} needs {_spelled(name)}; give it: {kind.model_fields[name].description}"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{_spelled(name) or kind.name} of --via {kind.name}: {message[:1].lower()}{message[1:]}, not {_cut(error)}"
+def _value(kind: type[Driver], field: structs.FieldInfo, given: object) -> Any:
+    """The option's value as its type has it, from text or a value; UsageError where it is none."""
+    is_list = get_origin(_bare(field.type)) in (tuple, list)
+    parts = given.split(",") if is_list and isinstance(given, str) else given
+    try:
+        value = msgspec.convert(parts, field.type, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        expected = said(error).partition(", got ")[0].partition(" - at ")[0].replace("`", "").replace(" | null", "")
+        what = f"{expected[:1].lower()}{expected[1:]}, not {shown(given)}"
+        remedy = "; write it like 0,1" if is_list else ""
+        raise UsageError(f"{_spelled(field.name)} of --via {kind.name}: {what}{remedy}") from error
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{_spelled(field.name)} of --via {kind.name}: expected a finite number, not {shown(given)}")
+    return value
+
+
+def _path(kind: type, value: object) -> Path:
+    if kind is Path and isinstance(value, Path):
+        return value
+    if kind is not Path or not isinstance(value, str) or not value:
+        raise ValueError(f"Expected {'a path' if kind is Path else kind.__name__}")
+    return Path(value)
+
+
+def _bare(kind: Any) -> Any:
+    """A type without what `Annotated` says of it."""
+    return get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+
+
+def _descriptions(kind: type[Driver]) -> dict[str, str]:
+    """The driver's options, and what it says of each."""
+    return {field.name: _description(field.type) for field in structs.fields(kind)}
+
+
+def _description(kind: Any) -> str:
+    metas = [meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta)]
+    return next((meta.description for meta in metas if meta.description), "")
 
 
 def _stray(name: str, kind: type[Driver] | None) -> str:
     """What to say of an option that the driver, or without one this machine, has no use for."""
     where = kind.name if kind else "this machine"
-    if ways := [other.name for other in _installed() if name in other.model_fields]:
+    if ways := [other.name for other in _installed() if name in _descriptions(other)]:
         words = " or ".join(f"--via {way}" for way in ways)
         return f"{_spelled(name)} goes with {words}, not with {where}"
     kind = kind or get_driver(LOCAL)
-    fields = [f"{key} ({field.description})" for key, field in kind.model_fields.items()]
-    return f"driver {kind.name!r} has no option {name!r}; its options: {', '.join(fields) or 'none'}"
+    fields = [f"{key} ({description})" for key, description in _descriptions(kind).items()]
+    return f"driver {kind.name!r} has no option {shown(name)}; its options: {', '.join(fields) or 'none'}"
 
 
 def _spelled(name: str) -> str:
     """An option as it is written on the command line, which has words of its own for those that come installed."""
-    is_known = any(name in kind.model_fields for kind in _installed())
+    is_known = any(name in _descriptions(kind) for kind in _installed())
     return f"--{name.replace('_', '-')}" if is_known else f"--option {name}=VALUE"
 
 
@@ -112,8 +150,3 @@ def _installed() -> list[type[Driver]]:
     """The drivers of this package."""
     kinds: list[Any] = [doors.get("driver", name) for name in doors.names("driver")]
     return [kind for kind in kinds if kind.__module__.startswith("bstsearch.measuring.")]
-
-
-def _cut(error: ErrorDetails) -> str:
-    text = repr(error["input"])
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -35,6 +35,8 @@ MARK = "bstsearch runner is ready"  # comes first; what a login prints before it
 IDLE_S = 600.0  # without a request for this long, the host is gone, even where the network did not say so
 PEAK_RUNS = 3  # the runtime plans its buffers at the first run and may grow them at the second
 CHUNK = 1 << 20
+LONGEST_LINE = 1 << 24  # bytes of a request
+CHILD_S = 1800.0  # for one model to be loaded and run some times, on a slow board
 
 CPU_INFO = Path("/proc/cpuinfo")
 STATUS = Path("/proc/self/status")
@@ -127,13 +129,27 @@ class Runner:
         # glibc's allocator starts with this threshold, but raises it as it goes and then keeps up to 40 % more than the
         # model needs, not twice the same. Given, it stays, and what is freed goes back at once.
         environment = {**os.environ, "PYTHONSAFEPATH": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
-        result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        try:
+            result = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, env=environment, timeout=CHILD_S
+            )
+        except subprocess.TimeoutExpired:
+            raise RunnerError(f"ONNX Runtime did not run {model.name} within {CHILD_S:g} s") from None
         if result.returncode != 0:
             lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
             reason = "it was killed, most likely for want of memory" if result.returncode == -9 else lines[-1]
             raise RunnerError(f"ONNX Runtime cannot run {model.name}: {reason}")
-        peak: int | None = json.loads(result.stdout.splitlines()[-1])
-        return peak
+        return _peak_of(result.stdout, model)
+
+
+def _peak_of(told: str, model: Path) -> int | None:
+    """What a process of `print_peak_memory` told; RunnerError where it is no number of bytes."""
+    last = (told.strip().splitlines() or [""])[-1]
+    if last == "null":
+        return None
+    if not (last.isascii() and last.isdecimal() and len(last) < 19 and int(last) > 0):
+        raise RunnerError(f"the process that ran {model.name} told {last[:40]!r}, not how much memory that took")
+    return int(last)
 
 
 def _run(seconds: float, before: tuple[float | None, int | None], after: tuple[float | None, int | None]) -> Run:
@@ -414,17 +430,17 @@ def serve(requests: BinaryIO, replies: BinaryIO, folder: Path, idle_s: float = I
     service = _Service(folder, requests)
     _write(replies, "\n" + MARK)
     while select.select([requests], [], [], idle_s)[0]:
-        line = requests.readline()
-        if not line:
+        line = requests.readline(LONGEST_LINE)
+        if not line.endswith(b"\n"):
             return
         try:
-            reply = _answer(service, json.loads(line))
+            reply = _answer(service, line)
         except HostLeftError:
             return
         _write(replies, json.dumps(reply))
 
 
-def _answer(service: _Service, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(service: _Service, line: bytes) -> dict[str, Any]:
     methods: dict[str, Callable[..., Any]] = {
         "start": service.start,
         "alive": service.alive,
@@ -435,6 +451,9 @@ def _answer(service: _Service, request: dict[str, Any]) -> dict[str, Any]:
         "peak_memory": service.peak_memory,
     }
     try:
+        request = json.loads(line)
+        if not isinstance(request, dict) or request.get("do") not in methods:
+            raise RunnerError("a request is a JSON object that says what to do")
         return {"ok": methods[request.pop("do")](**request)}
     except HostLeftError:
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from bstsearch.measuring.runner import INPUTS, POOL, read_inputs
 from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.space import Submodel
+from bstsearch.writing import scratch
 
 BATCH = 1
 ALIGNMENT = 64  # bytes; where a runtime that maps the file would like tensors to begin
@@ -57,8 +57,8 @@ def input_shapes(workload: Workload) -> dict[str, tuple[int, ...]]:
 
 def live_set(folder: SupernetFolder, submodel: Submodel) -> int:
     """Bytes of activations that `submodel` holds at most at once; its graph is built, and thrown away."""
-    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
-        workload = make_workload(folder, [submodel], Path(scratch))
+    with scratch() as where:
+        workload = make_workload(folder, [submodel], where)
         return largest_live_set(workload.graphs[submodel.id].path, input_shapes(workload))
 
 

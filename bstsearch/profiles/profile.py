@@ -8,13 +8,16 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+import msgspec
+from msgspec import Meta, Struct
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.profiles.latency import half_width, typical
 from bstsearch.profiles.stored import NAME
+from bstsearch.reading import Amount, Count, Finite, Name, Positive, Share, Whole, plain
 from bstsearch.space import Submodel
 
 if TYPE_CHECKING:
@@ -25,26 +28,28 @@ FORMAT: Final = 2
 MEASURED: Final = "measured"
 ANY = "any"  # the name of the runtime where an estimate is for whichever runs the model
 Obtained = Literal["measured", "calibrated", "estimated"]
-Via = Annotated[str, Field(pattern=f"^{NAME}$")]  # the name of a driver, installed here or not
+Via = Annotated[str, Meta(pattern=f"^{NAME}$")]  # the name of a driver, installed here or not
 
 Entry = TypeVar("Entry")
 RUNS = ("times_ms", "cpu_ms", "switches")  # what a row keeps of each run
-# JSON arrays; what is in them is checked as strictly as everything else.
-Array = Annotated[tuple[Entry, ...], Field(strict=False)]
-Filled = Annotated[tuple[Entry, ...], Field(strict=False, min_length=1)]
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(gt=0)]
-Whole = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-FractionText = Annotated[str, Field(pattern=r"^[1-9][0-9]*(/[1-9][0-9]*)?$")]
+Filled = Annotated[tuple[Entry, ...], Meta(min_length=1)]
+LONGEST = 4000  # characters; the longest text in the profiles shipped has 638
+Line = Annotated[str, Meta(max_length=LONGEST)]
+Text = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
+FractionText = Annotated[str, Meta(pattern=r"^[1-9][0-9]*(/[1-9][0-9]*)?$", max_length=40)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+class Record(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every record of a profile has. What is made in Python is checked when it is saved."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as its file has it: objects, lists, text and numbers."""
+        data: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return data
 
 
-class Cluster(_Record):
+class Cluster(Record, frozen=True, kw_only=True):
     """Equal cores of one processor. A fused multiply-add counts as two FLOP; null where their number is not known.
 
     `evidence` begins with "measured", "theory" or "assumed" where it is.
@@ -70,20 +75,20 @@ class Cluster(_Record):
         return f"{clock} x {self.fp32_flop_per_cycle} FLOP/cycle = {self.cores * self.peak_gflops:.4g} GFLOP/s"
 
 
-class Hardware(_Record):
+class Hardware(Record, frozen=True, kw_only=True):
     """The device; null where it is not known. `cores` are the physical ones that a measuring process could use."""
 
     title: Text
     soc: Text
     cores: Count
-    clusters: Array[Cluster]
+    clusters: tuple[Cluster, ...]
     memory_bytes: Count | None
     memory_gb_per_s: Positive | None
     memory_evidence: Text | None
     system: Text | None
 
 
-class Runtime(_Record):
+class Runtime(Record, frozen=True, kw_only=True):
     """What runs the submodels; `cores_used` says on which cores, where that is known."""
 
     name: Text
@@ -99,21 +104,21 @@ class Runtime(_Record):
         return "any runtime" if self.name == ANY else f"{self.name} {self.version}"
 
 
-class Units(_Record):
+class Units(Record, frozen=True, kw_only=True):
     """The units of the numbers in the rows; there is one choice for each."""
 
     latency: Literal["ms"]
     memory: Literal["bytes"]
 
 
-class Source(_Record):
+class Source(Record, frozen=True, kw_only=True):
     """Where a fact or a published row comes from."""
 
     what: Text
     where: Text
 
 
-class LatencyError(_Record):
+class LatencyError(Record, frozen=True, kw_only=True):
     """How far predictions lay from `rows` latencies that they were not fitted on: abs(actual / predicted - 1).
 
     A predicted latency is shown as the range from ms / (1 + interval) to ms x (1 + interval).
@@ -123,12 +128,12 @@ class LatencyError(_Record):
     p90: Amount
     worst: Amount
     interval: Amount
-    rank_correlation: Annotated[float, Field(ge=-1, le=1)] | None
+    rank_correlation: Annotated[float, Meta(ge=-1, le=1)] | None
     rows: Count
     computed_on: Text
 
 
-class Rates(_Record):
+class Rates(Record, frozen=True, kw_only=True):
     """How latencies of a device are predicted without measuring it.
 
     milliseconds = 1000 x GFLOPs^exponent / gflops_per_s + megabytes / gb_per_s, where GFLOPs are 2 x MACs / 1e9 of
@@ -137,21 +142,21 @@ class Rates(_Record):
     """
 
     gflops_per_s: Positive
-    exponent: Annotated[float, Field(gt=0, le=1)]
+    exponent: Annotated[float, Meta(gt=0, le=1)]
     gb_per_s: Positive
     smallest_gflops: Positive
     largest_gflops: Positive
     arithmetic: Text
 
 
-class Schedule(_Record):
+class Schedule(Record, frozen=True, kw_only=True):
     """How the runs were spread: every round visits every submodel, in an order shuffled by `seed`."""
 
     rounds: Count
     seed: Whole
 
 
-class BlockRow(_Record):
+class BlockRow(Record, frozen=True, kw_only=True):
     """What one block adds: a layer of the stack `block`, or (block "base", heads and ffn null) all outside stacks.
 
     `latency_ms` may be below zero: a share of a sum, not a time that was seen.
@@ -161,11 +166,11 @@ class BlockRow(_Record):
     width: FractionText
     heads: FractionText | None
     ffn: FractionText | None
-    latency_ms: Annotated[float, Field(allow_inf_nan=False)]
+    latency_ms: Finite
     weight_bytes: Whole
 
 
-class Load(_Record):
+class Load(Record, frozen=True, kw_only=True):
     """What else the device did while it was measured; null where it is not known.
 
     `other_cores` is how many cores other programs kept busy, `preempted` the share of the timed runs that had to give
@@ -173,10 +178,10 @@ class Load(_Record):
     """
 
     other_cores: Amount | None
-    preempted: Annotated[float, Field(ge=0, le=1)] | None
+    preempted: Share | None
 
 
-class ActivationRow(_Record):
+class ActivationRow(Record, frozen=True, kw_only=True):
     """The largest live set of activations of a submodel of that width, all layers with `share` of heads and ffn."""
 
     width: FractionText
@@ -184,7 +189,7 @@ class ActivationRow(_Record):
     activation_bytes: Count
 
 
-class MemoryFit(_Record):
+class MemoryFit(Record, frozen=True, kw_only=True):
     """Peak memory = runtime_bytes + weight_copies x weights + the largest live set of activations.
 
     `median` and `worst` are abs(measured / computed - 1) over the `rows` measured peaks. Where the device tells
@@ -198,7 +203,7 @@ class MemoryFit(_Record):
     rows: Whole
 
 
-class MeasuredRow(_Record):
+class MeasuredRow(Record, frozen=True, kw_only=True):
     """One whole submodel: its latency, the 95 % interval of that, and the runs themselves.
 
     `latency_ms` is the quiet latency: what the model needs when nothing disturbs it. `seen_ms` and `p90_ms` are the
@@ -219,8 +224,8 @@ class MeasuredRow(_Record):
     outliers: Whole
     visits: Count | None = None
     times_ms: Filled[Positive]
-    cpu_ms: Array[Amount] | None = None
-    switches: Array[Whole] | None = None
+    cpu_ms: tuple[Amount, ...] | None = None
+    switches: tuple[Whole, ...] | None = None
     weight_bytes: Count
     activation_bytes: Count | None
     peak_memory_bytes: Count | None
@@ -230,22 +235,17 @@ class MeasuredRow(_Record):
         """Half-width of the interval, as a share of the latency."""
         return half_width(self.latency_ms, self.low_ms, self.high_ms)
 
-    @field_validator("id")
-    @classmethod
-    def _names_a_submodel(cls, text: str) -> str:
+    def __post_init__(self) -> None:
+        """ValueError where `id` names no submodel, or the latency lies outside its interval."""
         try:
-            return Submodel.from_id(text).id
+            Submodel.from_id(self.id)
         except UsageError as error:
-            raise ValueError(str(error)) from error
-
-    @model_validator(mode="after")
-    def _lies_in_its_interval(self) -> Self:
+            raise ValueError(f"id: {error}") from error
         if not self.low_ms <= self.latency_ms <= self.high_ms:
             raise ValueError(f"latency_ms {self.latency_ms} must lie between low_ms and high_ms")
-        return self
 
 
-class MeasuredModel(_Record):
+class MeasuredModel(Record, frozen=True, kw_only=True):
     """One architecture, measured: whole submodels, and the blocks that others are composed of.
 
     `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `grade` tells how well
@@ -254,20 +254,20 @@ class MeasuredModel(_Record):
     """
 
     family: Text
-    architecture: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    date: Annotated[AwareDatetime, Field(strict=False)]
+    architecture: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+    date: Moment
     batch: Count
-    inputs: dict[str, Filled[Count]]
-    stacks: dict[str, Count]
+    inputs: dict[Name, Filled[Count]]
+    stacks: dict[Name, Count]
     schedule: Schedule
     load: Load | None = None
     grade: Literal["good", "fair", "poor"] | None = None
     noise: Amount | None
     error: LatencyError | None
     memory: MemoryFit | None
-    warnings: Array[str]
-    blocks: Array[BlockRow]
-    activations: Array[ActivationRow]
+    warnings: tuple[Line, ...]
+    blocks: tuple[BlockRow, ...]
+    activations: tuple[ActivationRow, ...]
     submodels: Filled[MeasuredRow]
 
     @property
@@ -275,20 +275,14 @@ class MeasuredModel(_Record):
         """The uncertainty that nine of ten rows do not exceed, which the grade says in a word."""
         return typical(row.uncertainty for row in self.submodels)
 
-    @field_validator("submodels")
-    @classmethod
-    def _ids_are_unique(cls, rows: tuple[MeasuredRow, ...]) -> tuple[MeasuredRow, ...]:
-        _check_unique([row.id for row in rows])
-        return rows
-
-    @field_validator("blocks")
-    @classmethod
-    def _blocks_are_unique(cls, rows: tuple[BlockRow, ...]) -> tuple[BlockRow, ...]:
-        _check_unique([f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in rows])
-        return rows
+    def __post_init__(self) -> None:
+        """ValueError where a submodel or a block occurs twice."""
+        _check_unique("submodels", [row.id for row in self.submodels])
+        blocks = [f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in self.blocks]
+        _check_unique("blocks", blocks)
 
 
-class DeviceProfile(_Record):
+class DeviceProfile(Record, frozen=True, kw_only=True):
     """Everything that one device profile file holds.
 
     A measured profile has `models` and says by which way it was measured (`via`); a
@@ -301,24 +295,23 @@ class DeviceProfile(_Record):
     runtime: Runtime
     obtained: Obtained
     via: Via | None
-    date: Annotated[AwareDatetime, Field(strict=False)]
+    date: Moment
     bstsearch: Text
     units: Units
-    sources: Array[Source]
-    notes: Array[str]
+    sources: tuple[Source, ...]
+    notes: tuple[Line, ...]
     error: LatencyError | None
     rates: Rates | None
-    models: Array[MeasuredModel]
+    models: tuple[MeasuredModel, ...]
 
-    @model_validator(mode="after")
-    def _is_what_it_says(self) -> Self:
+    def __post_init__(self) -> None:
+        """ValueError where it is not what it says, or an architecture occurs twice."""
         has_rates = self.rates is not None and self.error is not None and len(self.sources) > 0
         if self.obtained == MEASURED and (not self.models or self.rates or self.error):
             raise ValueError("a measured profile has models, and no rates or error beside theirs")
         if self.obtained != MEASURED and (self.models or not has_rates):
             raise ValueError(f"a profile that is {self.obtained} has rates, error and sources, and no models")
-        _check_unique([model.architecture for model in self.models])
-        return self
+        _check_unique("models", [model.architecture for model in self.models])
 
     def to_frame(self) -> pandas.DataFrame:
         """The measured rows of all models, a submodel in each; none where nothing was measured.
@@ -327,9 +320,9 @@ class DeviceProfile(_Record):
         """
         import pandas
 
-        shown = [name for name in MeasuredRow.model_fields if name not in RUNS]
+        shown = [name for name in MeasuredRow.__struct_fields__ if name not in RUNS]
         rows = [
-            {"family": model.family, "architecture": model.architecture, **row.model_dump(include=set(shown))}
+            {"family": model.family, "architecture": model.architecture, **{name: getattr(row, name) for name in shown}}
             for model in self.models
             for row in model.submodels
         ]
@@ -339,7 +332,7 @@ class DeviceProfile(_Record):
         """What a notebook shows: a line about the device, and its rows."""
         line = f"{self.device}: {self.obtained} {self.date:%Y-%m-%d}, {self.hardware.title}, {self.runtime.words}"
         rows = self.to_frame().drop(columns=["family", "architecture"]).to_html(index=False, notebook=True)
-        return f"<p>{html.escape(line)}</p>" + (rows if self.models else "")
+        return f"<p>{html.escape(plain(line))}</p>" + (rows if self.models else "")
 
     def get_model(self, architecture: str, family: str) -> MeasuredModel:
         """What was measured of that architecture; InputError where it was not."""
@@ -353,7 +346,7 @@ class DeviceProfile(_Record):
         )
 
 
-def _check_unique(names: Sequence[str]) -> None:
+def _check_unique(what: str, names: Sequence[str]) -> None:
     for name, count in Counter(names).most_common(1):
         if count > 1:
-            raise ValueError(f"{name!r} occurs {count} times, expected once")
+            raise ValueError(f"{what}: {name!r} occurs {count} times, expected once")

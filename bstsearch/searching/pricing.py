@@ -65,7 +65,7 @@ def read_profile(
             "via": profile.via,
             "latency_error": error.interval if error else None,
             "digest": digest(path),
-            "runtime": {**profile.runtime.model_dump(), "words": profile.runtime.words},
+            "runtime": {**profile.runtime.to_json(), "words": profile.runtime.words},
         },
         data_folder=None if data_folder is None else str(data_folder.resolve()),
         data_set=_other_data(folder, data),

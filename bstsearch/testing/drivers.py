@@ -11,6 +11,7 @@ from bstsearch.measuring.driver import Device, Hardware, Runtime, Session, Visit
 from bstsearch.measuring.runner import write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.supernet_folder import DEMO, read_folder
+from bstsearch.reading import checked
 from bstsearch.space import Submodel
 
 SMALLEST, LARGEST = "w1of4-d1of4", "w1-d1"
@@ -63,7 +64,7 @@ class DriverContract:
     def test_a_profile_can_hold_what_it_says_of_itself(self, session: Session) -> None:
         for found, kind in ((session.hardware, Hardware), (session.runtime, Runtime)):
             assert isinstance(found, kind)
-            assert kind.model_validate_json(found.model_dump_json()) == found
+            assert checked(found.to_json(), kind, "the device") == found
 
     def test_memory_is_told_in_bytes_or_not_at_all(self, session: Session, workload: Workload, tmp_path: Path) -> None:
         session.open([SMALLEST])

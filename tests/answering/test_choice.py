@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bstsearch.answering.choice import choose, named, read_accuracies
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
@@ -66,7 +67,7 @@ def test_what_is_composed_counts_with_its_upper_end(
 ) -> None:
     model = make_profile(tiny_folder).models[0]
     rows = tuple(row for row in model.submodels if row.id != "w1-d1")
-    table = LatencyTable("local", model.model_copy(update={"submodels": rows}))
+    table = LatencyTable("local", structs.replace(model, submodels=rows))
     full = table.latency(folder.space.largest)
     assert full.source == "composed"
     between = Bound(value=(full.ms + full.high_ms) / 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bstsearch.errors import DeviceError, NoisyMeasurementError
 from bstsearch.measuring import machine
@@ -55,9 +56,9 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
             progress("Timing in rounds", 1, 2)
         made = make_profile(folder.path)
         threads = calls[-1]["threads"] or 3
-        runtime = made.runtime.model_copy(update={"threads": threads})
+        runtime = structs.replace(made.runtime, threads=threads)
         load = Load(other_cores=others().cores() if others else None, preempted=0.25)
-        model = made.models[0].model_copy(update={"load": load, "grade": "good"})
+        model = structs.replace(made.models[0], load=load, grade="good")
         return Measurement(hardware=made.hardware, runtime=runtime, model=model)
 
     waits: list[tuple[int, int]] = []

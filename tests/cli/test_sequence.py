@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder
@@ -159,7 +160,7 @@ def test_a_device_that_is_measured_again_gets_a_new_front(run: Invoke, scored: C
     scored.clear()
     for number, place in enumerate(("front/desk", "front/desk-2"), start=2):
         profile = load_profile(Path("profiles/desk.json"))
-        save_profile(profile.model_copy(update={"notes": (f"time {number}",)}), Path("profiles"))
+        save_profile(structs.replace(profile, notes=(f"time {number}",)), Path("profiles"))
         assert f"written to {place}: " in done(run("pareto")).stderr
     assert not scored
     assert before.items() <= contents(Path("front")).items()
@@ -360,8 +361,8 @@ def test_a_front_that_is_gone(run: Invoke) -> None:
 def test_dates_in_the_future_do_not_matter(run: Invoke) -> None:
     profile = load_profile(Path("profiles/desk.json"))
     later = profile.date.replace(year=2999)
-    models = (profile.models[0].model_copy(update={"date": later}),)
-    save_profile(profile.model_copy(update={"date": later, "models": models}), Path("profiles"))
+    models = (structs.replace(profile.models[0], date=later),)
+    save_profile(structs.replace(profile, date=later, models=models), Path("profiles"))
     done(run(hint(run(hint(run("profile --supernet net --device desk"))))))
 
 

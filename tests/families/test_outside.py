@@ -59,7 +59,7 @@ def test_its_counts_are_not_kept_for_its_code_may_change(family: str, supernet: 
 def test_its_supernet_gets_latencies_of_an_estimated_profile(
     family: str, supernet: Path, invoke: Invoke, make_estimated: Callable[..., Any], tmp_path: Path
 ) -> None:
-    profile = make_estimated(DEMO).model_dump_json()
+    profile = json.dumps(make_estimated(DEMO).to_json())
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "phone.json").write_text(profile)
     done = invoke("space", "--family", family, "--supernet", supernet, "--device", "phone", "--json")

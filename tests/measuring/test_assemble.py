@@ -10,6 +10,7 @@ import bstsearch
 from bstsearch.measuring.assemble import Measurement, assemble
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
+from bstsearch.reading import checked
 
 MakeProfile = Callable[..., DeviceProfile]
 
@@ -53,10 +54,10 @@ def test_the_same_model_is_replaced(measurement: Measurement, before: DeviceProf
 def test_models_of_another_device_or_runtime_go(
     change: dict[str, Any], measurement: Measurement, before: DeviceProfile
 ) -> None:
-    data = before.model_dump(mode="json")
+    data = before.to_json()
     for key, value in change.items():
         data[key] = data[key] | value if isinstance(value, dict) else value
-    profile = assemble("phone", "local", measurement, [], DeviceProfile.model_validate(data))
+    profile = assemble("phone", "local", measurement, [], checked(data, DeviceProfile, "made up"))
     assert profile.models == (measurement.model,)
 
 

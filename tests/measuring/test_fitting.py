@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from bstsearch.measuring.fitting import fit_blocks, fit_memory, latency_error
 from bstsearch.measuring.selection import CHECK, FIT, choose
@@ -168,7 +169,7 @@ def test_too_few_peaks_leave_a_lower_bound(count: int) -> None:
 
 def test_errors_are_shares_of_what_was_computed() -> None:
     rows = peak_rows(12 * MB, 2.0)
-    rows[4] = rows[4].model_copy(update={"peak_memory_bytes": round(1.2 * (rows[4].peak_memory_bytes or 0))})
+    rows[4] = structs.replace(rows[4], peak_memory_bytes=round(1.2 * (rows[4].peak_memory_bytes or 0)))
     fit = fit_memory(rows)
     assert 0.1 < fit.worst < 0.2
     assert 0 < fit.median < 0.1

@@ -43,7 +43,11 @@ def test_each_round_is_written_once(path: Path) -> None:
 def test_a_line_that_was_being_written_is_left_out(path: Path) -> None:
     with path.open("a") as file:
         file.write('{"visits": {"w1-d1": [[1.0, nu')
-    assert Journal(path=path, origin=ORIGIN).load() == ROUNDS
+    store = Journal(path=path, origin=ORIGIN)
+    assert store.load() == ROUNDS
+    more = {**ROUNDS, "w1of2-d1": [*ROUNDS["w1of2-d1"], (Run(4.0),)]}
+    store.add(more)
+    assert Journal(path=path, origin=ORIGIN).load() == more
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"architecture": "b" * 16}, {"runtime": {"threads": 1}}, {"new": 1}])

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import onnx
 import pytest
+from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
@@ -393,9 +394,9 @@ def test_rounds_of_another_measurement_are_left_aside(
     device.stop_after = 10_000
     device.visits.clear()
     if change == "runtime":
-        device.runtime = device.runtime.model_copy(update={"threads": 1})
+        device.runtime = structs.replace(device.runtime, threads=1)
     if change == "hardware":
-        device.hardware = device.hardware.model_copy(update={"title": "another"})
+        device.hardware = structs.replace(device.hardware, title="another")
     run(seed=int(change == "seed"))
     assert set(device.visits.values()) == {rounds.ROUNDS}
 

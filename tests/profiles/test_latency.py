@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bstsearch.errors import InputError
 from bstsearch.profiles.latency import BASE, LatencyTable, around, blocks_of
@@ -64,8 +65,8 @@ def test_a_row_is_returned_as_measured(table: LatencyTable, model: MeasuredModel
 
 def test_the_table_is_that_of_the_architecture_asked_for(tiny_folder: Path, make_profile: MakeProfile) -> None:
     profile = make_profile(tiny_folder)
-    other = profile.models[0].model_copy(update={"architecture": "0" * 16, "family": "uniter", "submodels": ()})
-    both = profile.model_copy(update={"models": (other, profile.models[0])})
+    other = structs.replace(profile.models[0], architecture="0" * 16, family="uniter", submodels=())
+    both = structs.replace(profile, models=(other, profile.models[0]))
     table = LatencyTable.from_profile(both, profile.models[0].architecture, "mcan")
     assert table.latency(Submodel()).source == "measured"
     with pytest.raises(InputError, match="holds no measurement of this model"):
@@ -122,15 +123,15 @@ def test_a_layer_that_follows_the_width_costs_the_same_spelled_out(table: Latenc
 
 
 def test_without_a_peak_of_its_own_memory_is_composed(model: MeasuredModel) -> None:
-    rows = tuple(row.model_copy(update={"peak_memory_bytes": None}) for row in model.submodels)
-    table = LatencyTable("phone", model.model_copy(update={"submodels": rows}))
+    rows = tuple(structs.replace(row, peak_memory_bytes=None) for row in model.submodels)
+    table = LatencyTable("phone", structs.replace(model, submodels=rows))
     assert (table.latency(Submodel()).source, table.memory(Submodel()).source) == ("measured", "composed")
 
 
 def test_where_no_peak_was_measured_memory_is_an_estimate(model: MeasuredModel) -> None:
     assert model.memory is not None
-    lower_bound = model.memory.model_copy(update={"runtime_bytes": 0, "weight_copies": 1.0, "worst": 0.0, "rows": 0})
-    table = LatencyTable("phone", model.model_copy(update={"memory": lower_bound}))
+    lower_bound = structs.replace(model.memory, runtime_bytes=0, weight_copies=1.0, worst=0.0, rows=0)
+    table = LatencyTable("phone", structs.replace(model, memory=lower_bound))
     assert table.memory(Submodel.from_id(MIXED)).source == "estimated"
 
 
@@ -151,7 +152,7 @@ def test_a_block_that_lacks_is_named_with_the_remedy(
     lost: tuple[str | None, ...], name: str, model: MeasuredModel
 ) -> None:
     blocks = tuple(row for row in model.blocks if (row.block, row.width, row.heads, row.ffn) != lost)
-    table = LatencyTable("phone", model.model_copy(update={"blocks": blocks}))
+    table = LatencyTable("phone", structs.replace(model, blocks=blocks))
     for look_up in (table.latency, table.memory):
         with pytest.raises(InputError) as caught:
             look_up(Submodel.from_id(MIXED))
@@ -162,7 +163,7 @@ def test_a_block_that_lacks_is_named_with_the_remedy(
 
 
 def test_without_blocks_nothing_is_composed(model: MeasuredModel) -> None:
-    table = LatencyTable("phone", model.model_copy(update={"blocks": (), "error": None, "memory": None}))
+    table = LatencyTable("phone", structs.replace(model, blocks=(), error=None, memory=None))
     assert table.latency(Submodel()).source == "measured"
     with pytest.raises(InputError, match="lacks the block 'base width 1/2"):
         table.latency(Submodel.from_id(MIXED))

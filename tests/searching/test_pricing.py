@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from bstsearch.model.counting import count
 from bstsearch.model.supernet import Supernet
@@ -88,7 +89,7 @@ def test_what_the_rates_were_not_made_for_is_told(
     assert "the published models behind the rates of phone have 0.6 to 6" in warning
     rates = make_estimated(tiny_folder).rates
     assert rates is not None
-    wide = rates.model_copy(update={"smallest_gflops": 1e-9})
+    wide = structs.replace(rates, smallest_gflops=1e-9)
     assert extrapolations(folder, make_estimated(tiny_folder, rates=wide), gflops) == []
     assert extrapolations(folder, make_profile(tiny_folder), gflops) == []
 

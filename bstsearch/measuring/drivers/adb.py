@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Unpack
+from typing import Annotated, Unpack
 
-from pydantic import Field
+from msgspec import Meta
 
-from bstsearch.errors import DeviceError
+from bstsearch.errors import DeviceError, UsageError
 from bstsearch.measuring.driver import Device, Note
 from bstsearch.measuring.drivers.browser.driver import InPage, PageOptions, Site, serving
+from bstsearch.measuring.drivers.replies import Replies, TooLateError, TooLongError
+from bstsearch.reading import REASON, plain, shown
 
 ARRIVAL_S = 120.0
 COMMAND_S = 30.0  # the slowest answer, that of an adb which has to start its server first, takes a few seconds
+LONGEST_ANSWER = 1 << 20  # bytes; a list of a thousand phones takes a tenth of it
+LONGEST_NAME = 100  # characters of what a phone calls itself
 VIEW = "android.intent.action.VIEW"
 
 _REMEDIES = {
@@ -49,12 +55,17 @@ class AdbDevice:
         return " ".join(word for word in words if word)
 
 
-class Adb(InPage):
+class Adb(InPage, frozen=True, kw_only=True):
     """An Android phone on a cable."""
 
     name = "adb"
 
-    serial: str | None = Field(None, description="Which of several phones.")
+    serial: Annotated[str | None, Meta(description="Which of several phones.")] = None
+
+    def __post_init__(self) -> None:
+        """UsageError where no phone can have such a number."""
+        if self.serial is not None and not re.fullmatch(r"[!-,.-~][!-~]{,199}", self.serial):
+            raise UsageError(f"{shown(self.serial)} is no serial number; look at 'adb devices' for those there are")
 
     def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
         """The phone's browser."""
@@ -93,7 +104,7 @@ def list_devices() -> list[AdbDevice]:
 
 def choose_device(devices: list[AdbDevice], serial: str | None) -> AdbDevice:
     """The device of that serial number, or the only one; DeviceError where there is none, or it is not ready."""
-    names = ", ".join(map(str, devices))
+    names = ", ".join(map(str, devices))[:REASON]
     if not devices:
         raise DeviceError(
             "adb sees no phone; plug one in and switch on USB debugging (Settings, Developer options), "
@@ -106,7 +117,7 @@ def choose_device(devices: list[AdbDevice], serial: str | None) -> AdbDevice:
         raise DeviceError(f"adb sees no device {serial!r}, only: {names}")
     if found.state != "device":
         remedy = _REMEDIES.get(found.state, "look at 'adb devices'")
-        raise DeviceError(f"device {found.serial} is not ready (adb says: {found.state}); {remedy}")
+        raise DeviceError(f"device {found.serial} is not ready (adb says: {found.state[:LONGEST_NAME]}); {remedy}")
     return found
 
 
@@ -121,7 +132,7 @@ def describe(serial: str) -> dict[str, str]:
 
 def _parse(line: str) -> AdbDevice:
     """A line such as "0a1b2c  device usb:1-1 product:panther model:Pixel_7 device:panther transport_id:1"."""
-    serial, *words = line.split()
+    serial, *words = plain(line).split()
     model = next((word.removeprefix("model:").replace("_", " ") for word in words if word.startswith("model:")), None)
     state = "no permissions" if words[:2] == ["no", "permissions"] else (words or ["unknown"])[0]
     return AdbDevice(serial=serial, state=state.rstrip(";"), model=model)
@@ -142,16 +153,16 @@ def _reversed(serial: str, port: int) -> Iterator[None]:
 def _open_page(device: AdbDevice, address: str) -> None:
     told = _adb("-s", device.serial, "shell", "am", "start", "-a", VIEW, "-d", address)
     if "Error" in told:  # `am` reports it and exits with 0
-        last = told.strip().splitlines()[-1]
+        last = plain(told.strip().splitlines()[-1])[:REASON]
         raise DeviceError(f"{device} cannot open a web page ({last}); install a browser on it, such as Chrome")
 
 
 def _property(serial: str, name: str) -> str:
-    return _adb("-s", serial, "shell", "getprop", name).strip()
+    return plain(_adb("-s", serial, "shell", "getprop", name)).strip()[:LONGEST_NAME]
 
 
 def _adb(*arguments: str) -> str:
-    """What adb prints; DeviceError where it is missing, fails, or does not end."""
+    """What adb prints; DeviceError where it is missing, fails, does not end, or says too much."""
     program = shutil.which("adb")
     if program is None:
         raise DeviceError(
@@ -159,19 +170,29 @@ def _adb(*arguments: str) -> str:
         )
     words = " ".join(arguments[:3])
     try:
-        result = subprocess.run(
-            [program, *arguments],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=COMMAND_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        status, told = _run([program, *arguments])
+    except TooLateError:
         raise DeviceError(f"'adb {words}' did not answer within {COMMAND_S:g} s; try 'adb kill-server'") from None
+    except TooLongError:
+        raise DeviceError(f"'adb {words}' said more than {LONGEST_ANSWER:,} bytes; try 'adb kill-server'") from None
     except OSError as error:
         raise DeviceError(f"cannot run {program}: {error.strerror}") from error
-    if result.returncode != 0:
-        reason = (result.stderr.strip() or result.stdout.strip() or f"exit status {result.returncode}").splitlines()[-1]
+    if status != 0:
+        reason = plain((told.strip() or f"exit status {status}").splitlines()[-1])[:REASON]
         raise DeviceError(f"adb failed: {reason.removeprefix('adb: ').removeprefix('error: ')}")
-    return result.stdout + result.stderr
+    return told
+
+
+def _run(words: Sequence[str]) -> tuple[int, str]:
+    """The exit status of a program, and what it says; TooLateError and TooLongError, and it is ended."""
+    end = time.monotonic() + COMMAND_S
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        try:
+            told = Replies(process.stdout.fileno(), LONGEST_ANSWER).everything(COMMAND_S)
+            status = process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise TooLateError from None
+        finally:
+            process.kill()  # does nothing where it has ended
+    return status, told.decode(errors="replace")

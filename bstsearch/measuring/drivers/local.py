@@ -6,8 +6,9 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta
 
 from bstsearch.errors import DeviceError
 from bstsearch.measuring import runner
@@ -17,13 +18,15 @@ from bstsearch.measuring.runner import Runner, RunnerError
 from bstsearch.profiles.profile import Hardware, Runtime
 
 
-class Local(Driver):
+class Local(Driver, frozen=True, kw_only=True):
     """This machine."""
 
     name = "local"
 
-    threads: Threads | None = Field(None, description="Threads of the runtime; default: the physical cores it may use.")
-    cores: Cores = Field((), description="Run on these cores only, as in 0,1.")
+    threads: Annotated[
+        Threads | None, Meta(description="Threads of the runtime; default: the physical cores it may use.")
+    ] = None
+    cores: Annotated[Cores, Meta(description="Run on these cores only, as in 0,1.")] = ()
 
     def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
         """This machine, by whatever name."""

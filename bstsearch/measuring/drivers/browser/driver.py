@@ -17,9 +17,9 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Annotated, Any, TypedDict, Unpack
 
-from pydantic import Field
+from msgspec import Meta, structs
 
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.measuring.driver import Device, Driver, Note, Run, Threads, Visit, Workload
@@ -115,12 +115,16 @@ class PageOptions(TypedDict, total=False):
     patience_s: float
 
 
-class InPage(Driver):
+class InPage(Driver, frozen=True, kw_only=True):
     """The options of whatever runs the page."""
 
-    threads: Threads | None = Field(None, description="Threads of the runtime; default: what onnxruntime-web chooses.")
-    ort_web: Path | None = Field(None, description="The folder of onnxruntime-web; default: the copy on its CDN.")
-    webgpu: bool = Field(False, description="Run on the GPU, where there is WebGPU.")
+    threads: Annotated[
+        Threads | None, Meta(description="Threads of the runtime; default: what onnxruntime-web chooses.")
+    ] = None
+    ort_web: Annotated[
+        Path | None, Meta(description="The folder of onnxruntime-web; default: the copy on its CDN.")
+    ] = None
+    webgpu: Annotated[bool, Meta(description="Run on the GPU, where there is WebGPU.")] = False
 
     @property
     def page(self) -> PageOptions:
@@ -129,12 +133,12 @@ class InPage(Driver):
         return {"ort_web": self.ort_web, "threads": self.threads, "provider": provider}
 
 
-class Browser(InPage):
+class Browser(InPage, frozen=True, kw_only=True):
     """A phone or computer with a web browser."""
 
     name = "browser"
 
-    lan: bool = Field(False, description="Let phones in this network open the page.")
+    lan: Annotated[bool, Meta(description="Let phones in this network open the page.")] = False
 
     def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
         """The browser that opens the page."""
@@ -234,7 +238,7 @@ class Site:
         runtime = job.result().runtime
         assert runtime, "Task.accepts lets no other answer through"
         session = PageSession(job, workload, phone, runtime, self.provider)
-        session.hardware = session.hardware.model_copy(update=self.facts())
+        session.hardware = structs.replace(session.hardware, **self.facts())
         self.note(_greeting(session, phone))
         return session
 

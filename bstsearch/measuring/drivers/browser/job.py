@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from bstsearch.errors import DeviceError
 from bstsearch.measuring.drivers.browser.protocol import Done, Hello, Post, Preparing, Task
+from bstsearch.reading import plain
 
 # A page whose process the phone has ended, mostly for want of memory, is loaded anew, and then fails in the same way.
 MOST_LOADS = 5
+LONGEST_REASON = 200  # characters of what a page says went wrong
 LOOK_S = 1.0  # how often a page that waits for graphs is told how many there are
 AGAIN = "what was measured is kept; run the same command again to go on"
 
@@ -87,7 +91,7 @@ class Job:
         """Ends the job: whoever waits for a task gets a DeviceError with `message`."""
         with self._changed:
             self._check_owner(post)
-            self._failure = " ".join(message.split())
+            self._failure = " ".join(plain(message).split())[:LONGEST_REASON]
             self._changed.notify_all()
 
     def leave(self, post: Post) -> None:
@@ -163,7 +167,7 @@ class Job:
 
     def _may_take_over(self, post: Hello) -> bool:
         """A page loaded anew may; so may another of the same phone, when the first has gone or is silent."""
-        if post.model_copy(update={"page": self._owner}) != self._phone:
+        if structs.replace(post, page=self._owner) != self._phone:
             return False
         return post.page == self._owner or self._has_left or self._is_silent(2 * self.pulse_s)
 

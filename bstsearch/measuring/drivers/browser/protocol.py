@@ -7,56 +7,53 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct
 
 from bstsearch.measuring.driver import Visit
-from bstsearch.profiles.profile import Array, Count, Filled, Hardware, Positive
+from bstsearch.profiles.profile import Filled, Hardware
+from bstsearch.reading import Count, Positive, plain
 
-PageId = Annotated[str, Field(pattern=r"^[0-9a-z]{8,40}$")]
-ShortText = Annotated[str, Field(max_length=200)]
+PageId = Annotated[str, Meta(pattern=r"^[0-9a-z]{8,40}$")]
+ShortText = Annotated[str, Meta(max_length=200)]
 
 
-class Post(BaseModel):
+class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every post says: which page it is from. A page keeps its id when it is loaded anew."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     page: PageId
 
 
-class Hello(Post):
+class Hello(Post, frozen=True, kw_only=True):
     """The first thing a page says, each time it is loaded; null where the browser does not tell."""
 
-    user_agent: Annotated[str, Field(min_length=1, max_length=1000)]
+    user_agent: Annotated[str, Meta(min_length=1, max_length=1000)]
     model: ShortText | None
     system: ShortText | None
-    cores: Annotated[int, Field(ge=1, le=4096)] | None
-    memory_gb: Annotated[float, Field(gt=0, le=65536)] | None
+    cores: Annotated[int, Meta(ge=1, le=4096)] | None
+    memory_gb: Annotated[float, Meta(gt=0, le=65536)] | None
     is_isolated: bool
 
 
-class PageRuntime(BaseModel):
+class PageRuntime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the page runs graphs with; `clock_ms` is the smallest step in which its clock was seen to move."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    version: Annotated[str, Field(min_length=1, max_length=100)]
-    threads: Annotated[int, Field(ge=1, le=4096)]
+    version: Annotated[str, Meta(min_length=1, max_length=100)]
+    threads: Annotated[int, Meta(ge=1, le=4096)]
     clock_ms: Positive
 
 
-class Done(Post):
+class Done(Post, frozen=True, kw_only=True):
     """A task is done: `runtime` where it was to start, `times_ms` where it was to time, one list for every visit."""
 
     task: Count
     runtime: PageRuntime | None = None
-    times_ms: Array[Filled[Positive]] | None = None
+    times_ms: tuple[Filled[Positive], ...] | None = None
 
 
-class Failed(Post):
+class Failed(Post, frozen=True, kw_only=True):
     """The page cannot go on; `message` says why."""
 
-    message: Annotated[str, Field(min_length=1, max_length=2000)]
+    message: Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,14 +135,14 @@ def hardware_of(phone: Hello, *, title: str | None = None, soc: str | None = Non
     """
     memory_bytes = round(phone.memory_gb * GIB) if phone.memory_gb else None
     return Hardware(
-        title=title or _title(phone),
+        title=plain(title or _title(phone)),
         soc=soc or "not told by the browser",
         cores=phone.cores or 1,
         clusters=(),
         memory_bytes=memory_bytes,
         memory_gb_per_s=None,
         memory_evidence="navigator.deviceMemory, which is rounded and capped" if memory_bytes else None,
-        system=f"{phone.system}; {phone.user_agent}" if phone.system else phone.user_agent,
+        system=plain(f"{phone.system}; {phone.user_agent}" if phone.system else phone.user_agent),
     )
 
 

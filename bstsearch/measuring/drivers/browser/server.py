@@ -14,12 +14,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from bstsearch.errors import DeviceError
+from bstsearch.errors import DeviceError, InputError
 from bstsearch.measuring.drivers.browser.files import ORT_CDN, ServedFile
 from bstsearch.measuring.drivers.browser.job import Job, RefusedError
 from bstsearch.measuring.drivers.browser.protocol import Done, Failed, Hello, Post, browser_of
+from bstsearch.reading import decoded
 
 LARGEST_POST = 1_000_000  # bytes; the times of 1,000 submodels take a tenth of it
 IDLE_S = 60.0  # how long a connection may say nothing
@@ -169,32 +168,34 @@ class _Handler(BaseHTTPRequestHandler):
             answer = taker(body)
         except RefusedError as refused:
             self._send(refused.status)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in first["loc"][:3])
-            self.server.note(f"ignored a malformed message to '{self._name()}' ({place or 'JSON'}: {first['type']})")
+        except InputError as error:
+            self.server.note(f"ignored {error}")
             self._send(HTTPStatus.BAD_REQUEST)
         else:
             text = b"" if answer is None else json.dumps(answer).encode()
             self._send(HTTPStatus.OK if text else HTTPStatus.NO_CONTENT, text, "application/json")
 
+    def _read(self, body: bytes, kind: type[AnyPost]) -> AnyPost:
+        post: AnyPost = decoded(body, kind, f"a malformed message to '{self._name()}'")
+        return post
+
     def _hello(self, body: bytes) -> Answer:
-        post = Hello.model_validate_json(body)
+        post = self._read(body, Hello)
         is_first = self.server.job.hello(post)
         arrival = f"{browser_of(post)} has come; it loads onnxruntime-web"
         self.server.note(arrival if is_first else "the page was loaded anew; going on")
         return self.server.config
 
     def _ask(self, body: bytes) -> Answer:
-        return self.server.job.ask(Post.model_validate_json(body))
+        return self.server.job.ask(self._read(body, Post))
 
     def _alive(self, body: bytes) -> Answer:
-        self.server.job.hear(Post.model_validate_json(body))
+        self.server.job.hear(self._read(body, Post))
         return None
 
     def _done(self, body: bytes) -> Answer:
         try:
-            self.server.job.finish(post := Done.model_validate_json(body))
+            self.server.job.finish(post := self._read(body, Done))
         except RefusedError as refused:
             if refused.status == HTTPStatus.BAD_REQUEST:
                 self.server.note(f"ignored a result that does not fit task {post.task}")
@@ -202,12 +203,12 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _failed(self, body: bytes) -> Answer:
-        post = Failed.model_validate_json(body)
+        post = self._read(body, Failed)
         self.server.job.fail(post, post.message)
         return None
 
     def _leave(self, body: bytes) -> Answer:
-        self.server.job.leave(Post.model_validate_json(body))
+        self.server.job.leave(self._read(body, Post))
         return None
 
     def _refuse(self, status: int) -> None:

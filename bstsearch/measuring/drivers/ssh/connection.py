@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
-import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar
 
-from bstsearch.errors import DeviceError
+from msgspec import UNSET, Struct, UnsetType
+
+from bstsearch.errors import DeviceError, InputError
 from bstsearch.measuring import runner
-from bstsearch.measuring.drivers.ssh.failures import Session, check_host, explain_end, explain_refusal
+from bstsearch.measuring.drivers.replies import CHUNK, Replies, TooLateError, TooLongError, write_all
+from bstsearch.measuring.drivers.ssh.failures import (
+    Session,
+    check_host,
+    explain_end,
+    explain_refusal,
+    explain_silence,
+)
+from bstsearch.reading import REASON, decoded, plain
+
+Result = TypeVar("Result")
 
 # The user's own configuration holds otherwise: keys, names, jump hosts, and how strictly host keys are checked.
 OPTIONS = (
@@ -39,7 +52,12 @@ LOADER = (
     'file = open("runner.py", "wb"); file.write(sys.stdin.buffer.read(SIZE)); file.close(); '
     "import runner; runner.main([])"
 )
+LOGIN_S = 120.0  # from the call of ssh until the runner is ready
+ANSWER_S = 1800.0  # the longest request times each graph that is open once, on a slow board
+TAKE_S = 120.0  # in which a board takes some of what it is sent
 LEAVE_S = 10.0
+LONGEST_LINE = 1 << 24  # bytes; the times of a round of 1,000 graphs take a sixteenth of it
+REFUSAL = 240  # characters of what a board says went wrong
 
 
 @contextlib.contextmanager
@@ -60,62 +78,80 @@ def connected(host: str, python: str, command: Sequence[str]) -> Iterator[Connec
             _end(process)
 
 
+class _Reply(Struct, Generic[Result], forbid_unknown_fields=True):
+    """One line of the runner's: the result of a request, or why there is none."""
+
+    ok: Result | UnsetType = UNSET
+    error: str = ""
+    kind: str = ""
+
+
 class Connection:
     """A session's pipes: requests go in and answers come out, one at a time."""
 
     def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes], host: str, python: str) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
-        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        self._process, self._stdin = process, process.stdin.fileno()
+        self._replies = Replies(process.stdout.fileno(), LONGEST_LINE)
         self._errors, self._host, self._python, self._is_ready = errors, host, python, False
 
     def greet(self, source: bytes) -> None:
         """Sends the runner, and returns once it is ready."""
+        end = time.monotonic() + LOGIN_S
         self._write(source)
-        while self._read() != runner.MARK:
+        while self._read(end - time.monotonic()).strip() != runner.MARK.encode():
             pass  # what a login prints
         self._is_ready = True
 
-    def ask(self, request: str, **arguments: Any) -> Any:
-        """The runner's answer to a request; DeviceError where it is an error, or none comes."""
+    def ask(self, request: str, kind: Any = None, **arguments: Any) -> Any:
+        """The runner's answer to a request, of that kind; DeviceError where it is something else, or none comes."""
         self._write(json.dumps({"do": request, **arguments}).encode() + b"\n")
-        return self._answer()
+        return self._answer(request, kind)
 
     def send(self, path: Path, name: str) -> None:
         """Copies the file `path` into the board's folder, as `name`."""
         with path.open("rb") as file:
-            self._write(json.dumps({"do": "file", "name": name, "size": path.stat().st_size}).encode() + b"\n", file)
-        self._answer()
+            self._write(json.dumps({"do": "file", "name": name, "size": path.stat().st_size}).encode() + b"\n")
+            while data := file.read(CHUNK):
+                self._write(data)
+        self._answer("file", None)
 
-    def _answer(self) -> Any:
-        line = self._read()
+    def _answer(self, request: str, kind: Any) -> Any:
+        line = self._read(ANSWER_S)
         try:
-            reply = json.loads(line)
-        except ValueError:
-            raise self._failure() from None
-        if "error" in reply:
-            raise DeviceError(explain_refusal(self._host, reply["kind"], reply["error"]))
-        return reply["ok"]
+            reply = decoded(line, _Reply[kind], f"{self._host}, asked to '{request}'")
+        except InputError as error:
+            raise DeviceError(str(error)) from error
+        if reply.ok is UNSET:
+            raise DeviceError(explain_refusal(self._host, plain(reply.kind)[:REASON], plain(reply.error)[:REFUSAL]))
+        return reply.ok
 
-    def _write(self, data: bytes, file: IO[bytes] | None = None) -> None:
+    def _write(self, data: bytes) -> None:
         try:
-            self._stdin.write(data)
-            if file:
-                shutil.copyfileobj(file, self._stdin)
-            self._stdin.flush()
+            write_all(self._stdin, data, TAKE_S)
         except OSError as error:
             raise self._failure() from error
+        except TooLateError:
+            raise DeviceError(explain_silence(self._host, TAKE_S)) from None
 
-    def _read(self) -> str:
-        line = self._stdout.readline()
+    def _read(self, seconds: float) -> bytes:
+        try:
+            line = self._replies.line(seconds)
+        except TooLateError:
+            raise DeviceError(explain_silence(self._host, ANSWER_S if self._is_ready else LOGIN_S)) from None
+        except TooLongError:
+            raise DeviceError(
+                f"{self._host} sent a line without an end; expected {LONGEST_LINE:,} bytes at most"
+            ) from None
         if not line.endswith(b"\n"):
             raise self._failure()
-        return line.decode(errors="replace").strip()
+        return line
 
     def _failure(self) -> DeviceError:
         """Why the session ended, as far as ssh and the board said."""
         _end(self._process)
-        self._errors.seek(0)
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - CHUNK))
         session = Session(host=self._host, python=self._python, is_ready=self._is_ready)
         return DeviceError(explain_end(session, self._process.returncode, self._errors.read().decode(errors="replace")))
 
@@ -140,13 +176,15 @@ def _start(words: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Returns once the session is over and the board has tidied up, or does not answer; may be called again."""
-    if process.stdin is None:
+    if process.stdin is None or process.stdout is None:
         return
     with contextlib.suppress(OSError):  # of requests that nobody reads any more
         process.stdin.close()
     process.stdin = None
+    Replies(process.stdout.fileno(), 0).discard(LEAVE_S)  # an answer that nobody reads would keep ssh from ending
     try:
-        process.communicate(timeout=LEAVE_S)  # an answer that nobody reads would keep ssh from ending
+        process.wait(timeout=LEAVE_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
+        process.wait()
+    process.stdout.close()

@@ -9,27 +9,45 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta, Struct
 
-from bstsearch.measuring.driver import Cores, Device, Driver, Note, Run, Session, Threads, Visit, Workload
+from bstsearch.measuring.driver import Cores, Device, Driver, Note, Run, Session, Threads, Timed, Visit, Workload
 from bstsearch.measuring.drivers.ssh.connection import Connection, connected
-from bstsearch.measuring.machine import hardware_of, runtime_of
+from bstsearch.measuring.drivers.ssh.failures import check_host, check_python
+from bstsearch.measuring.machine import Facts, hardware_of, runtime_of
 from bstsearch.measuring.runner import INPUTS
-from bstsearch.profiles.profile import Hardware, Runtime
+from bstsearch.profiles.profile import Hardware, Runtime, Text
+from bstsearch.reading import Count
 
 MODEL = "model.onnx"
 
 
-class Ssh(Driver):
+class Started(Struct, forbid_unknown_fields=True):
+    """What a board says of itself."""
+
+    hardware: Facts
+    version: Text
+    threads: Count
+
+
+class Ssh(Driver, frozen=True, kw_only=True):
     """A Linux board with a login."""
 
     name = "ssh"
 
-    host: str = Field(description="USER@BOARD, or what else ssh knows it by.")
-    threads: Threads | None = Field(None, description="Threads of the runtime; default: the board's physical cores.")
-    cores: Cores = Field((), description="Run on these cores only, as in 0,1.")
-    board_python: str = Field("python3", description="The Python that has onnxruntime.")
+    host: Annotated[str, Meta(description="USER@BOARD, or what else ssh knows it by.")]
+    threads: Annotated[
+        Threads | None, Meta(description="Threads of the runtime; default: the board's physical cores.")
+    ] = None
+    cores: Annotated[Cores, Meta(description="Run on these cores only, as in 0,1.")] = ()
+    board_python: Annotated[str, Meta(description="The Python that has onnxruntime.")] = "python3"
+
+    def __post_init__(self) -> None:
+        """UsageError where there can be no such host or Python."""
+        check_host(self.host)
+        check_python(self.board_python)
 
     def open(self, device: str, note: Note) -> contextlib.AbstractContextManager[Device]:  # noqa: ARG002 - every driver's
         """The board, logged in to."""
@@ -55,8 +73,8 @@ def open_device(
     """
     note(f"connecting to {host}")
     with connected(host, python, command) as connection:
-        started = connection.ask("start", threads=threads, cores=cores)
-        hardware, runtime = hardware_of(started["hardware"]), runtime_of(started["version"], started["threads"], cores)
+        started: Started = connection.ask("start", Started, threads=threads, cores=cores)
+        hardware, runtime = hardware_of(started.hardware), runtime_of(started.version, started.threads, cores)
         yield _Login(connection, host, note, hardware, runtime)
 
 
@@ -94,10 +112,11 @@ class _Board:
         self._connection.ask("open", graphs={name: self._files[name] for name in names})
 
     def time(self, visits: Sequence[Visit]) -> list[tuple[Run, ...]]:
-        found = self._connection.ask("time", visits=[(visit.name, visit.count) for visit in visits])
+        asked = [(visit.name, visit.count) for visit in visits]
+        found: list[list[Timed]] = self._connection.ask("time", list[list[Timed]], visits=asked)
         return [tuple(Run(*run) for run in runs) for runs in found]
 
     def peak_memory(self, model: Path) -> int | None:
         self._connection.send(model, MODEL)
-        peak: int | None = self._connection.ask("peak_memory", model=MODEL)
+        peak: int | None = self._connection.ask("peak_memory", Count | None, model=MODEL)
         return peak

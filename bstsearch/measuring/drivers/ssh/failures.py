@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bstsearch.errors import UsageError
+from bstsearch.reading import REASON, shown
 
 SSH_FAILED = 255  # ssh's own exit status; others are the board's
 NOT_FOUND = (126, 127)  # what shells say of a program that is not there, or none
@@ -55,10 +56,16 @@ class Session:
 
 def check_host(host: str) -> None:
     """Passes where `host` can be one; else UsageError, as where ssh would take it for an option."""
-    if not re.fullmatch(r"[^\s-]\S*", host) or not host.isprintable():
+    if not re.fullmatch(r"[^\s-]\S{,254}", host) or not host.isprintable():
         raise UsageError(
-            f"{host!r} is no host; give one as for ssh, like pi@raspberrypi.local or a name of ~/.ssh/config"
+            f"{shown(host)} is no host; give one as for ssh, like pi@raspberrypi.local or a name of ~/.ssh/config"
         )
+
+
+def check_python(python: str) -> None:
+    """Passes where `python` can name a program; else UsageError."""
+    if not re.fullmatch(r"[^\s-].{,999}", python) or not python.isprintable():
+        raise UsageError(f"{shown(python)} names no Python; give --board-python a name, or a path on the board")
 
 
 def explain_end(session: Session, status: int, errors: str) -> str:
@@ -77,6 +84,11 @@ def explain_end(session: Session, status: int, errors: str) -> str:
         if re.search(pattern, errors):
             return line.format_map(_names(session.host))
     return f"cannot connect to {session.host}: {last}; 'ssh {session.host} true' must work without a question"
+
+
+def explain_silence(host: str, seconds: float) -> str:
+    """What to say of a board from which nothing has come for `seconds`, or that took nothing."""
+    return f"{host} did not answer within {seconds:g} s; check its power and network, and measure again"
 
 
 def explain_refusal(host: str, kind: str, line: str) -> str:
@@ -111,4 +123,4 @@ def _left(host: str, status: int, last: str) -> str:
 def _last_line(text: str) -> str:
     """The last line that says something, without what could move a terminal's cursor."""
     lines = ["".join(filter(str.isprintable, line)).strip() for line in text.splitlines()]
-    return next((line for line in reversed(lines) if line), "")
+    return next((line[:REASON] for line in reversed(lines) if line), "")
