@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
+
 from bstsearch.profiles.profile import DeviceProfile
 
 TARGET = Path(__file__).parent / "device-profile.schema.json"
@@ -12,7 +14,7 @@ TARGET = Path(__file__).parent / "device-profile.schema.json"
 
 def schema() -> str:
     """The text of the schema file."""
-    return json.dumps(DeviceProfile.model_json_schema(), indent=2) + "\n"
+    return json.dumps(msgspec.json.schema(DeviceProfile), indent=2) + "\n"
 
 
 if __name__ == "__main__":

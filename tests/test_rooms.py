@@ -101,6 +101,12 @@ def test_nothing_imports_click() -> None:
     }
 
 
+def test_there_is_one_validator() -> None:
+    assert "pydantic" not in {
+        name.partition(".")[0] for module in MODULES for name in _imports(module, at_start_only=False)
+    }
+
+
 def _libraries(module: str) -> set[str]:
     """Every other package that is loaded as soon as `module` is imported."""
     found, seen, ahead = set[str](), set[str](), {module}

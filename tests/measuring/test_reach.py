@@ -9,7 +9,7 @@ import pytest
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
-from bstsearch.measuring.driver import Driver, parse_cores
+from bstsearch.measuring.driver import Driver
 from bstsearch.measuring.reach import check_meant, check_stray_options, get_driver, make_driver
 from bstsearch.profiles.profile import DeviceProfile
 
@@ -150,13 +150,61 @@ def note(line: str) -> None:
 
 @pytest.mark.parametrize(("text", "cores"), [("0", (0,)), ("0,2", (0, 2)), ("3, 1", (3, 1)), ((4, 5), (4, 5))])
 def test_cores_are_a_list_of_numbers(text: object, cores: tuple[int, ...]) -> None:
-    assert parse_cores(text) == cores
+    driver: Any = make("local", cores=text)
+    assert driver.cores == cores
 
 
-@pytest.mark.parametrize("text", ["", ",", "0,", "a", "-1", "0-3", "1.5", "0 1"])
+@pytest.mark.parametrize("text", ["", ",", "0,", "a", "-1", "0-3", "1.5", "0 1", "0," + "9" * 30, "nan", "\x1b"])
 def test_other_cores_are_wrong_usage(text: str) -> None:
-    with pytest.raises(UsageError, match=rf"cores '{text}' is no list of core numbers; write it like 0,1"):
+    with pytest.raises(UsageError, match=r"^--cores of --via local: expected int.*, not .*; write it like 0,1$"):
         make("local", cores=text)
+
+
+HUGE = "a" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "problem"),
+    [
+        ("ssh", {"host": "two words"}, "'two words' is no host; give one as for ssh"),
+        ("ssh", {"host": ""}, "'' is no host; give one as for ssh"),
+        ("ssh", {"host": "-oProxyCommand=x"}, "'-oProxyCommand=x' is no host; give one as for ssh"),
+        ("ssh", {"host": "a\x1b[2J"}, "is no host; give one as for ssh"),
+        ("ssh", {"host": "a\n"}, "is no host; give one as for ssh"),
+        ("ssh", {"host": HUGE}, r"'aaaa+\.\.\. is no host; give one as for ssh"),
+        ("ssh", {"host": "pi", "board_python": ""}, "'' names no Python; give --board-python a name"),
+        ("ssh", {"host": "pi", "board_python": "-c"}, "'-c' names no Python; give --board-python a name"),
+        ("ssh", {"host": "pi", "board_python": HUGE}, "names no Python; give --board-python a name"),
+        ("adb", {"serial": ""}, "'' is no serial number; look at 'adb devices'"),
+        ("adb", {"serial": "-d"}, "'-d' is no serial number; look at 'adb devices'"),
+        ("adb", {"serial": "two words"}, "'two words' is no serial number; look at 'adb devices'"),
+        ("adb", {"serial": HUGE}, "is no serial number; look at 'adb devices'"),
+        ("browser", {"ort_web": ""}, "^--ort-web of --via browser: expected a path, not ''$"),
+        ("browser", {"lan": "perhaps"}, "^--lan of --via browser: expected bool, not 'perhaps'$"),
+        ("local", {"threads": 10**9}, "^--threads of --via local: expected int <= 4096, not 1000000000$"),
+        ("local", {"threads": "9" * 5000}, r"^--threads of --via local: expected int.*, not '999+\.\.\.$"),
+    ],
+)
+def test_what_no_device_can_be_reached_by_is_refused_first(name: str, options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem) as caught:
+        make(name, **options)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "host", ["pi@raspberrypi.local", "board", "ssh://pi@10.0.0.2:2222", "pi@fe80::1%eth0", "b\u00e4r"]
+)
+def test_what_ssh_may_know_a_board_by_is_taken(host: str) -> None:
+    driver: Any = make("ssh", host=host)
+    assert driver.host == host
+
+
+@pytest.mark.parametrize(
+    "serial", ["0A1B2C3D4E5F", "emulator-5554", "192.168.1.20:5555", "adb-1234._adb-tls-connect._tcp"]
+)
+def test_what_adb_calls_a_phone_is_taken(serial: str) -> None:
+    driver: Any = make("adb", serial=serial)
+    assert driver.serial == serial
 
 
 @pytest.mark.parametrize(
@@ -173,8 +221,8 @@ def test_other_cores_are_wrong_usage(text: str) -> None:
             "driver 'local' has no option 'thread'; its options: threads (Threads of the runtime; default: the "
             "physical cores it may use.), cores (Run on these cores only, as in 0,1.)",
         ),
-        ("local", {"threads": "two"}, "--threads of --via local: input should be a valid integer, .*, not 'two'"),
-        ("adb", {"threads": 0}, "--threads of --via adb: input should be greater than 0, not 0"),
+        ("local", {"threads": "two"}, "--threads of --via local: expected int, not 'two'"),
+        ("adb", {"threads": 0}, "--threads of --via adb: expected int >= 1, not 0"),
     ],
 )
 def test_options_that_do_not_fit_are_wrong_usage(name: str, options: dict[str, Any], problem: str) -> None:
