@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bstsearch.errors import InputError
 from bstsearch.profiles.migrate import migrate
 from bstsearch.profiles.profile import FORMAT, DeviceProfile
@@ -34,7 +36,7 @@ def save_profile(profile: DeviceProfile, folder: Path) -> Path:
     InputError where `load_profile` would refuse it.
     """
     path = folder / f"{profile.device}.json"
-    sound = checked(profile.to_json(), DeviceProfile, path)
+    sound = checked(msgspec.to_builtins(profile), DeviceProfile, path)  # NaN included, which JSON would lose
     write_text(path, _render(sound.to_json(), "") + "\n")
     return path
 

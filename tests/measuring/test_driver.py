@@ -223,7 +223,7 @@ def test_a_driver_that_forgets_runs_is_told_so_at_the_first(tiny_folder: Path, b
 def test_a_driver_that_gives_no_times_is_told_so_at_the_first(
     said: str, tiny_folder: Path, box: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DeviceError, match="gave .* expected 1 runs of more than 0 ms; see") as caught:
+    with pytest.raises(DeviceError, match=r"gave .* expected 1 runs of more than 0 ms; see") as caught:
         bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1, says=said)
     assert str(caught.value).startswith(this_hardware().title)
     assert len(str(caught.value)) < 300

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from bstsearch.errors import InputError
 from bstsearch.profiles.profile import DeviceProfile
@@ -48,16 +51,20 @@ def test_the_file_has_one_line_per_row(tiny_folder: Path, make_profile: MakeProf
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("latency: 3", "is no valid JSON"),
-        ("", "is no valid JSON"),
-        ("[1, 2]", "must hold a JSON object, not a list"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        ("latency: 3", ": malformed "),
+        ("", ": empty"),
+        ("[1, 2]", ": expected object, got array"),
+        ("[" * 200_000, ": expected object, got array"),
+        ('{"format": 2, "models": ' + "[" * 200_000, ": nested too deep"),
+        ('{"format": NaN}', ": malformed "),
+        (b"\xff\xfe\x00", ": malformed "),
+        ('{"format": 1, "rows": 3}', ", rows: expected array, got int"),
     ],
 )
 def test_a_file_that_is_no_profile_is_refused(text: str | bytes, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "local.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(InputError, match=rf"device profile {path} {problem}"):
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}{problem}')}"):
         load_profile(path)
 
 
@@ -68,7 +75,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(
     text = path.read_text().strip()
     for length in range(1, len(text), len(text) // 20):
         path.write_text(text[:length])
-        with pytest.raises(InputError, match=r"is no valid JSON .*; is it truncated\?$"):
+        with pytest.raises(InputError, match=r"local\.json: malformed .*; is it truncated\?$"):
             load_profile(path)
 
 
@@ -77,9 +84,24 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load_profile(tmp_path / "local.json")
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None, True, []])
 def test_another_format_version_is_refused_before_all_else(version: object, tmp_path: Path) -> None:
     path = tmp_path / "local.json"
     path.write_text(json.dumps({"format": version, "anything": "else"}))
-    with pytest.raises(InputError, match=rf"has format {version!r}; this version reads formats 1 and 2; measure it"):
+    told = f"{path}: device profile of format {version!r}; this version reads formats 1 and 2; measure it again"
+    with pytest.raises(InputError, match=f"^{re.escape(told)}"):
         load_profile(path)
+
+
+def test_what_could_not_be_loaded_again_is_not_saved(
+    tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path
+) -> None:
+    profile = make_profile(tiny_folder)
+    path = save_profile(profile, tmp_path)
+    before = path.read_bytes()
+    (model,) = profile.models
+    for change in ({"noise": math.nan}, {"batch": 0}):
+        wrong = structs.replace(model, **change)
+        with pytest.raises(InputError, match=rf"local\.json, models\[0\]\.{next(iter(change))}: expected "):
+            save_profile(structs.replace(profile, models=(wrong,)), tmp_path)
+    assert path.read_bytes() == before

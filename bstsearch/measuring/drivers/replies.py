@@ -72,4 +72,6 @@ def write_all(handle: int, data: bytes, seconds: float) -> None:
 
 
 def _is_ready(handle: int, end: float) -> bool:
-    return bool(select.select([handle], [], [], max(0.0, end - time.monotonic()))[0])
+    """Whether there is something to read before `end`; False after it even where there is, so nobody talks on."""
+    left_s = end - time.monotonic()
+    return left_s > 0 and bool(select.select([handle], [], [], left_s)[0])

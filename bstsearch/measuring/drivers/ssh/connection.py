@@ -124,6 +124,8 @@ class Connection:
         except InputError as error:
             raise DeviceError(str(error)) from error
         if reply.ok is UNSET:
+            if not reply.error:
+                raise DeviceError(f"{self._host}, asked to '{request}': expected a result, got none")
             raise DeviceError(explain_refusal(self._host, plain(reply.kind)[:REASON], plain(reply.error)[:REFUSAL]))
         return reply.ok
 
@@ -181,9 +183,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):  # of requests that nobody reads any more
         process.stdin.close()
     process.stdin = None
+    end = time.monotonic() + LEAVE_S
     Replies(process.stdout.fileno(), 0).discard(LEAVE_S)  # an answer that nobody reads would keep ssh from ending
     try:
-        process.wait(timeout=LEAVE_S)
+        process.wait(timeout=max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
