@@ -170,7 +170,10 @@ def _is_sound(run: object) -> bool:
 
 
 def _is_amount(number: Any) -> bool:
-    return isinstance(number, numbers.Real) and 0 <= float(number) < math.inf
+    try:
+        return isinstance(number, numbers.Real) and 0 <= float(number) < math.inf
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def _plain(run: Run) -> Run:

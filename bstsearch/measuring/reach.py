@@ -93,7 +93,7 @@ def check_meant(device: str, before: DeviceProfile | None, known: Sequence[str],
 def _value(kind: type[Driver], field: structs.FieldInfo, given: object) -> Any:
     """The option's value as its type has it, from text or a value; UsageError where it is none."""
     is_list = get_origin(_bare(field.type)) in (tuple, list)
-    parts = given.split(",") if is_list and isinstance(given, str) else given
+    parts = [part.strip() for part in given.split(",")] if is_list and isinstance(given, str) else given
     try:
         value = msgspec.convert(parts, field.type, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:

@@ -8,7 +8,7 @@ import pytest
 
 from bstsearch.errors import InputError
 from bstsearch.measuring.driver import Run
-from bstsearch.measuring.journal import Journal
+from bstsearch.measuring.journal import FORMAT, Journal
 
 ORIGIN: dict[str, Any] = {"architecture": "a" * 16, "seed": 0, "runtime": {"threads": 2}}
 ROUNDS = {
@@ -77,10 +77,29 @@ def test_what_is_finished_is_removed(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ['{"origin"\n', "[]\n", '{"format": 3}\nnull\n{}\n'])
-def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
-    (tmp_path / "rounds").write_text(text)
-    with pytest.raises(
-        InputError, match=r"interrupted measurement .*rounds, line [12], is no round; remove it to start anew"
-    ):
+HEAD = json.dumps({"format": FORMAT, "origin": ORIGIN})
+REMEDY = "; remove the file, which holds an interrupted measurement"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"origin"', "line 1: malformed (Input data was truncated); is it truncated?"),
+        ("[]", "line 1: expected object, got array"),
+        ("", "line 1: empty"),
+        ("[" * 200_000, "line 1: expected object, got array"),
+        ('{"format": ' + "[" * 200_000, "line 1: nested too deep"),
+        (f"{HEAD}\nnull\n{{}}", "line 2: expected object, got null"),
+        (f'{HEAD}\n{{"visits": 5}}', "line 2, visits: expected object, got int"),
+        (f'{HEAD}\n{{"visits": {{"a": [[1]]}}}}', "line 2, visits[...][0]: expected array of length 3"),
+        (f'{HEAD}\n{{"visits": {{"a": [[0, 1, 1]]}}}}', "line 2, visits[...][0][0]: expected float > 0.0"),
+        (f'{HEAD}\n{{"visits": {{"a": [["1", 1, 1]]}}}}', "line 2, visits[...][0][0]: expected float, got str"),
+        (f'{HEAD}\n{{"visits": {{"a": [[1, 1, 0.5]]}}}}', "line 2, visits[...][0][2]: expected int | null, got float"),
+        (f'{HEAD}\n{{"surprise": 1}}', "line 2: object contains unknown field surprise"),
+    ],
+)
+def test_a_damaged_file_is_an_input_error(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "rounds").write_text(f"{text}\n")
+    with pytest.raises(InputError) as caught:
         Journal(path=tmp_path / "rounds", origin=ORIGIN).load()
+    assert str(caught.value) == f"{tmp_path / 'rounds'}, {problem}{REMEDY}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -462,3 +463,40 @@ def test_strict_refuses_and_the_rounds_serve_without_it(
     assert run(is_strict=True).model.schedule.rounds == rounds.ROUNDS
     assert set(device.visits.values()) == {rounds.ROUNDS}
     assert list(tmp_path.iterdir()) == []
+
+
+# What a driver answers
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        5.0,
+        [],
+        [None],
+        ["aa"],
+        [[5.0, 5.0]],
+        [[Timed(1.0)]],
+        [[Timed(1.0)] * 100_000],
+        [[Timed(1.0), Timed(math.nan)]],
+        [[Timed(1.0), Timed(math.inf)]],
+        [[Timed(1.0), Timed(-1.0)]],
+        [[Timed(1.0), Timed(0.0)]],
+        [[Timed(1.0), Timed("5")]],  # type: ignore[arg-type]
+        [[Timed(1.0), Timed(10**400)]],
+        [[Timed(1.0), Timed(1.0, -1.0)]],
+        [[Timed(1.0), Timed(1.0, None, math.nan)]],  # type: ignore[arg-type]
+    ],
+)
+def test_what_are_no_times_is_refused_when_it_comes(found: object) -> None:
+    with pytest.raises(DeviceError) as caught:
+        measuring._sound("My box", [Visit(name="w1-d1", count=2)], found)
+    assert str(caught.value).startswith(("My box gave ", "My box answered 1 visits with "))
+    assert len(str(caught.value)) < 300
+
+
+def test_a_driver_may_count_with_numbers_of_numpy() -> None:
+    runs = [Timed(np.float32(2.5), np.float64(1.5), np.int64(3))]  # type: ignore[arg-type]
+    (((ms, cpu_ms, switches),),) = measuring._sound("My box", [Visit(name="w1-d1", count=1)], [runs])
+    assert [(type(one), one) for one in (ms, cpu_ms, switches)] == [(float, 2.5), (float, 1.5), (int, 3)]

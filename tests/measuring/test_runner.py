@@ -463,8 +463,8 @@ def test_a_script_answers_requests_until_they_end(host: Host, workload: Workload
 
 
 def test_an_error_is_answered_and_the_runner_goes_on(host: Host) -> None:
-    reply = host.ask("surprise")
-    assert (reply["kind"], "\n" in reply["error"]) == ("KeyError", False)
+    told = "a request is a JSON object that says what to do"
+    assert host.ask("surprise") == {"error": told, "kind": "RunnerError"}
     assert host.ask("file", b"12345", name="no/folder", size=5)["kind"] == "FileNotFoundError"  # and the bytes are gone
     assert host.ask("file", b"12345", name="file", size=5) == {"ok": None}
     assert (host.folder / "file").read_bytes() == b"12345"
@@ -527,6 +527,32 @@ def test_a_host_that_leaves_within_a_file_ends_the_runner(pipe: Pipe) -> None:
     pipe.host.write(json.dumps({"do": "file", "name": "file", "size": 10}).encode() + b"\n12345")
     pipe.host.close()
     assert pipe.serve() == ["", runner.MARK, ""]
+
+
+def test_a_request_that_is_none_is_answered(pipe: Pipe) -> None:
+    requests = [b"5", b"[]", b"{}", b"null", b"nonsense", b"\xff", b'{"do": "files"}', b'{"do": []}']
+    pipe.host.write(b"".join(request + b"\n" for request in requests))
+    pipe.host.close()
+    _, mark, *replies, _ = pipe.serve()
+    assert mark == runner.MARK
+    assert [list(json.loads(reply)) for reply in replies] == [["error", "kind"]] * len(requests)
+
+
+def test_a_request_without_an_end_ends_the_runner(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "LONGEST_LINE", 10)
+    pipe.host.write(b"a" * 100)
+    assert pipe.serve() == ["", runner.MARK, ""]
+
+
+@pytest.mark.parametrize("told", ["", "\n", "-1", "0", "1.5", "NaN", "[]", '"1"', "9" * 30, "a" * 100_000])
+def test_a_process_that_tells_no_memory_is_an_error(told: str) -> None:
+    with pytest.raises(RunnerError, match=r"^the process that ran a\.onnx told .{2,42}, not how much memory"):
+        runner._peak_of(told, Path("a.onnx"))
+
+
+def test_the_last_line_tells_the_memory() -> None:
+    assert runner._peak_of("a warning\n1024\n", Path("a.onnx")) == 1024
+    assert runner._peak_of("null\n", Path("a.onnx")) is None
 
 
 def test_a_host_that_does_not_read_ends_the_runner() -> None:

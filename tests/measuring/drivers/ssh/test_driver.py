@@ -513,9 +513,10 @@ def test_what_to_do_holds_for_an_address_with_a_port(errors: str, host: str, rem
     assert remedy in str(caught.value)
 
 
-def test_an_answer_that_is_none_is_a_lost_connection() -> None:
+@pytest.mark.parametrize("answer", ["", "not a whole li"])
+def test_an_answer_that_does_not_come_is_a_lost_connection(answer: str) -> None:
     with pytest.raises(DeviceError, match=r"^pi@board left in the middle of the measurement \(exit status 0\)"):
-        open_with("pi@board", *fake_ssh("", 0, f"{MARK}\nnot JSON\n"))
+        open_with("pi@board", *fake_ssh("", 0, f"{MARK}\n{answer}"))
 
 
 @needs_sshd
