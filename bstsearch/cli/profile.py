@@ -16,7 +16,7 @@ from bstsearch.cli.remembered import Memory
 from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
-from bstsearch.reading import read_json
+from bstsearch.reading import read_json, shown
 
 if TYPE_CHECKING:
     from bstsearch.measuring.run import Profiled
@@ -95,6 +95,7 @@ def profile(
     from bstsearch.measuring.run import profile_device
 
     output, folder = Output(is_json), read_folder(supernet)
+    data_words = _data_words(folder)  # first, since it may be refused
     options = {"threads": threads, "cores": cores, "host": host, "board_python": board_python, "ort_web": ort_web}
     options |= {"lan": is_lan or None, "webgpu": is_webgpu or None, "serial": serial, **_pairs(option or ())}
     with output.listening("profile") as listener:
@@ -110,7 +111,7 @@ def profile(
         )
     _show(found.profile, folder, output)
     _say(found, folder, threads, output)
-    _hint(found.profile, None if supernet == DEMO else supernet, folder, profiles, output)
+    _hint(found.profile, None if supernet == DEMO else supernet, data_words, profiles, output)
     output.json({"path": str(found.path), "is_new": found.is_new, "profile": found.profile.to_json()})
 
 
@@ -119,7 +120,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for text, (name, sign, _) in zip(texts, pairs, strict=True):
         if not (name and sign):
-            raise UsageError(f"--option {text!r} is not of the form NAME=VALUE; write it like port=4242")
+            raise UsageError(f"--option {shown(text)} is not of the form NAME=VALUE; write it like port=4242")
     return {name: value for name, _, value in pairs}
 
 
@@ -134,7 +135,7 @@ def _say(found: Profiled, folder: SupernetFolder, threads: int | None, output: O
 
 
 def _hint(
-    shown: DeviceProfile, supernet: Path | None, folder: SupernetFolder, profiles: Path | None, output: Output
+    shown: DeviceProfile, supernet: Path | None, data_words: Sequence[str], profiles: Path | None, output: Output
 ) -> None:
     """What to type next; the folder remembers this device from now on."""
     is_remembered = Memory(output).keep_profiled(shown.device, profiles, supernet)
@@ -143,7 +144,7 @@ def _hint(
         output.note(
             f"to measure the real one: {shlex.join(['bstsearch', 'profile', *words, '--via', 'browser', '--lan'])}"
         )
-    output.hint(f"next: {shlex.join(['bstsearch', 'pareto', *([] if is_remembered else words), *_data_words(folder)])}")
+    output.hint(f"next: {shlex.join(['bstsearch', 'pareto', *([] if is_remembered else words), *data_words])}")
 
 
 def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
@@ -244,8 +245,8 @@ def _data_words(folder: SupernetFolder) -> list[str]:
     from bstsearch.tasks import FILE, ON_DISK
 
     own = folder.path / FILE
-    if own.exists() and (typed := read_json(own).get("from")):
-        return ["--data", str(typed)]
+    if own.exists() and isinstance(typed := read_json(own).get("from"), str):
+        return ["--data", typed]
     path = folder.path / "vocabulary.json"
     is_on_disk = path.exists() and read_json(path).get("data") in ON_DISK
     return ["--data-dir", "DIR"] if is_on_disk else []

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from bstsearch.errors import InputError, UsageError
 from bstsearch.profiles.latency import half_width, typical
 from bstsearch.profiles.stored import NAME
-from bstsearch.reading import Amount, Count, Finite, Name, Positive, Share, Whole, plain
+from bstsearch.reading import REASON, Amount, Count, Finite, Name, Positive, Share, Whole, plain
 from bstsearch.space import Submodel
 
 if TYPE_CHECKING:
@@ -339,7 +339,7 @@ class DeviceProfile(Record, frozen=True, kw_only=True):
         for model in self.models:
             if (model.architecture, model.family) == (architecture, family):
                 return model
-        known = ", ".join(f"{model.family} {model.architecture}" for model in self.models) or "none"
+        known = ", ".join(f"{model.family} {model.architecture}" for model in self.models)[:REASON] or "none"
         raise InputError(
             f"device profile {self.device!r} holds no measurement of this model ({family} {architecture}), only of: "
             f"{known}; measure it with 'bstsearch profile --device {self.device} --measure' and the same --supernet"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from bstsearch.reading import plain
 
 # A page whose process the phone has ended, mostly for want of memory, is loaded anew, and then fails in the same way.
 MOST_LOADS = 5
+TASK_S = 3600.0  # for one task of a page that says that it is alive
 LONGEST_REASON = 200  # characters of what a page says went wrong
 LOOK_S = 1.0  # how often a page that waits for graphs is told how many there are
 AGAIN = "what was measured is kept; run the same command again to go on"
@@ -130,7 +130,7 @@ class Job:
             self._loads = 0
             self._changed.notify_all()
 
-    def result(self, patience_s: float = math.inf) -> Done:
+    def result(self, patience_s: float = TASK_S) -> Done:
         """What the task in hand led to; DeviceError where the page fails, leaves, or takes over `patience_s`."""
         with self._changed:
             assert self._task, "a task is given first"
@@ -142,7 +142,7 @@ class Job:
                 self._changed.wait(min(self.pulse_s, left_s))
             return done
 
-    def run(self, task: Task, patience_s: float = math.inf) -> Done:
+    def run(self, task: Task, patience_s: float = TASK_S) -> Done:
         """What the task led to, given and waited for."""
         self.give(task)
         return self.result(patience_s)
