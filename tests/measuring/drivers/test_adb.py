@@ -172,6 +172,23 @@ def test_an_adb_that_hangs(fake_adb: FakeAdb, workload: Workload, monkeypatch: p
         open_once(workload)
 
 
+def test_an_adb_that_talks_without_an_end(
+    fake_adb: FakeAdb, workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adb, "LONGEST_ANSWER", 10_000)
+    fake_adb(PIXEL, "exec yes")
+    with pytest.raises(DeviceError, match=r"'adb -s 0A1B2C3D4E5F shell' said more than 10,000 bytes; try"):
+        open_once(workload)
+
+
+def test_what_adb_says_is_shown_plain_and_short(fake_adb: FakeAdb, workload: Workload) -> None:
+    fake_adb(PIXEL, "printf 'no \\033[2J\\377'; head -c 100000 /dev/zero | tr '\\0' a; exit 1")
+    with pytest.raises(DeviceError, match=r"^adb failed: no  \[2J.a+$") as caught:
+        open_once(workload)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
 def test_a_page_that_does_not_come(fake_adb: FakeAdb, workload: Workload) -> None:
     log = fake_adb(PIXEL)
     with pytest.raises(DeviceError, match=r"no browser opened http://localhost:\d+/\w+/ within 0\.2 s"):

@@ -133,3 +133,13 @@ def test_nobody_comes(start: Start) -> None:
     session = start(arrival_s=0.02)
     with pytest.raises(DeviceError, match=r"no browser opened http://localhost:\d+/\w+/ within 0.02 s"):
         session.end()
+
+
+def test_what_a_page_says_went_wrong_is_shown_plain_and_short() -> None:
+    job = Job(60.0)
+    hello = Hello(page="a" * 32, **ENVIRONMENT)
+    job.hello(hello)
+    job.fail(hello, "no \x1b[2J\n" + "a" * 2000)
+    with pytest.raises(DeviceError, match=r"^the phone cannot go on: no \[2J a+$") as caught:
+        job.prepare(None)
+    assert len(str(caught.value)) < 300

@@ -27,3 +27,10 @@ def test_a_phone_is_named_as_well_as_it_tells(agent: str, model: str | None, tit
     assert (hardware_of(phone).title, browser_of(phone)) == (title, name)
     assert (hardware_of(phone).cores, hardware_of(phone).memory_bytes) == (1, None)
     assert hardware_of(phone, title="My phone", soc="Chip 1").soc == "Chip 1"
+
+
+def test_what_a_phone_calls_itself_moves_no_cursor() -> None:
+    told = {**ENVIRONMENT, "model": "a\x1b[2Jb", "system": "c\nd"}
+    found = hardware_of(Hello(page="a" * 8, **told))
+    assert found.title == "a [2Jb"
+    assert (found.system or "").startswith("c d; ")
