@@ -21,7 +21,7 @@ def load_profile(path: Path) -> DeviceProfile:
     version = data.get("format")
     if isinstance(version, bool) or version not in (1, FORMAT):
         raise InputError(
-            f"{path}: device profile of format {shown(version)}; this version reads formats 1 and {FORMAT}; "
+            f"{path} has format {shown(version)}; this version reads formats 1 and {FORMAT}; "
             "measure it again with 'bstsearch profile --measure', or update bstsearch"
         )
     profile = checked(migrate(data, path) if version == 1 else data, DeviceProfile, path)

@@ -60,7 +60,7 @@ def test_a_broken_file_is_a_row_and_its_problem_a_warning(invoke: Invoke, tmp_pa
     assert result.exit_code == 0
     assert line_of("phone", result.stdout) == ["phone", "-", "broken", "-", "-", "-"]
     assert line_of("pixel7", result.stdout)
-    assert "warning: device profile profiles/phone.json is no valid JSON" in result.stderr
+    assert "warning: profiles/phone.json: malformed (Input data was truncated); is it truncated?" in result.stderr
 
 
 def test_json_holds_what_the_table_shows(invoke: Invoke, tmp_path: Path) -> None:
@@ -152,9 +152,9 @@ def test_validate_says_what_is_wrong_in_one_line(invoke: Invoke, tmp_path: Path)
     assert result.exit_code == 4
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
-    assert "device profile pixel7.json, rates, gflops_per_s: input should be greater than 0, not -1.0" in result.stderr
+    assert "pixel7.json, rates.gflops_per_s: expected float > 0.0" in result.stderr
 
 
 def test_validate_of_no_file(invoke: Invoke) -> None:
     result = invoke("devices", "validate", "nothing.json")
-    assert (result.exit_code, result.stderr) == (4, "error: device profile nothing.json does not exist\n")
+    assert (result.exit_code, result.stderr) == (4, "error: nothing.json does not exist\n")

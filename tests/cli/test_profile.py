@@ -267,13 +267,11 @@ class TestStored:
         assert invoke("profile", "--supernet", tiny_easy_folder, "--device", "phone", "--measure").exit_code == 0
 
     def test_a_malformed_one_is_refused_in_one_line(self, invoke: Invoke, tiny_folder: Path, path: Path) -> None:
-        path.write_text(path.read_text().replace('"latency_ms": 1.0,', '"latency_ms": NaN,'))
+        path.write_text(path.read_text().replace('"latency_ms": 1.0,', '"latency_ms": -1.0,'))
         result = invoke("profile", "--supernet", tiny_folder, "--device", "phone")
         assert (result.exit_code, result.stdout) == (4, "")
-        assert result.stderr == (
-            "error: device profile profiles/phone.json, models, entry 1, submodels, row 10 (w1-d1), latency_ms: "
-            "input should be a finite number, not nan\n"
-        )
+        told = "error: profiles/phone.json, models[0].submodels[9].latency_ms: expected float > 0.0\n"
+        assert result.stderr == told
 
 
 def test_json_is_one_object_with_the_whole_profile(invoke: Invoke, measured: Measured, tiny_folder: Path) -> None:

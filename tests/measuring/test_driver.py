@@ -187,7 +187,7 @@ def test_a_file_that_is_no_profile_is_found_before_the_measurement(
 ) -> None:
     monkeypatch.setattr("bstsearch.measuring.measure.measure", lambda *_, **__: pytest.fail("must not measure"))
     (tmp_path / "mybox.json").write_text("{}")
-    with pytest.raises(bstsearch.BstsearchError, match=r"mybox\.json: device profile of format None"):
+    with pytest.raises(bstsearch.BstsearchError, match=r"mybox\.json has format None"):
         bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1)
 
 

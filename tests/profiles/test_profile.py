@@ -185,8 +185,8 @@ def test_a_wrong_field_of_the_head_is_named(
 @pytest.mark.parametrize("key", DeviceProfile.__struct_fields__)
 def test_every_key_is_required(key: str, data: Data, tmp_path: Path) -> None:
     del data[key]
-    told = "device profile of format None" if key == "format" else f"object missing required field {key}"
-    assert refusal(data, tmp_path).startswith(f"{tmp_path / 'local.json'}: {told}")
+    told = " has format None; this" if key == "format" else f": object missing required field {key}"
+    assert refusal(data, tmp_path).startswith(f"{tmp_path / 'local.json'}{told}")
 
 
 def test_an_id_that_occurs_twice_is_named(data: Data, tmp_path: Path) -> None:

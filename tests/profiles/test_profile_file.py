@@ -88,7 +88,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_another_format_version_is_refused_before_all_else(version: object, tmp_path: Path) -> None:
     path = tmp_path / "local.json"
     path.write_text(json.dumps({"format": version, "anything": "else"}))
-    told = f"{path}: device profile of format {version!r}; this version reads formats 1 and 2; measure it again"
+    told = f"{path} has format {version!r}; this version reads formats 1 and 2; measure it again"
     with pytest.raises(InputError, match=f"^{re.escape(told)}"):
         load_profile(path)
 
