@@ -147,19 +147,27 @@ def scratch() -> Iterator[Path]:
 def holding(path: Path, option: str = "--out") -> Iterator[None]:
     """Keeps every other process that asks for `path` out until the block ends; UsageError where one holds it already.
 
-    `path` need not exist; `option` is the one that names another place.
+    `path` need not exist; `option` names another place. What processes that are gone left there, at it or in it, is
+    removed or finished first.
     """
-    lock = path.with_name(f".{path.name}{LOCK}")
+    place = path.resolve()
+    lock = place.with_name(f".{place.name}{LOCK}")
+    missing = [folder for folder in lock.parents if not folder.exists()]
     with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
         handle = _locked(lock)
     if handle is None:
         raise UsageError(f"{path} is being written by another process; wait until it ends, or give another {option}")
     try:
+        tidy(place.parent)
+        tidy(place)
         yield
     finally:
         lock.unlink(missing_ok=True)
         os.close(handle)
+        with contextlib.suppress(OSError):  # what a refused command has no use for
+            for folder in missing:
+                folder.rmdir()
 
 
 def tidy(folder: Path) -> None:

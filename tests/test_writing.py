@@ -304,11 +304,11 @@ def test_a_second_holder_is_refused_in_one_line_and_nothing_is_left(tmp_path: Pa
             writing.holding(tmp_path / "out"),
         ):
             pytest.fail("the block ran")
-        with writing.holding(tmp_path / "other"):
+        with writing.holding(tmp_path / "new" / "other", "--profiles"):
             pass
     with writing.holding(tmp_path / "out"):
         pass
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())  # nor the folder that was only there for the lock
 
 
 def test_scratch_is_empty_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
