@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bstsearch.errors import DeviceError, InputError, NoisyMeasurementError
 from bstsearch.measuring import rounds, selection
 from bstsearch.measuring.assemble import Measurement, model_of
@@ -25,7 +27,7 @@ from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import Load
-from bstsearch.reading import checked, shown
+from bstsearch.reading import parsing, shown
 from bstsearch.writing import scratch
 
 # Graphs that are open at once hold at most this many bytes of weights: what the smallest phone has to spare.
@@ -119,8 +121,9 @@ def _check_facts(session: Session) -> None:
                 f"the driver's session has no attribute {name!r} of class {kind.__name__}; see docs/device.md"
             )
         try:
-            checked(found.to_json(), kind, f"the driver's {name}")
-        except (InputError, TypeError) as error:
+            with parsing(f"the driver's {name}"):
+                msgspec.convert(msgspec.to_builtins(found), kind)
+        except InputError as error:
             raise DeviceError(f"{error}; see docs/device.md") from error
 
 

@@ -32,6 +32,7 @@ from typing import Annotated
 from msgspec import Meta
 from bstsearch import Driver
 from bstsearch.measuring.driver import Run, Runtime
+from bstsearch.measuring.machine import this_hardware
 
 
 class Box(Driver):
@@ -195,15 +196,6 @@ def test_a_driver_that_forgets_runs_is_told_so_at_the_first(tiny_folder: Path, b
     problem = r"^.+ gave \(\) for '\S+; expected 1 runs of more than 0 ms; see docs/device\.md$"
     with pytest.raises(DeviceError, match=problem):
         bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1, fewer=1)
-
-
-def test_a_device_that_a_profile_cannot_hold_is_refused_before_it_is_timed(
-    tiny_folder: Path, box: str, tmp_path: Path
-) -> None:
-    file = Path(box.rpartition(":")[0])
-    file.write_text(file.read_text().replace("threads=1", "threads=0"))
-    with pytest.raises(DeviceError, match=r"^the driver's runtime, threads: expected int >= 1; see docs/device\.md$"):
-        bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1)
 
 
 def test_two_that_measure_one_device_do_not_get_in_each_others_way(

@@ -25,9 +25,10 @@ from bstsearch.graphs.live_set import largest_live_set
 from bstsearch.measuring import measure as measuring
 from bstsearch.measuring import rounds, selection
 from bstsearch.measuring.assemble import Measurement
-from bstsearch.measuring.driver import Graph, Session, Visit, Workload
+from bstsearch.measuring.driver import Graph, Runtime, Session, Visit, Workload
 from bstsearch.measuring.driver import Run as Timed
 from bstsearch.measuring.estimator import BETWEEN_TIMES
+from bstsearch.measuring.machine import this_hardware
 from bstsearch.measuring.measure import measure
 from bstsearch.measuring.runner import POOL
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
@@ -500,3 +501,25 @@ def test_a_driver_may_count_with_numbers_of_numpy() -> None:
     runs = [Timed(np.float32(2.5), np.float64(1.5), np.int64(3))]  # type: ignore[arg-type]
     (((ms, cpu_ms, switches),),) = measuring._sound("My box", [Visit(name="w1-d1", count=1)], [runs])
     assert [(type(one), one) for one in (ms, cpu_ms, switches)] == [(float, 2.5), (float, 1.5), (int, 3)]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"threads": 0}, ", threads: expected int >= 1"),
+        ({"threads": "two"}, ", threads: expected int, got str"),
+        ({"name": "a" * 100_000}, ", name: expected str of length <= 4000"),
+        ({"precision": "int8"}, ", precision: invalid enum value 'int8'"),
+        ({"version": object()}, " cannot be read: "),
+    ],
+)
+def test_what_a_profile_cannot_hold_of_a_device_is_refused_before_it_is_timed(
+    change: dict[str, Any], problem: str
+) -> None:
+    sound = {"name": "box", "version": "1", "provider": "box", "threads": 1, "precision": "float32", "cores_used": None}
+    session: Any = SimpleNamespace(**dict.fromkeys(("report", "open", "time", "peak_memory"), print))
+    session.hardware, session.runtime = this_hardware(), Runtime(**sound)
+    measuring._check_facts(session)
+    session.runtime = Runtime(**sound | change)
+    with pytest.raises(DeviceError, match=f"^the driver's runtime{problem}.*; see docs/device.md$"):
+        measuring._check_facts(session)
