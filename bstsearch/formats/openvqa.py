@@ -93,8 +93,9 @@ class _AnnotationFile(msgspec.Struct):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Part:
-    """The question files of one part, each with its annotations where it has any."""
+    """The question files of the "train", "validation" or "test" part, each with its annotations where it has any."""
 
+    split: str
     files: tuple[tuple[Path, Path | None], ...]
 
     def questions(self) -> Iterator[Asked]:
@@ -138,7 +139,7 @@ def get_part(folder: Path, split: str) -> Part:
     files = tuple((raw / questions, raw / answers if answers else None) for questions, answers in pairs)
     for path in (answers for _, answers in files if answers is not None and not answers.exists()):
         raise InputError(f"{path} does not exist, but its questions do; copy it there")
-    return Part(files=files)
+    return Part(split=split, files=files)
 
 
 def existing_parts(folder: Path) -> list[Part]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
 from bstsearch.formats import openvqa
-from bstsearch.formats.openvqa import VISUAL_GENOME, Part
+from bstsearch.formats.openvqa import Part
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import are_answered
 
@@ -45,7 +45,8 @@ class _File:
 
 def read_asked(part: Part, vocabulary: Vocabulary) -> AskedQuestions:
     """The questions of `part`; InputError where one is there twice, or files of it do not belong together."""
-    files = [_read(questions, annotations) for questions, annotations in part.files]
+    # Training goes by the annotations, as in the public codes; a score must be of all questions.
+    files = [_read(*paths, is_whole=part.split != "train") for paths in part.files]
     ids = np.concatenate([file.ids for file in files])
     _check_once(ids, "question", " and ".join(str(path) for path, _ in part.files))
     images, image_of = np.unique(np.concatenate([file.images for file in files]), return_inverse=True)
@@ -60,7 +61,7 @@ def read_asked(part: Part, vocabulary: Vocabulary) -> AskedQuestions:
     )
 
 
-def _read(questions: Path, annotations: Path | None) -> _File:
+def _read(questions: Path, annotations: Path | None, *, is_whole: bool) -> _File:
     columns = [(asked.question_id, asked.image_id, asked.question) for asked in openvqa.read_questions(questions)]
     ids, images = (np.array([row[place] for row in columns], dtype=np.int64) for place in (0, 1))
     texts = [row[2] for row in columns]
@@ -71,6 +72,9 @@ def _read(questions: Path, annotations: Path | None) -> _File:
     rows = [(one.question_id, UNSAID if one.image_id is None else one.image_id, bool(one.answers)) for one in found]
     annotated, seen = (np.array([row[place] for row in rows], dtype=np.int64) for place in (0, 1))
     order = _order(ids, annotated, questions, annotations)
+    if is_whole and len(order) < len(ids):
+        first = ids[~np.isin(ids, annotated)][0]
+        raise InputError(f"{annotations} lacks question {first} of {questions.name}; copy both files again")
     _check_images(annotated, images[order], seen, questions, annotations)
     is_answered = np.array([row[2] for row in rows])
     return _File(ids=annotated, images=images[order], texts=[texts[place] for place in order], is_answered=is_answered)
@@ -89,10 +93,6 @@ def _order(
             f"{annotations}: question {missing[0]} is annotated, but {questions.name} has no such question; "
             "copy both files again"
         )
-    # Visual Genome's questions only add to the training, which goes by the annotations.
-    if len(order) < len(ids) and questions.name != VISUAL_GENOME[0]:
-        first = ids[~np.isin(ids, annotated)][0]
-        raise InputError(f"{annotations} lacks question {first} of {questions.name}; copy both files again")
     return order
 
 

@@ -19,7 +19,6 @@ from bstsearch.errors import InputError
 from bstsearch.formats.region_files import Regions
 from bstsearch.formats.uniter_images import ImageFolder, open_image_folder
 from bstsearch.formats.uniter_texts import ANSWERS, TextRecord, Texts, answers_file, open_texts, read_answers, read_ids
-from bstsearch.inputs.tokenizers import FIRST_PIECE, LAST_PIECE
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
 from bstsearch.tasks.soft_labels import SoftJudge
 from bstsearch.tasks.vocabulary import Vocabulary
@@ -42,9 +41,9 @@ def load(folder: Path, split: str, vocabulary: Vocabulary, like: Mapping[str, Te
     names = vocabulary.answers
     if answers_file(folder).exists() and read_answers(folder) != names:
         raise InputError(f"{answers_file(folder)} has other answers than the model, or in another order")
+    if not vocabulary.is_wordpiece:
+        raise InputError(f"{folder} holds word pieces, but the model was trained on words; give other data")
     databases = open_texts(folder, split)
-    for texts in databases:
-        _check_marks(texts, vocabulary)
     rows = _find_questions(databases, MOST_PIECES if split == "train" else None)
     columns, worths, has_answers = _read(rows, int(like["question"].shape[1]), vocabulary)
     judge = SoftJudge(
@@ -95,18 +94,6 @@ def part_of(image: str) -> str:
     return image.rpartition("_")[0]
 
 
-def _check_marks(texts: Texts, vocabulary: Vocabulary) -> None:
-    """Passes where the database was made with the model's word pieces, as far as [CLS] and [SEP] tell."""
-    path, meta = texts.values.path / "meta.json", texts.meta
-    if not vocabulary.is_wordpiece:
-        raise InputError(f"{texts.values.path} holds word pieces, but the model was trained on words; give other data")
-    for name, piece, number in (("CLS", FIRST_PIECE, meta.cls), ("SEP", LAST_PIECE, meta.sep)):
-        if vocabulary.words[number : number + 1] != (piece,):
-            raise InputError(
-                f"{path}, {name}: piece {number} is not the model's {piece}; give the data that it was trained on"
-            )
-
-
 def _find_questions(databases: Sequence[Texts], most: int | None) -> list[Row]:
     """Every question of the databases; InputError where there is none, or one is there twice."""
     rows: dict[str, Texts] = {}
@@ -130,7 +117,10 @@ def _read(rows: Sequence[Row], length: int, vocabulary: Vocabulary) -> tuple[Col
     def worths() -> Iterator[Mapping[int, float]]:
         for row, (texts, question) in enumerate(rows):
             record, where = texts.record(question), texts.where(question)
-            ids = [texts.meta.cls, *_pieces(record, vocabulary, where)[: length - 2], texts.meta.sep]
+            ids = [texts.meta.cls, *record.input_ids, texts.meta.sep]
+            if max(ids) >= vocabulary.size:
+                raise InputError(f"{where} has piece {max(ids)}, but the model knows {vocabulary.size}")
+            ids[length - 1 : -1] = []  # what does not fit
             tokens[row, : len(ids)] = ids
             image_of[row] = images.setdefault(record.img_fname, len(images))
             is_answered.append(record.target is not None)
@@ -141,12 +131,6 @@ def _read(rows: Sequence[Row], length: int, vocabulary: Vocabulary) -> tuple[Col
     given = are_answered([question for _, question in rows], is_answered, rows[0][0].values.path)
     columns = Columns(tokens=tokens, image_of=image_of, images=tuple(images), answers=answers)
     return columns, answers, given and len(answers.values) > 0
-
-
-def _pieces(record: TextRecord, vocabulary: Vocabulary, where: str) -> list[int]:
-    if unknown := [number for number in record.input_ids if number >= vocabulary.size]:
-        raise InputError(f"{where} has piece {unknown[0]}, but the model knows {vocabulary.size}")
-    return record.input_ids
 
 
 def _worths(record: TextRecord, answers: int, where: str) -> Mapping[int, float]:
