@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import copy
+
+import pytest
 import torch
 
+from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.evaluation import evaluate, evaluate_model
 from bstsearch.tasks.split import ImageSplit
@@ -37,3 +41,54 @@ def test_a_submodel_scores_as_its_materialised_self(tiny_supernet: Supernet) -> 
 def test_scoring_leaves_no_gradient_behind(tiny_supernet: Supernet) -> None:
     evaluate(tiny_supernet, tiny_supernet.space.smallest, split_for(tiny_supernet, 4))
     assert all(parameter.grad is None for parameter in tiny_supernet.parameters())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_outputs_that_are_not_finite_have_no_score(tiny_supernet: Supernet, value: float) -> None:
+    split, broken = split_for(tiny_supernet, 10), copy.deepcopy(tiny_supernet)
+    with torch.no_grad():
+        broken.model.get_parameter("proj.bias")[-1] = value
+    for submodel in broken.space:
+        with pytest.raises(InputError) as error:
+            evaluate(broken, submodel, split, batch_size=4, where="runs/net")
+        message = f"runs/net, submodel {submodel.id}: outputs of 10 of 10 examples are not finite; check the weights"
+        assert str(error.value) == message
+
+
+def test_examples_with_broken_outputs_are_counted(tiny_supernet: Supernet) -> None:
+    split, done = split_for(tiny_supernet, 10), [0]
+
+    def model(**inputs: torch.Tensor) -> torch.Tensor:
+        outputs = tiny_supernet.model(**inputs)
+        for row in range(len(outputs)):
+            if done[0] + row in (2, 9):
+                outputs[row, 0] = float("nan")
+        done[0] += len(outputs)
+        return outputs
+
+    with pytest.raises(InputError, match="^the model: outputs of 2 of 10 examples are not finite"):
+        evaluate_model(model, split, batch_size=4)
+
+
+class Kept(ImageSplit):
+    """A split of somebody else's, that divides by nothing."""
+
+    def kept(self, outputs: torch.Tensor, targets: torch.Tensor | None = None) -> torch.Tensor:
+        return outputs[:, 0] / 0
+
+
+def test_what_a_split_makes_of_outputs_must_be_finite_too(tiny_supernet: Supernet) -> None:
+    split = Kept(**vars(split_for(tiny_supernet, 4)))
+    with pytest.raises(InputError, match=r"^Kept\.kept of the model: outputs of 4 of 4 examples are not finite"):
+        evaluate_model(tiny_supernet.model, split)
+
+
+def test_a_split_without_targets_is_refused_before_anything_is_computed(tiny_supernet: Supernet) -> None:
+    class Untold(ImageSplit):
+        has_targets = False
+
+    def model(**inputs: torch.Tensor) -> torch.Tensor:
+        raise AssertionError(inputs)
+
+    with pytest.raises(InputError, match="come without targets, so there is no score"):
+        evaluate_model(model, Untold(**vars(split_for(tiny_supernet, 4))))
