@@ -66,7 +66,7 @@ def test_examples_with_broken_outputs_are_counted(tiny_supernet: Supernet) -> No
         done[0] += len(outputs)
         return outputs
 
-    with pytest.raises(InputError, match="^the model: outputs of 2 of 10 examples are not finite"):
+    with pytest.raises(InputError, match=r"^the model: outputs of 2 of 10 examples are not finite"):
         evaluate_model(model, split, batch_size=4)
 
 
