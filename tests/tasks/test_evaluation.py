@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.evaluation import evaluate, evaluate_model
 from bstsearch.tasks.split import ImageSplit
+from bstsearch.tasks.task import Batch
 
 
 def split_for(supernet: Supernet, questions: int) -> ImageSplit:
@@ -92,3 +95,33 @@ def test_a_split_without_targets_is_refused_before_anything_is_computed(tiny_sup
 
     with pytest.raises(InputError, match="come without targets, so there is no score"):
         evaluate_model(model, Untold(**vars(split_for(tiny_supernet, 4))))
+
+
+class Half(ImageSplit):
+    """A split of somebody else's that loses rows."""
+
+    def batches(self, size: int, order: torch.Tensor | None = None) -> Iterator[Batch]:
+        return itertools.islice(super().batches(size, order), 1)
+
+
+class Shares(ImageSplit):
+    """A split of somebody else's whose words are no ids."""
+
+    def batches(self, size: int, order: torch.Tensor | None = None) -> Iterator[Batch]:
+        for batch in super().batches(size, order):
+            yield Batch(inputs={**batch.inputs, "question": batch.inputs["question"] / 7}, targets=batch.targets)
+
+
+def test_a_split_that_loses_rows_has_no_score(tiny_supernet: Supernet) -> None:
+    with pytest.raises(InputError, match=r"^Half\.batches and kept gave 4 rows of 10; check Half$"):
+        evaluate_model(tiny_supernet.model, Half(**vars(split_for(tiny_supernet, 10))), batch_size=4)
+
+
+def test_a_batch_that_the_model_cannot_read_is_one_line(tiny_supernet: Supernet) -> None:
+    with pytest.raises(InputError) as error:
+        evaluate_model(tiny_supernet.model, Shares(**vars(split_for(tiny_supernet, 4))))
+    message = str(error.value)
+    assert message.startswith("the model cannot read 'question torch.float32 (4, ")
+    assert message.endswith("; check Shares")
+    assert len(message) < 350
+    assert "\n" not in message
