@@ -71,16 +71,21 @@ class Texts:
 
     def record(self, question: str) -> TextRecord:
         """The question of that id; InputError where it is malformed, or about another image than txt2img.json says."""
-        where, value = self.where(question), self.values.value(question)
-        with needing(f"reading {self.values.path}"):
-            import lz4.frame
-        with parsing(where):
-            record = msgspec.msgpack.decode(lz4.frame.decompress(value), type=TextRecord)
+        where = self.where(question)
+        record = read_text_record(self.values.value(question), where)
         if record.img_fname != self.image_of[question]:
             raise InputError(
                 f"{where} is about {shown(record.img_fname)}, in txt2img.json about {shown(self.image_of[question])}"
             )
         return record
+
+
+def read_text_record(value: bytes, where: str) -> TextRecord:
+    """The question in `value`; InputError, which calls it `where`, for anything else."""
+    with needing(f"reading {where}"):
+        import lz4.frame
+    with parsing(where):
+        return msgspec.msgpack.decode(lz4.frame.decompress(value), type=TextRecord)
 
 
 def matches(folder: Path) -> bool:
