@@ -232,6 +232,7 @@ def rewritten(path: Path, change: object) -> None:
         ("minival.json", [question(5, f"{VAL}2", {"cat": 1})], "question 5 has the answer 'cat', which is none of the"),
         ("minival.json", [question(5, f"{VAL}9", {})], rf"image {VAL}9\.jpg, which a question is about, is not in"),
         ("minival.json", [question(5, f"../{VAL}2", {})], r"image \.\./"),
+        ("minival.json", [question(5, "x" * 300, {})], r"\[0\]\.img_id: expected str of length <= 200"),
         ("trainval_label2ans.json", {"net": 0}, r"trainval_label2ans\.json: expected array, got object"),
         ("trainval_ans2label.json", {"net": 1}, "number the answers differently"),
     ],
