@@ -7,6 +7,7 @@ in it are cut, and nothing in it can move a terminal's cursor.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import stat
@@ -38,6 +39,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1)]
+FileName = Annotated[str, Meta(min_length=1, max_length=200)]  # as long as every disk takes it
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -91,6 +93,15 @@ def opened(path: Path, most: int = DATA) -> Iterator[BufferedReader]:
     with parsing(path), open(path, "rb", opener=_without_waiting) as file:
         _check(os.fstat(file.fileno()), most)
         yield file
+
+
+@contextlib.contextmanager
+def mapped(path: Path, most: int = DATA) -> Iterator[memoryview]:
+    """The bytes of `path`, left on disk until they are looked at; InputError as of `opened`."""
+    with opened(path, most) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise InputError("empty")
+        yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def check_file(path: Path, most: int = DATA) -> None:
