@@ -5,11 +5,16 @@ Exported folders hold a copy of this file, and the data in `preprocessor.json`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import stat
+import sys
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
 SQUASH, LETTERBOX = "squash", "letterbox"
 BILINEAR = 2  # Pillow's number
+MOST_BYTES = 1 << 30  # of a picture's file
 ORIENTATION = 0x0112  # the EXIF tag
 # What turns a picture of that orientation upright, by the names of Pillow.
 TURNS = {
@@ -33,6 +39,7 @@ TURNS = {
     8: "ROTATE_90",
 }
 LIES_ON_ITS_SIDE = (5, 6, 7, 8)
+_OPENING = threading.Lock()  # which warnings are shown is one setting for all threads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,23 +153,69 @@ def _fitting(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """The picture in `path` as people see it, in RGB; see `rgb_of`.
+    """The picture in `path` as people see it, in RGB; see `rgb_of`. Of several pictures in a file it is the first.
 
-    InputError where the file is missing, no picture, truncated, or of a size that is no honest picture's.
+    InputError, one line that begins with the path, where the file is missing, no picture, truncated, or of a size that
+    is no honest picture's.
     """
+    with _opened(path) as picture:
+        return rgb_of(picture)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of the picture in `path` as people see it; its pixels are not read. Errors as `open_rgb`'s."""
+    with _opened(path) as picture:
+        return seen_size(picture)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        from PIL import Image
+        import PIL  # noqa: F401
     except ImportError as error:
         raise InputError("pictures need Pillow; run 'pip install pillow'") from error
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                return rgb_of(picture)
+        _check_file(path)
+        with open(path, "rb") as file, _identified(file) as picture:
+            yield picture
     except FileNotFoundError:
-        raise InputError(f"image {path} does not exist") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
+        raise InputError(f"{path} does not exist") from None
+    except Exception as error:  # a damaged file can make Pillow raise anything
+        raise InputError(f"{path} cannot be read as an image: {_said(error)}") from error
+
+
+def _check_file(path: Path) -> None:
+    # Not as the rest of the package checks files: an exported folder holds this file alone.
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("it is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is a device, pipe or socket")
+    if not 0 < status.st_size <= MOST_BYTES:
+        raise ValueError(f"it has {status.st_size:,} bytes; expected 1 to {MOST_BYTES:,}")
+
+
+def _identified(file: IO[bytes]) -> Image.Image:
+    from PIL import Image
+
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such a size is refused below
+        picture = Image.open(file)
+    width, height = picture.size
+    most = Image.MAX_IMAGE_PIXELS or sys.maxsize
+    if not 0 < width * height <= most:
+        raise ValueError(f"it has {width} x {height} pixels; expected {most:,} at most")
+    if picture.format == "EPS":
+        raise ValueError("EPS is a program, which is not run; save it as PNG")
+    return picture
+
+
+def _said(error: Exception) -> str:
+    """What Pillow says, on one line of bounded length."""
+    if type(error).__name__ == "UnidentifiedImageError":  # its text is a Python object's
+        return "Pillow knows no such kind of picture"
+    text = str(getattr(error, "strerror", None) or error) or type(error).__name__
+    return "".join(letter if letter.isprintable() else " " for letter in text[:140])
 
 
 def rgb_of(picture: Image.Image) -> Image.Image:
