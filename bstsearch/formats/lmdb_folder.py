@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import weakref
 from pathlib import Path
+from typing import IO
 
 from bstsearch.errors import InputError
 from bstsearch.formats import lmdb_child
@@ -18,6 +20,7 @@ from bstsearch.formats.lmdb_child import DATA, FAILED, FOUND, KEYS, VALUE, recei
 from bstsearch.reading import REASON, check_file, needing, parsing, plain, shown
 
 MOST = 1 << 28  # bytes of a value, and of all keys
+ANSWER_S = 120.0  # for one value, from the slowest disk
 WAIT_S = 10.0  # for a process whose input has ended
 
 
@@ -85,21 +88,30 @@ def _answer(process: subprocess.Popen[bytes], kind: bytes = b"", key: bytes = b"
     try:
         if kind:
             send(process.stdin, kind, key)
+        _await(process.stdout)
         answer, content = receive(process.stdout, MOST)
     except BaseException as error:
         _end(process)  # what it says next would be taken for the answer to another question
         if not isinstance(error, EOFError | OSError):
             raise
-        raise InputError(f"{_end_of(process)}; is it damaged? Copy the folder again") from error
+        reason = error if isinstance(error, TimeoutError) else f"reading it ended with {_status(process)}"
+        raise InputError(f"{reason}; is it damaged? Copy the folder again") from error
     if answer == FAILED:
         raise InputError(f"LMDB says {plain(content.decode(errors='replace'))[:REASON]}; copy the folder again")
     return content if answer == FOUND else None
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> str:
+def _await(replies: IO[bytes]) -> None:
+    """Passes once there is something to read: pages that name each other can keep LMDB going for ever."""
+    poll = select.poll()
+    poll.register(replies, select.POLLIN)
+    if not poll.poll(1000 * ANSWER_S):
+        raise TimeoutError(f"LMDB does not answer for {ANSWER_S:g} s")
+
+
+def _status(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
-    by = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    return f"reading it ended with {by}"
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
