@@ -7,6 +7,7 @@ in it are cut, and nothing in it can move a terminal's cursor.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import stat
@@ -91,6 +92,15 @@ def opened(path: Path, most: int = DATA) -> Iterator[BufferedReader]:
     with parsing(path), open(path, "rb", opener=_without_waiting) as file:
         _check(os.fstat(file.fileno()), most)
         yield file
+
+
+@contextlib.contextmanager
+def mapped(path: Path, most: int = DATA) -> Iterator[memoryview]:
+    """The bytes of `path`, left on disk until they are looked at; InputError as of `opened`."""
+    with opened(path, most) as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise InputError("empty")
+        yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def check_file(path: Path, most: int = DATA) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from bstsearch.errors import InputError
@@ -84,6 +86,11 @@ class Accuracy:
     correct: float
     total: int
 
+    @classmethod
+    def of(cls, worths: Sequence[float]) -> Accuracy:
+        """Of predictions that are worth so much each, between 0 and 1."""
+        return cls(correct=exact_sum(worths), total=len(worths))
+
     @property
     def value(self) -> float:
         """The share of correct answers."""
@@ -132,6 +139,16 @@ class Value:
         variance = math.fsum((value - mean) ** 2 for value in values) / max(1, count - 1)
         half = Z_95 * math.sqrt(variance / count)
         return cls(value=mean, low=mean - half, high=mean + half, total=count)
+
+
+def exact_sum(values: Iterable[float]) -> float:
+    """The sum of decimals such as 0.3, taken as they are written, and rounded once, at its end.
+
+    >>> sum([0.1] * 3), exact_sum([0.1] * 3)
+    (0.30000000000000004, 0.3)
+    """
+    counts = collections.Counter(values)
+    return float(sum(Fraction(repr(float(value))) * count for value, count in counts.items()))
 
 
 Score = Accuracy | Value  # how good a submodel's outputs are: a value in its 95 % interval, of `total` examples

@@ -50,6 +50,14 @@ def writing(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
 
 
+def check_writable(path: Path) -> None:
+    """Passes where a file can be written at `path`, which is left as it is; else what `writing` would raise."""
+    with _disk_errors(path):
+        _check_replaceable(path)
+        with _part(path):
+            pass
+
+
 def write_text(path: Path, text: str) -> None:
     """Replaces `path` by `text`, atomically."""
     with writing(path) as temporary:

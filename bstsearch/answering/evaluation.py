@@ -21,7 +21,7 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
-from bstsearch.writing import as_path, check_free, write_json
+from bstsearch.writing import as_path, check_free, check_writable, write_json
 
 if TYPE_CHECKING:
     import pandas
@@ -97,6 +97,8 @@ def evaluate(
     _check_request(model, submodels, results, is_all=is_all)
     task = open_task(model, data, data_dir)
     part = split_for(model, task, split)
+    if results is None:
+        part.check_scorable()
     scored: list[Scored] = []
     for name, total, outputs in _models(model, submodels, part, is_all=is_all):
         kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
@@ -117,6 +119,7 @@ def _check_request(model: Path, submodels: Sequence[str], results: Path | None, 
         if is_all or len(submodels) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
         check_free(results, marker="", is_forced=False)
+        check_writable(results)
 
 
 Outputs = Callable[..., Tensor]  # what a split keeps of a model's outputs; tells `on_batch` how far it is
@@ -131,13 +134,13 @@ def _models(path: Path, names: Sequence[str], split: Split, *, is_all: bool) -> 
         def model(**inputs: Tensor) -> Tensor:
             return torch.from_numpy(session.run(None, {name: array.numpy() for name, array in inputs.items()})[0])
 
-        yield exported.submodel_id, 1, functools.partial(outputs_with, model, split)
+        yield exported.submodel_id, 1, functools.partial(outputs_with, model, split, where=str(path))
         return
     supernet = Supernet.load(path)
     chosen = [named(read_folder(path), name) for name in names] or [supernet.space.largest]
     submodels = list(supernet.space.grid()) if is_all else chosen
     for submodel in submodels:
-        yield submodel.id, len(submodels), functools.partial(outputs_of, supernet, submodel, split)
+        yield submodel.id, len(submodels), functools.partial(outputs_of, supernet, submodel, split, where=str(path))
 
 
 def _counting(listener: Listener, done: int, total: int) -> Callable[[int], None]:

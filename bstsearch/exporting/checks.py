@@ -19,6 +19,7 @@ from bstsearch.measuring.estimator import Rounds, Timing
 from bstsearch.measuring.rounds import time_in_rounds
 from bstsearch.measuring.runner import Runner
 from bstsearch.score import Accuracy, Score
+from bstsearch.tasks.evaluation import check_finite, count_not_finite
 from bstsearch.tasks.task import Split
 
 FAR_SCORE = 1e-3  # of a score that is no count: what the order of sums may change of it
@@ -77,6 +78,7 @@ def compare_answers(
         feed = {name: tensor.numpy() for name, tensor in batch.inputs.items()}
         with torch.inference_mode():
             expected = model(**batch.inputs)
+        check_finite(count_not_finite(expected), len(expected), "the submodel")
         for name, session in sessions.items():
             outputs = torch.from_numpy(session.run(None, feed)[0])
             tallies[name].add(outputs, expected, split.kept(outputs, batch.targets))

@@ -1,7 +1,7 @@
-"""One question and one image of UNITER's databases, decoded; nothing in a file is ever executed.
+"""One image of UNITER's databases, decoded; nothing in a file is ever executed.
 
-Public code ChenRocks/UNITER, files data/data.py, scripts/convert_imgdir.py and prepro.py. A question is MessagePack in
-an LZ4 frame; an image is an .npz archive, or MessagePack with arrays as the package msgpack-numpy writes them.
+Public code ChenRocks/UNITER, files data/data.py and scripts/convert_imgdir.py. An image is an .npz archive, or
+MessagePack with arrays as the package msgpack-numpy writes them.
 """
 
 from __future__ import annotations
@@ -20,27 +20,12 @@ from numpy.typing import NDArray
 from bstsearch.errors import InputError
 from bstsearch.formats.number_arrays import array_of, read_arrays
 from bstsearch.formats.region_files import MOST_BYTES
-from bstsearch.reading import needing, opened, parsing, shown
+from bstsearch.reading import opened, parsing, shown
 
 CONFIDENCE = 0.2  # boxes above it are kept,
 LEAST_BOXES, MOST_BOXES = 10, 100  # but never fewer or more than these
 FEATURES, BOXES, CONFIDENCES = "features", "norm_bb", "conf"
 BOX_NUMBERS = 6  # x1, y1, x2, y2, width, height as shares of the image
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Answer numbers and how right each is, between 0 and 1."""
-
-    labels: list[int]
-    scores: list[float]
-
-
-class TextRecord(msgspec.Struct, frozen=True):
-    """A question: word pieces without [CLS] and [SEP], its image's name, and what is right, where that is known."""
-
-    input_ids: list[int]
-    img_fname: str
-    target: Target | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,21 +38,6 @@ class Stored:
     features: NDArray[Any]
     boxes: NDArray[Any]
     confident: int
-
-
-def read_text_record(value: bytes, where: str) -> TextRecord:
-    """The question in `value`; InputError, which calls it `where`, for anything else."""
-    with needing(f"reading {where}"):
-        import lz4.frame
-    try:
-        record = msgspec.msgpack.decode(lz4.frame.decompress(value), type=TextRecord)
-    except (RuntimeError, ValueError, msgspec.MsgspecError) as error:
-        raise InputError(f"{where} is no UNITER question ({error}); is it truncated?") from error
-    if record.target and len(record.target.labels) != len(record.target.scores):
-        raise InputError(
-            f"{where}: target has {len(record.target.labels)} labels and {len(record.target.scores)} scores"
-        )
-    return record
 
 
 def read_npz(value: bytes | Path, where: str, *, has_boxes: bool = True) -> Stored:

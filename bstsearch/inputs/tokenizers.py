@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import typing
 from pathlib import Path
 
 from bstsearch.errors import InputError
 from bstsearch.inputs.texts import LETTERS_AND_DIGITS, WordRules
-from bstsearch.reading import needing, read_text
+from bstsearch.reading import needing, read_text, shown
 
 if typing.TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -47,7 +48,7 @@ def read_pieces(path: Path) -> tuple[str, ...]:
     """The word pieces in a vocab.txt, one a line, in the order of their ids; InputError where it is none."""
     # Not splitlines(): a piece may be a character that Unicode takes for the end of a line.
     pieces = tuple(line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n"))
-    check_pieces(pieces, f"word pieces {path}")
+    check_pieces(pieces, str(path))
     return pieces
 
 
@@ -57,10 +58,10 @@ def check_pieces(pieces: tuple[str, ...], where: str) -> None:
     if pieces[:1] != (PAD_PIECE,):
         raise InputError(f"{where} must begin with {PAD_PIECE}, whose id is 0{expected}")
     if missing := [piece for piece in SPECIAL if piece not in pieces]:
-        raise InputError(f"{where} hold no {missing[0]}{expected}")
+        raise InputError(f"{where} must hold {missing[0]}{expected}")
     if len(set(pieces)) != len(pieces):
-        twice = next(piece for index, piece in enumerate(pieces) if piece in pieces[:index])
-        raise InputError(f"{where} hold {twice!r} twice{expected}")
+        twice = collections.Counter(pieces).most_common(1)[0][0]
+        raise InputError(f"{where} must hold {shown(twice)} once{expected}")
 
 
 def piece_tokenizer(pieces: tuple[str, ...], *, is_cased: bool, length: int) -> Tokenizer:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.formats.gqa_questions import parse_dicts
+from bstsearch.formats.gqa_questions import own_words, parse_dicts
 from bstsearch.formats.openvqa import names_of
 from bstsearch.inputs.tokenizers import CASED, OPENVQA, UNCASED
 from bstsearch.published.checkpoint import NO_DATA, Imported
@@ -17,7 +17,6 @@ from bstsearch.tasks import get_task
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
-SPECIAL = ("PAD", "UNK", "CLS")  # with which openvqa's list of words begins
 TOKENIZERS = {"uniter": CASED, "clip_vil": UNCASED}
 
 
@@ -52,24 +51,20 @@ def _from_files(found: Imported, vocabulary: Path, answers: Path | None) -> Voca
     if tokenizer is not None:
         names = _answers(answers, "vocab.txt holds word pieces only")
         return Vocabulary.from_wordpiece_file(vocabulary, found.data, names, length, tokenizer)
-    names, words = _openvqa(vocabulary, answers)
-    if words[: len(SPECIAL)] != SPECIAL:
-        raise InputError(f"the words in {vocabulary} must begin with {', '.join(SPECIAL)}, as openvqa's do")
-    own = words[len(SPECIAL) :]
-    return Vocabulary(data=found.data, words=own, answers=names, question_length=length, tokenizer=OPENVQA)
+    names, words, length = _openvqa(vocabulary, answers, length)
+    return Vocabulary(data=found.data, words=words, answers=names, question_length=length, tokenizer=OPENVQA)
 
 
-def _openvqa(vocabulary: Path, answers: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Answers and words: both of GQA's dicts.json, or the words of a mapping from words to ids."""
+def _openvqa(vocabulary: Path, answers: Path | None, length: int) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """Answers, words and question length: all of GQA's dicts.json, or the words of a mapping from words to ids."""
     data = _json(vocabulary)
     if isinstance(data, Mapping):
-        return _answers(answers, f"{vocabulary} holds words only"), names_of(data, vocabulary)
+        return _answers(answers, f"{vocabulary} holds words only"), own_words(data, vocabulary), length
     if isinstance(data, list) and len(data) == 2:
         raise InputError(
             f"{vocabulary} holds answers only: openvqa's words for VQA-v2 are those of its questions; give --data-dir"
         )
-    names, words, _ = parse_dicts(vocabulary)
-    return names, words
+    return parse_dicts(vocabulary)
 
 
 def _answers(path: Path | None, why: str) -> tuple[str, ...]:

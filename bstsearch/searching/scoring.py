@@ -54,7 +54,7 @@ class _SupernetScorer:
 
         if submodel not in self._scores:
             supernet, part = self._loaded
-            self._scores[submodel] = evaluate(supernet, submodel, part)
+            self._scores[submodel] = evaluate(supernet, submodel, part, where=str(self._path))
         return self._scores[submodel]
 
     @functools.cached_property

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import Score
 from bstsearch.space import Submodel
@@ -17,13 +18,23 @@ BATCH_SIZE = 256
 OnBatch = Callable[[int], None]
 
 
-def evaluate(supernet: Supernet, submodel: Submodel, split: Split, *, batch_size: int = BATCH_SIZE) -> Score:
-    """The score of `submodel`, computed with slices of the supernet (no copy of its weights)."""
-    return split.score(outputs_of(supernet, submodel, split, batch_size=batch_size))
+def evaluate(
+    supernet: Supernet, submodel: Submodel, split: Split, *, batch_size: int = BATCH_SIZE, where: str = "the supernet"
+) -> Score:
+    """The score of `submodel`, computed with slices of the supernet (no copy of its weights).
+
+    InputError, which calls the supernet `where`, for outputs that are not finite, or a split without targets.
+    """
+    split.check_scorable()
+    return split.score(outputs_of(supernet, submodel, split, batch_size=batch_size, where=where))
 
 
 def evaluate_model(model: nn.Module | Callable[..., Tensor], split: Split, *, batch_size: int = BATCH_SIZE) -> Score:
-    """The score of a module that takes the split's inputs by name; runs on the module's device."""
+    """The score of a module that takes the split's inputs by name; runs on the module's device.
+
+    InputError as of `evaluate`.
+    """
+    split.check_scorable()
     return split.score(outputs_with(model, split, batch_size=batch_size))
 
 
@@ -34,10 +45,12 @@ def outputs_of(
     *,
     batch_size: int = BATCH_SIZE,
     on_batch: OnBatch | None = None,
+    where: str = "the supernet",
 ) -> Tensor:
     """What the split keeps of the outputs for all rows (N, ...), computed with slices of the supernet."""
+    name = f"{where}, submodel {submodel.id}"
     with torch.inference_mode(), supernet.bind(submodel) as model:
-        return outputs_with(model, split, batch_size=batch_size, on_batch=on_batch)
+        return outputs_with(model, split, batch_size=batch_size, on_batch=on_batch, where=name)
 
 
 def outputs_with(
@@ -46,18 +59,37 @@ def outputs_with(
     *,
     batch_size: int = BATCH_SIZE,
     on_batch: OnBatch | None = None,
+    where: str = "the model",
 ) -> Tensor:
     """What the split keeps of the outputs for all rows (N, ...), from a module that takes its inputs by name.
 
-    `on_batch` is called after each batch with the number of its rows.
+    `on_batch` is called after each batch with the number of its rows. InputError, which calls the model `where`, for
+    outputs that are not finite: the likeliest of them would say nothing.
     """
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     device = torch.device("cpu") if parameter is None else parameter.device
-    found = []
+    found, broken = [], 0
     with torch.inference_mode():
         for batch in split.batches(batch_size):
             on_device = batch.to(device)
-            found.append(split.kept(model(**on_device.inputs), on_device.targets).cpu())
+            outputs = model(**on_device.inputs)
+            broken += count_not_finite(outputs)
+            if not broken:
+                found.append(split.kept(outputs, on_device.targets).cpu())
             if on_batch:
-                on_batch(len(found[-1]))
-    return torch.cat(found)
+                on_batch(len(outputs))
+    check_finite(broken, len(split), where)
+    kept = torch.cat(found)
+    check_finite(count_not_finite(kept), len(split), f"{type(split).__name__}.kept of {where}")
+    return kept
+
+
+def count_not_finite(outputs: Tensor) -> int:
+    """How many rows of (N, ...) hold a NaN or an infinite number."""
+    return int((~torch.isfinite(outputs)).reshape(len(outputs), -1).any(1).sum())
+
+
+def check_finite(broken: int, total: int, where: str) -> None:
+    """Passes where no outputs are broken; else InputError."""
+    if broken:
+        raise InputError(f"{where}: outputs of {broken:,} of {total:,} examples are not finite; check the weights")

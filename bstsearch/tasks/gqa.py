@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.formats import gqa_questions
+from bstsearch.formats import lxmert_lists as lxmert_files
 from bstsearch.formats.gqa_h5 import INFO, open_h5
-from bstsearch.formats.gqa_questions import Asked
+from bstsearch.formats.gqa_questions import Answered, Asked
 from bstsearch.formats.region_files import RegionSource
 from bstsearch.formats.region_folder import find_regions
 from bstsearch.inputs.reader import Reader
@@ -28,17 +29,16 @@ from bstsearch.inputs.tokenizers import UNCASED
 from bstsearch.score import Accuracy
 from bstsearch.tasks import lxmert_lists, needed_folder
 from bstsearch.tasks.answer_text import class_text
-from bstsearch.tasks.gqa_accuracy import GqaQuestion, gqa_scores
+from bstsearch.tasks.gqa_accuracy import GqaQuestion, Record, gqa_scores
 from bstsearch.tasks.region_split import Columns, RegionSplit
 from bstsearch.tasks.task import Split
 from bstsearch.tasks.vocabulary import Vocabulary
-from bstsearch.tasks.vqa import VqaTask
+from bstsearch.tasks.vqa import VqaTask, are_answered, check_answered
 
 NAME = "gqa"
 QUESTION_LENGTH = 29
 FEATURES = "feats"
 NO_CLASS = -100  # of an answer outside the vocabulary: cross-entropy leaves it out, and no prediction is right
-SPECIAL_WORDS = 3  # PAD, UNK and CLS, with which openvqa's list of words begins
 
 
 class Gqa(VqaTask):
@@ -55,14 +55,14 @@ class Gqa(VqaTask):
     def split(self, name: str, reader: Reader) -> Split:
         """As `Task.split` ("test" is testdev), read as it is needed."""
         folder, vocabulary = needed_folder(NAME, self.data_dir), self.vocabulary
-        if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
+        if not gqa_questions.matches(folder) and lxmert_files.matches(folder, NAME):
             return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_many, reader)
         return _load_openvqa(folder, name, vocabulary, reader.like)
 
 
 def _build_vocabulary(folder: Path) -> Vocabulary:
-    if not gqa_questions.matches(folder) and lxmert_lists.matches(folder, NAME):
-        answers = lxmert_lists.read_answers(folder, NAME)
+    if not gqa_questions.matches(folder) and lxmert_files.matches(folder, NAME):
+        answers = lxmert_files.read_answers(folder, NAME)
         return Vocabulary.from_wordpiece_file(folder / "vocab.txt", NAME, answers, 20, UNCASED)
     if not gqa_questions.matches(folder):
         raise InputError(f"{folder} has no {gqa_questions.FILES['train']}, so no words to build a vocabulary of")
@@ -73,13 +73,11 @@ def _build_vocabulary(folder: Path) -> Vocabulary:
     if dicts is not None:
         answers, words, length = dicts
         names = tuple(raw.get(answer, answer) for answer in answers)
-        return Vocabulary(
-            data=NAME, words=words[SPECIAL_WORDS:], answers=names, question_length=length, tokenizer="openvqa"
-        )
+        return Vocabulary(data=NAME, words=words, answers=names, question_length=length, tokenizer="openvqa")
     return Vocabulary.build(NAME, (one.question for one in asked), raw.values(), QUESTION_LENGTH, "openvqa")
 
 
-def raw_answers(asked: Iterable[Asked]) -> dict[str, str]:
+def raw_answers(asked: Iterable[Asked | Answered]) -> dict[str, str]:
     """Normalised answer -> the raw answer first met."""
     raw: dict[str, str] = {}
     for answer in dict.fromkeys(one.answer for one in asked if one.answer is not None):
@@ -87,13 +85,26 @@ def raw_answers(asked: Iterable[Asked]) -> dict[str, str]:
     return raw
 
 
+def spelt(names: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The classes' names as people write them, whatever the vocabulary was made of.
+
+    One from openvqa's dicts.json has normalised answers, which the evaluation takes for wrong where people's are not.
+    """
+    if any(class_text(name) != name for name in names):
+        return tuple(names)
+    files = gqa_questions.existing_files(folder)
+    raw = raw_answers(one for path in files for one in gqa_questions.read_by_id(path, Answered).values())
+    return tuple(raw.get(name, name) for name in names)
+
+
 def _load_openvqa(folder: Path, split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor]) -> RegionSplit:
     path = gqa_questions.question_file(folder, split)
     questions = gqa_questions.read_questions(path)
     classes = {class_text(name): index for index, name in enumerate(vocabulary.answers)}
+    has_answers = are_answered([*questions], [one.answer is not None for one in questions.values()], path)
     answers = [classes.get(class_text(one.answer or ""), NO_CLASS) for one in questions.values()]
-    if set(answers) == {NO_CLASS}:
-        raise InputError(f"no answer in {path} is among the vocabulary's {len(classes)}; is it another data set's?")
+    if has_answers and set(answers) == {NO_CLASS}:
+        raise InputError(f"{path}: no answer is among the vocabulary's {len(classes)}; is it another data set's?")
     images, image_of = np.unique([one.imageId for one in questions.values()], return_inverse=True)
     columns = Columns(
         tokens=vocabulary.encode_many([one.question for one in questions.values()]).astype(np.int32),
@@ -101,7 +112,8 @@ def _load_openvqa(folder: Path, split: str, vocabulary: Vocabulary, like: Mappin
         images=images.tolist(),
         answers=np.array(answers, dtype=np.int64),
     )
-    judge = GqaJudge(path=path, ids=tuple(questions), names=vocabulary.answers)
+    names = spelt(vocabulary.answers, folder)
+    judge = GqaJudge(path=path, ids=tuple(questions), names=names, has_answers=has_answers)
     return RegionSplit(
         columns=columns, source=_source(folder, like), judge=judge, classes=len(vocabulary.answers), like=like
     )
@@ -128,8 +140,15 @@ class GqaJudge:
     names: tuple[str, ...]
     has_answers: bool = True
 
+    def check_scorable(self) -> None:
+        """As `Judge.check_scorable`; only balanced questions count, so there must be one."""
+        check_answered(self.has_answers, self.path)
+        if not any(question.is_balanced for question in self._questions):
+            raise InputError(f"{self.path} has no balanced question, and only those count; copy the balanced file")
+
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The share of balanced questions with exactly the right answer."""
+        self.check_scorable()
         pairs = zip(self._questions, predicted.tolist(), strict=True)
         rights = [self.names[index] == question.answer for question, index in pairs if question.is_balanced]
         return Accuracy(correct=sum(rights), total=len(rights))
@@ -157,5 +176,5 @@ class GqaJudge:
 
     @functools.cached_property
     def _questions(self) -> list[GqaQuestion]:
-        records = gqa_questions.read_records(self.path)
-        return [GqaQuestion.from_json(question, records[question]) for question in self.ids]
+        records = gqa_questions.read_by_id(self.path, Record)
+        return [GqaQuestion.of(question, records[question]) for question in self.ids]

@@ -10,7 +10,9 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from bstsearch.errors import InputError
 
@@ -18,6 +20,37 @@ OPEN = "query"  # the structural type of open questions; all others can be answe
 NO_STEPS = ("exist", "query: name", "choose name")  # parts of a question's program that are not counted as steps
 
 Kind = TypeVar("Kind", str, int)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A part of a question's program."""
+
+    operation: str
+    argument: str
+
+
+class Types(msgspec.Struct, frozen=True):
+    """What kind of question it is."""
+
+    structural: str
+    semantic: str
+
+
+class Groups(msgspec.Struct, frozen=True):
+    """The questions that share their answers with it, by name."""
+
+    shared: str | None = msgspec.field(name="global")
+
+
+class Record(msgspec.Struct, frozen=True, rename="camel"):
+    """What the evaluation reads of a question in a question file."""
+
+    question: str
+    answer: str
+    is_balanced: bool
+    types: Types
+    groups: Groups
+    semantic: list[Step]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,23 +70,18 @@ class GqaQuestion:
     group: str | None
 
     @classmethod
-    def from_json(cls, id: str, record: Mapping[str, Any]) -> GqaQuestion:  # noqa: A002 (the data set's name for it)
-        """The question under the key `id` of a question file; InputError where a field is missing."""
-        try:
-            return cls(
-                id=id,
-                answer=record["answer"],
-                is_balanced=bool(record["isBalanced"]),
-                structural=record["types"]["structural"],
-                semantic=record["types"]["semantic"],
-                words=len(record["question"].split()),
-                steps=steps_of(record["semantic"]),
-                group=record["groups"]["global"],
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"GQA question {id!r} is malformed ({error!r}); is this an original question file?"
-            ) from error
+    def of(cls, id: str, record: Record) -> GqaQuestion:  # noqa: A002 (the data set's name for it)
+        """The question under the key `id` of a question file."""
+        return cls(
+            id=id,
+            answer=record.answer,
+            is_balanced=record.is_balanced,
+            structural=record.types.structural,
+            semantic=record.types.semantic,
+            words=len(record.question.split()),
+            steps=steps_of(record.semantic),
+            group=record.groups.shared,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,13 +101,13 @@ class GqaScores:
     by_steps: Mapping[int, tuple[float, int]]
 
 
-def steps_of(program: Iterable[Mapping[str, str]]) -> int:
+def steps_of(program: Iterable[Step]) -> int:
     """How many reasoning steps a question's program has.
 
-    >>> steps_of([{"operation": "select", "argument": "dog (1)"}, {"operation": "query", "argument": "name"}])
+    >>> steps_of([Step(operation="select", argument="dog (1)"), Step(operation="query", argument="name")])
     1
     """
-    parts = [f"{part['operation']}: {part['argument']}" for part in program]
+    parts = [f"{part.operation}: {part.argument}" for part in program]
     return sum(not any(name in part for name in NO_STEPS) for part in parts)
 
 

@@ -39,6 +39,10 @@ class PictureSplit(VqaSplit):
         """As `Split.has_targets`."""
         return self.judge.has_answers
 
+    def check_scorable(self) -> None:
+        """As `Split.check_scorable`."""
+        self.judge.check_scorable()
+
     def __len__(self) -> int:
         return len(self.tokens)
 

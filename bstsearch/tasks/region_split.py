@@ -26,27 +26,27 @@ class SparseRows:
 
     offsets: NDArray[np.int64]
     classes: NDArray[np.int32]
-    values: NDArray[np.float32]
+    values: NDArray[np.float64]
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[int, float]]) -> SparseRows:
         """The rows given as class -> number; read once, and not kept."""
         # Arrays of numbers, not lists of objects: a data set has some two million of them.
-        offsets, classes, values = array("q", [0]), array("i"), array("f")
+        offsets, classes, values = array("q", [0]), array("i"), array("d")
         for row in rows:
             classes.extend(row.keys())
             values.extend(row.values())
             offsets.append(len(classes))
         return cls(
-            offsets=np.array(offsets), classes=np.array(classes, dtype=np.int32), values=np.array(values, np.float32)
+            offsets=np.array(offsets), classes=np.array(classes, dtype=np.int32), values=np.array(values, np.float64)
         )
 
     def dense(self, rows: NDArray[np.int64], classes: int) -> Tensor:
-        """These rows in full (len(rows), classes)."""
+        """These rows in full (len(rows), classes), in float32, which models compute with."""
         table = torch.zeros(len(rows), classes)
         for place, row in enumerate(rows):
             part = slice(self.offsets[row], self.offsets[row + 1])
-            table[place, torch.from_numpy(self.classes[part]).long()] = torch.from_numpy(self.values[part])
+            table[place, torch.from_numpy(self.classes[part]).long()] = torch.from_numpy(self.values[part]).float()
         return table
 
     def at(self, predicted: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -76,6 +76,9 @@ class Judge(Protocol):
     @property
     def has_answers(self) -> bool:
         """Whether the right answers are known."""
+
+    def check_scorable(self) -> None:
+        """Passes where they are; else InputError."""
 
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The accuracy of these class ids."""
@@ -107,6 +110,10 @@ class RegionSplit(VqaSplit):
     def has_targets(self) -> bool:
         """As `Split.has_targets`."""
         return self.judge.has_answers
+
+    def check_scorable(self) -> None:
+        """As `Split.check_scorable`."""
+        self.judge.check_scorable()
 
     def __len__(self) -> int:
         return len(self.columns.tokens)

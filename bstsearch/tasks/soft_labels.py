@@ -8,42 +8,60 @@ all ten answers instead, so it differs where a person's answer is no class, or n
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.errors import InputError
 from bstsearch.score import Accuracy
 from bstsearch.tasks.region_split import SparseRows
+from bstsearch.tasks.vqa import check_answered
 
 VQA_RESULT, GQA_RESULT = ("question_id", "answer"), ("questionId", "prediction")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SoftJudge:
-    """Says what predictions are worth; `result` are the names of the two fields that the evaluation server reads."""
+    """Says what predictions are worth; `result` are the names of the two fields that the evaluation server reads.
+
+    `where` is the file or folder that the questions come from.
+    """
 
     questions: Sequence[int | str]
     worths: SparseRows
     names: tuple[str, ...]
     has_answers: bool
     result: tuple[str, str] = VQA_RESULT
+    where: Path | str = "these questions"
+
+    def check_scorable(self) -> None:
+        """As `Judge.check_scorable`."""
+        check_answered(self.has_answers, self.where)
 
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The sum of what the predicted classes are worth; InputError where that is not known."""
-        if not self.has_answers:
-            raise InputError("these test questions come without answers; send the results to the evaluation server")
-        return Accuracy(correct=float(self.worths.at(predicted).sum()), total=len(self.questions))
+        self.check_scorable()
+        return Accuracy.of(self.worths.at(predicted).tolist())
 
     def details(self, _predicted: NDArray[np.int64]) -> dict[str, float]:
         """Nothing: these code bases do not store what kind a question is of, or do not use it."""
         return {}
 
     def results(self, predicted: NDArray[np.int64]) -> list[dict[str, Any]]:
-        """The predictions as the evaluation server takes them; VQA-v2's ids are numbers, GQA's are text."""
+        """As the evaluation server takes them: VQA-v2's ids as numbers where they are such, GQA's as text."""
         question_field, answer_field = self.result
-        kind = int if self.result == VQA_RESULT else str
+        kind = number_or_text if self.result == VQA_RESULT else str
         pairs = zip(self.questions, predicted.tolist(), strict=True)
         return [{question_field: kind(question), answer_field: self.names[index]} for question, index in pairs]
+
+
+def number_or_text(question: int | str) -> int | str:
+    """A question's id as a number, where it is one.
+
+    >>> number_or_text("458752000"), number_or_text("shop-1"), number_or_text("007")
+    (458752000, 'shop-1', '007')
+    """
+    return int(question) if re.fullmatch("0|[1-9][0-9]{0,17}", str(question)) else question

@@ -46,6 +46,11 @@ class Split(abc.ABC):
         """Whether the targets are known, so that a model can be trained on them and its outputs scored."""
         return True
 
+    def check_scorable(self) -> None:
+        """Passes where outputs can be scored; else InputError."""
+        if not self.has_targets:
+            raise InputError("these data come without targets, so there is no score; give others with --split")
+
     @abc.abstractmethod
     def __len__(self) -> int:
         """How many rows there are."""

@@ -1,8 +1,6 @@
-"""UNITER's databases of tokenised questions and region features (public code ChenRocks/UNITER).
+"""VQA-v2 of UNITER's databases of tokenised questions and region features (public code ChenRocks/UNITER).
 
-    txt_db/vqa_train.db  vqa_trainval.db  vqa_vg.db  vqa_devval.db  vqa_test.db
-    img_db/coco_train2014  coco_val2014  coco_test2015  vg
-    ans2label.json
+    the databases of `bstsearch.formats.uniter_texts`, and    img_db/coco_train2014  coco_val2014  coco_test2015  vg
 
 Training reads the first three of `txt_db`, of which only vqa_train.db must be there. Questions are word pieces
 already. Accuracy is the worth of the predicted answer (`bstsearch.tasks.soft_labels`), which that code reports.
@@ -18,77 +16,46 @@ import numpy as np
 from torch import Tensor
 
 from bstsearch.errors import InputError
-from bstsearch.formats.lmdb_folder import LmdbFolder, open_lmdb
 from bstsearch.formats.region_files import Regions
 from bstsearch.formats.uniter_images import ImageFolder, open_image_folder
-from bstsearch.formats.uniter_records import TextRecord, read_text_record
-from bstsearch.reading import read_json
+from bstsearch.formats.uniter_texts import ANSWERS, TextRecord, Texts, answers_file, open_texts, read_answers, read_ids
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
 from bstsearch.tasks.soft_labels import SoftJudge
+from bstsearch.tasks.vocabulary import Vocabulary
+from bstsearch.tasks.vqa import are_answered
 
-# Each folder's names, as the public code's download script and as its container name them.
-TEXTS, IMAGES = ("txt_db", "txt"), ("img_db", "img")
-DATABASES = {
-    "train": ("vqa_train.db", "vqa_trainval.db", "vqa_vg.db"),
-    "validation": ("vqa_devval.db",),
-    "test": ("vqa_test.db",),
-}
-ANSWERS = "ans2label.json"
+IMAGES = ("img_db", "img")  # as the public code's download script and as its container name it
 MOST_PIECES = 60  # longer questions are left out of training, as in the public code; others are cut to fit the model
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Texts:
-    """One text database: its values, the ids of [CLS] and [SEP], and the image of each question id."""
-
-    values: LmdbFolder
-    cls: int
-    sep: int
-    image_of: Mapping[str, str]
-
-    def record(self, question: str) -> TextRecord:
-        """The question of that id; InputError where its image is another one than txt2img.json says."""
-        where = f"{self.values.path}, key {question!r},"
-        record = read_text_record(self.values.value(question), where)
-        if record.img_fname != self.image_of[question]:
-            raise InputError(f"{where} is about {record.img_fname}, but txt2img.json says {self.image_of[question]}")
-        return record
+Row = tuple[Texts, str]  # a database, and the id of a question in it
 
 
-def matches(folder: Path) -> bool:
-    """Whether `folder` is laid out like this."""
-    return any((folder / texts / name).is_dir() for texts in TEXTS for names in DATABASES.values() for name in names)
-
-
-def read_answers(folder: Path) -> tuple[str, ...]:
-    """The answers by class id, of ans2label.json; InputError where it does not number them from 0 on."""
-    path = _answers_file(folder)
-    numbers = read_json(path)
-    if sorted(map(str, numbers.values())) != sorted(map(str, range(len(numbers)))):
-        raise InputError(f"{path} must number its {len(numbers)} answers from 0 on, each once")
-    return tuple(sorted(numbers, key=lambda answer: int(numbers[answer])))
-
-
-def load(folder: Path, split: str, answers: tuple[str, ...], like: Mapping[str, Tensor]) -> RegionSplit:
+def load(folder: Path, split: str, vocabulary: Vocabulary, like: Mapping[str, Tensor]) -> RegionSplit:
     """The "train", "validation" or "test" part; inputs of the sizes of `like`.
 
-    The databases hold answers as numbers: where ans2label.json, which says what they mean, is there, it must be in the
-    order of `answers`. InputError where it is not, a file is missing or malformed, or a question has no image.
+    The databases hold word pieces and answers as numbers: these must mean what `vocabulary` says. InputError where they
+    do not, a file is missing or malformed, or a question has no image.
     """
     if "regions" not in like:
         raise InputError(f"{folder} has region features, but the model reads {', '.join(like)}")
-    if _answers_file(folder).exists() and read_answers(folder) != answers:
-        raise InputError(f"{_answers_file(folder)} has other answers than the model, or in another order")
-    databases = [_open_texts(path) for path in _text_folders(folder, split)]
-    most = MOST_PIECES if split == "train" else None
-    rows = [(texts, question) for texts in databases for question in _questions(texts, most)]
-    columns, worths = _columns(rows, int(like["question"].shape[1]), len(answers))
+    names = vocabulary.answers
+    if answers_file(folder).exists() and read_answers(folder) != names:
+        raise InputError(f"{answers_file(folder)} has other answers than the model, or in another order")
+    if not vocabulary.is_wordpiece:
+        raise InputError(f"{folder} holds word pieces, but the model was trained on words; give other data")
+    databases = open_texts(folder, split)
+    rows = _find_questions(databases, MOST_PIECES if split == "train" else None)
+    columns, worths, has_answers = _read(rows, int(like["question"].shape[1]), vocabulary)
     judge = SoftJudge(
-        questions=[question for _, question in rows], worths=worths, names=answers, has_answers=split != "test"
+        questions=[question for _, question in rows],
+        worths=worths,
+        names=names,
+        has_answers=has_answers,
+        where=databases[0].values.path,
     )
     features, has_boxes = int(like["regions"].shape[2]), "boxes" in like
-    source = UniterSource(folder=_first(folder, IMAGES), features=features, has_boxes=has_boxes)
-    return RegionSplit(columns=columns, source=source, judge=judge, classes=len(answers), like=like)
+    source = UniterSource(folder=_images(folder), features=features, has_boxes=has_boxes)
+    return RegionSplit(columns=columns, source=source, judge=judge, classes=len(names), like=like)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,61 +99,52 @@ def part_of(image: str) -> str:
     return image.rpartition("_")[0]
 
 
-def _columns(rows: Sequence[tuple[Texts, str]], length: int, answers: int) -> tuple[Columns, SparseRows]:
-    tokens = np.zeros((len(rows), length), dtype=np.int32)
+def _find_questions(databases: Sequence[Texts], most: int | None) -> list[Row]:
+    """Every question of the databases; InputError where there is none, or one is there twice."""
+    rows: dict[str, Texts] = {}
+    for texts in databases:
+        for question in read_ids(texts, most):
+            if question in rows:
+                first = rows[question].values.path.name
+                raise InputError(f"{texts.where(question)} is in {first}, too; each question must be there once")
+            rows[question] = texts
+    if not rows:
+        raise InputError(f"{databases[0].values.path} has no questions; copy it again")
+    return [(texts, question) for question, texts in rows.items()]
+
+
+def _read(rows: Sequence[Row], length: int, vocabulary: Vocabulary) -> tuple[Columns, SparseRows, bool]:
+    """The questions as numbers, one read at a time, what answers are worth, and whether that is known."""
+    tokens, image_of = np.zeros((len(rows), length), dtype=np.int32), np.zeros(len(rows), dtype=np.int32)
     images: dict[str, int] = {}
-    image_of = np.zeros(len(rows), dtype=np.int32)
-    worths: list[Mapping[int, float]] = []
-    for row, (texts, question) in enumerate(rows):
-        record = texts.record(question)
-        ids = [texts.cls, *record.input_ids[: length - 2], texts.sep]
-        tokens[row, : len(ids)] = ids
-        image_of[row] = images.setdefault(record.img_fname, len(images))
-        worths.append(_worths(texts, question, record, answers))
-    sparse = SparseRows.of(worths)
-    return Columns(tokens=tokens, image_of=image_of, images=tuple(images), answers=sparse), sparse
+    is_answered: list[bool] = []
+
+    def worths() -> Iterator[Mapping[int, float]]:
+        for row, (texts, question) in enumerate(rows):
+            record, where = texts.record(question), texts.where(question)
+            ids = [texts.meta.cls, *record.input_ids, texts.meta.sep]
+            if max(ids) >= vocabulary.size:
+                raise InputError(f"{where} has piece {max(ids)}, but the model knows {vocabulary.size}")
+            ids[length - 1 : -1] = []  # what does not fit
+            tokens[row, : len(ids)] = ids
+            image_of[row] = images.setdefault(record.img_fname, len(images))
+            is_answered.append(record.target is not None)
+            yield _worths(record, len(vocabulary.answers), where)
+
+    answers = SparseRows.of(worths())
+    # Where all questions have empty targets, the answers are held back.
+    given = are_answered([question for _, question in rows], is_answered, rows[0][0].values.path)
+    columns = Columns(tokens=tokens, image_of=image_of, images=tuple(images), answers=answers)
+    return columns, answers, given and len(answers.values) > 0
 
 
-def _worths(texts: Texts, question: str, record: TextRecord, answers: int) -> Mapping[int, float]:
+def _worths(record: TextRecord, answers: int, where: str) -> Mapping[int, float]:
     if record.target is None:
         return {}
-    if unknown := [label for label in record.target.labels if not 0 <= label < answers]:
-        raise InputError(f"{texts.values.path}, key {question!r}, has answer {unknown[0]}, but {ANSWERS} has {answers}")
+    if unknown := [label for label in record.target.labels if label >= answers]:
+        raise InputError(f"{where} has answer {unknown[0]}, but {ANSWERS} has {answers}")
     return dict(zip(record.target.labels, record.target.scores, strict=True))
 
 
-def _answers_file(folder: Path) -> Path:
-    paths = [folder / place / ANSWERS for place in ("", *TEXTS)]
-    return next((path for path in paths if path.exists()), paths[0])
-
-
-def _text_folders(folder: Path, split: str) -> list[Path]:
-    root = _first(folder, TEXTS)
-    first, *others = (root / name for name in DATABASES[split])
-    if not first.is_dir():
-        raise InputError(f"text database {first} does not exist; the {split} part is read from it")
-    return [first, *(path for path in others if path.is_dir())]
-
-
-def _open_texts(path: Path) -> Texts:
-    meta = read_json(path / "meta.json")
-    if missing := [name for name in ("CLS", "SEP") if type(meta.get(name)) is not int]:
-        raise InputError(f"{path / 'meta.json'} must give a number for {missing[0]!r}")
-    image_of = read_json(path / "txt2img.json")
-    return Texts(values=open_lmdb(path), cls=meta["CLS"], sep=meta["SEP"], image_of=image_of)
-
-
-def _questions(texts: Texts, most: int | None) -> Iterator[str]:
-    path = texts.values.path
-    for question, length in read_json(path / "id2len.json").items():
-        if type(length) is not int:
-            raise InputError(f"{path / 'id2len.json'} must give a number for {question!r}, not {length!r}")
-        image = texts.image_of.get(question)
-        if not isinstance(image, str) or Path(image).name != image:
-            raise InputError(f"{path / 'txt2img.json'} has no image for question {question!r}, but {image!r}")
-        if most is None or length <= most:
-            yield question
-
-
-def _first(folder: Path, names: tuple[str, ...]) -> Path:
-    return next((folder / name for name in names if (folder / name).is_dir()), folder / names[0])
+def _images(folder: Path) -> Path:
+    return next((folder / name for name in IMAGES if (folder / name).is_dir()), folder / IMAGES[0])

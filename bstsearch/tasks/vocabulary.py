@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +29,7 @@ from bstsearch.inputs.tokenizers import (
     read_pieces,
     words_of,
 )
-from bstsearch.reading import read_json
+from bstsearch.reading import checked, parsing, read_json, shown
 from bstsearch.writing import write_json
 
 if typing.TYPE_CHECKING:
@@ -37,9 +39,25 @@ FORMAT = 2
 WITHOUT_TOKENIZER = 1  # the format before it, in which every vocabulary was of plain words
 FILE = "vocabulary.json"
 PAD, UNKNOWN = 0, 1
+LONGEST = 1 << 16  # tokens of a question
 SPLIT = {WORDS: words_of, OPENVQA: openvqa_words}
 FIRST_WORD = {WORDS: 2, OPENVQA: 3}  # openvqa keeps id 2 for a [CLS] that no question holds
 CHUNK = 8192  # questions given to the tokenizers library at once; its results take far more memory than ids
+
+
+class _WithoutTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is in a file of the first format, beside its number."""
+
+    data: str
+    words: tuple[str, ...]
+    answers: tuple[str, ...]
+    question_length: int
+
+
+class _Saved(_WithoutTokenizer, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is in a file of today's format."""
+
+    tokenizer: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,10 +81,16 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         if self.tokenizer not in TOKENIZERS:
-            raise InputError(f"unknown tokenizer {self.tokenizer!r}; this version knows {', '.join(TOKENIZERS)}")
+            raise InputError(f"unknown tokenizer {shown(self.tokenizer)}; this version knows {', '.join(TOKENIZERS)}")
         shortest = 3 if self.is_wordpiece else 1
-        if self.question_length < shortest:
-            raise InputError(f"question_length is {self.question_length}; {self.tokenizer} needs at least {shortest}")
+        if not shortest <= self.question_length <= LONGEST:
+            raise InputError(
+                f"question_length is {shown(self.question_length)}; {self.tokenizer} needs {shortest} to {LONGEST:,}"
+            )
+        for what, names in (("words", self.words), ("answers", self.answers)):
+            if len(set(names)) < len(names):
+                twice = collections.Counter(names).most_common(1)[0][0]
+                raise InputError(f"{what} hold {shown(twice)} twice, so its number means two things")
         if self.is_wordpiece:
             check_pieces(self.words, "the vocabulary's words")
 
@@ -124,7 +148,7 @@ class Vocabulary:
         ids = self.encode_any(question)
         if not set(ids.tolist()) - self._wordless:
             known = ", ".join(itertools.islice(filter(str.isalpha, self.words), 12))
-            raise InputError(f"no word of the question {question!r} is in the vocabulary; it knows {known}, ...")
+            raise InputError(f"no word of the question {shown(question)} is in the vocabulary; it knows {known}, ...")
         return ids
 
     def encode_any(self, question: str) -> NDArray[np.int64]:
@@ -172,14 +196,8 @@ class Vocabulary:
         path = folder / FILE
         data = read_json(path)
         found = data.pop("format", None)
-        if found not in (WITHOUT_TOKENIZER, FORMAT):
-            raise InputError(f"vocabulary {path} has format {found!r}; this version reads formats 1 and {FORMAT}")
-        try:
-            words, answers = tuple(map(str, data.pop("words"))), tuple(map(str, data.pop("answers")))
-            tokenizer = WORDS if found == WITHOUT_TOKENIZER else str(data.pop("tokenizer"))
-            length, name = int(data.pop("question_length")), str(data.pop("data"))
-            if data:
-                raise ValueError(f"unknown field {next(iter(data))!r}")
-            return cls(data=name, words=words, answers=answers, question_length=length, tokenizer=tokenizer)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"vocabulary {path} is malformed: {error!r}") from error
+        if type(found) is not int or found not in (WITHOUT_TOKENIZER, FORMAT):
+            raise InputError(f"{path} has format {shown(found)}; this version reads formats 1 and {FORMAT}")
+        saved = checked(data, _WithoutTokenizer if found == WITHOUT_TOKENIZER else _Saved, path)
+        with parsing(path):
+            return cls(**msgspec.structs.asdict(saved))

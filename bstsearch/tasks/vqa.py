@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bstsearch.errors import InputError
+from bstsearch.reading import shown
 from bstsearch.tasks.task import Batch, Split, Task
 from bstsearch.tasks.vocabulary import FILE, PAD, Vocabulary
 
@@ -82,6 +85,20 @@ class VqaSplit(Split):
         if targets.ndim == 1:
             return (predicted_B == targets).float()
         return targets.gather(1, predicted_B[:, None])[:, 0]
+
+
+def are_answered(questions: Sequence[int | str], is_answered: Sequence[bool], where: Path | str) -> bool:
+    """Whether the right answers are known, of all questions or of none; InputError names the first that lacks them."""
+    if any(is_answered) and not all(is_answered):
+        first = questions[is_answered.index(False)]
+        raise InputError(f"{where}: question {shown(first)} has no answer, but others have; copy it again")
+    return any(is_answered)
+
+
+def check_answered(has_answers: bool, where: Path | str) -> None:
+    """Passes where the right answers are known, so that there is a score; else InputError."""
+    if not has_answers:
+        raise InputError(f"{where}: without answers, so without a score; write the model's answers with --results")
 
 
 def has_vocabulary(folder: Path) -> bool:

@@ -6,7 +6,7 @@ and BST's own validation accuracies are computed with.
 
 | | people's answers | prediction |
 |---|---|---|
-| official | as they are where all are equal, else normalised | on one line where all are equal, else normalised |
+| official | on one line where all are then equal, else normalised | on one line where all are equal, else normalised |
 | openvqa | as they are where all are equal, else without punctuation | always normalised |
 """
 
@@ -18,13 +18,8 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.tasks.answer_text import (
-    class_text,
-    evaluation_text,
-    on_one_line,
-    without_articles,
-    without_punctuation,
-)
+from bstsearch.score import Accuracy
+from bstsearch.tasks.answer_text import class_text, evaluation_text, on_one_line, without_punctuation
 
 OFFICIAL, OPENVQA = "official", "openvqa"
 VARIANTS = (OFFICIAL, OPENVQA)
@@ -48,8 +43,8 @@ def accuracy(prediction: str, answers: Sequence[str], variant: str = OFFICIAL) -
     (0.9, 0.0)
     """
     _check_variant(variant)
-    compared = _compared_prediction(prediction, variant, are_equal=_are_equal(answers))
-    return agreement(_compared_answers(answers, variant)[compared], len(answers))
+    are_equal, people = _compared_answers(answers, variant)
+    return agreement(people[_compared_prediction(prediction, variant, are_equal=are_equal)], len(answers))
 
 
 def agreement(matches: int, people: int) -> float:
@@ -78,11 +73,11 @@ class AnswerScorer:
 
     def scores(self, answers: Sequence[str]) -> dict[int, float]:
         """The accuracy of every class that has one over 0, by class id, given what people answered."""
-        class_ids, people = self._class_ids[_are_equal(answers)], len(answers)
+        are_equal, people = _compared_answers(answers, self.variant)
         found = {
-            class_id: agreement(matches, people)
-            for text, matches in _compared_answers(answers, self.variant).items()
-            for class_id in class_ids.get(text, ())
+            class_id: agreement(matches, len(answers))
+            for text, matches in people.items()
+            for class_id in self._class_ids[are_equal].get(text, ())
         }
         return {class_id: score for class_id, score in found.items() if score}
 
@@ -133,7 +128,7 @@ def _by_type(scores: Sequence[float], types: Sequence[str]) -> dict[str, float]:
 
 
 def _percent(scores: Sequence[float]) -> float:
-    return round(100 * sum(scores) / len(scores), 2)
+    return round(100 * Accuracy.of(scores).value, 2)
 
 
 def _check_variant(variant: str) -> None:
@@ -141,15 +136,13 @@ def _check_variant(variant: str) -> None:
         raise UsageError(f"unknown variant {variant!r} of VQA accuracy; there are {', '.join(VARIANTS)}")
 
 
-def _are_equal(answers: Sequence[str]) -> bool:
-    return len(set(answers)) == 1
-
-
-def _compared_answers(answers: Sequence[str], variant: str) -> collections.Counter[str]:
-    """How many people gave each answer, as the variant compares them."""
-    if _are_equal(answers):
-        return collections.Counter(answers)
-    return collections.Counter(map(_text_of_people if variant == OFFICIAL else _text_without_punctuation, answers))
+def _compared_answers(answers: Sequence[str], variant: str) -> tuple[bool, collections.Counter[str]]:
+    """Whether all people gave the same answer, and how many gave each, as the variant compares them."""
+    given = list(map(on_one_line, answers)) if variant == OFFICIAL else answers
+    if are_equal := len(set(given)) == 1:
+        return are_equal, collections.Counter(given)
+    normalised = _evaluation_text if variant == OFFICIAL else _text_without_punctuation
+    return are_equal, collections.Counter(map(normalised, given))
 
 
 def _compared_prediction(prediction: str, variant: str, *, are_equal: bool) -> str:
@@ -166,8 +159,4 @@ def _ids_by_text(texts: Iterable[str]) -> dict[str, list[int]]:
 # The same few answers come again and again: VQA-v2's millions hold some hundred thousand different ones.
 _class_text = functools.lru_cache(maxsize=1 << 17)(class_text)
 _text_without_punctuation = functools.lru_cache(maxsize=1 << 17)(without_punctuation)
-
-
-@functools.lru_cache(maxsize=1 << 17)
-def _text_of_people(text: str) -> str:
-    return without_articles(without_punctuation(text))
+_evaluation_text = functools.lru_cache(maxsize=1 << 17)(evaluation_text)

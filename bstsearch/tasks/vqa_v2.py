@@ -1,4 +1,4 @@
-"""VQA-v2 (Goyal et al., 2017) from the user's disk, in any of the layouts of `bstsearch.formats`.
+"""VQA-v2 (Goyal et al., 2017), VQA v1 or OK-VQA from the user's disk, in any of the layouts of `bstsearch.formats`.
 
 Accuracy is the official one; `details` has the figure of openvqa's and BST's copy of it, too, and the official one for
 each type of answer. The vocabulary is openvqa's: every word of every part's questions, in their order.
@@ -6,9 +6,10 @@ each type of answer. The vocabulary is openvqa's: every word of every part's que
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bstsearch.errors import InputError
-from bstsearch.formats import openvqa
+from bstsearch.formats import lxmert_lists as lxmert_files
+from bstsearch.formats import openvqa, uniter_texts
 from bstsearch.formats.openvqa import Part
 from bstsearch.formats.region_folder import find_regions
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import CASED, UNCASED
 from bstsearch.score import Accuracy
 from bstsearch.tasks import lxmert_lists, needed_folder, uniter_databases
+from bstsearch.tasks.asked import AskedQuestions, read_asked
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
 from bstsearch.tasks.task import Split
 from bstsearch.tasks.vocabulary import Vocabulary
-from bstsearch.tasks.vqa import VqaTask
+from bstsearch.tasks.vqa import VqaTask, check_answered
 from bstsearch.tasks.vqa_accuracy import OFFICIAL, VARIANTS, AnswerScorer, answer_classes, soft_targets
 
 NAME = "vqa-v2"
@@ -49,27 +52,38 @@ class VqaV2(VqaTask):
     def split(self, name: str, reader: Reader) -> Split:
         """As `Task.split`, read as it is needed."""
         folder, vocabulary, like = needed_folder(NAME, self.data_dir), self.vocabulary, reader.like
-        if uniter_databases.matches(folder):
-            return uniter_databases.load(folder, name, vocabulary.answers, like)
-        if lxmert_lists.matches(folder, NAME):
+        if uniter_texts.matches(folder):
+            return uniter_databases.load(folder, name, vocabulary, like)
+        if lxmert_files.matches(folder, NAME):
             return lxmert_lists.load(folder, NAME, name, vocabulary.answers, vocabulary.encode_many, reader)
         _check_layout(folder)
         return _load_openvqa(folder, openvqa.get_part(folder, name), vocabulary, like)
 
 
 def _build_vocabulary(folder: Path) -> Vocabulary:
-    if uniter_databases.matches(folder):
-        return _wordpieces(folder, uniter_databases.read_answers(folder), 16, CASED)
-    if lxmert_lists.matches(folder, NAME):
-        return _wordpieces(folder, lxmert_lists.read_answers(folder, NAME), 20, UNCASED)
+    if uniter_texts.matches(folder):
+        return _wordpieces(folder, uniter_texts.read_answers(folder), 16, CASED)
+    if lxmert_files.matches(folder, NAME):
+        return _wordpieces(folder, lxmert_files.read_answers(folder, NAME), 20, UNCASED)
     _check_layout(folder)
     parts = openvqa.existing_parts(folder)
     answers = openvqa.read_answer_dict(folder)
     if answers is None:
-        given = (annotation.multiple_choice_answer for part in parts for annotation in part.annotations())
-        answers = answer_classes(text for text in given if text)
+        answers = _frequent_answers(parts, folder)
     questions = (asked.question for part in parts for asked in part.questions())
     return Vocabulary.build(NAME, questions, answers, QUESTION_LENGTH, "openvqa")
+
+
+def _frequent_answers(parts: Sequence[Part], folder: Path) -> tuple[str, ...]:
+    """The answers of more than eight questions; InputError where there are none."""
+    given = [one.multiple_choice_answer for part in parts for one in part.annotations() if one.multiple_choice_answer]
+    if not given:  # OK-VQA does not say which answer is the most frequent one
+        texts = (one.texts for part in parts for one in part.annotations() if one.answers)
+        given = [collections.Counter(people).most_common(1)[0][0] for people in texts]
+    found = answer_classes(given)
+    if not found:
+        raise InputError(f"{folder}: no answer is that of more than eight questions; add {openvqa.ANSWERS}")
+    return found
 
 
 def _check_layout(folder: Path) -> None:
@@ -88,7 +102,7 @@ def _wordpieces(folder: Path, answers: tuple[str, ...], question_length: int, to
 def _load_openvqa(folder: Path, part: Part, vocabulary: Vocabulary, like: Mapping[str, Tensor]) -> RegionSplit:
     if "regions" not in like:
         raise InputError(f"{folder} has region features, but the model reads {', '.join(like)}")
-    asked = _Asked.read(part, vocabulary)
+    asked = read_asked(part, vocabulary)
     judge = VqaJudge(part=part, asked=asked, names=vocabulary.answers)
     classes = {name: index for index, name in enumerate(vocabulary.answers)}
     if judge.has_answers:
@@ -106,78 +120,26 @@ def _load_openvqa(folder: Path, part: Part, vocabulary: Vocabulary, like: Mappin
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """The questions that are trained on or answered: those with an annotation, in the annotations' order, or all."""
-
-    ids: NDArray[np.int64]
-    tokens: NDArray[np.int32]
-    image_of: NDArray[np.int32]
-    images: list[str]
-
-    @classmethod
-    def read(cls, part: Part, vocabulary: Vocabulary) -> _Asked:
-        """InputError where a question is there twice, or an annotation has no question, or one has no answers."""
-        ids, images, texts = [], [], []
-        for asked in part.questions():
-            ids.append(asked.question_id)
-            images.append(asked.image_id)
-            texts.append(asked.question)
-        if not ids:
-            raise InputError(f"{part.files[0][0]} has no questions; copy it again")
-        tokens = vocabulary.encode_many(texts).astype(np.int32)
-        del texts
-        found, order = np.array(ids), _order(part, np.array(ids))
-        names, image_of = np.unique(np.array(images)[order], return_inverse=True)
-        return cls(
-            ids=found[order],
-            tokens=tokens[order],
-            image_of=image_of.astype(np.int32),
-            images=list(map(str, names.tolist())),
-        )
-
-
-def _order(part: Part, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The place of each annotation's question; of a part without annotations, every place."""
-    _check_once(ids, "question", part)
-    if part.files[0][1] is None:
-        return np.arange(len(ids))
-    annotated = np.fromiter(part.annotated(), np.int64)
-    _check_once(annotated, "annotation of question", part)
-    by_id = np.argsort(ids)
-    places = np.searchsorted(ids, annotated, sorter=by_id).clip(max=len(ids) - 1)
-    order: NDArray[np.int64] = by_id[places]
-    if len(missing := annotated[ids[order] != annotated]):
-        raise InputError(
-            f"{part.files[0][1]}: question {missing[0]} is annotated, but {part.files[0][0].name} has "
-            "no such question; copy both files again"
-        )
-    return order
-
-
-def _check_once(ids: NDArray[np.int64], what: str, part: Part) -> None:
-    values, counts = np.unique(ids, return_counts=True)
-    if len(twice := values[counts > 1]):
-        names = ", ".join(str(path) for path, _ in part.files)
-        raise InputError(f"{what} {twice[0]} is there {counts.max()} times in {names}; each must be there once")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class VqaJudge:
     """VQA accuracy; the annotations are read again for it, once, since training does not need it."""
 
     part: Part
-    asked: _Asked
+    asked: AskedQuestions
     names: tuple[str, ...]
 
     @property
     def has_answers(self) -> bool:
-        """Whether the part has annotations; the test part has none."""
-        return self.part.files[0][1] is not None
+        """Whether people's answers are known; those of the test part are not."""
+        return self.asked.has_answers
+
+    def check_scorable(self) -> None:
+        """As `Judge.check_scorable`."""
+        questions, annotations = self.part.files[0]
+        check_answered(self.has_answers, annotations or questions)
 
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The official accuracy."""
-        scores = self._scores(OFFICIAL).at(predicted)
-        return Accuracy(correct=float(scores.sum()), total=len(predicted))
+        return Accuracy.of(self._scores(OFFICIAL).at(predicted).tolist())
 
     def details(self, predicted: NDArray[np.int64]) -> dict[str, float]:
         """The accuracy as openvqa counts it, and the official one for each type of answer."""
@@ -192,10 +154,7 @@ class VqaJudge:
         return [{"question_id": question, "answer": self.names[index]} for question, index in pairs]
 
     def _scores(self, variant: str) -> SparseRows:
-        if not self.has_answers:
-            raise InputError(
-                f"{self.part.files[0][0]} comes without answers; write them for the evaluation server with --results"
-            )
+        self.check_scorable()
         return _scored(self.part, self.names, variant)
 
     @functools.cached_property
@@ -216,4 +175,4 @@ def _scored(part: Part, names: tuple[str, ...], variant: str) -> SparseRows:
 
 
 def _percent(scores: NDArray[np.float64]) -> float:
-    return 100 * float(scores.mean())
+    return 100 * Accuracy.of(scores.tolist()).value

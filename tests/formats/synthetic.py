@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def write_vqa_v2(
         ]
         write_json(folder / "raw" / f"{split}_questions.json", question_file(asked))
         if name != "test2015":
-            annotations = [annotation(one["question_id"], ANSWERS[row % 4]) for row, one in enumerate(asked)]
+            annotations = [annotation(one, ANSWERS[row % 4]) for row, one in enumerate(asked)]
             write_json(folder / "raw" / f"{split}_annotations.json", {"info": {}, "annotations": annotations})
         for image in range(first, first + images):
             path = folder / "feats" / name / f"COCO_{name}_{image:012d}.jpg.npz"
@@ -42,12 +43,12 @@ def question_file(asked: list[dict[str, Any]]) -> dict[str, Any]:
     return {"info": {}, "task_type": "Open-Ended", "data_type": "mscoco", "data_subtype": "x", "questions": asked}
 
 
-def annotation(question_id: int, answer: str, others: str = "maybe") -> dict[str, Any]:
+def annotation(asked: Mapping[str, Any], answer: str, others: str = "maybe") -> dict[str, Any]:
     """Seven people give one answer, three another."""
     texts = [answer] * 7 + [others] * 3
     return {
-        "question_id": question_id,
-        "image_id": 0,
+        "question_id": asked["question_id"],
+        "image_id": asked["image_id"],
         "question_type": "what is",
         "answer_type": "number" if answer.isdigit() else "other",
         "multiple_choice_answer": answer,

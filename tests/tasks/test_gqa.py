@@ -76,7 +76,7 @@ def test_damaged_files_are_named(folder: Path, vocabulary: Vocabulary) -> None:
     text = path.read_text()
     for content, message in (
         (text[:-20], "truncated"),
-        ("[]", "another version"),
+        ("[]", "expected object, got array"),
         ("{}", "has no questions"),
         (text.replace('"imageId": "2001"', '"imageId": "9999"'), "image 9999 "),
     ):

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from bstsearch.errors import InputError
-from bstsearch.tasks.gqa_accuracy import GqaQuestion, gqa_scores, steps_of
+from bstsearch.reading import checked
+from bstsearch.tasks.gqa_accuracy import GqaQuestion, Record, Step, gqa_scores, steps_of
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "gqa_accuracy.json").read_text(encoding="utf-8"))
 RECORDS: dict[str, dict[str, Any]] = GOLDEN["questions"]
-QUESTIONS = [GqaQuestion.from_json(key, record) for key, record in RECORDS.items()]
+QUESTIONS = [GqaQuestion.of(key, checked(record, Record, key)) for key, record in RECORDS.items()]
 PREDICTIONS: dict[str, str] = GOLDEN["predictions"]
 
 
@@ -89,13 +90,13 @@ def test_distribution_weighs_groups_by_their_size() -> None:
     ],
 )
 def test_some_operations_are_no_steps(operation: str, argument: str, steps: int) -> None:
-    assert steps_of([{"operation": operation, "argument": argument}]) == steps
+    assert steps_of([Step(operation=operation, argument=argument)]) == steps
 
 
 @pytest.mark.parametrize("field", ["answer", "isBalanced", "types", "groups", "semantic", "question"])
 def test_a_malformed_record_is_one_clear_error(field: str) -> None:
     record = {name: value for name, value in RECORDS["0"].items() if name != field}
-    with pytest.raises(InputError, match=rf"GQA question '0' is malformed .*{field}"):
-        GqaQuestion.from_json("0", record)
-    with pytest.raises(InputError, match="is malformed"):
-        GqaQuestion.from_json("0", {**RECORDS["0"], field: 7.5} if field != "answer" and field != "isBalanced" else {})
+    with pytest.raises(InputError, match=rf"^val\.json: object missing required field {field}$"):
+        checked(record, Record, "val.json")
+    with pytest.raises(InputError, match=rf"^val\.json, {field}: expected .*, got float$"):
+        checked({**RECORDS["0"], field: 7.5}, Record, "val.json")

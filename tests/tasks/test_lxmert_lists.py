@@ -13,10 +13,10 @@ from PIL import Image
 from synthetic_lxmert import ANSWERS, LYING, STANDING, question, write_jpeg, write_lists, write_sizes
 
 from bstsearch.errors import InputError
+from bstsearch.formats.lxmert_lists import matches, read_answers
 from bstsearch.inputs.pictures import LETTERBOX, ORIENTATION, PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks import lxmert_lists
-from bstsearch.tasks.lxmert_lists import matches, read_answers
 from bstsearch.tasks.picture_split import PictureSplit, framed
 
 MEAN, STD = (0.5, 0.25, 0.75), (0.25, 0.5, 0.125)
@@ -191,22 +191,22 @@ def rewritten(path: Path, change: object) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("minival.json", '[{"question_id": 1, ', r"minival\.json cannot be read: .*truncated"),
-        ("minival.json", [{"question_id": 1, "sent": "a"}], r"minival\.json cannot be read: .*img_id"),
-        ("minival.json", [{**LISTS["minival"][0], "label": {"net": "1"}}], r"Expected `float`, got `str`"),
+        ("minival.json", '[{"question_id": 1, ', r"minival\.json: malformed .*truncated"),
+        ("minival.json", [{"question_id": 1, "sent": "a"}], r"minival\.json, \[0\]: object missing required field img_id"),
+        ("minival.json", [{**LISTS["minival"][0], "label": {"net": "1"}}], r"minival\.json, \[0\]\.label\[\.\.\.\]: expected float, got str"),
         ("minival.json", [], "has no questions"),
-        ("minival.json", [question(5, f"{VAL}2", None)], r"minival\.json: question 5 has no 'label'"),
-        ("minival.json", [question(5, f"{VAL}2", {"cat": 1})], "question 5 has answer 'cat', which is none of the"),
+        ("minival.json", [question(5, f"{VAL}2", None)], r"minival\.json: without answers, so without a score"),
+        ("minival.json", [question(5, f"{VAL}2", {"cat": 1})], "question 5 has the answer 'cat', which is none of the"),
         ("minival.json", [question(5, f"{VAL}9", {})], rf"image {VAL}9\.jpg, which a question is about, is not in"),
         ("minival.json", [question(5, f"../{VAL}2", {})], r"image \.\./"),
-        ("trainval_label2ans.json", {"net": 0}, r"trainval_label2ans\.json cannot be read"),
+        ("trainval_label2ans.json", {"net": 0}, r"trainval_label2ans\.json: expected array, got object"),
         ("trainval_ans2label.json", {"net": 1}, "number the answers differently"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_file_and_key(vqa: Path, name: str, change: object, message: str) -> None:
     rewritten(vqa / "vqa" / name, change)
     with pytest.raises(InputError, match=message) as error:
-        loaded(vqa)
+        loaded(vqa).check_scorable()
     assert "\n" not in str(error.value)
 
 
@@ -218,7 +218,7 @@ def test_what_is_missing_or_no_image_is_named(vqa: Path) -> None:
     with pytest.raises(InputError, match=rf"{VAL}2\.jpg cannot be read as an image"):
         loaded(vqa)
     (vqa / "vqa" / "minival.json").unlink()
-    with pytest.raises(InputError, match=r"question list .*minival\.json does not exist"):
+    with pytest.raises(InputError, match=r"minival\.json does not exist"):
         loaded(vqa)
     with pytest.raises(InputError, match="has image files, but the model reads question, regions"):
         loaded(vqa, reader=Reader(like={**QUESTION, "regions": torch.zeros(1, 2, 8)}))

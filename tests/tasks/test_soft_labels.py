@@ -32,5 +32,5 @@ def test_results_bear_the_names_and_kinds_of_the_server() -> None:
 
 
 def test_what_has_no_answers_has_no_accuracy() -> None:
-    with pytest.raises(InputError, match="without answers; send the results"):
+    with pytest.raises(InputError, match="without answers, so without a score; write"):
         judge(has_answers=False).score(np.zeros(3, dtype=np.int64))

@@ -23,10 +23,11 @@ from synthetic_uniter import (
 
 from bstsearch.errors import InputError
 from bstsearch.formats.uniter_images import open_image_folder
+from bstsearch.formats.uniter_texts import matches, read_answers
 from bstsearch.tasks import uniter_databases
 from bstsearch.tasks.region_split import RegionSplit
 from bstsearch.tasks.soft_labels import SoftJudge
-from bstsearch.tasks.uniter_databases import matches, read_answers
+from bstsearch.tasks.vocabulary import Vocabulary
 
 BOXES = 12
 LIKE = {
@@ -42,6 +43,11 @@ DEVVAL = (
     Asked(id="12", pieces=(5,), image=A, target={}),
 )
 LONG = tuple(range(1, 62))
+PIECES = ("[PAD]", "[UNK]", *(f"piece{index}" for index in range(2, CLS)), "[CLS]", "[SEP]", "[MASK]")
+
+
+def words(answers: tuple[str, ...] = ANSWERS) -> Vocabulary:
+    return Vocabulary(data="vqa-v2", words=PIECES, answers=answers, question_length=6, tokenizer="wordpiece-cased")
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def loaded(folder: Path, split: str = "validation") -> RegionSplit:
-    return uniter_databases.load(folder, split, read_answers(folder), LIKE)
+    return uniter_databases.load(folder, split, words(), LIKE)
 
 
 def ids(split: RegionSplit) -> list[object]:
@@ -128,11 +134,10 @@ def test_every_kind_of_image_database_is_read(tmp_path: Path, database: str, exp
 
 
 def test_a_model_without_boxes_or_with_corners_only_gets_what_it_reads(folder: Path) -> None:
-    answers = read_answers(folder)
     plain = {name: LIKE[name] for name in ("question", "regions")}
-    assert set(next(uniter_databases.load(folder, "validation", answers, plain).batches(1)).inputs) == set(plain)
+    assert set(next(uniter_databases.load(folder, "validation", words(), plain).batches(1)).inputs) == set(plain)
     corners = {**LIKE, "boxes": torch.zeros(1, BOXES, 4)}
-    batch = next(uniter_databases.load(folder, "validation", answers, corners).batches(1))
+    batch = next(uniter_databases.load(folder, "validation", words(), corners).batches(1))
     assert torch.equal(batch.inputs["boxes"], next(loaded(folder).batches(1)).inputs["boxes"][:, :, :4])
 
 
@@ -166,16 +171,21 @@ WHOLE = {"input_ids": [5], "img_fname": A, "target": {"labels": [0], "scores": [
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (packed(WHOLE)[:-9], "is no UNITER question"),
-        (lz4.compress(msgpack.dumps(WHOLE)[:-3]), "is no UNITER question"),
-        (b"", "is no UNITER question"),
-        (packed({**WHOLE, "input_ids": "5"}), r"Expected `array`, got `str`"),
-        (packed({"input_ids": [5]}), "missing required field `img_fname`"),
+        (packed(WHOLE)[:-9], "cannot be read: .*; is it damaged"),
+        (lz4.compress(msgpack.dumps(WHOLE)[:-3]), "truncated"),
+        (b"", "cannot be read: "),
+        (packed({**WHOLE, "input_ids": "5"}), ", input_ids: expected array, got str"),
+        (packed({**WHOLE, "input_ids": [-1]}), ", input_ids.*: expected int >= 0"),
+        (packed({**WHOLE, "input_ids": [104]}), "has piece 104, but the model knows 104"),
+        (packed({"input_ids": [5]}), "object missing required field img_fname"),
         # Extension types are how other readers are made to build objects; here they are no value at all.
-        (packed({**WHOLE, "input_ids": msgpack.ExtType(1, b"x")}), r"got `ext`"),
-        (packed({**WHOLE, "target": {"labels": [0, 1], "scores": [1.0]}}), "2 labels and 1 scores"),
+        (packed({**WHOLE, "input_ids": msgpack.ExtType(1, b"x")}), "expected array, got ext"),
+        (packed({**WHOLE, "target": {"labels": [0, 1], "scores": [1.0]}}), ", target: 2 labels and 1 scores"),
+        (packed({**WHOLE, "target": {"labels": [0, 0], "scores": [1.0, 0.3]}}), "labels name an answer twice"),
+        (packed({**WHOLE, "target": {"labels": [0], "scores": [1.5]}}), "expected float <= 1.0"),
+        (packed({**WHOLE, "target": {"labels": [0], "scores": [float("nan")]}}), "expected float"),
         (packed({**WHOLE, "target": {"labels": [4], "scores": [1.0]}}), r"has answer 4, but ans2label\.json has 4"),
-        (packed({**WHOLE, "img_fname": B}), rf"is about {B}, but txt2img\.json says {A}"),
+        (packed({**WHOLE, "img_fname": B}), rf"is about '{B}', in txt2img\.json about '{A}'"),
     ],
 )
 def test_a_malformed_question_is_one_line_with_database_and_key(folder: Path, value: bytes, message: str) -> None:
@@ -206,7 +216,7 @@ def test_a_question_without_an_image_is_refused_at_once(folder: Path, image: obj
     write_lmdb(folder / "txt_db" / "vqa_devval.db", {"10": changed})
     with pytest.raises(
         InputError,
-        match=r"has no image for question '10'|009\.npz is not in .*coco_val2014|image folder .*cats holds none",
+        match=r"has no image for question '10'|009\.npz is not in .*coco_val2014|image folder .*cats holds none|expected str, got int",
     ):
         loaded(folder)
 
@@ -265,7 +275,7 @@ def test_a_malformed_image_is_one_line_with_its_name(
 def test_features_of_another_size_and_wrong_counts_are_refused(folder: Path) -> None:
     other = {**LIKE, "regions": torch.zeros(1, BOXES, 9)}
     with pytest.raises(InputError, match=r"has 8 features a region; the model reads 9"):
-        next(uniter_databases.load(folder, "validation", ANSWERS, other).batches(1))
+        next(uniter_databases.load(folder, "validation", words(), other).batches(1))
     counts = folder / "img_db" / "coco_val2014" / "nbb_th0.2_max100_min10.json"
     counts.write_text(json.dumps({A: 99}))
     with pytest.raises(InputError, match=rf"json gives 99 boxes for {A}, which has 11"):
@@ -289,9 +299,9 @@ def test_a_database_that_was_not_copied_to_its_end_is_refused(folder: Path) -> N
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("meta.json", {"CLS": 101}, r"meta\.json must give a number for 'SEP'"),
-        ("id2len.json", {"10": "3"}, r"id2len\.json must give a number for '10', not '3'"),
-        ("txt2img.json", [], r"txt2img\.json must hold a JSON object"),
+        ("meta.json", {"CLS": 101}, r"meta\.json: object missing required field SEP"),
+        ("id2len.json", {"10": "3"}, r"id2len\.json, \[\.\.\.\]: expected int, got str"),
+        ("txt2img.json", [], r"txt2img\.json: expected object, got array"),
     ],
 )
 def test_malformed_side_files_are_named(folder: Path, name: str, data: object, message: str) -> None:
@@ -303,9 +313,9 @@ def test_malformed_side_files_are_named(folder: Path, name: str, data: object, m
 def test_the_models_answers_must_be_those_that_the_numbers_mean(folder: Path) -> None:
     other = tuple(reversed(ANSWERS))
     with pytest.raises(InputError, match=r"ans2label\.json has other answers than the model, or in another order"):
-        uniter_databases.load(folder, "validation", other, LIKE)
+        uniter_databases.load(folder, "validation", words(other), LIKE)
     (folder / "ans2label.json").unlink()
-    assert len(uniter_databases.load(folder, "validation", ANSWERS, LIKE)) == 3
+    assert len(uniter_databases.load(folder, "validation", words(), LIKE)) == 3
 
 
 def test_answers_must_be_numbered_without_gaps(folder: Path) -> None:
@@ -314,7 +324,7 @@ def test_answers_must_be_numbered_without_gaps(folder: Path) -> None:
     with pytest.raises(InputError, match="must number its 2 answers from 0 on"):
         read_answers(folder)
     (folder / "ans2label.json").unlink()
-    with pytest.raises(InputError, match=r"answers .*ans2label\.json does not exist"):
+    with pytest.raises(InputError, match=r"ans2label\.json does not exist"):
         read_answers(folder)
 
 
@@ -323,7 +333,7 @@ def test_missing_databases_and_other_models_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match=r"vqa_devval\.db does not exist; the validation part is read from it"):
         loaded(folder)
     with pytest.raises(InputError, match="has region features, but the model reads question, image"):
-        uniter_databases.load(folder, "test", ANSWERS, {"question": LIKE["question"], "image": torch.zeros(1)})
+        uniter_databases.load(folder, "test", words(), {"question": LIKE["question"], "image": torch.zeros(1)})
 
 
 def test_two_parts_may_read_the_same_images_at_once(folder: Path) -> None:
