@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bstsearch.errors import InputError
 from bstsearch.formats.number_arrays import array_of, read_arrays
 from bstsearch.formats.region_files import MOST_BYTES
-from bstsearch.reading import opened, parsing, shown
+from bstsearch.reading import opened, parsing
 
 CONFIDENCE = 0.2  # boxes above it are kept,
 LEAST_BOXES, MOST_BOXES = 10, 100  # but never fewer or more than these
@@ -62,7 +62,7 @@ def _wanted(has_boxes: bool) -> tuple[str, ...]:
 def _array(name: str, packed: Any) -> NDArray[Any]:
     # msgpack-numpy's own encoding; its keys are bytes or text, by the options it was written with.
     if not isinstance(packed, dict):
-        raise InputError(f"{name} is {shown(packed)}; expected an array")
+        raise InputError(f"{name} is no array, but {type(packed).__name__}")
     fields = {key.decode() if isinstance(key, bytes) else key: value for key, value in packed.items()}
     kind, data = fields.get("type"), fields.get("data")
     if not isinstance(kind, str | bytes) or not isinstance(data, bytes):

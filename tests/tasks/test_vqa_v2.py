@@ -113,7 +113,9 @@ def test_the_test_part_is_answered_but_not_scored(folder: Path, vocabulary: Voca
     assert not split.has_targets
     assert len(split.results(torch.zeros(40, dtype=torch.int64))) == 40
     assert not next(split.batches(2)).targets.any()
-    with pytest.raises(InputError, match=r"test_questions.json: without answers, so without a score; write .* --results"):
+    with pytest.raises(
+        InputError, match=r"test_questions.json: without answers, so without a score; write .* --results"
+    ):
         split.score(torch.zeros(40, dtype=torch.int64))
 
 
@@ -133,13 +135,21 @@ DAMAGES = {
     "a truncated question file": (lambda f: _cut(f, "devval_questions.json"), "truncated"),
     "a truncated annotation file": (lambda f: _cut(f, "devval_annotations.json"), "truncated"),
     "an empty file": (lambda f: (f / "raw" / "devval_questions.json").write_text(""), "questions.json: empty"),
-    "another version": (lambda f: write_json(f / "raw" / "devval_questions.json", {"qs": []}), "missing required field questions"),
+    "another version": (
+        lambda f: write_json(f / "raw" / "devval_questions.json", {"qs": []}),
+        "missing required field questions",
+    ),
     "no annotations": (
         lambda f: (f / "raw" / "devval_annotations.json").unlink(),
         "does not exist, but its questions do",
     ),
     "an annotation without its question": (
-        lambda f: _edit(f, "devval_annotations.json", "annotations", lambda rows: rows.append(annotation({"question_id": 5, "image_id": 200}, "yes"))),
+        lambda f: _edit(
+            f,
+            "devval_annotations.json",
+            "annotations",
+            lambda rows: rows.append(annotation({"question_id": 5, "image_id": 200}, "yes")),
+        ),
         "question 5 is annotated, but devval_questions.json has no such question",
     ),
     "a question twice": (
@@ -157,7 +167,7 @@ DAMAGES = {
     "no questions": (lambda f: write_json(f / "raw" / "devval_questions.json", question_file([])), "has no questions"),
     "no feature file": (
         lambda f: (f / "feats" / "val2014" / "COCO_val2014_000000000201.jpg.npz").unlink(),
-        "image 201 has no .npz file below .*feats, but questions are about it",
+        r"feats: no \.npz file and no line of a \.tsv file for image 201, but questions are about it",
     ),
 }
 
