@@ -3,8 +3,8 @@
     VQA-v2: feats/{train2014,val2014,test2015}/COCO_train2014_000000458752.jpg.npz    x (F, n) or (n, F), bbox (n, 4)
     GQA:    feats/gqa-frcn/2375429.npz                                                x (n, F), bbox (n, 4)
 
-Boxes are x1, y1, x2, y2 in pixels; the image's size is called image_w and image_h, or width and height. Boxes and size
-are read only for a model that reads boxes: files without them are sound, too.
+Boxes are x1, y1, x2, y2 in pixels; the image's size is called image_w and image_h, or width and height. For a model
+that reads no boxes, files without boxes and size are sound, too.
 """
 
 from __future__ import annotations
@@ -56,14 +56,21 @@ class RegionSource(Protocol):
 def read_npz(path: Path, features: int, *, has_boxes: bool = True) -> Regions:
     """The regions in one file, in either orientation; InputError where it is missing, truncated or malformed."""
     with opened(path, MOST_BYTES) as file:
-        wanted = ("x", "bbox", *SIZES[0], *SIZES[1]) if has_boxes else ("x",)
-        arrays = read_arrays(file, wanted)
-        return checked(_needed(arrays, "x"), features, _boxes(arrays) if has_boxes else None)
+        arrays = read_arrays(file, ("x", "bbox", *SIZES[0], *SIZES[1]) if has_boxes else ("x", "bbox"))
+        x = _needed(arrays, "x")
+        if has_boxes:
+            return checked(x, features, _boxes(arrays))
+        # Boxes that nobody asked for say at least how many regions there are.
+        return checked(x, features, None, _count(arrays["bbox"], x, features) if "bbox" in arrays else None)
 
 
-def checked(x: NDArray[Any], features: int, boxes: Boxes | None) -> Regions:
-    """Regions of these numbers, `x` in either orientation; InputError where they cannot be what was asked for."""
-    count = None if boxes is None else _count(boxes.pixels, x, features)
+def checked(x: NDArray[Any], features: int, boxes: Boxes | None, count: int | None = None) -> Regions:
+    """Regions of these numbers, `x` in either orientation; InputError where they cannot be what was asked for.
+
+    There are `count` of them where that is known without boxes.
+    """
+    if boxes is not None:
+        count = _count(boxes.pixels, x, features)
     if x.ndim == 2 and x.shape[0] == features and count in (None, x.shape[1]):
         x = x.T
     if x.ndim != 2 or x.shape[1] != features or count not in (None, x.shape[0]):

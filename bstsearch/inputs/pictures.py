@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import os
 import stat
 import sys
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SQUASH, LETTERBOX = "squash", "letterbox"
-BILINEAR = 2  # Pillow's number
+BILINEAR, FILTERS = 2, (0, 1, 2, 3, 4, 5)  # Pillow's numbers
+MOST_SIDE = 1 << 14  # of what a model reads
 MOST_BYTES = 1 << 30  # of a picture's file
 ORIENTATION = 0x0112  # the EXIF tag
 # What turns a picture of that orientation upright, by the names of Pillow.
@@ -65,8 +67,14 @@ class PictureReader:
     def __post_init__(self) -> None:
         if self.fit not in (SQUASH, LETTERBOX):
             raise InputError(f"pictures are fitted by {SQUASH!r} or {LETTERBOX!r}, not {self.fit!r}")
+        if not (0 < self.height <= MOST_SIDE and 0 < self.width <= MOST_SIDE):
+            raise InputError(f"pictures have sides of 1 to {MOST_SIDE:,}, not {self.height} x {self.width}")
+        if self.resample not in FILTERS:
+            raise InputError(f"pictures are resized by a filter of {FILTERS}, not {self.resample}")
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, 3):
             raise InputError(f"mean and std are three numbers each, or none, not {self.mean} and {self.std}")
+        if not np.isfinite([*self.mean, *self.std]).all() or not all(one > 0 for one in self.std):
+            raise InputError(f"mean and std are finite, std above 0, not {self.mean} and {self.std}")
 
     @property
     def has_two_ways(self) -> bool:
@@ -129,15 +137,15 @@ class PictureReader:
         try:
             return cls(
                 input=str(data["input"]),
-                height=int(data["size"]["height"]),
-                width=int(data["size"]["width"]),
-                fit=str(data["fit"]),
-                mean=tuple(map(float, data["image_mean"])),
-                std=tuple(map(float, data["image_std"])),
-                resample=int(data["resample"]),
+                height=operator.index(data["size"]["height"]),
+                width=operator.index(data["size"]["width"]),
+                fit=str(data["fit"])[:40],
+                mean=tuple(map(float, data["image_mean"][:4])),
+                std=tuple(map(float, data["image_std"][:4])),
+                resample=operator.index(data["resample"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"how pictures are read is malformed: {error!r}") from error
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise InputError(f"how pictures are read is malformed: {_said(error)}") from error
 
 
 def _fitting(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:

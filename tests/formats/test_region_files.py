@@ -53,11 +53,13 @@ def test_the_size_may_have_either_name_and_be_an_array(tmp_path: Path) -> None:
 def test_a_model_without_boxes_reads_features_only(tmp_path: Path, upright: bool) -> None:
     x = GOOD["x"].T if upright else GOOD["x"]
     alone = {"bbox": None, "image_w": None, "image_h": None}
-    text = {"bbox": GOOD["bbox"].astype("U12"), "info": np.array([{}], dtype=object)}
-    for changes in (alone, text):
+    strange = {"bbox": GOOD["bbox"] / 1000, "image_w": "wide", "info": np.array([{}], dtype=object)}
+    for changes in (alone, strange):
         found = read_npz(written(tmp_path, x=x, **changes), 8, has_boxes=False)
         np.testing.assert_array_equal(found.features, GOOD["x"].T)
         assert found.boxes.shape == (3, 0)
+    for bbox, message in ((GOOD["bbox"].astype("U12"), "bbox holds '<U12'"), (GOOD["bbox"][:2], "for 2 boxes")):
+        assert message in refusal(written(tmp_path, **{**alone, "bbox": bbox}), has_boxes=False)
     assert ": no array 'bbox'" in refusal(written(tmp_path, **{**alone, "image_w": 200, "image_h": 100}))
 
 

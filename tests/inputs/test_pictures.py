@@ -137,10 +137,18 @@ def test_the_data_name_what_they_say_as_hugging_face_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"fit": "crop"}, {"image_mean": [1, 2]}, {"size": 3}, {"size": {"height": 3}}, {"resample": "soft"}]
+    "change",
+    [
+        *({"fit": fit} for fit in ("crop", None, "x" * 300_000)),
+        *({"image_mean": mean} for mean in ([1, 2], 1, None, "1" * 300_000, [0.5, 0.5, np.nan], [10**400] * 3)),
+        *({"image_std": std} for std in ([0.5, 0.5, 0], [-1, 1, 1], [np.inf, 1, 1], [[]] * 3, {"a": 1})),
+        *({"size": size} for size in (3, {"height": 3}, [], None)),
+        *({"size": {"height": 3, "width": width}} for width in (0, -1, 10**12, 2.5, "3", None)),
+        *({"resample": number} for number in ("soft", -1, 6, 1.0)),
+    ],
 )
 def test_data_that_say_nothing_known_are_one_clear_error(change: dict[str, Any]) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"^[^\n]{1,200}$"):
         PictureReader.from_json(letterbox(6, 8, **NORMALISED).to_json() | change)
 
 
