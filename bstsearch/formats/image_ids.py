@@ -19,15 +19,17 @@ Place = TypeVar("Place")
 def image_id(name: str) -> tuple[str, str]:
     """What stands before the last "_" of a file's or an image's name, and the id behind it, without leading zeros.
 
-    >>> image_id("COCO_train2014_000000458752.jpg.npz"), image_id("0002001"), image_id("n161313.npz")
+    >>> image_id("COCO_train2014_000000458752.jpg"), image_id("0002001"), image_id("n161313")
     (('COCO_train2014', '458752'), ('', '2001'), ('', 'n161313'))
     """
-    before, _, number = name.partition(".")[0].rpartition("_")
+    if name.startswith("."):  # systems leave such files beside those that are meant: "._7.npz"
+        return "", name
+    before, _, number = _bare(name).rpartition("_")
     return before, (number.lstrip("0") or "0") if number.isdecimal() else number
 
 
 class ImageIndex(Generic[Place]):
-    """Where images lie in `folder`: places by names of images.
+    """Where images lie in `folder`: places by names of images, which may still have the images' own suffix.
 
     `label` names a place, from `folder` on; `content` is what two places of one image must have in common.
     """
@@ -44,11 +46,9 @@ class ImageIndex(Generic[Place]):
         self._named: dict[str, list[tuple[str, Place]]] = {}
         self._numbered: dict[str, list[tuple[str, Place]]] = {}
         for name, place in places:
-            self._named.setdefault(name.partition(".")[0], []).append((name, place))
+            for key in {name, _bare(name)}:
+                self._named.setdefault(key, []).append((name, place))
             self._numbered.setdefault(image_id(name)[1], []).append((name, place))
-
-    def __len__(self) -> int:
-        return len(self._named)
 
     def find(self, image: str) -> Place | None:
         """Where `image` lies, None where it is not there; InputError where several places claim it and differ."""
@@ -65,6 +65,13 @@ class ImageIndex(Generic[Place]):
         return place
 
     def _alike(self, image: str) -> list[tuple[str, Place]]:
+        if _bare(image) != image:  # "a.b" is not "a"
+            return []
         before, number = image_id(image)
         found = self._numbered.get(number, [])
         return [one for one in found if not before or image_id(one[0])[0] in ("", before)]
+
+
+def _bare(name: str) -> str:
+    """A name up to its first dot, if that is not where it begins."""
+    return name.partition(".")[0] or name

@@ -5,8 +5,6 @@ Public code clip-vil/CLIP-ViL, files lxmert_data.py and gqa_data.py of CLIP-ViL-
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -24,41 +22,27 @@ Size = tuple[Count, Count]
 
 
 def get_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
-    """The file of each image; InputError where one has none."""
-    inside: dict[str, _Inside] = {}  # part of COCO -> the folders there are for it
+    """The file of each image; InputError where one has none, or two that differ."""
+    parts: dict[str, ImageIndex[Path]] = {}
     found: dict[str, Path] = {}
     for name in names:
         part = next((part for part in PARTS if part in name), "")
-        if part not in inside:
-            inside[part] = _Inside(folder, part)
-        path = inside[part].find(name) if Path(name).name == name else None
-        if path is None:
-            places = ", ".join(place for place in FOLDERS if place)
+        if part not in parts:
+            parts[part] = _pictures(folder, part)
+        path = parts[part].find(name)
+        if path is None or not path.is_file():
             what = f"a question is about image {shown(name)}, but there is no such .jpg file"
+            places = ", ".join(filter(None, FOLDERS))
             raise InputError(f"{folder}: {what} here, in {places}, or in a folder {part or PARTS[0]} of these")
         found[name] = path
     return found
 
 
-class _Inside:
-    """The folders that there are for the images of a part of COCO."""
-
-    def __init__(self, folder: Path, part: str) -> None:
-        self._folder = folder
-        places = [folder / place / part for place in FOLDERS] + [folder / place for place in FOLDERS]
-        self._places = [place for place in dict.fromkeys(places) if place.is_dir()]
-
-    def find(self, name: str) -> Path | None:
-        """The image's file: the first of exactly its name, else as `ImageIndex` compares names; None without one."""
-        exact = (place / f"{name}.jpg" for place in self._places)
-        return next((path for path in exact if os.path.isfile(path)), None) or self._index.find(name)
-
-    @functools.cached_property
-    def _index(self) -> ImageIndex[Path]:
-        files = [(path.name, path) for place in self._places for path in sorted(place.glob("*.jpg"))]
-        return ImageIndex(
-            self._folder, files, label=lambda _, path: str(path.relative_to(self._folder)), content=digest
-        )
+def _pictures(folder: Path, part: str) -> ImageIndex[Path]:
+    """The pictures in the folders that there are for a part of COCO."""
+    places = [folder / place / part for place in FOLDERS] + [folder / place for place in FOLDERS]
+    files = [(path.stem, path) for place in dict.fromkeys(places) for path in sorted(place.glob("*.jpg"))]
+    return ImageIndex(folder, files, label=lambda _, path: path.relative_to(folder).as_posix(), content=digest)
 
 
 def are_lying(folder: Path, paths: Mapping[str, Path]) -> dict[str, bool]:

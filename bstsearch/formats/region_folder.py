@@ -55,7 +55,7 @@ def find_regions(folder: Path, features: int, *, has_boxes: bool = True) -> Regi
             lines += table_lines(path)
         except InputError as error:
             strays.append(str(error).replace(str(path), path.relative_to(folder).as_posix(), 1))
-    files = [(path.name, path) for path in sorted(folder.rglob("*.npz"))]
+    files = [(path.stem, path) for path in sorted(folder.rglob("*.npz"))]
     return RegionFolder(
         folder=folder,
         lines=ImageIndex(folder, lines, label=lambda _, line: _below(line.path, folder), content=Line.read),

@@ -50,6 +50,8 @@ def test_strays_beside_sound_files_cost_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(line(8))
     (tmp_path / "notes.tsv").write_text("image\tremark\n7\tblurred\n")
     (tmp_path / "vocab.npz").write_text("no archive")
+    (tmp_path / "._7.npz").write_text("what macOS leaves")
+    (tmp_path / "._a.tsv").write_text("what macOS leaves")
     (tmp_path / "folder.tsv").mkdir()
     os.mkfifo(tmp_path / "pipe.tsv")
     source = find_regions(tmp_path, 8)
