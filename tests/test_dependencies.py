@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bstsearch.errors import InputError
-from bstsearch.formats.gqa_h5 import H5Source, Place
+from bstsearch.formats.gqa_h5 import INFO, open_h5
 from bstsearch.formats.lmdb_folder import open_lmdb
 from bstsearch.formats.uniter_texts import read_text_record
 from bstsearch.inputs.tokenizers import SPECIAL, piece_tokenizer
@@ -63,8 +63,8 @@ def test_what_may_be_absent_is_imported_where_it_is_needed() -> None:
 
 
 def _read_h5(folder: Path) -> object:
-    place = Place(file=3, idx=0, objectsNum=1, width=1.0, height=1.0)
-    return H5Source(folder=folder, places={"1": place}, features=8).regions("1")
+    (folder / INFO).write_text('{"1": {"file": 3, "idx": 0, "objectsNum": 1, "width": 1, "height": 1}}')
+    return open_h5(folder, 8).regions("1")
 
 
 @pytest.mark.usefixtures("without_published")

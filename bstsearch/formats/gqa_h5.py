@@ -8,71 +8,105 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+import math
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
-from bstsearch.formats.region_files import Regions, checked
-from bstsearch.reading import needing
+from bstsearch.formats.image_ids import ImageIndex
+from bstsearch.formats.number_arrays import check_numbers
+from bstsearch.formats.region_files import Boxes, Regions, checked
+from bstsearch.reading import Amount, Whole, check_file, needing, parsing, read_json, shown
 
 INFO = "gqa_objects_info.json"
+MOST_DEFLATED = 1032  # times that a file's bytes can be compressed
 
 
 class Place(msgspec.Struct, frozen=True):
     """Where an image's regions lie, how many are real, and the image's size in pixels."""
 
-    file: int
-    idx: int
-    objectsNum: int  # noqa: N815 (the file's own name)
-    width: float
-    height: float
+    file: Whole
+    idx: Whole
+    objectsNum: Whole  # noqa: N815 (the file's own name)
+    width: Amount
+    height: Amount
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class H5Source:
-    """The regions in `folder`; `features` is F."""
+    """The regions in `folder`; `features` is F; boxes are read only with `has_boxes`."""
 
     folder: Path
-    places: Mapping[str, Place]
+    places: ImageIndex[Place]
     features: int
+    has_boxes: bool = True
 
     def regions(self, image: str) -> Regions:
         """As `RegionSource.regions`."""
-        if image not in self.places:
+        place = self.places.find(image)
+        if place is None:
             raise InputError(f"{self.folder / INFO} does not list image {image}; is it of another part of GQA?")
-        place = self.places[image]
         path = self.folder / f"gqa_objects_{place.file}.h5"
-        try:
-            file = _open(path)
-            x = file["features"][place.idx, : place.objectsNum]
-            boxes = file["bboxes"][place.idx, : place.objectsNum]
-        except FileNotFoundError:
-            raise InputError(f"feature file {path} does not exist; image {image} is in it") from None
-        except (OSError, KeyError, IndexError, ValueError) as error:
-            raise InputError(f"{path} has no regions of image {image} at {place.idx}: {error}") from error
-        return checked(x, boxes, (place.width, place.height), self.features, f"{path}, image {image},")
+        file = _open(path)
+        with parsing(f"{path}, image {shown(image)}"):
+            x = _rows(file, "features", place)
+            boxes = Boxes(_rows(file, "bboxes", place), place.width, place.height) if self.has_boxes else None
+            return checked(x, self.features, boxes)
 
     def first_missing(self, images: Iterable[str]) -> str | None:
         """As `RegionSource.first_missing`."""
-        missing = next((image for image in images if image not in self.places), None)
-        return None if missing is None else f"image {missing} is not listed in {self.folder / INFO}"
+        missing = next((image for image in images if self.places.find(image) is None), None)
+        return None if missing is None else f"{self.folder / INFO} does not list image {missing}"
 
 
-def open_h5(folder: Path, features: int) -> H5Source:
+def open_h5(folder: Path, features: int, *, has_boxes: bool = True) -> H5Source:
     """The regions that the list in `folder` names; InputError where it is malformed."""
-    path = folder / INFO
-    try:
-        places = msgspec.json.decode(path.read_bytes(), type=dict[str, Place])
-    except (OSError, msgspec.MsgspecError) as error:
-        raise InputError(f"{path} cannot be read: {error}; is it truncated?") from error
-    return H5Source(folder=folder, places=places, features=features)
+    places = read_json(folder / INFO, dict[str, Place])
+    index = ImageIndex(folder, places.items(), label=lambda name, _: f"{INFO}, {shown(name)}", content=lambda one: one)
+    return H5Source(folder=folder, places=index, features=features, has_boxes=has_boxes)
 
 
 @functools.lru_cache(maxsize=32)
 def _open(path: Path) -> Any:
     with needing(f"reading {path}"):
         import h5py
-    return h5py.File(path, "r")
+    check_file(path, sys.maxsize)
+    with parsing(path):
+        return h5py.File(path, "r")
+
+
+def _rows(file: Any, name: str, place: Place) -> NDArray[Any]:
+    """The real rows of an image in a data set (N, rows, columns)."""
+    found = _data_set(file, name)
+    if found.ndim != 3:
+        raise InputError(f"{name} has shape {shown(found.shape)}; expected three axes")
+    if place.idx >= found.shape[0] or place.objectsNum > found.shape[1]:
+        raise InputError(f"{name} is {found.shape}, but {INFO} gives idx {place.idx}, objectsNum {place.objectsNum}")
+    check_numbers(name, found.dtype, found.shape[1:])
+    check_numbers(f"a part of {name}", found.dtype, found.chunks or ())  # it is decompressed whole
+    rows: NDArray[Any] = found[place.idx, : place.objectsNum]
+    return rows
+
+
+def _data_set(file: Any, name: str) -> Any:
+    """The data set of that name, which lies in this file and can be as large as it says; else InputError."""
+    import h5py
+
+    if name not in file:
+        raise InputError(f"no data set {name!r}; expected features and bboxes")
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise InputError(f"{name} is a link to another place; copy the file that holds the numbers")
+    found = file[name]
+    if not isinstance(found, h5py.Dataset):
+        raise InputError(f"{name} is a group; expected a data set")
+    if found.is_virtual or found.external:
+        raise InputError(f"{name} lies in other files; copy the file that holds the numbers")
+    size, held = math.prod(found.shape) * found.dtype.itemsize, found.id.get_storage_size()
+    if size > held * (MOST_DEFLATED if found.id.get_create_plist().get_nfilters() else 1):
+        raise InputError(f"{name} has shape {shown(found.shape)}, but {held:,} bytes are there; is it truncated?")
+    return found

@@ -7,35 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.pictures import seen_size
-from bstsearch.reading import read_json
+from bstsearch.formats.image_ids import ImageIndex
+from bstsearch.inputs.pictures import picture_size
+from bstsearch.reading import Count, digest, read_json, shown
 
 PARTS = ("train2014", "val2014", "test2015")  # of COCO; they occur in the names of its images
 FOLDERS = ("", "images", "mscoco", "gqa/images")
 SIZES = "width_heigths.json"  # spelt so
 SIZE_FOLDERS = ("", "mscoco", "gqa")
 
+Size = tuple[Count, Count]
+
 
 def get_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
-    """The file of each image; InputError where one has none."""
-    inside: dict[str, list[Path]] = {}  # part of COCO -> the folders there are for it
+    """The file of each image; InputError where one has none, or two that differ."""
+    parts: dict[str, ImageIndex[Path]] = {}
     found: dict[str, Path] = {}
     for name in names:
         part = next((part for part in PARTS if part in name), "")
-        if part not in inside:
-            places = [folder / place / part for place in FOLDERS] + [folder / place for place in FOLDERS]
-            inside[part] = [place for place in dict.fromkeys(places) if place.is_dir()]
-        path = next((place / f"{name}.jpg" for place in inside[part] if (place / f"{name}.jpg").is_file()), None)
-        if path is None or Path(name).name != name:
-            expected = " or ".join(str(folder / place / part) for place in FOLDERS)
-            raise InputError(f"image {name}.jpg, which a question is about, is not in {expected}")
+        if part not in parts:
+            parts[part] = _pictures(folder, part)
+        path = parts[part].find(name)
+        if path is None or not path.is_file():
+            what = f"a question is about image {shown(name)}, but there is no such .jpg file"
+            places = ", ".join(filter(None, FOLDERS))
+            raise InputError(f"{folder}: {what} here, in {places}, or in a folder {part or PARTS[0]} of these")
         found[name] = path
     return found
+
+
+def _pictures(folder: Path, part: str) -> ImageIndex[Path]:
+    """The pictures in the folders that there are for a part of COCO."""
+    places = [folder / place / part for place in FOLDERS] + [folder / place for place in FOLDERS]
+    files = [(path.stem, path) for place in dict.fromkeys(places) for path in sorted(place.glob("*.jpg"))]
+    return ImageIndex(folder, files, label=lambda _, path: path.relative_to(folder).as_posix(), content=digest)
 
 
 def are_lying(folder: Path, paths: Mapping[str, Path]) -> dict[str, bool]:
@@ -44,23 +51,18 @@ def are_lying(folder: Path, paths: Mapping[str, Path]) -> dict[str, bool]:
     return {name: is_lying(path, sizes.get(path.name)) for name, path in paths.items()}
 
 
-def _listed_sizes(folder: Path) -> dict[str, Any]:
+def _listed_sizes(folder: Path) -> dict[str, Size]:
     # A key is a path on the machine where the list was made; only its last part means something here.
     paths = [folder / place / SIZES for place in SIZE_FOLDERS]
-    listed = (read_json(path) for path in paths if path.exists())
+    listed = (read_json(path, dict[str, Size]) for path in paths if path.exists())
     return {Path(key).name: size for sizes in listed for key, size in sizes.items()}
 
 
-def is_lying(path: Path, size: Any = None) -> bool:
+def is_lying(path: Path, size: Size | None = None) -> bool:
     """Whether an image is wider than high; `size` is its listed height and width; InputError where it is malformed."""
     if size is None:
-        try:
-            with Image.open(path) as image:
-                width, height = seen_size(image)
-                return width > height
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path} cannot be read as an image: {error}") from error
-    if not (isinstance(size, list) and len(size) == 2 and all(type(number) is int for number in size)):
-        raise InputError(f"{SIZES} must give two numbers for {path.name}, not {size!r}")
-    # Whatever its name says, the list has the height first: it is written from the shape of an array.
-    return bool(size[1] > size[0])
+        width, height = picture_size(path)
+    else:
+        # Whatever the list's name says, it has the height first: it is written from the shape of an array.
+        height, width = size
+    return width > height

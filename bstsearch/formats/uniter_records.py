@@ -6,10 +6,9 @@ MessagePack with arrays as the package msgpack-numpy writes them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,65 +18,75 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
+from bstsearch.formats.number_arrays import array_of, read_arrays
+from bstsearch.formats.region_files import MOST_BYTES
+from bstsearch.reading import opened, parsing
 
 CONFIDENCE = 0.2  # boxes above it are kept,
 LEAST_BOXES, MOST_BOXES = 10, 100  # but never fewer or more than these
-ARRAYS: tuple[str, ...] = ("features", "norm_bb", "conf")
+FEATURES, BOXES, CONFIDENCES = "features", "norm_bb", "conf"
 BOX_NUMBERS = 6  # x1, y1, x2, y2, width, height as shares of the image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stored:
-    """Features (n, F) and boxes (n, 6) of an image as stored, of which the first `confident` are to be used."""
+    """Features (n, F) and boxes (n, 6) of an image as stored, of which the first `confident` are to be used.
+
+    Boxes are (n, 0) where none were asked for.
+    """
 
     features: NDArray[Any]
     boxes: NDArray[Any]
     confident: int
 
 
-def read_npz(value: bytes | Path, where: str) -> Stored:
+def read_npz(value: bytes | Path, where: str, *, has_boxes: bool = True) -> Stored:
     """The regions in an .npz archive or file; InputError, which calls it `where`, for anything else."""
-    try:
-        # From memory: NumPy leaves a file open that turns out to be no archive.
-        content = io.BytesIO(value if isinstance(value, bytes) else value.read_bytes())
-        with np.load(content, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in ARRAYS if name in archive}
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{where} is no .npz archive of region features ({error}); is it truncated?") from error
-    return _regions(arrays, where)
+    source = opened(value, MOST_BYTES) if isinstance(value, Path) else contextlib.nullcontext(io.BytesIO(value))
+    with parsing(where), source as file:
+        return _stored(read_arrays(file, _wanted(has_boxes)), has_boxes=has_boxes)
 
 
-def read_msgpack(value: bytes, where: str) -> Stored:
+def read_msgpack(value: bytes, where: str, *, has_boxes: bool = True) -> Stored:
     """The regions in an uncompressed record; InputError, which calls it `where`, for anything else."""
-    try:
+    with parsing(where):
         record = msgspec.msgpack.decode(value, type=dict[str, Any])
-        arrays = {name: _array(record[name]) for name in ARRAYS if name in record}
-    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
-        raise InputError(f"{where} is no record of region features ({error}); is it truncated?") from error
-    return _regions(arrays, where)
+        arrays = {name: _array(name, record[name]) for name in _wanted(has_boxes) if name in record}
+        return _stored(arrays, has_boxes=has_boxes)
 
 
-def _array(packed: Any) -> NDArray[Any]:
+def _wanted(has_boxes: bool) -> tuple[str, ...]:
+    return (FEATURES, BOXES, CONFIDENCES) if has_boxes else (FEATURES, CONFIDENCES)
+
+
+def _array(name: str, packed: Any) -> NDArray[Any]:
     # msgpack-numpy's own encoding; its keys are bytes or text, by the options it was written with.
     if not isinstance(packed, dict):
-        raise TypeError(f"expected an array, not {packed!r:.50}")
+        raise InputError(f"{name} is no array, but {type(packed).__name__}")
     fields = {key.decode() if isinstance(key, bytes) else key: value for key, value in packed.items()}
-    dtype = np.dtype(fields["type"])
-    if dtype.kind not in "fiu":
-        raise TypeError(f"an array of type {dtype} holds no plain numbers")
-    return np.frombuffer(fields["data"], dtype).reshape(fields["shape"])
+    kind, data = fields.get("type"), fields.get("data")
+    if not isinstance(kind, str | bytes) or not isinstance(data, bytes):
+        raise InputError(f"{name} lacks type or data; expected an array as msgpack-numpy writes it")
+    return array_of(name, data, np.dtype(kind if isinstance(kind, str) else kind.decode()), fields["shape"])
 
 
-def _regions(arrays: Mapping[str, NDArray[Any]], where: str) -> Stored:
-    if missing := [name for name in ("features", "norm_bb") if name not in arrays]:
-        raise InputError(f"{where} lacks {missing[0]!r}, which UNITER's image features have")
-    features, boxes = arrays["features"], arrays["norm_bb"]
-    confident = confident_boxes(arrays["conf"]) if "conf" in arrays else len(features)
-    if features.ndim != 2 or boxes.shape != (len(features), BOX_NUMBERS):
-        raise InputError(
-            f"{where} has features {features.shape} and norm_bb {boxes.shape}; expected (n, F) and (n, {BOX_NUMBERS})"
-        )
+def _stored(arrays: Mapping[str, NDArray[Any]], *, has_boxes: bool) -> Stored:
+    features = arrays.get(FEATURES)
+    if features is None or features.ndim != 2 or not features.size:
+        shape = "not there" if features is None else f"of shape {features.shape}"
+        raise InputError(f"{FEATURES} is {shape}; expected (n, F)")
+    count = len(features)
+    boxes = _sized(arrays, BOXES, (count, BOX_NUMBERS)) if has_boxes else np.zeros((count, 0), np.float32)
+    confident = confident_boxes(_sized(arrays, CONFIDENCES, (count,))) if CONFIDENCES in arrays else count
     return Stored(features=features, boxes=boxes, confident=confident)
+
+
+def _sized(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    found = arrays.get(name)
+    if found is None or found.shape != shape:
+        there = "not there" if found is None else f"of shape {found.shape}"
+        raise InputError(f"{name} is {there}; expected {shape}, as there are {shape[0]} regions")
+    return found
 
 
 def confident_boxes(confidences: NDArray[Any]) -> int:

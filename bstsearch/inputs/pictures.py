@@ -5,11 +5,17 @@ Exported folders hold a copy of this file, and the data in `preprocessor.json`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import operator
+import os
+import stat
+import sys
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +26,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SQUASH, LETTERBOX = "squash", "letterbox"
-BILINEAR = 2  # Pillow's number
+BILINEAR, FILTERS = 2, (0, 1, 2, 3, 4, 5)  # Pillow's numbers
+MOST_SIDE = 1 << 14  # of what a model reads
+MOST_BYTES = 1 << 30  # of a picture's file
 ORIENTATION = 0x0112  # the EXIF tag
 # What turns a picture of that orientation upright, by the names of Pillow.
 TURNS = {
@@ -33,6 +41,7 @@ TURNS = {
     8: "ROTATE_90",
 }
 LIES_ON_ITS_SIDE = (5, 6, 7, 8)
+_OPENING = threading.Lock()  # which warnings are shown is one setting for all threads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +67,14 @@ class PictureReader:
     def __post_init__(self) -> None:
         if self.fit not in (SQUASH, LETTERBOX):
             raise InputError(f"pictures are fitted by {SQUASH!r} or {LETTERBOX!r}, not {self.fit!r}")
+        if not (0 < self.height <= MOST_SIDE and 0 < self.width <= MOST_SIDE):
+            raise InputError(f"pictures have sides of 1 to {MOST_SIDE:,}, not {self.height} x {self.width}")
+        if self.resample not in FILTERS:
+            raise InputError(f"pictures are resized by a filter of {FILTERS}, not {self.resample}")
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, 3):
             raise InputError(f"mean and std are three numbers each, or none, not {self.mean} and {self.std}")
+        if not np.isfinite([*self.mean, *self.std]).all() or not all(one > 0 for one in self.std):
+            raise InputError(f"mean and std are finite, std above 0, not {self.mean} and {self.std}")
 
     @property
     def has_two_ways(self) -> bool:
@@ -122,15 +137,15 @@ class PictureReader:
         try:
             return cls(
                 input=str(data["input"]),
-                height=int(data["size"]["height"]),
-                width=int(data["size"]["width"]),
-                fit=str(data["fit"]),
-                mean=tuple(map(float, data["image_mean"])),
-                std=tuple(map(float, data["image_std"])),
-                resample=int(data["resample"]),
+                height=operator.index(data["size"]["height"]),
+                width=operator.index(data["size"]["width"]),
+                fit=str(data["fit"])[:40],
+                mean=tuple(map(float, data["image_mean"][:4])),
+                std=tuple(map(float, data["image_std"][:4])),
+                resample=operator.index(data["resample"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"how pictures are read is malformed: {error!r}") from error
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise InputError(f"how pictures are read is malformed: {_said(error)}") from error
 
 
 def _fitting(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:
@@ -146,23 +161,69 @@ def _fitting(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """The picture in `path` as people see it, in RGB; see `rgb_of`.
+    """The picture in `path` as people see it, in RGB; see `rgb_of`. Of several pictures in a file it is the first.
 
-    InputError where the file is missing, no picture, truncated, or of a size that is no honest picture's.
+    InputError, one line that begins with the path, where the file is missing, no picture, truncated, or of a size that
+    is no honest picture's.
     """
+    with _opened(path) as picture:
+        return rgb_of(picture)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of the picture in `path` as people see it; its pixels are not read. Errors as `open_rgb`'s."""
+    with _opened(path) as picture:
+        return seen_size(picture)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        from PIL import Image
+        import PIL  # noqa: F401
     except ImportError as error:
         raise InputError("pictures need Pillow; run 'pip install pillow'") from error
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                return rgb_of(picture)
+        _check_file(path)
+        with open(path, "rb") as file, _identified(file) as picture:
+            yield picture
     except FileNotFoundError:
-        raise InputError(f"image {path} does not exist") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
+        raise InputError(f"{path} does not exist") from None
+    except Exception as error:  # a damaged file can make Pillow raise anything
+        raise InputError(f"{path} cannot be read as an image: {_said(error)}") from error
+
+
+def _check_file(path: Path) -> None:
+    # Not as the rest of the package checks files: an exported folder holds this file alone.
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("it is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is a device, pipe or socket")
+    if not 0 < status.st_size <= MOST_BYTES:
+        raise ValueError(f"it has {status.st_size:,} bytes; expected 1 to {MOST_BYTES:,}")
+
+
+def _identified(file: IO[bytes]) -> Image.Image:
+    from PIL import Image
+
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such a size is refused below
+        picture = Image.open(file)
+    width, height = picture.size
+    most = Image.MAX_IMAGE_PIXELS or sys.maxsize
+    if not 0 < width * height <= most:
+        raise ValueError(f"it has {width} x {height} pixels; expected {most:,} at most")
+    if picture.format == "EPS":
+        raise ValueError("EPS is a program, which is not run; save it as PNG")
+    return picture
+
+
+def _said(error: Exception) -> str:
+    """What Pillow says, on one line of bounded length."""
+    if type(error).__name__ == "UnidentifiedImageError":  # its text is a Python object's
+        return "Pillow knows no such kind of picture"
+    text = str(getattr(error, "strerror", None) or error) or type(error).__name__
+    return "".join(letter if letter.isprintable() else " " for letter in text[:140])
 
 
 def rgb_of(picture: Image.Image) -> Image.Image:

@@ -22,7 +22,8 @@ from bstsearch.formats import gqa_questions
 from bstsearch.formats import lxmert_lists as lxmert_files
 from bstsearch.formats.gqa_h5 import INFO, open_h5
 from bstsearch.formats.gqa_questions import Answered, Asked
-from bstsearch.formats.region_files import RegionSource, find_npz
+from bstsearch.formats.region_files import RegionSource
+from bstsearch.formats.region_folder import find_regions
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import UNCASED
 from bstsearch.score import Accuracy
@@ -119,13 +120,15 @@ def _load_openvqa(folder: Path, split: str, vocabulary: Vocabulary, like: Mappin
 
 
 def _source(folder: Path, like: Mapping[str, Tensor]) -> RegionSource:
-    """The regions: GQA's own .h5 files where their list is there, else .npz files below feats."""
+    """The regions: GQA's own .h5 files where their list is there, else .npz files or tables below feats."""
     if "regions" not in like:
         raise InputError(f"{folder} has region features, but the model reads {', '.join(like)}")
-    features = int(like["regions"].shape[2])
+    features, has_boxes = int(like["regions"].shape[2]), "boxes" in like
     places = [folder, folder / FEATURES, folder / "objects", folder / "raw"]
     h5 = next((place for place in places if (place / INFO).exists()), None)
-    return find_npz(folder / FEATURES, features) if h5 is None else open_h5(h5, features)
+    if h5 is None:
+        return find_regions(folder / FEATURES, features, has_boxes=has_boxes)
+    return open_h5(h5, features, has_boxes=has_boxes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

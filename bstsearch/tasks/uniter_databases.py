@@ -53,7 +53,8 @@ def load(folder: Path, split: str, vocabulary: Vocabulary, like: Mapping[str, Te
         has_answers=has_answers,
         where=databases[0].values.path,
     )
-    source = UniterSource(folder=_images(folder), features=int(like["regions"].shape[2]))
+    features, has_boxes = int(like["regions"].shape[2]), "boxes" in like
+    source = UniterSource(folder=_images(folder), features=features, has_boxes=has_boxes)
     return RegionSplit(columns=columns, source=source, judge=judge, classes=len(names), like=like)
 
 
@@ -63,25 +64,29 @@ class UniterSource:
 
     folder: Path
     features: int
+    has_boxes: bool
     parts: dict[str, ImageFolder] = dataclasses.field(default_factory=dict)
 
     def regions(self, image: str) -> Regions:
         """As `RegionSource.regions`; boxes (n, 6) have widths and heights, too."""
-        found = self._part(image).regions(image)
+        part = self._part(image)
+        found = part.regions(image)
         if found.features.shape[1] != self.features:
             size = found.features.shape[1]
-            raise InputError(f"image {image} has {size} features a region; the model reads {self.features}")
+            raise InputError(
+                f"{part.path}: image {image} has {size} features a region; the model reads {self.features}"
+            )
         return found
 
     def first_missing(self, images: Iterable[str]) -> str | None:
         """As `RegionSource.first_missing`."""
         missing = next((image for image in images if image not in self._part(image)), None)
-        return None if missing is None else f"image {missing} is not in {self.folder / part_of(missing)}"
+        return None if missing is None else f"{self.folder / part_of(missing)}: no image {missing}"
 
     def _part(self, image: str) -> ImageFolder:
         part = part_of(image)
         if part not in self.parts:
-            self.parts[part] = open_image_folder(self.folder / part)
+            self.parts[part] = open_image_folder(self.folder / part, has_boxes=self.has_boxes)
         return self.parts[part]
 
 

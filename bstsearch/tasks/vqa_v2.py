@@ -20,9 +20,8 @@ from torch import Tensor
 from bstsearch.errors import InputError
 from bstsearch.formats import lxmert_lists as lxmert_files
 from bstsearch.formats import openvqa, uniter_texts
-from bstsearch.formats.butd_tsv import open_tsv
 from bstsearch.formats.openvqa import Part
-from bstsearch.formats.region_files import RegionSource, find_npz
+from bstsearch.formats.region_folder import find_regions
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import CASED, UNCASED
 from bstsearch.score import Accuracy
@@ -113,17 +112,11 @@ def _load_openvqa(folder: Path, part: Part, vocabulary: Vocabulary, like: Mappin
     columns = Columns(tokens=asked.tokens, image_of=asked.image_of, images=asked.images, answers=targets)
     return RegionSplit(
         columns=columns,
-        source=_find_regions(folder / FEATURES, int(like["regions"].shape[2])),
+        source=find_regions(folder / FEATURES, int(like["regions"].shape[2]), has_boxes="boxes" in like),
         judge=judge,
         classes=len(classes),
         like=like,
     )
-
-
-def _find_regions(folder: Path, features: int) -> RegionSource:
-    """The features of bottom-up attention's tables where there are any, else of one file for each image."""
-    tables = open_tsv(folder, features)
-    return tables if tables.lines else find_npz(folder, features)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

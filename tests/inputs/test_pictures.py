@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import struct
+import warnings
+import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from bstsearch.errors import InputError
-from bstsearch.inputs.pictures import LETTERBOX, ORIENTATION, PictureReader, open_rgb, rgb_of, seen_size
+from bstsearch.inputs.pictures import LETTERBOX, ORIENTATION, PictureReader, open_rgb, picture_size, rgb_of
 
 MEAN, STD = (0.5, 0.25, 0.75), (0.25, 0.5, 0.125)
 NORMALISED: dict[str, Any] = {"mean": MEAN, "std": STD}
@@ -131,10 +137,18 @@ def test_the_data_name_what_they_say_as_hugging_face_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"fit": "crop"}, {"image_mean": [1, 2]}, {"size": 3}, {"size": {"height": 3}}, {"resample": "soft"}]
+    "change",
+    [
+        *({"fit": fit} for fit in ("crop", None, "x" * 300_000)),
+        *({"image_mean": mean} for mean in ([1, 2], 1, None, "1" * 300_000, [0.5, 0.5, np.nan], [10**400] * 3)),
+        *({"image_std": std} for std in ([0.5, 0.5, 0], [-1, 1, 1], [np.inf, 1, 1], [[]] * 3, {"a": 1})),
+        *({"size": size} for size in (3, {"height": 3}, [], None)),
+        *({"size": {"height": 3, "width": width}} for width in (0, -1, 10**12, 2.5, "3", None)),
+        *({"resample": number} for number in ("soft", -1, 6, 1.0)),
+    ],
 )
 def test_data_that_say_nothing_known_are_one_clear_error(change: dict[str, Any]) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"^[^\n]{1,200}$"):
         PictureReader.from_json(letterbox(6, 8, **NORMALISED).to_json() | change)
 
 
@@ -282,8 +296,7 @@ def test_the_size_is_told_without_reading_pixels(tmp_path: Path, orientation: in
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     RGB.save(tmp_path / "a.jpg", exif=exif)
-    with Image.open(tmp_path / "a.jpg") as picture:
-        assert seen_size(picture) == open_rgb(tmp_path / "a.jpg").size
+    assert picture_size(tmp_path / "a.jpg") == open_rgb(tmp_path / "a.jpg").size
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0nonsense", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12", b""])
@@ -296,20 +309,100 @@ def test_a_camera_that_wrote_nonsense_leaves_the_picture_as_it_is(tmp_path: Path
 # What is no picture
 
 
-def test_what_is_no_image_is_one_clear_error(tmp_path: Path) -> None:
+def refusal(path: Path, read: Callable[[Path], object] = open_rgb) -> str:
+    """What is said of a file, behind its path."""
+    with pytest.raises(InputError) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path} ")
+    assert len(str(error.value)) - len(str(path)) < 200
+    assert str(error.value).isprintable()
+    return str(error.value).removeprefix(f"{path} ")
+
+
+def test_what_is_no_picture_is_one_line(tmp_path: Path) -> None:
     whole = saved(tmp_path / "whole.png", 64, 64).read_bytes()
     (tmp_path / "truncated.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "empty.png").touch()
     (tmp_path / "folder.png").mkdir()
-    for name in ("truncated", "text", "empty", "folder"):
-        with pytest.raises(InputError, match=rf"{name}\.png cannot be read as an image"):
-            open_rgb(tmp_path / f"{name}.png")
-    with pytest.raises(InputError, match="does not exist"):
-        open_rgb(tmp_path / "missing.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    said = {path.name: refusal(path) for path in tmp_path.iterdir() if path.name != "whole.png"}
+    assert all(text.startswith("cannot be read as an image: ") for text in said.values())
+    assert {name: text.rpartition(": ")[2] for name, text in said.items()} == {
+        "truncated.png": "image file is truncated",
+        "text.png": "Pillow knows no such kind of picture",
+        "empty.png": "it has 0 bytes; expected 1 to 1,073,741,824",
+        "folder.png": "it is a folder",
+        "pipe.png": "it is a device, pipe or socket",
+    }
+    assert refusal(tmp_path / "missing.png") == "does not exist"
+    assert refusal(Path("/dev/zero")).endswith("it is a device, pipe or socket")
 
 
-def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
-    with pytest.raises(InputError, match="cannot be read as an image"):
-        open_rgb(saved(tmp_path / "a.png", 8, 8))
+@pytest.mark.parametrize("read", [open_rgb, picture_size])
+def test_a_decompression_bomb_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
+    path = saved(tmp_path / "a.png", 8, 8)
+    for most in (63, 31):  # at up to twice its limit, Pillow only warns
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        assert refusal(path, read).startswith("cannot be read as an image: ")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64)
+    read(path)
+
+
+def test_what_a_header_says_is_not_believed(tmp_path: Path) -> None:
+    """A picture of 60,000 by 60,000 pixels in a hundred bytes."""
+    whole = bytearray(saved(tmp_path / "a.png", 8, 8).read_bytes())
+    whole[16:24] = struct.pack(">II", 60_000, 60_000)
+    whole[29:33] = struct.pack(">I", zlib.crc32(whole[12:29]))
+    (tmp_path / "a.png").write_bytes(whole)
+    assert "pixels" in refusal(tmp_path / "a.png")
+
+
+def test_a_picture_that_is_a_program_is_not_run(tmp_path: Path) -> None:
+    RGB.save(tmp_path / "a.eps")
+    assert "EPS is a program, which is not run; save it as PNG" in refusal(tmp_path / "a.eps")
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tiff"])
+def test_of_several_pictures_in_a_file_the_first_is_seen(tmp_path: Path, name: str) -> None:
+    other = Image.new("RGB", RGB.size, "white")
+    first = RGB.quantize(64) if name == "a.gif" else RGB
+    first.save(tmp_path / name, save_all=True, append_images=[other], lossless=True)
+    assert off(open_rgb(tmp_path / name), RGB) == 0
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.webp", "a.tiff", "a.bmp", "a.ppm", "a.tga", "a.ico"])
+def test_damaged_pictures_are_seen_or_one_line(tmp_path: Path, name: str) -> None:
+    random, path = np.random.default_rng(0), tmp_path / name
+    RGB.resize((32, 32)).save(path)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(20):
+        damaged = whole[: random.integers(1, len(whole) + 1)].copy()
+        damaged[random.integers(0, len(damaged), 4)] = random.integers(0, 256, 4)
+        path.write_bytes(damaged.tobytes())
+        for read in (open_rgb, picture_size):
+            with contextlib.suppress(InputError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Pillow's about what it could not make out
+                read(path)
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError(), MemoryError(), struct.error("a\nb"), KeyError("x" * 999), Exception()]
+)
+def test_whatever_pillow_raises_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    path = saved(tmp_path / "a.png", 8, 8)
+
+    def load(self: object) -> None:
+        raise error
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    assert refusal(path).startswith("cannot be read as an image: ")
+
+
+def test_threads_leave_the_warnings_as_they_were(tmp_path: Path) -> None:
+    path, before = saved(tmp_path / "a.png", 8, 8), list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(open_rgb, [path] * 200))
+    assert warnings.filters == before

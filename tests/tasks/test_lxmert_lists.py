@@ -230,8 +230,12 @@ def rewritten(path: Path, change: object) -> None:
         ("minival.json", [], "has no questions"),
         ("minival.json", [question(5, f"{VAL}2", None)], r"minival\.json: without answers, so without a score"),
         ("minival.json", [question(5, f"{VAL}2", {"cat": 1})], "question 5 has the answer 'cat', which is none of the"),
-        ("minival.json", [question(5, f"{VAL}9", {})], rf"image {VAL}9\.jpg, which a question is about, is not in"),
-        ("minival.json", [question(5, f"../{VAL}2", {})], r"image \.\./"),
+        (
+            "minival.json",
+            [question(5, f"{VAL}9", {})],
+            rf"question is about image '{VAL}9', but there is no such \.jpg file",
+        ),
+        ("minival.json", [question(5, f"../{VAL}2", {})], r"about image '\.\./"),
         ("minival.json", [question(5, "x" * 300, {})], r"\[0\]\.img_id: expected str of length <= 200"),
         ("trainval_label2ans.json", {"net": 0}, r"trainval_label2ans\.json: expected array, got object"),
         ("trainval_ans2label.json", {"net": 1}, "number the answers differently"),
@@ -260,5 +264,5 @@ def test_what_is_missing_or_no_image_is_named(vqa: Path) -> None:
 
 def test_a_malformed_list_of_sizes_is_named(vqa: Path) -> None:
     rewritten(vqa / "mscoco" / "width_heigths.json", {f"x/{VAL}2.jpg": [1, "2"]})
-    with pytest.raises(InputError, match=rf"width_heigths\.json must give two numbers for {VAL}2\.jpg, not \[1, '2'\]"):
+    with pytest.raises(InputError, match=r"width_heigths\.json, \[\.\.\.\]\[1\]: expected int, got str"):
         loaded(vqa)

@@ -167,7 +167,7 @@ DAMAGES = {
     "no questions": (lambda f: write_json(f / "raw" / "devval_questions.json", question_file([])), "has no questions"),
     "no feature file": (
         lambda f: (f / "feats" / "val2014" / "COCO_val2014_000000000201.jpg.npz").unlink(),
-        "image 201 has no .npz file below .*feats, but questions are about it",
+        r"feats: no \.npz file and no line of a \.tsv file for image 201, but questions are about it",
     ),
 }
 
