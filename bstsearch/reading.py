@@ -7,6 +7,7 @@ in it are cut, and nothing in it can move a terminal's cursor.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import stat
@@ -120,6 +121,15 @@ def read_json(path: Path, kind: type[Read] | Any = dict[str, Any], most: int = O
     return decoded(read_bytes(path, most), kind, path)
 
 
+def read_format(path: Path, kind: type[Read], *formats: int, most: int = OWN) -> Read:
+    """The JSON object in `path` as a `kind`, whose "format" is one of these numbers and no field; InputError likewise."""
+    data = read_json(path, most=most)
+    if type(found := data.pop("format", None)) is not int or found not in formats:
+        known = " and ".join(map(str, formats))
+        raise InputError(f"{path} has format {shown(found)}; this version reads format {known}")
+    return checked(data, kind, path)
+
+
 def decoded(content: bytes | str | memoryview, kind: type[Read] | Any, where: Path | str) -> Any:
     """JSON as a `kind`; a byte order mark is passed over."""
     mark = "\ufeff" if isinstance(content, str) else b"\xef\xbb\xbf"
@@ -128,12 +138,21 @@ def decoded(content: bytes | str | memoryview, kind: type[Read] | Any, where: Pa
         rest = content[len(mark) :] if (head if isinstance(head, str) else bytes(head)) == mark else content
         if not len(rest):
             raise InputError("empty")
+        if dataclasses.is_dataclass(kind):
+            return checked(msgspec.json.decode(rest), kind, where)
         return msgspec.json.decode(rest, type=kind, dec_hook=_built)
 
 
 def checked(data: object, kind: type[Read], where: Path | str) -> Read:
-    """Plain data as a `kind`: a Struct, a dataclass or a type; InputError tells the place and what was expected."""
+    """Plain data as a `kind`: a Struct, a dataclass or a type; InputError tells the place and what was expected.
+
+    The data of a dataclass may hold no other key than its fields; of a Struct, it says so itself.
+    """
     with parsing(where):
+        if dataclasses.is_dataclass(kind) and isinstance(data, dict):
+            names = [field.name for field in dataclasses.fields(kind)]
+            if unknown := sorted(map(str, data.keys() - set(names))):
+                raise InputError(f"unknown field {shown(unknown[0])}; its fields: {_cut(', '.join(names), REASON)}")
         return msgspec.convert(data, kind, dec_hook=_built)
 
 
