@@ -122,7 +122,7 @@ def read_json(path: Path, kind: type[Read] | Any = dict[str, Any], most: int = O
 
 
 def read_format(path: Path, kind: type[Read], *formats: int, most: int = OWN) -> Read:
-    """The JSON object in `path` as a `kind`, whose "format" is one of these numbers and no field; InputError likewise."""
+    """The JSON object in `path` as a `kind`, whose "format" is one of these numbers; InputError as of `read_json`."""
     data = read_json(path, most=most)
     if type(found := data.pop("format", None)) is not int or found not in formats:
         known = " and ".join(map(str, formats))

@@ -106,7 +106,9 @@ class Space:
         for name in ("widths", "depths", "layer_heads", "layer_ffn"):
             shares = getattr(self, name)
             if list(shares) != sorted(set(shares)) or any(not 0 < share <= 1 for share in shares):
-                raise InputError(f"space.{name} must be distinct fractions in (0, 1] in rising order, not {shown(shares)}")
+                raise InputError(
+                    f"space.{name} must be distinct fractions in (0, 1] in rising order, not {shown(shares)}"
+                )
             if shares and ONE not in shares:
                 raise InputError(f"space.{name} must contain 1, the full model's share")
         if not self.widths or not self.depths:

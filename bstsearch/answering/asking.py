@@ -18,7 +18,7 @@ from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is
 from bstsearch.errors import InputError, UsageError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import CONFIG, DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.reading import parsing, read_json, shown
 from bstsearch.searching.budget import Bound
@@ -132,8 +132,9 @@ def picture_reader(folder: SupernetFolder) -> PictureReader | None:
             return PictureReader.from_json(data) if data else None
     from bstsearch.model.lookup import restored
 
-    family, config = restored(folder.family, folder.config)
-    return family.reader(config).picture
+    with parsing(folder.path / CONFIG):
+        family, config = restored(folder.family, folder.config)
+        return family.reader(config).picture
 
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:

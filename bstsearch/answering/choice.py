@@ -40,7 +40,9 @@ def read_accuracies(folder: SupernetFolder) -> dict[Submodel, Accuracy]:
     if not accuracies:
         raise InputError(f"{path} knows no validation accuracy to choose by; name one with --submodel")
     if strangers := [submodel.id for submodel in accuracies if submodel not in folder.space]:
-        raise InputError(f"{path}: {shown(strangers[0])} is not in the supernet's space; is the file another supernet's?")
+        raise InputError(
+            f"{path}: {shown(strangers[0])} is not in the supernet's space; is the file another supernet's?"
+        )
     return accuracies
 
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from bstsearch.errors import InputError
-from bstsearch.reading import Finite, Name, checked, digest, parsing, read_format, shown
+from bstsearch.reading import SHOWN, Finite, Name, checked, digest, parsing, plain, read_format
 from bstsearch.space import Space
 from bstsearch.writing import write_json
 
@@ -76,16 +76,16 @@ def read_folder(path: Path) -> SupernetFolder:
     """The supernet folder at `path`; InputError where it is none, or of another format version."""
     if not path.is_dir():
         out = shlex.quote(str(path))
-        raise InputError(f"{path}: no such supernet or export; 'bstsearch train --out {out}' makes a supernet there")
+        raise InputError(
+            f"{path} does not exist; 'bstsearch train --out {out}' makes a supernet there, 'bstsearch export' an export"
+        )
     found = read_format(path / CONFIG, _Config, FORMAT)
     with parsing(path / CONFIG):
         check_sizes(found.config, "config")
-        return SupernetFolder(
-            path=path, family=found.family, config=found.config, space=Space.from_json(found.space)
-        )
+        return SupernetFolder(path=path, family=found.family, config=found.config, space=Space.from_json(found.space))
 
 
 def check_sizes(config: Mapping[str, Any], where: str) -> None:
     """Passes where no value of a config is of an impossible size; else InputError, before anything is allocated."""
     for name, value in checked(config, dict[str, Any], where).items():
-        checked(value, _Value, f"{where}, {shown(name)}")
+        checked(value, _Value, f"{where}, {plain(name)[:SHOWN]}")  # type: ignore[arg-type]  # a union is no type to mypy

@@ -278,7 +278,9 @@ def _check_complete(found: _Written, candidates: Mapping[str, Candidate], origin
     space, rows = origin.space, [*found.front, found.recommended]
     if found.recommended not in found.front:
         raise InputError("front holds no row of 'recommended'")
-    if lost := [name for name in (*rows, space.smallest.id, space.middle.id, space.largest.id) if name not in candidates]:
+    if lost := [
+        name for name in (*rows, space.smallest.id, space.middle.id, space.largest.id) if name not in candidates
+    ]:
         raise InputError(f"candidates lack {shown(lost[0])}")
     if unscored := [name for name in rows if candidates[name].accuracy is None]:
         raise InputError(f"front holds {shown(unscored[0])}, which has no accuracy")

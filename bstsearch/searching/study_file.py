@@ -222,7 +222,9 @@ def _storage_errors(path: Path) -> Iterator[None]:
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise InputError(f"{path}: the study is in use by another process; wait, or give another --out") from error
         if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-            raise DeviceError(f"{path}: the study cannot be written: {said(cause)}; what was finished is kept") from error
+            raise DeviceError(
+                f"{path}: the study cannot be written: {said(cause)}; what was finished is kept"
+            ) from error
         raise _DamagedError(f"{path}: the study cannot be read: {said(cause)}; {_REMEDY}") from error
 
 

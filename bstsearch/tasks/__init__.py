@@ -14,7 +14,7 @@ import msgspec
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
-from bstsearch.reading import Name, read_format, shown
+from bstsearch.reading import Name, parsing, read_format, shown
 from bstsearch.score import ACCURACY, Metric
 from bstsearch.writing import write_json
 
@@ -93,19 +93,21 @@ def load_split(
 def split_for(folder: Path, task: Task, split: str) -> Split:
     """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
     from bstsearch.model.lookup import restored
-    from bstsearch.model.supernet_folder import read_folder
+    from bstsearch.model.supernet_folder import CONFIG, read_folder
 
     if split not in SPLITS:
         raise UsageError(f"unknown split {shown(split)}; there are {', '.join(SPLITS)}")
     on_disk = read_folder(folder)
-    family, config = restored(on_disk.family, on_disk.config)
+    with parsing(folder / CONFIG):
+        family, config = restored(on_disk.family, on_disk.config)
+        reader = family.reader(config)
     if other := task.other_sizes(config):
         name, size = next(iter(other.items()))
         raise InputError(
             f"{folder} has {name}={getattr(config, name)}, but {task.name} has {size}; "
             "name the data that it was trained on with --data"
         )
-    return task.split(split, family.reader(config))
+    return task.split(split, reader)
 
 
 def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
@@ -146,5 +148,7 @@ def _known(folder: Path) -> str:
         raise InputError(f"{folder} does not say what data it is for; name them with --data NAME or FILE.py:NAME")
     if name not in doors.names("task"):
         where = shlex.quote(str(typed)) if typed else "FILE.py:NAME"
-        raise InputError(f"{folder} is for the data set {shown(name)}, which is not known here; name it with --data {where}")
+        raise InputError(
+            f"{folder} is for the data set {shown(name)}, which is not known here; name it with --data {where}"
+        )
     return name

@@ -31,7 +31,7 @@ def test_reads_what_was_exported(exported_folder: Path) -> None:
 def test_a_supernet_folder_is_no_exported_folder(exported_folder: Path, yes_folder: Path) -> None:
     assert is_exported(exported_folder)
     assert not is_exported(yes_folder)
-    with pytest.raises(InputError, match=r"manifest .*manifest\.json does not exist"):
+    with pytest.raises(InputError, match=r"manifest\.json does not exist"):
         read_exported(yes_folder)
 
 
@@ -44,7 +44,7 @@ def test_a_file_that_was_truncated_is_named(folder: Path, name: str) -> None:
 
 def test_a_file_that_is_gone_is_named(folder: Path) -> None:
     (folder / "model.onnx").unlink()
-    with pytest.raises(InputError, match=r"model\.onnx cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"model\.onnx does not exist; export"):
         read_exported(folder)
 
 
@@ -75,7 +75,7 @@ def test_a_malformed_manifest_is_refused(folder: Path, changes: dict[str, object
 
 def test_a_truncated_manifest_is_refused(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"format": 1,')
-    with pytest.raises(InputError, match="is no valid JSON"):
+    with pytest.raises(InputError, match=r"manifest\.json: malformed"):
         read_exported(folder)
 
 
