@@ -40,7 +40,10 @@ Count = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1)]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_CONTROL = re.compile(f"[{_CONTROLS}]+")
+# Words that are shown: on one line, of a length that somebody would write.
+Line = Annotated[str, Meta(max_length=300, pattern=f"^[^{_CONTROLS}]*$")]
 
 
 def plain(text: str) -> str:
@@ -235,6 +238,7 @@ def said(error: BaseException) -> str:
 def _misfit(message: str) -> str:
     """msgspec's "Expected `int`, got `str` - at `$.a[0]`" as ", a[0]: expected int, got str"."""
     what, at, place = message.replace("`", "").rpartition(" - at $")
+    what = what.replace(f"matching regex {f'^[^{_CONTROLS}]*$'!r}", "without control characters")
     what, place = (what, plain(place).removeprefix(".")) if at else (place, "")
     what = _cut(plain(what), REASON)
     place = place if len(place) <= SHOWN else f"...{place[3 - SHOWN :]}"

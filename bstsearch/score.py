@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bstsearch.reading import Amount, Count, Finite, Name, checked
+from bstsearch.reading import Amount, Count, Finite, Line, checked
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 PERCENT = "%"  # the unit of scores that are shares between 0 and 1, and are shown times 100
@@ -23,8 +23,8 @@ class Metric:
     ('90.00', '0.1234')
     """
 
-    name: Name
-    unit: str = ""
+    name: Line
+    unit: Line = ""
     is_higher_better: bool = True
     worst: Finite | None = None
     best: Finite | None = None

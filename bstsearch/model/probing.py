@@ -23,7 +23,6 @@ from bstsearch.errors import InputError
 from bstsearch.model.axes import Group, part_sizes, parts_of
 from bstsearch.model.family import Config, Family
 
-
 BYTES = 4  # of a parameter
 SMALL = 1 << 30  # bytes that may be taken for a model before its weights are looked at
 

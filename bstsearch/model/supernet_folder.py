@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from bstsearch.errors import InputError
-from bstsearch.reading import SHOWN, Finite, Name, checked, digest, parsing, plain, read_format
+from bstsearch.reading import SHOWN, Finite, Line, checked, digest, parsing, plain, read_format
 from bstsearch.space import Space
 from bstsearch.writing import write_json
 
@@ -67,7 +67,7 @@ class SupernetFolder:
 class _Config(msgspec.Struct, forbid_unknown_fields=True):
     """What is in a `config.json`, beside its format."""
 
-    family: Name
+    family: Line
     config: dict[str, Any]
     space: dict[str, Any]
 

@@ -17,8 +17,9 @@ from bstsearch.searching.costs import COSTS, by_name
 from bstsearch.searching.pareto import Candidate
 
 HIGH, MIDDLE = "high", "middle"
+TINY, HUGE = 1e-100, 1e100  # bounds between them stay numbers above 0 as shares of any cost, too
 
-_BOUND = re.compile(r"\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*(%?)\s*", re.IGNORECASE)
+_BOUND = re.compile(r"\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*(%?)\s*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Bound:
         """The bound that `text` says; UsageError where it says none."""
         match = _BOUND.fullmatch(text)
         value = float(match[1]) if match else math.nan
-        if match is None or not 0 < value < math.inf:
+        if match is None or not TINY < value < HUGE:
             raise UsageError(f"{option} {shown(text)} is no budget; write a number above 0, or a share such as 50%")
         return cls(value=value / 100 if match[2] else value, is_share=bool(match[2]))
 

@@ -17,7 +17,7 @@ from msgspec import Meta
 from bstsearch import __version__
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
-from bstsearch.reading import Whole, checked, parsing, read_format, shown
+from bstsearch.reading import Line, Whole, checked, parsing, read_format, shown
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate, Front, Written, find_front, hypervolume, recommend, reference, rule
@@ -236,8 +236,8 @@ class _Hypervolume(msgspec.Struct):
 class _Written(msgspec.Struct):
     """A front as plain data; what it rests on and trades is read elsewhere."""
 
-    created: str
-    sampler: str
+    created: Line
+    sampler: Line
     is_exact: bool
     trials: Whole
     searched: dict[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bstsearch.errors import InputError
-from bstsearch.reading import Amount, Count, Name, checked
+from bstsearch.reading import Amount, Count, Line, Name, checked
 from bstsearch.space import Space
 
 
@@ -88,10 +88,10 @@ class Written(msgspec.Struct, kw_only=True):
 
     supernet: dict[str, str]
     space: dict[str, Any]
-    split: Name
+    split: Line
     device: dict[str, Any]
     data_folder: str | None = None
-    data_set: str | None = None
+    data_set: Line | None = None
 
     def __post_init__(self) -> None:
         """InputError where supernet or device lack what others ask of them."""
@@ -101,22 +101,22 @@ class Written(msgspec.Struct, kw_only=True):
 
 class _Supernet(msgspec.Struct):
     path: Name
-    digest: str
-    architecture: str
-    family: Name
+    digest: Line
+    architecture: Line
+    family: Line
 
 
 class _Runtime(msgspec.Struct):
     threads: Count | None = None
-    words: str | None = None
+    words: Line | None = None
 
 
 class _Device(msgspec.Struct):
-    name: Name
-    obtained: str
-    digest: str
+    name: Line
+    obtained: Line
+    digest: Line
     runtime: _Runtime
-    via: str | None = None
+    via: Line | None = None
     latency_error: Amount | None = None
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
-from bstsearch.reading import Name, parsing, read_format, shown
+from bstsearch.reading import Line, parsing, read_format, shown
 from bstsearch.score import ACCURACY, Metric
 from bstsearch.writing import write_json
 
@@ -125,9 +125,9 @@ def trained_for(folder: Path) -> str | None:
 class _Written(msgspec.Struct):
     """What is in a `task.json`, beside its format."""
 
-    name: Name
+    name: Line
     metric: Metric = ACCURACY
-    typed: str | None = msgspec.field(default=None, name="from")
+    typed: Line | None = msgspec.field(default=None, name="from")
 
 
 def _remembered(folder: Path) -> tuple[str | None, str | None]:

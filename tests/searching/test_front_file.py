@@ -189,6 +189,8 @@ def test_truncated_file_is_an_input_error(tmp_path: Path, candidates: list[Candi
         ({"device": ORIGIN.device | {"latency_error": "low"}}, "device, latency_error: expected float . null, got str"),
         ({"device": ORIGIN.device | {"runtime": {"threads": 0}}}, "device, runtime.threads: expected int >= 1"),
         ({"hypervolume": {"value": -1}}, "hypervolume.value: expected float >= 0.0"),
+        ({"device": ORIGIN.device | {"name": "a\x1b[2Jb"}}, "device, name: expected str without control characters"),
+        ({"split": "x" * 300_000}, "split: expected str of length <= 300"),
         ({"sampler": 3}, "sampler: expected str, got int"),
         ({"trials": -1}, "trials: expected int >= 0"),
         ({"metric": {"name": 3}}, "metric.name: expected str, got int"),

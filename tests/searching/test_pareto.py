@@ -251,7 +251,7 @@ def test_json_holds_the_derived_numbers(make_candidate: MakeCandidate) -> None:
 )
 def test_malformed_json_is_an_input_error(make_candidate: MakeCandidate, key: str, value: object) -> None:
     data = make_candidate(correct=1).to_json() | {key: value}
-    with pytest.raises(InputError, match="^candidate[:,] "):
+    with pytest.raises(InputError, match=r"^candidate[:,] "):
         Candidate.from_json(data)
 
 
