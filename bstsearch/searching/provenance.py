@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bstsearch.errors import InputError
-from bstsearch.reading import Amount, Count, Line, Name, checked
+from bstsearch.reading import Amount, Count, Line, Name, checked, shown
 from bstsearch.space import Space
 
 
@@ -33,10 +33,12 @@ class Provenance:
         if found.space != self.space:
             changes.append(f"space of {found.space.size} submodels (now {self.space.size})")
         if found.split != self.split:
-            changes.append(f"split {found.split!r} (now {self.split!r})")
+            changes.append(f"split {shown(found.split)} (now {self.split!r})")
         if found.data_set != self.data_set:
             usual = "the supernet's"
-            changes.append(f"data set {found.data_set or usual} (now {self.data_set or usual})")
+            changes.append(
+                f"data set {shown(found.data_set) if found.data_set else usual} (now {self.data_set or usual})"
+            )
         if found.device["digest"] != self.device["digest"]:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
         return changes
@@ -122,4 +124,4 @@ class _Device(msgspec.Struct):
 
 def _names(found: Mapping[str, Any], now: Mapping[str, Any], key: str) -> str:
     old, new = found[key], now[key]
-    return f"{old} ({found['digest']}, now {new if new != old else now['digest']})"
+    return f"{shown(old)} ({shown(found['digest'])}, now {shown(new if new != old else now['digest'])})"
