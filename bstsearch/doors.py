@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from bstsearch.errors import InputError, UsageError
+from bstsearch.reading import shown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -53,7 +54,7 @@ def get(kind: Kind, name: str) -> Any:
         return _admitted[kind, name]
     if name not in _installed(kind):
         raise InputError(
-            f"unknown {kind} {name!r}; known are {', '.join(names(kind))}; "
+            f"unknown {kind} {shown(name)}; known are {', '.join(names(kind))}; "
             f"install its package, or name its file by {OPTIONS[kind]} FILE.py:NAME"
         )
     return _installed(kind)[name].load()

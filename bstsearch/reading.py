@@ -7,6 +7,7 @@ in it are cut, and nothing in it can move a terminal's cursor.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import mmap
 import os
 import re
@@ -41,7 +42,10 @@ Whole = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1)]
 FileName = Annotated[str, Meta(min_length=1, max_length=200)]  # as long as every disk takes it
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_CONTROL = re.compile(f"[{_CONTROLS}]+")
+# Words that are shown: on one line, of a length that somebody would write.
+Line = Annotated[str, Meta(max_length=300, pattern=f"^[^{_CONTROLS}]*$")]
 
 
 def plain(text: str) -> str:
@@ -131,6 +135,15 @@ def read_json(path: Path, kind: type[Read] | Any = dict[str, Any], most: int = O
     return decoded(read_bytes(path, most), kind, path)
 
 
+def read_format(path: Path, kind: type[Read], *formats: int, most: int = OWN) -> Read:
+    """The JSON object in `path` as a `kind`, whose "format" is one of these numbers; InputError as of `read_json`."""
+    data = read_json(path, most=most)
+    if type(found := data.pop("format", None)) is not int or found not in formats:
+        known = " and ".join(map(str, formats))
+        raise InputError(f"{path} has format {shown(found)}; this version reads format {known}")
+    return checked(data, kind, path)
+
+
 def decoded(content: bytes | str | memoryview, kind: type[Read] | Any, where: Path | str) -> Any:
     """JSON as a `kind`; a byte order mark is passed over."""
     mark = "\ufeff" if isinstance(content, str) else b"\xef\xbb\xbf"
@@ -139,12 +152,21 @@ def decoded(content: bytes | str | memoryview, kind: type[Read] | Any, where: Pa
         rest = content[len(mark) :] if (head if isinstance(head, str) else bytes(head)) == mark else content
         if not len(rest):
             raise InputError("empty")
+        if dataclasses.is_dataclass(kind):
+            return checked(msgspec.json.decode(rest), kind, where)
         return msgspec.json.decode(rest, type=kind, dec_hook=_built)
 
 
 def checked(data: object, kind: type[Read], where: Path | str) -> Read:
-    """Plain data as a `kind`: a Struct, a dataclass or a type; InputError tells the place and what was expected."""
+    """Plain data as a `kind`: a Struct, a dataclass or a type; InputError tells the place and what was expected.
+
+    The data of a dataclass may hold no other key than its fields; of a Struct, it says so itself.
+    """
     with parsing(where):
+        if dataclasses.is_dataclass(kind) and isinstance(data, dict):
+            names = [field.name for field in dataclasses.fields(kind)]
+            if unknown := sorted(map(str, data.keys() - set(names))):
+                raise InputError(f"unknown field {shown(unknown[0])}; its fields: {_cut(', '.join(names), REASON)}")
         return msgspec.convert(data, kind, dec_hook=_built)
 
 
@@ -227,6 +249,7 @@ def said(error: BaseException) -> str:
 def _misfit(message: str) -> str:
     """msgspec's "Expected `int`, got `str` - at `$.a[0]`" as ", a[0]: expected int, got str"."""
     what, at, place = message.replace("`", "").rpartition(" - at $")
+    what = what.replace(f"matching regex {f'^[^{_CONTROLS}]*$'!r}", "without control characters")
     what, place = (what, plain(place).removeprefix(".")) if at else (place, "")
     what = _cut(plain(what), REASON)
     place = place if len(place) <= SHOWN else f"...{place[3 - SHOWN :]}"

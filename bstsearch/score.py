@@ -5,14 +5,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from bstsearch.errors import InputError
+from bstsearch.reading import Amount, Count, Finite, Line, checked
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
-_END = float | int | None
 PERCENT = "%"  # the unit of scores that are shares between 0 and 1, and are shown times 100
 
 
@@ -26,11 +25,11 @@ class Metric:
     ('90.00', '0.1234')
     """
 
-    name: str
-    unit: str = ""
+    name: Line
+    unit: Line = ""
     is_higher_better: bool = True
-    worst: float | None = None
-    best: float | None = None
+    worst: Finite | None = None
+    best: Finite | None = None
 
     def text(self, value: float) -> str:
         """`value` in digits, without its unit."""
@@ -60,12 +59,9 @@ class Metric:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, data: Any) -> Metric:
+    def from_json(cls, data: object) -> Metric:
         """The metric written by `to_json`; InputError where it is malformed."""
-        kinds: dict[str, Any] = {"name": str, "unit": str, "is_higher_better": bool, "worst": _END, "best": _END}
-        if not isinstance(data, Mapping) or not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
-            raise InputError(f"malformed metric {data!r}; expected an object with {', '.join(kinds)}")
-        return cls(**{key: data[key] for key in kinds})
+        return checked(data, cls, "metric")
 
     def loss(self, value: float) -> float:
         """`value` with its sign turned where more is better, so that less is better."""
@@ -83,8 +79,12 @@ class Accuracy:
     0.9
     """
 
-    correct: float
-    total: int
+    correct: Amount
+    total: Count
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.total or self.total < 1:
+            raise ValueError(f"of {self.total} questions, 1 or more, {self.correct} cannot be correct")
 
     @classmethod
     def of(cls, worths: Sequence[float]) -> Accuracy:
@@ -114,10 +114,10 @@ class Accuracy:
 class Value:
     """Any score that is not a share of right answers: `value`, between `low` and `high`, of `total` examples."""
 
-    value: float
-    low: float
-    high: float
-    total: int
+    value: Finite
+    low: Finite
+    high: Finite
+    total: Count
 
     def __post_init__(self) -> None:
         if not self.low <= self.value <= self.high or math.inf in (self.high, -self.low):

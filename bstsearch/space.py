@@ -6,14 +6,19 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from bstsearch.errors import InputError, UsageError
+from bstsearch.reading import Count, checked, shown
 
 ONE = Fraction(1)
+LAYERS = 1000  # of all stacks together; the deepest published Transformers have about as many
+Shares = Annotated[tuple[Fraction, ...], Meta(max_length=100)]
 _ID = re.compile(r"w([0-9of]+)-d([0-9of]+)(?:-h([0-9.of]+))?(?:-f([0-9.of]+))?")
 
 
@@ -70,9 +75,9 @@ class Submodel:
                 ffn=_fractions_from(ffn),
             )
         except (ValueError, ZeroDivisionError, UsageError):
-            raise UsageError(f"{text!r} is not a submodel id; ids look like 'w1of2-d1of3' or 'w1-d1'") from None
+            raise UsageError(f"{shown(text)} is not a submodel id; ids look like 'w1of2-d1of3' or 'w1-d1'") from None
         if submodel.id != text:
-            raise UsageError(f"{text!r} is not in lowest terms; write {submodel.id!r}")
+            raise UsageError(f"{shown(text)} is not in lowest terms; write {shown(submodel.id)}")
         return submodel
 
 
@@ -90,24 +95,27 @@ class Space:
     (10, 'w1of4-d1of6', 'w1-d1')
     """
 
-    widths: tuple[Fraction, ...]
-    depths: tuple[Fraction, ...]
-    stacks: tuple[int, ...]
+    widths: Shares
+    depths: Shares
+    stacks: Annotated[tuple[Count, ...], Meta(max_length=LAYERS)]
     has_triangle_filter: bool = True
-    layer_heads: tuple[Fraction, ...] = ()
-    layer_ffn: tuple[Fraction, ...] = ()
+    layer_heads: Shares = ()
+    layer_ffn: Shares = ()
 
     def __post_init__(self) -> None:
         for name in ("widths", "depths", "layer_heads", "layer_ffn"):
             shares = getattr(self, name)
             if list(shares) != sorted(set(shares)) or any(not 0 < share <= 1 for share in shares):
-                raise InputError(f"space.{name} must be distinct fractions in (0, 1] in rising order, not {shares}")
+                raise InputError(
+                    f"space.{name} must be distinct fractions in (0, 1] in rising order, not {shown(shares)}"
+                )
             if shares and ONE not in shares:
                 raise InputError(f"space.{name} must contain 1, the full model's share")
         if not self.widths or not self.depths:
             raise InputError("space.widths and space.depths must contain 1, the full model's share")
-        if not self.stacks or min(self.stacks) < 1:
-            raise InputError(f"space.stacks must be layer counts of at least 1, not {self.stacks}")
+        if not self.stacks or min(self.stacks) < 1 or sum(self.stacks) > LAYERS:
+            expected = f"layer counts of at least 1, {LAYERS} together at most"
+            raise InputError(f"space.stacks must be {expected}, not {shown(self.stacks)}")
         for depth, layers in itertools.product(self.depths, self.stacks):
             if (depth * layers).denominator != 1:
                 raise InputError(f"depth {depth} of {layers} layers is not a whole number of layers")
@@ -211,18 +219,9 @@ class Space:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Space:
+    def from_json(cls, data: object) -> Space:
         """The space written by `to_json`; InputError where a key is unknown, missing or malformed."""
-        try:
-            fields = dict(data)
-            for name in ("widths", "depths", "layer_heads", "layer_ffn"):
-                fields[name] = tuple(Fraction(share) for share in fields[name])
-            fields["stacks"] = tuple(int(layers) for layers in fields["stacks"])
-            if not isinstance(fields["has_triangle_filter"], bool):
-                raise TypeError("has_triangle_filter is true or false")
-            return cls(**fields)
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-            raise InputError(f"malformed space: {error!r}; expected what Space.to_json writes") from error
+        return checked(data, cls, "space")
 
 
 def _row_fits(row: Sequence[Fraction], width: Fraction, choices: Sequence[Fraction], layers: int) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import json
 import math
 import os
 from collections.abc import Callable
@@ -17,16 +18,19 @@ from bstsearch import reading
 from bstsearch.errors import InputError, UsageError
 from bstsearch.reading import (
     Count,
+    Line,
     Positive,
     checked,
     decoded,
     digest,
-    mapped,
     opened,
     parsing,
     plain,
+    read_format,
     read_json,
     read_text,
+    shown,
+    mapped,
 )
 
 
@@ -134,6 +138,37 @@ def test_whatever_a_library_raises_is_one_line(error: Exception) -> None:
             raise error
 
     refused(read, "a.npz")
+
+
+def test_a_dataclass_has_no_other_keys(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"number": 2, "colour": 3}')
+    message = ": unknown field 'colour'; its fields: number"
+    assert refused(lambda: read_json(path, Even), path) == message
+    assert refused(lambda: checked({"number": 2, "colour": 3}, Even, "a reply"), "a reply") == message
+    path.write_text('{"number": 2}')
+    assert read_json(path, Even) == Even(number=2)
+
+
+@pytest.mark.parametrize("found", [None, 0, 3, True, "1", 1.0, "x" * 300_000])
+def test_another_format_is_refused_first(tmp_path: Path, found: object) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"colour": 1, "format": found}))
+    message = refused(lambda: read_format(path, Thing, 1, 2), path)
+    assert message == f" has format {shown(found)}; this version reads format 1 and 2"
+
+
+def test_a_format_that_is_known_is_no_field(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"format": 2, "size": 3}')
+    assert read_format(path, Thing, 1, 2) == Thing(size=3.0)
+    assert refused(lambda: read_format(path, Even, 2), path) == ": unknown field 'size'; its fields: number"
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202e", "x" * 301])
+def test_a_line_is_short_and_moves_no_cursor(text: str) -> None:
+    assert refused(lambda: checked([text], list[Line], "it"), "it").startswith(", [0]: expected str ")
+    assert checked("ä <b> [1] %", Line, "it") == "ä <b> [1] %"
 
 
 def test_an_error_of_ours_gets_its_place_once() -> None:

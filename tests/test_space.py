@@ -192,27 +192,31 @@ def test_an_impossible_space_is_refused(changes: dict[str, object], message: str
         {"widths": ["1/2", "one"]},
         {"widths": ["1/0", "1"]},
         {"widths": [float("inf")]},
+        {"widths": ["1/" + "9" * 300_000, "1"]},
+        {"widths": [f"{n}/200" for n in range(1, 201)]},
         {"stacks": 4},
         {"stacks": [float("inf")]},
+        {"stacks": [10**9]},
+        {"stacks": [600, 600]},
         {"has_triangle_filter": "no"},
         {"colour": "blue"},
     ],
 )
 def test_malformed_json_is_refused(changes: dict[str, object]) -> None:
     data = Space.bst(stacks=(4,)).to_json()
-    with pytest.raises(InputError, match="malformed space"):
+    with pytest.raises(InputError, match=r"^space[:,.]"):
         Space.from_json(data | changes)
 
 
-@pytest.mark.parametrize("key", Space.bst(stacks=(4,)).to_json())
+@pytest.mark.parametrize("key", ["widths", "depths", "stacks"])
 def test_json_without_a_key_is_refused(key: str) -> None:
     data = Space.bst(stacks=(4,)).to_json()
     del data[key]
-    with pytest.raises(InputError, match=f"malformed space: .*{key}"):
+    with pytest.raises(InputError, match=f"space: object missing required field {key}"):
         Space.from_json(data)
 
 
 @pytest.mark.parametrize("data", [None, 3, "w1-d1", ["widths"]])
 def test_json_that_is_no_object_is_refused(data: object) -> None:
-    with pytest.raises(InputError, match="malformed space"):
+    with pytest.raises(InputError, match="space: expected object, got"):
         Space.from_json(data)

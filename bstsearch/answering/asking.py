@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +18,9 @@ from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is
 from bstsearch.errors import InputError, UsageError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import CONFIG, DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
-from bstsearch.reading import read_json
+from bstsearch.reading import parsing, read_json, shown
 from bstsearch.searching.budget import Bound
 from bstsearch.searching.pricing import get_profile, make_table
 from bstsearch.space import Submodel
@@ -47,6 +48,12 @@ class Reply:
         """What `bstsearch ask --json` prints."""
         answers = [{"answer": answer, "probability": probability} for answer, probability in self.answers]
         return {**dataclasses.asdict(self), "answers": answers}
+
+
+class _Preprocessor(msgspec.Struct):
+    """What is read of a `preprocessor.json`."""
+
+    picture: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,18 +127,21 @@ def picture_reader(folder: SupernetFolder) -> PictureReader | None:
     An exported folder says it itself. Other folders ask the family, which loads torch.
     """
     if (path := folder.path / PREPROCESSOR).is_file():
-        data = read_json(path).get("picture")
-        return PictureReader.from_json(data) if data else None
+        data = read_json(path, _Preprocessor).picture
+        with parsing(path):
+            return PictureReader.from_json(data) if data else None
     from bstsearch.model.lookup import restored
 
-    family, config = restored(folder.family, folder.config)
-    return family.reader(config).picture
+    with parsing(folder.path / CONFIG):
+        family, config = restored(folder.family, folder.config)
+        return family.reader(config).picture
 
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:
     """What the exported float32 ONNX file answers."""
     session = open_session(folder.onnx, threads=folder.threads)
-    answers, time_ms = _answer(question, lambda: session.run(None, question.inputs)[0], top, timer)
+    with parsing(folder.onnx):
+        answers, time_ms = _answer(question, lambda: session.run(None, question.inputs)[0], top, timer)
     return Reply(submodel=folder.submodel_id, answers=answers, time_ms=time_ms, runtime="ONNX Runtime")
 
 
@@ -145,7 +155,7 @@ def ask_supernet(
 
     supernet = Supernet.load(path)
     inputs = {name: torch.tensor(array) for name, array in question.inputs.items()}
-    with torch.inference_mode(), supernet.bind(submodel) as model:
+    with parsing(path), torch.inference_mode(), supernet.bind(submodel) as model:
         answers, time_ms = _answer(question, lambda: model(**inputs).numpy(), top, timer)
     return Reply(submodel=submodel.id, answers=answers, time_ms=time_ms, runtime="PyTorch")
 
@@ -153,11 +163,13 @@ def ask_supernet(
 def _answer(
     question: Question, run: Callable[[], NDArray[Any]], top: int, timer: Timer
 ) -> tuple[tuple[tuple[str, float], ...], float]:
-    logits = run()[0].astype(np.float64)
+    logits, known = run()[0].astype(np.float64), question.vocabulary.answers
+    if logits.shape != (len(known),) or not np.isfinite(logits).all():
+        raise InputError(f"its outputs are {shown(logits)}; expected a finite number for each of {len(known)} answers")
     weights = np.exp(logits - logits.max())
     shares = weights / weights.sum()
     order = np.argsort(-shares, kind="stable")[:top]
-    answers = tuple((question.vocabulary.answers[index], float(shares[index])) for index in order)
+    answers = tuple((known[index], float(shares[index])) for index in order)
     return answers, statistics.median(_milliseconds(run, timer) for _ in range(RUNS))
 
 

@@ -5,10 +5,12 @@ BST's adaptive pruning at run time (Yu et al., arXiv 2203.12814): one set of wei
 
 from __future__ import annotations
 
+import msgspec
+
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.model.supernet_folder import METRICS, SupernetFolder
 from bstsearch.profiles.latency import Latency, Table
-from bstsearch.reading import read_json
+from bstsearch.reading import parsing, read_json, shown
 from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Bound
 from bstsearch.space import Submodel
@@ -19,22 +21,28 @@ def named(folder: SupernetFolder, name: str) -> Submodel:
     submodel = Submodel.from_id(name)
     if submodel not in folder.space:
         ids = ", ".join(one.id for one in folder.space.grid())
-        raise UsageError(f"the space of {folder.path} has no submodel {name!r}; among its ids: {ids}")
+        raise UsageError(f"the space of {folder.path} has no submodel {shown(name)}; among its ids: {ids}")
     return submodel
+
+
+class _Metrics(msgspec.Struct):
+    """What is read of a `metrics.json`."""
+
+    validation: dict[str, Accuracy] | None = None
 
 
 def read_accuracies(folder: SupernetFolder) -> dict[Submodel, Accuracy]:
     """Validation accuracies that `metrics.json` in a supernet folder knows; InputError where there are none."""
     path = folder.path / METRICS
-    known = read_json(path).get("validation")
-    try:
-        accuracies = {Submodel.from_id(name): Accuracy(**entry) for name, entry in dict(known or {}).items()}
-    except (TypeError, ValueError, UsageError) as error:
-        raise InputError(f"{path}: malformed 'validation': {error}; expected id: {{correct, total}}") from error
+    found = read_json(path, _Metrics).validation or {}
+    with parsing(path):
+        accuracies = {Submodel.from_id(name): accuracy for name, accuracy in found.items()}
     if not accuracies:
         raise InputError(f"{path} knows no validation accuracy to choose by; name one with --submodel")
     if strangers := [submodel.id for submodel in accuracies if submodel not in folder.space]:
-        raise InputError(f"{path}: {strangers[0]!r} is not in the supernet's space; is the file another supernet's?")
+        raise InputError(
+            f"{path}: {shown(strangers[0])} is not in the supernet's space; is the file another supernet's?"
+        )
     return accuracies
 
 

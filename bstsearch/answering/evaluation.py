@@ -17,6 +17,7 @@ from bstsearch.errors import UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, read_folder
+from bstsearch.reading import parsing
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
@@ -132,7 +133,8 @@ def _models(path: Path, names: Sequence[str], split: Split, *, is_all: bool) -> 
         session = open_session(exported.onnx)
 
         def model(**inputs: Tensor) -> Tensor:
-            return torch.from_numpy(session.run(None, {name: array.numpy() for name, array in inputs.items()})[0])
+            with parsing(exported.onnx):
+                return torch.from_numpy(session.run(None, {name: array.numpy() for name, array in inputs.items()})[0])
 
         yield exported.submodel_id, 1, functools.partial(outputs_with, model, split, where=str(path))
         return

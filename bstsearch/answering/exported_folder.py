@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bstsearch.errors import InputError
 from bstsearch.model import supernet_folder
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
-from bstsearch.reading import read_json
+from bstsearch.reading import Count, Name, check_file, opened, read_format, said, shown
 from bstsearch.score import ACCURACY, Metric
 
 FORMAT = 1
@@ -31,22 +34,46 @@ SCRIPTS = (RUN, "pictures.py", "texts.py")
 OWN = (*supernet_folder.OWN, MANIFEST, ONNX, INT8, PREPROCESSOR, SAMPLE, *SCRIPTS, "tokenizer.json")
 
 
+class _Named(msgspec.Struct):
+    id: Name
+
+
+class _Latency(msgspec.Struct):
+    threads: Count
+
+
+class _Check(msgspec.Struct):
+    latency: _Latency
+
+
+class _File(msgspec.Struct):
+    sha256: str
+
+
+class Manifest(msgspec.Struct):
+    """What is read of a `manifest.json`."""
+
+    submodel: _Named
+    checks: dict[str, _Check]
+    files: dict[str, _File]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportedFolder:
     """A folder that 'bstsearch export' wrote, and what its manifest says."""
 
     folder: SupernetFolder
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
     @property
     def submodel_id(self) -> str:
         """The id of the submodel in the supernet that it was taken from."""
-        return str(self.manifest["submodel"]["id"])
+        return self.manifest.submodel.id
 
     @property
     def threads(self) -> int:
         """The threads with which its latency was measured."""
-        return int(self.manifest["checks"][ONNX]["latency"]["threads"])
+        return self.manifest.checks[ONNX].latency.threads
 
     @property
     def onnx(self) -> Path:
@@ -67,27 +94,24 @@ def is_exported(path: Path) -> bool:
 def read_exported(path: Path) -> ExportedFolder:
     """The exported folder at `path`; InputError where a file is missing or is not the one that was exported."""
     folder = read_folder(path)
-    manifest = read_json(path / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise InputError(f"{path / MANIFEST} has format {manifest.get('format')!r}; this version reads format {FORMAT}")
-    exported = ExportedFolder(folder=folder, manifest=manifest)
     try:
-        _ = exported.submodel_id, exported.threads, manifest["files"][ONNX]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path / MANIFEST} is malformed ({error!r}); export the submodel again") from error
-    for name, entry in manifest["files"].items():
-        if not isinstance(entry, dict) or sha256(path / name) != entry.get("sha256"):
-            raise InputError(f"{path / name} is not the file that was exported; export the submodel again")
-    return exported
+        manifest = read_format(path / MANIFEST, Manifest, FORMAT)
+        if lacking := [part for part in ("checks", "files") if ONNX not in getattr(manifest, part)]:
+            raise InputError(f"{path / MANIFEST}, {lacking[0]}: no {ONNX}")
+        for name, entry in manifest.files.items():
+            if Path(name).name != name:
+                raise InputError(f"{path / MANIFEST}, files: {shown(name)} is no name of a file in this folder")
+            if sha256(path / name) != entry.sha256:
+                raise InputError(f"{path / name} is not the file that was exported")
+    except InputError as error:
+        raise InputError(f"{error}; export the submodel again") from error
+    return ExportedFolder(folder=folder, manifest=manifest)
 
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex; InputError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; export the submodel again") from error
+    with opened(path, sys.maxsize) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_session(path: Path, *, threads: int | None = None) -> Any:
@@ -95,6 +119,7 @@ def open_session(path: Path, *, threads: int | None = None) -> Any:
 
     `threads` are by default the physical cores that this process may use.
     """
+    check_file(path)
     import onnxruntime
 
     from bstsearch.measuring.runner import available_cores
@@ -104,4 +129,4 @@ def open_session(path: Path, *, threads: int | None = None) -> Any:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class of their own
-        raise InputError(f"{path} cannot be read by ONNX Runtime: {error}") from error
+        raise InputError(f"{path} cannot be read by ONNX Runtime: {said(error)}; is it damaged?") from error

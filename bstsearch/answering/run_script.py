@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from bstsearch.inputs.texts import text_reader
 FOLDER = Path(__file__).resolve().parent
 MODELS = {"float32": "model.onnx", "int8": "model.int8.onnx"}
 TOLERANCE = 1e-4  # float32 outputs on another machine agree to rounding; int8 ones are not compared
+SAID = 200  # characters of what a library says
 SHOWN = 8  # numbers of an output that are no answers
 
 
@@ -58,25 +61,37 @@ def read_command_line() -> argparse.Namespace:
 
 
 def open_model(path: Path) -> Any:
-    """An ONNX Runtime session on the processor; InputError where the file does not exist."""
+    """An ONNX Runtime session on the processor; InputError where the file does not exist, or is no model."""
     if not path.exists():
         raise InputError(f"{path.name} does not exist; was it exported?")
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with parsing(path):
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@contextlib.contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Turns whatever a library raises in the block into one InputError that begins with the file's name."""
+    try:
+        yield
+    except Exception as error:  # a damaged file can make a parser raise anything
+        reason = " ".join(str(error).split())[:SAID] or type(error).__name__
+        raise InputError(f"{path} cannot be read: {reason}") from error
 
 
 def read_inputs(path: Path, question: str | None) -> dict[str, Any]:
     """The model's inputs by name, and a file's expected output; InputError where the file cannot be read."""
     if path.suffix in (".json", ".npz"):
-        try:
+        with parsing(path):
             return read_sample(path) if path.suffix == ".json" else dict(np.load(path))
-        except (OSError, ValueError, TypeError, LookupError) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
     if not question:
         raise InputError("an image needs a question; write it behind the file name")
-    data = json.loads((FOLDER / "preprocessor.json").read_text(encoding="utf-8"))
-    if not data["picture"] or not data["text"]:
+    with parsing(FOLDER / "preprocessor.json"):
+        data = json.loads((FOLDER / "preprocessor.json").read_text(encoding="utf-8"))
+        reads_both = bool(data["picture"] and data["text"])
+        if reads_both:
+            picture, text = PictureReader.from_json(data["picture"]), text_reader(data["text"], FOLDER)
+    if not reads_both:
         raise InputError("the model reads no pictures with questions; give a file of inputs, as sample.json is")
-    picture, text = PictureReader.from_json(data["picture"]), text_reader(data["text"], FOLDER)
     return {text.input: text.read(question)[None], picture.input: picture.read(path)[None]}
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 from bstsearch.cli.output import Output
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.profiles.stored import check_name
-from bstsearch.reading import read_json
+from bstsearch.reading import read_format, shown
 from bstsearch.writing import write_json
 
 FILE = Path(".bstsearch.json")
@@ -34,8 +34,8 @@ class Remembered:
     def __post_init__(self) -> None:
         """Refuses with InputError what none of the commands writes."""
         for name, value in dataclasses.asdict(self).items():
-            if value is not None and not (isinstance(value, str) and value and value.isprintable()):
-                raise InputError(f"{FILE}: {name!r} is {value!r}; expected a name")
+            if value is not None and not (value and value.isprintable()):
+                raise InputError(f"{FILE}, {name}: {shown(value)}; expected a name")
         if self.device is not None:
             check_name(self.device)
 
@@ -46,14 +46,7 @@ def recall() -> Remembered:
         raise InputError(f"{FILE} is no plain file")
     if not FILE.exists():
         return Remembered()
-    if FILE.stat().st_size > LONGEST:
-        raise InputError(f"{FILE} has more than {LONGEST} bytes")
-    data = read_json(FILE)
-    if data.pop("format", None) != FORMAT:
-        raise InputError(f"{FILE} is not of format {FORMAT}, which this version reads")
-    if unknown := sorted(data.keys() - {field.name for field in dataclasses.fields(Remembered)}):
-        raise InputError(f"{FILE} holds the unknown key {unknown[0]!r}")
-    return Remembered(**data)
+    return read_format(FILE, Remembered, FORMAT, most=LONGEST)
 
 
 class Memory:

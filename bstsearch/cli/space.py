@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from bstsearch.cli.options import (
@@ -126,7 +126,7 @@ def _changed_preset(preset: str, settings: list[str]) -> SupernetFolder:
 
     family, config = get_preset(preset)
     config = changed(family, config, settings)
-    plain = json.loads(json.dumps(config_to_json(config)))
+    plain = msgspec.to_builtins(config_to_json(config))
     return SupernetFolder(path=Path(preset), family=family.name, config=plain, space=family.space(config))
 
 

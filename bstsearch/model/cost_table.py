@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bstsearch.errors import InputError
 from bstsearch.model.supernet_folder import SupernetFolder
-from bstsearch.reading import read_json
+from bstsearch.reading import Name, Whole, checked, read_json
 from bstsearch.space import Space
 
 SHIPPED = Path(__file__).with_name("cost_tables.json")
@@ -87,21 +89,30 @@ class CostTable:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> CostTable:
+    def from_json(cls, data: object) -> CostTable:
         """The table written by `to_json`; InputError where it is malformed, or of another architecture than it says."""
-        try:
-            space, config = Space.from_json(data["space"]), dict(data["config"])
-            folder = SupernetFolder(path=Path(data["name"]), family=data["family"], config=config, space=space)
-            if data["architecture"] != folder.architecture:
-                raise ValueError(f"architecture {data['architecture']!r}")
-            return cls(
-                folder=folder,
-                fixed_macs=None if data["fixed_macs"] is None else _count(data["fixed_macs"]),
-                costs={name: _cost(*map(_count, numbers)) for name, numbers in data["costs"].items()},
-                live_bytes={name: _count(number) for name, number in data["live_bytes"].items()},
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"malformed cost table: {error!r}; expected what CostTable.to_json writes") from error
+        found = checked(data, _Written, "cost table")
+        folder = SupernetFolder(path=Path(found.name), family=found.family, config=found.config, space=found.space)
+        if found.architecture != folder.architecture:
+            raise InputError("cost table, architecture: not that of its family and config")
+        costs = {
+            name: Cost(parameters=parameters, macs=macs, recurrent_macs=recurrent)
+            for name, (parameters, macs, recurrent) in found.costs.items()
+        }
+        return cls(folder=folder, fixed_macs=found.fixed_macs, costs=costs, live_bytes=found.live_bytes)
+
+
+class _Written(msgspec.Struct):
+    """A table as plain data."""
+
+    name: Name
+    architecture: str
+    family: Name
+    config: dict[str, Any]
+    space: Space
+    fixed_macs: Whole | None
+    costs: dict[str, tuple[Whole, Whole, Whole]]
+    live_bytes: dict[str, Whole]
 
 
 def shipped_preset(name: str) -> SupernetFolder | None:
@@ -126,13 +137,3 @@ def _shipped() -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """The tables of the presets and of the supernets."""
     found: Mapping[str, Sequence[Mapping[str, Any]]] = read_json(SHIPPED)
     return found
-
-
-def _cost(parameters: int, macs: int, recurrent_macs: int) -> Cost:
-    return Cost(parameters=parameters, macs=macs, recurrent_macs=recurrent_macs)
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no count")
-    return value

@@ -57,7 +57,8 @@ class Stack:
 class Family:
     """One architecture, as data and plain functions; each file in `families/` makes one, named FAMILY.
 
-    - `config`: a frozen dataclass; elastic and fixed sizes are different fields.
+    - `config`: a frozen dataclass of sizes, rates, switches, words, and tuples of them; elastic and fixed sizes are
+      different fields.
     - `presets`: named configurations.
     - `build(config)`: the model at exactly those sizes; a `SlimmableModule`.
     - `shrink(config, submodel)`: the sizes of that submodel.

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +22,9 @@ from torch.overrides import TorchFunctionMode
 from bstsearch.errors import InputError
 from bstsearch.model.axes import Group, part_sizes, parts_of
 from bstsearch.model.family import Config, Family
+
+BYTES = 4  # of a parameter
+SMALL = 1 << 30  # bytes that may be taken for a model before its weights are looked at
 
 
 @functools.cache
@@ -37,6 +42,14 @@ def check_axes(family: Family, config: Config) -> None:
                     f"{_growth(config, group)}; expected {_expected(parts, group, units)}. Declare its parts as an "
                     "Axis, or give each part its own parameter"
                 )
+
+
+def check_room(family: Family, config: Config, weights: Path) -> None:
+    """Passes where `weights` is as large as the model, or the model small; else InputError, before memory is taken."""
+    size = sum(map(math.prod, _shapes(family, config).values())) * BYTES
+    held = weights.stat().st_size if weights.exists() else 0
+    if size > max(held, SMALL):
+        raise InputError(f"a model of {size / 1e9:,.0f} GB, but {weights.name} has {held:,} bytes; is it another's?")
 
 
 def _lengths(config: Config, group: Group, units: Mapping[str, int]) -> Iterator[tuple[int, int]]:

@@ -18,8 +18,9 @@ from bstsearch.model import slicing
 from bstsearch.model.config import config_to_json
 from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import restored
-from bstsearch.model.probing import check_axes
-from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+from bstsearch.model.probing import check_axes, check_room
+from bstsearch.model.supernet_folder import CONFIG, SupernetFolder, read_folder
+from bstsearch.reading import parsing
 from bstsearch.space import Space, Submodel
 from bstsearch.writing import writing
 
@@ -119,8 +120,11 @@ class Supernet(nn.Module):
     def load(cls, folder: Path) -> Supernet:
         """The supernet in `folder`, in eval mode; InputError where a file is missing, truncated or foreign."""
         on_disk = read_folder(folder)
-        family, config = restored(on_disk.family, on_disk.config)
-        supernet = cls(family, config, on_disk.space)
+        with parsing(folder / CONFIG):
+            family, config = restored(on_disk.family, on_disk.config)
+            family.check(config, on_disk.space)
+            check_room(family, config, on_disk.weights)
+            supernet = cls(family, config, on_disk.space)
         load_weights(supernet.model, on_disk.weights)
         return supernet.eval()
 

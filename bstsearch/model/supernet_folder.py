@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from bstsearch.errors import InputError
-from bstsearch.reading import digest, read_json
+from bstsearch.reading import SHOWN, Finite, Line, checked, digest, parsing, plain, read_format
 from bstsearch.space import Space
 from bstsearch.writing import write_json
 
@@ -20,6 +24,11 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
 OWN = (CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "training")
+
+LARGEST = 10_000_000  # of the sizes in a config: the longest published vocabularies have a tenth of that
+# A value of a config, whatever the family: a size, a rate, a switch, a word, or one of them for each layer.
+_One = bool | Annotated[int, Meta(ge=0, le=LARGEST)] | Finite | Annotated[str, Meta(max_length=1000)] | None
+_Value = _One | Annotated[list[_One], Meta(max_length=1000)] | dict[str, Any]
 
 # The demo supernet inside the package; docs/demo-supernet.md tells how it was made.
 DEMO = Path(__file__).parents[1] / "supernets" / "easy-vqa"
@@ -55,18 +64,28 @@ class SupernetFolder:
         write_json(self.path / CONFIG, data)
 
 
+class _Config(msgspec.Struct, forbid_unknown_fields=True):
+    """What is in a `config.json`, beside its format."""
+
+    family: Line
+    config: dict[str, Any]
+    space: dict[str, Any]
+
+
 def read_folder(path: Path) -> SupernetFolder:
     """The supernet folder at `path`; InputError where it is none, or of another format version."""
     if not path.is_dir():
-        raise InputError(f"supernet {path} does not exist; 'bstsearch train --out {path}' makes one")
-    data = read_json(path / CONFIG)
-    if data.get("format") != FORMAT:
-        raise InputError(f"{path / CONFIG} has format {data.get('format')!r}; this version reads format {FORMAT}")
-    keys = {"format", "family", "config", "space"}
-    if missing := sorted(keys - data.keys()):
-        raise InputError(f"{path / CONFIG} lacks {missing[0]!r}; is it a supernet?")
-    if unknown := sorted(data.keys() - keys):
-        raise InputError(f"{path / CONFIG} holds the unknown key {unknown[0]!r}; known: {', '.join(sorted(keys))}")
-    return SupernetFolder(
-        path=path, family=str(data["family"]), config=data["config"], space=Space.from_json(data["space"])
-    )
+        out = shlex.quote(str(path))
+        raise InputError(
+            f"{path} does not exist; 'bstsearch train --out {out}' makes a supernet there, 'bstsearch export' an export"
+        )
+    found = read_format(path / CONFIG, _Config, FORMAT)
+    with parsing(path / CONFIG):
+        check_sizes(found.config, "config")
+        return SupernetFolder(path=path, family=found.family, config=found.config, space=Space.from_json(found.space))
+
+
+def check_sizes(config: Mapping[str, Any], where: str) -> None:
+    """Passes where no value of a config is of an impossible size; else InputError, before anything is allocated."""
+    for name, value in checked(config, dict[str, Any], where).items():
+        checked(value, _Value, f"{where}, {plain(name)[:SHOWN]}")  # type: ignore[arg-type]  # a union is no type to mypy

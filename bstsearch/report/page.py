@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.reading import read_text
+from bstsearch.reading import plain, read_text
 from bstsearch.searching.costs import Cost, Objectives, by_name
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate, rule
@@ -40,7 +40,7 @@ def write_page(fronts: Mapping[Path, FrontFile], path: Path) -> None:
     style, script = _read("page.css"), f'"use strict";\n(() => {{\n{page_script()}}})();\n'
     places = {
         "policy": f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'",
-        "title": html.escape(_title(list(fronts.values()))),
+        "title": html.escape(plain(_title(list(fronts.values())))),
         "style": style,
         "data": _embedded(page_data(fronts)),
         "script": script,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+import msgspec
+
+from bstsearch.errors import InfeasibleBudgetError, UsageError
+from bstsearch.reading import Positive, checked, shown
 from bstsearch.searching.costs import COSTS, by_name
 from bstsearch.searching.pareto import Candidate
 
 HIGH, MIDDLE = "high", "middle"
+TINY, HUGE = 1e-100, 1e100  # bounds between them stay numbers above 0 as shares of any cost, too
 
-_BOUND = re.compile(r"\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*(%?)\s*", re.IGNORECASE)
+_BOUND = re.compile(r"\s*(\d+\.?\d*(?:e-?\d+)?|\.\d+)\s*(%?)\s*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +38,8 @@ class Bound:
         """The bound that `text` says; UsageError where it says none."""
         match = _BOUND.fullmatch(text)
         value = float(match[1]) if match else math.nan
-        if match is None or not 0 < value < math.inf:
-            raise UsageError(f"{option} {text!r} is no budget; write a number above 0, or a share such as 50%")
+        if match is None or not TINY < value < HUGE:
+            raise UsageError(f"{option} {shown(text)} is no budget; write a number above 0, or a share such as 50%")
         return cls(value=value / 100 if match[2] else value, is_share=bool(match[2]))
 
 
@@ -48,7 +53,7 @@ def parse_bounds(texts: Mapping[str, str | None], others: Iterable[str] = ()) ->
     for other in others:
         key, _, text = other.partition("=")
         if key not in COSTS:
-            raise UsageError(f"--budget {other!r} bounds no cost; write COST=LIMIT with one of {', '.join(COSTS)}")
+            raise UsageError(f"--budget {shown(other)} bounds no cost; write COST=LIMIT with one of {', '.join(COSTS)}")
         if COSTS[key].name in bounds:
             raise UsageError(f"{key} is bounded twice; give one budget for it")
         bounds[COSTS[key].name] = Bound.parse(text, f"--budget {key}")
@@ -124,16 +129,16 @@ class Budget:
         return {**{name: self.limits.get(name) for name in by_name()}, "at": self.at}
 
     @classmethod
-    def from_json(cls, data: Any) -> Budget:
+    def from_json(cls, data: object) -> Budget:
         """The budget written by `to_json`; InputError where it is malformed. A cost that it does not name is free."""
-        names = list(by_name())
-        is_known = isinstance(data, Mapping) and {*names, "at"} >= data.keys() and data.keys() - {"at"}
-        if not is_known or data.get("at", HIGH) not in (HIGH, MIDDLE):
-            raise InputError(f"malformed budget {data!r}; expected the keys {', '.join(names)} and at: high or middle")
-        for name in data.keys() - {"at"}:
-            if (limit := data[name]) is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
-                raise InputError(f"malformed budget: {name} must be null or a number above 0, not {limit!r}")
-        return cls(**data)
+        return cls(**msgspec.structs.asdict(checked(data, _written(tuple(by_name())), "budget")))
+
+
+@functools.cache
+def _written(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """A budget of these costs as plain data."""
+    limits = [(name, Positive | None, None) for name in names]
+    return msgspec.defstruct("Written", [*limits, ("at", Literal["high", "middle"], HIGH)], forbid_unknown_fields=True)
 
 
 def _with_unit(name: str, value: float) -> str:

@@ -7,12 +7,15 @@ of a score, the task's metric says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bstsearch.errors import InputError, UsageError
+import msgspec
+
+from bstsearch.errors import UsageError
 from bstsearch.profiles.latency import digits
+from bstsearch.reading import checked, parsing, shown
 from bstsearch.score import ACCURACY, PERCENT, Metric
 
 if TYPE_CHECKING:
@@ -168,12 +171,12 @@ class Objectives:
         found = list(keys)
         known = f"; give two or more of {', '.join(objective_keys())}"
         if unknown := [key for key in found if key not in objective_keys()]:
-            raise UsageError(f"unknown objective {unknown[0]!r}{known}")
+            raise UsageError(f"unknown objective {shown(unknown[0])}{known}")
         if len(set(found)) < len(found):
-            raise UsageError(f"objectives {','.join(found)} name one twice{known}")
+            raise UsageError(f"objectives {shown(','.join(found))} name one twice{known}")
         if SCORE not in found or len(found) < 2:
             raise UsageError(
-                f"objectives {','.join(found)!r} are no trade: {SCORE} must be among them, and a cost{known}"
+                f"objectives {shown(','.join(found))} are no trade: {SCORE} must be among them, and a cost{known}"
             )
         return cls((SCORE, *(key for key in found if key != SCORE)), metric)
 
@@ -227,18 +230,21 @@ class Objectives:
         return {"objectives": list(self.keys), **metric}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Objectives:
+    def from_json(cls, data: object) -> Objectives:
         """The objectives among the keys of `data`; InputError where they are malformed.
 
         Files of older versions do not name them, and hold accuracy, latency and GFLOPs.
         """
-        keys = data.get("objectives", list(cls().keys))
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise InputError(f"'objectives' must be a list of keys, not {keys!r}")
-        try:
-            return cls.of(keys, Metric.from_json(data["metric"]) if "metric" in data else ACCURACY)
-        except UsageError as error:
-            raise InputError(str(error)) from error
+        found = checked(data, _Written, "objectives")
+        with parsing("objectives"):
+            return cls.of(found.objectives, found.metric)
+
+
+class _Written(msgspec.Struct):
+    """Objectives as plain data, among other keys."""
+
+    objectives: tuple[str, ...] = Objectives.keys
+    metric: Metric = ACCURACY
 
 
 DEFAULT = Objectives()

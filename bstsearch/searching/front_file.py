@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import html
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from bstsearch import __version__
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
-from bstsearch.reading import read_json
+from bstsearch.reading import Line, Whole, checked, parsing, read_format, shown
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
-from bstsearch.searching.pareto import Candidate, Front, find_front, hypervolume, recommend, reference, rule
+from bstsearch.searching.pareto import Candidate, Front, Written, find_front, hypervolume, recommend, reference, rule
 from bstsearch.searching.provenance import Provenance
 from bstsearch.writing import write_json
 
@@ -26,16 +30,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 NAME = "front.json"
 RECOMMENDED = "recommended"  # in place of a row number
-_TYPES = {
-    "created": str,
-    "sampler": str,
-    "is_exact": bool,
-    "trials": int,
-    "candidates": list,
-    "front": list,
-    "recommended": str,
-    "hypervolume": dict,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +147,7 @@ class FrontFile:
         scored = {candidate.id: candidate for candidate in self.candidates if candidate.accuracy is not None}
         if name not in scored:
             ids = ", ".join(candidate.id for candidate in self.front)
-            raise InputError(f"the front has no submodel {name!r}; its ids: {ids}; 'bstsearch pareto' shows them")
+            raise InputError(f"the front has no submodel {shown(name)}; its ids: {ids}; 'bstsearch pareto' shows them")
         return scored[name]
 
     def to_frame(self) -> pandas.DataFrame:
@@ -192,7 +186,7 @@ class FrontFile:
             "created": self.created,
             "bstsearch": __version__,
             **self.origin.to_json(),
-            "stacks": [stack.to_json() for stack in self.stacks],
+            "stacks": msgspec.to_builtins(self.stacks),
             "sampler": self.sampler,
             "is_exact": self.is_exact,
             "trials": self.trials,
@@ -212,39 +206,59 @@ class FrontFile:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FrontFile:
-        """The file written by `to_json`; InputError says what is missing or malformed."""
-        if data.get("format") != FORMAT:
-            raise InputError(f"format {data.get('format')!r}; this version reads format {FORMAT}")
-        for name, kind in _TYPES.items():
-            if type(data.get(name)) is not kind:
-                raise InputError(f"{name!r} must be of type {kind.__name__}, not {data.get(name)!r}")
-        candidates = {entry.id: entry for entry in map(Candidate.from_json, data["candidates"])}
+        """The file written by `to_json`, its format aside; InputError says what is missing or malformed."""
+        found = checked(data, _Written, "front")
+        candidates = {one.id: one.candidate for one in found.candidates}
         origin, objectives = Provenance.from_json(data), Objectives.from_json(data)
-        _check_complete(data, candidates, origin)
+        _check_complete(found, candidates, origin)
         return cls(
             origin=origin,
-            searched=Budget.from_json(data.get("searched", {})),
+            sampler=found.sampler,
+            is_exact=found.is_exact,
+            trials=found.trials,
+            searched=Budget.from_json(found.searched),
             candidates=tuple(candidates.values()),
-            budget=Budget.from_json(data.get("budget", {})),
-            front=tuple(candidates[name] for name in data["front"]),
-            recommended=candidates[data["recommended"]],
-            hypervolume=_share(data["hypervolume"].get("value")),
+            budget=Budget.from_json(found.budget),
+            front=tuple(candidates[name] for name in found.front),
+            recommended=candidates[found.recommended],
+            hypervolume=found.hypervolume.value,
+            created=found.created,
             objectives=objectives,
-            aimed_at=Objectives.from_json({**data, "objectives": data.get("aimed_at", list(objectives.keys))}),
-            stacks=_stacks(data, origin),
-            **{name: data[name] for name in ("created", "sampler", "is_exact", "trials")},
+            aimed_at=Objectives.from_json({**data, "objectives": found.aimed_at or objectives.keys}),
+            stacks=found.stacks,
         )
+
+
+class _Hypervolume(msgspec.Struct):
+    value: Annotated[float, Meta(ge=0, le=1 + 1e-9)]
+
+
+class _Written(msgspec.Struct):
+    """A front as plain data; what it rests on and trades is read elsewhere."""
+
+    created: Line
+    sampler: Line
+    is_exact: bool
+    trials: Whole
+    searched: dict[str, Any]
+    candidates: list[Written]
+    budget: dict[str, Any]
+    front: list[str]
+    recommended: str
+    hypervolume: _Hypervolume
+    stacks: tuple[StackShape, ...] = ()
+    aimed_at: tuple[str, ...] = ()
 
 
 def read_front(path: Path) -> FrontFile:
     """The front file at `path`; InputError where it is missing, malformed or of another format version."""
     if not path.exists():
-        raise InputError(f"front {path} does not exist; 'bstsearch pareto --out {path.parent}' makes one")
-    data = read_json(path)
+        raise InputError(f"{path} does not exist; 'bstsearch pareto --out {shlex.quote(str(path.parent))}' makes one")
     try:
-        return FrontFile.from_json(data)
+        with parsing(path):
+            return FrontFile.from_json(read_format(path, dict[str, Any], FORMAT))
     except InputError as error:
-        raise InputError(f"front {path}: {error}; 'bstsearch pareto --force' makes it anew") from error
+        raise InputError(f"{error}; 'bstsearch pareto --force' makes it anew") from error
 
 
 def write_front(file: FrontFile, path: Path) -> None:
@@ -260,28 +274,15 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _share(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1 + 1e-9:
-        raise InputError(f"the value of 'hypervolume' must be a share, not {value!r}")
-    return value
-
-
-def _stacks(data: Mapping[str, Any], origin: Provenance) -> tuple[StackShape, ...]:
-    found = data.get("stacks", [])
-    if not isinstance(found, list):
-        raise InputError(f"'stacks' must be of type list, not {found!r}")
-    stacks = tuple(map(StackShape.from_json, found))
-    if stacks and tuple(len(stack.keep_order) for stack in stacks) != origin.space.stacks:
-        raise InputError(f"'stacks' must have {origin.space.stacks} layers, as 'space' says")
-    return stacks
-
-
-def _check_complete(data: Mapping[str, Any], candidates: Mapping[str, Candidate], origin: Provenance) -> None:
-    rows = [*data["front"], data["recommended"]]
-    corners = [origin.space.smallest.id, origin.space.middle.id, origin.space.largest.id]
-    if not all(isinstance(row, str) for row in rows) or data["recommended"] not in data["front"]:
-        raise InputError("'front' must be a list of ids, and 'recommended' one of them")
-    if lost := [name for name in (*rows, *corners) if name not in candidates]:
-        raise InputError(f"'candidates' lack {lost[0]!r}")
+def _check_complete(found: _Written, candidates: Mapping[str, Candidate], origin: Provenance) -> None:
+    space, rows = origin.space, [*found.front, found.recommended]
+    if found.recommended not in found.front:
+        raise InputError("front holds no row of 'recommended'")
+    if lost := [
+        name for name in (*rows, space.smallest.id, space.middle.id, space.largest.id) if name not in candidates
+    ]:
+        raise InputError(f"candidates lack {shown(lost[0])}")
     if unscored := [name for name in rows if candidates[name].accuracy is None]:
-        raise InputError(f"{unscored[0]!r} is in 'front' but has no accuracy")
+        raise InputError(f"front holds {shown(unscored[0])}, which has no accuracy")
+    if found.stacks and tuple(len(stack.keep_order) for stack in found.stacks) != space.stacks:
+        raise InputError(f"stacks must have {shown(space.stacks)} layers, as space says")

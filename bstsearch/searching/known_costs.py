@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ from bstsearch.errors import BstsearchError, InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.selection import uniform
 from bstsearch.model.cost_table import Cost, CostTable, shipped_table
-from bstsearch.reading import digest, read_json
+from bstsearch.reading import digest, read_json, said
 from bstsearch.writing import write_json
 
 if TYPE_CHECKING:
@@ -69,12 +69,23 @@ class KnownCosts:
             self._table, self._has_read_cache = self._table.merged(read_cached(self._folder)), True
             found = read(self._table)
         if found is None:
-            counted = count()
+            with self._counting():
+                counted = count()
             self._table = self._table.merged(counted)
             keep(counted)
             found = read(counted)
             assert found is not None
         return found
+
+    @contextlib.contextmanager
+    def _counting(self) -> Iterator[None]:
+        """InputError where the family's code, which is ours, cannot run at these sizes: they take too much memory."""
+        try:
+            yield
+        except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
+            if not doors.is_ours("family", self._folder.family):
+                raise
+            raise InputError(f"{self._folder.family} cannot be counted at these sizes: {said(error)}") from error
 
     @functools.cached_property
     def _model(self) -> tuple[Any, Any]:

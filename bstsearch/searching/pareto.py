@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
-from bstsearch.errors import InputError, UsageError
+import msgspec
+
+from bstsearch.errors import UsageError
 from bstsearch.profiles.latency import Latency, Memory, Source
+from bstsearch.reading import Amount, Count, Finite, Positive, checked
 from bstsearch.score import ACCURACY, Accuracy, Score, Value
 from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
 from bstsearch.space import Submodel
@@ -84,30 +86,66 @@ class Candidate:
         return {**held, **{cost.name: cost.of(self).value for cost in COSTS.values() if cost.name not in held}}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Candidate:
+    def from_json(cls, data: object) -> Candidate:
         """The candidate written by `to_json`; InputError says what is missing or no such number."""
+        return checked(data, Written, "candidate").candidate
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate as plain data; what follows from the rest is not read."""
+
+    id: str
+    parameters: Count
+    macs: Count
+    latency_ms: Positive
+    latency_low_ms: Positive
+    latency_high_ms: Positive
+    latency_source: Source
+    memory_bytes: Count
+    memory_low_bytes: Count
+    memory_high_bytes: Count
+    memory_source: Source
+    size_bytes: Count
+    accuracy: Finite | None
+    accuracy_low: Finite | None
+    accuracy_high: Finite | None
+    correct: Amount | None
+    questions: Count | None
+
+    def __post_init__(self) -> None:
+        """ValueError, which names the place, where the numbers do not go together."""
         try:
-            return cls(
-                submodel=Submodel.from_id(data["id"]),
-                parameters=_count(data, "parameters"),
-                macs=_count(data, "macs"),
-                latency=Latency(
-                    ms=_amount(data, "latency_ms"),
-                    source=_source(data, "latency_source"),
-                    low_ms=_amount(data, "latency_low_ms"),
-                    high_ms=_amount(data, "latency_high_ms"),
-                ),
-                memory=Memory(
-                    bytes=_count(data, "memory_bytes"),
-                    source=_source(data, "memory_source"),
-                    low_bytes=_count(data, "memory_low_bytes"),
-                    high_bytes=_count(data, "memory_high_bytes"),
-                ),
-                size_bytes=_count(data, "size_bytes"),
-                accuracy=_score(data),
-            )
-        except (KeyError, TypeError, UsageError) as error:
-            raise InputError(f"malformed candidate: {error}; expected what Candidate.to_json writes") from error
+            _ = self.candidate
+        except UsageError as error:
+            raise ValueError(error) from None
+
+    @property
+    def candidate(self) -> Candidate:
+        """The candidate itself."""
+        source, low, high = self.latency_source, self.latency_low_ms, self.latency_high_ms
+        peak, least, most = self.memory_bytes, self.memory_low_bytes, self.memory_high_bytes
+        return Candidate(
+            submodel=Submodel.from_id(self.id),
+            parameters=self.parameters,
+            macs=self.macs,
+            latency=Latency(ms=self.latency_ms, source=source, low_ms=low, high_ms=high),
+            memory=Memory(bytes=peak, source=self.memory_source, low_bytes=least, high_bytes=most),
+            size_bytes=self.size_bytes,
+            accuracy=self._score,
+        )
+
+    @property
+    def _score(self) -> Score | None:
+        value, low, high, total = self.accuracy, self.accuracy_low, self.accuracy_high, self.questions
+        if value is None and self.correct is None:
+            return None
+        if total is None:
+            raise ValueError("a scored candidate has questions")
+        if self.correct is not None:
+            return Accuracy(correct=self.correct, total=total)
+        if value is None or low is None or high is None:
+            raise ValueError("accuracy_low and accuracy_high belong to an accuracy")
+        return Value(value=value, low=low, high=high, total=total)
 
 
 Front = tuple[Candidate, ...]  # non-dominated, least of the first cost first; its rows are numbered from 1
@@ -188,48 +226,3 @@ def _ends(candidates: Iterable[Candidate], objectives: Objectives) -> tuple[floa
 
 def _is_less(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one != other and all(x <= y for x, y in zip(one, other, strict=True))
-
-
-def _count(data: Mapping[str, Any], key: str) -> int:
-    value = data[key]
-    if type(value) is not int or value < 0:
-        raise TypeError(f"{key} must be a whole number of at least 0, not {value!r}")
-    return value
-
-
-def _number(data: Mapping[str, Any], key: str) -> float:
-    value = data[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"{key} must be a number, not {value!r}")
-    return value
-
-
-def _amount(data: Mapping[str, Any], key: str) -> float:
-    value = _number(data, key)
-    if value < 0:
-        raise TypeError(f"{key} must be a number of at least 0, not {value!r}")
-    return value
-
-
-def _source(data: Mapping[str, Any], key: str) -> Source:
-    value: Source = data[key]
-    if value not in get_args(Source):
-        raise TypeError(f"{key} must be one of {', '.join(get_args(Source))}, not {value!r}")
-    return value
-
-
-def _score(data: Mapping[str, Any]) -> Score | None:
-    if data["accuracy"] is None and data["correct"] is None:
-        return None
-    total = _count(data, "questions")
-    if total == 0:
-        raise TypeError("questions must be at least 1")
-    if data["correct"] is None:
-        value, low, high = (_number(data, key) for key in ("accuracy", "accuracy_low", "accuracy_high"))
-        if not low <= value <= high:
-            raise TypeError(f"accuracy must lie between accuracy_low and accuracy_high, not {value} in {low} to {high}")
-        return Value(value=value, low=low, high=high, total=total)
-    accuracy = Accuracy(correct=_amount(data, "correct"), total=total)
-    if not accuracy.correct <= accuracy.total:
-        raise TypeError(f"correct must be at most questions, not {accuracy.correct!r} of {accuracy.total}")
-    return accuracy

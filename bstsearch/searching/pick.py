@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bstsearch.errors import InputError
 from bstsearch.model.supernet_folder import read_folder
+from bstsearch.reading import shown
 from bstsearch.score import Score
 from bstsearch.searching.front_file import FrontFile, read_front
 from bstsearch.searching.pareto import Candidate
@@ -51,7 +52,7 @@ def read_pick(path: Path, name: str) -> Pick:
     now = read_folder(Path(origin["path"])).digest()
     if now != origin["digest"]:
         raise InputError(
-            f"front {path} is older than its supernet {origin['path']} (scored at {origin['digest']}, now {now}); "
+            f"{path} is older than its supernet {shown(origin['path'])} (scored at {shown(origin['digest'])}, now {now}); "
             "run 'bstsearch pareto --force' again"
         )
     row = front.front.index(candidate) + 1 if candidate in front.front else None

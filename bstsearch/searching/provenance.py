@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bstsearch.errors import InputError
-from bstsearch.space import Space
+import msgspec
 
-SUPERNET_KEYS = ("path", "digest", "architecture", "family")
-DEVICE_KEYS = ("name", "obtained", "digest", "runtime")
+from bstsearch.errors import InputError
+from bstsearch.reading import Amount, Count, Line, Name, checked, shown
+from bstsearch.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,12 @@ class Provenance:
         if found.space != self.space:
             changes.append(f"space of {found.space.size} submodels (now {self.space.size})")
         if found.split != self.split:
-            changes.append(f"split {found.split!r} (now {self.split!r})")
+            changes.append(f"split {shown(found.split)} (now {self.split!r})")
         if found.data_set != self.data_set:
             usual = "the supernet's"
-            changes.append(f"data set {found.data_set or usual} (now {self.data_set or usual})")
+            changes.append(
+                f"data set {shown(found.data_set) if found.data_set else usual} (now {self.data_set or usual})"
+            )
         if found.device["digest"] != self.device["digest"]:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
         return changes
@@ -70,23 +72,56 @@ class Provenance:
         return data | {name: place for name, place in places.items() if place is not None}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Provenance:
+    def from_json(cls, data: object) -> Provenance:
         """The origin among the keys of `data`; InputError where one is missing or malformed."""
-        for name, keys in (("supernet", SUPERNET_KEYS), ("device", DEVICE_KEYS)):
-            if not isinstance(data.get(name), Mapping) or not set(keys) <= data[name].keys():
-                raise InputError(f"malformed {name!r}; expected an object with {', '.join(keys)}")
-        if not isinstance(data.get("split"), str) or not isinstance(data.get("space"), Mapping):
-            raise InputError("malformed 'split' or 'space'; expected a name and an object")
+        found = checked(data, Written, "origin")
         return cls(
-            supernet=data["supernet"],
-            space=Space.from_json(data["space"]),
-            split=data["split"],
-            device=data["device"],
-            data_folder=data.get("data_folder"),
-            data_set=data.get("data_set"),
+            supernet=found.supernet,
+            space=Space.from_json(found.space),
+            split=found.split,
+            device=found.device,
+            data_folder=found.data_folder,
+            data_set=found.data_set,
         )
+
+
+class Written(msgspec.Struct, kw_only=True):
+    """An origin as plain data, among other keys."""
+
+    supernet: dict[str, str]
+    space: dict[str, Any]
+    split: Line
+    device: dict[str, Any]
+    data_folder: str | None = None
+    data_set: Line | None = None
+
+    def __post_init__(self) -> None:
+        """InputError where supernet or device lack what others ask of them."""
+        checked(self.supernet, _Supernet, "supernet")
+        checked(self.device, _Device, "device")
+
+
+class _Supernet(msgspec.Struct):
+    path: Name
+    digest: Line
+    architecture: Line
+    family: Line
+
+
+class _Runtime(msgspec.Struct):
+    threads: Count | None = None
+    words: Line | None = None
+
+
+class _Device(msgspec.Struct):
+    name: Line
+    obtained: Line
+    digest: Line
+    runtime: _Runtime
+    via: Line | None = None
+    latency_error: Amount | None = None
 
 
 def _names(found: Mapping[str, Any], now: Mapping[str, Any], key: str) -> str:
     old, new = found[key], now[key]
-    return f"{old} ({found['digest']}, now {new if new != old else now['digest']})"
+    return f"{shown(old)} ({shown(found['digest'])}, now {shown(new if new != old else now['digest'])})"

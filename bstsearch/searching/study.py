@@ -14,6 +14,7 @@ import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 
 from bstsearch.errors import UsageError
+from bstsearch.reading import parsing
 from bstsearch.score import Score
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.pareto import Candidate
@@ -128,8 +129,7 @@ class _Work:
     @property
     def done(self) -> int:
         """How many trials were drawn from a region that holds the budget's."""
-        budgets = (Budget.from_json(trial.user_attrs["budget"]) for trial in self._study.trials)
-        return sum(budget.covers(self._budget) for budget in budgets)
+        return sum(budget.covers(self._budget) for budget in self._study.budgets)
 
     @property
     def best(self) -> str:
@@ -162,7 +162,8 @@ class _Work:
         self._trials = optuna.create_study(
             directions=directions(self._study.objectives), sampler=self._sampler(space, sampler, seed)
         )
-        self._trials.add_trials(self._study.trials)
+        with parsing(self._study.path):
+            self._trials.add_trials(self._study.trials)
 
     def score_next(self, submodel: Submodel | None) -> None:
         """Scores `submodel`, or the sampler's choice where it is None; ExhaustedError where that has none."""

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from bstsearch import __version__
-from bstsearch.errors import DeviceError, InputError
+from bstsearch.errors import BstsearchError, DeviceError, InputError
+from bstsearch.reading import check_file, parsing, said, shown
+from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
@@ -35,17 +37,24 @@ class StudyFile:
     """The study on disk: read once, then only ever added to, one finished trial at a time."""
 
     def __init__(self, study: optuna.Study, path: Path, objectives: Objectives = DEFAULT) -> None:
-        self._study, self._path, self.objectives = study, path, objectives
+        self._study, self.path, self.objectives = study, path, objectives
         self.trials = study.get_trials(states=(TrialState.COMPLETE,))
 
     @property
     def candidates(self) -> list[Candidate]:
         """The scored submodels, in the order in which they were scored."""
-        return [Candidate.from_json(trial.user_attrs) for trial in self.trials]
+        with parsing(self.path):
+            return [Candidate.from_json(trial.user_attrs) for trial in self.trials]
+
+    @property
+    def budgets(self) -> list[Budget]:
+        """The budget under which each of them was scored."""
+        with parsing(self.path):
+            return [Budget.from_json(trial.user_attrs.get("budget")) for trial in self.trials]
 
     def add(self, trial: FrozenTrial) -> None:
         """Stores a finished trial in one transaction: whole, or not at all."""
-        with _storage_errors(self._path):
+        with _storage_errors(self.path):
             self._study.add_trial(trial)
         self.trials.append(trial)
 
@@ -88,7 +97,8 @@ def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
     InputError where the file is damaged, or no study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _storage_errors(path), _storage(path, is_read_only=True) as storage:
+    check_file(path)
+    with _storage_errors(path), _storage(path, is_read_only=True) as storage, parsing(path):
         study = optuna.load_study(study_name=STUDY, storage=storage)
         objectives = Objectives.from_json(study.user_attrs)
         return Provenance.from_json(study.user_attrs), objectives, StudyFile(study, path, objectives).candidates
@@ -137,9 +147,15 @@ def revalued(trials: Iterable[FrozenTrial], objectives: Objectives) -> list[Froz
 
 @contextlib.contextmanager
 def _storage(path: Path, *, is_read_only: bool = False) -> Iterator[optuna.storages.RDBStorage]:
-    # Who only reads neither makes tables in somebody's file nor waits for another process.
-    options = {"connect_args": {"timeout": 0.5}} if is_read_only else {}
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}", options, skip_table_creation=is_read_only)
+    # Who only reads neither makes tables in somebody's file nor waits for another process. The file is opened here, for
+    # in a URL SQLAlchemy and Optuna would take a part of its path for something else.
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=0.5 if is_read_only else 5, check_same_thread=False)
+        connection.execute("PRAGMA mmap_size = 0")  # a damaged page must not end the process
+        return connection
+
+    options = {"creator": connect, "poolclass": QueuePool}
+    storage = optuna.storages.RDBStorage("sqlite://", options, skip_table_creation=is_read_only)
     try:
         yield storage
     finally:
@@ -161,11 +177,12 @@ def _aimed_at_others(
     try:
         found, held = Provenance.from_json(study.user_attrs), Objectives.from_json(study.user_attrs)
     except InputError as error:
-        raise InputError(f"study {path} does not say what it was made from ({error}); {_REMEDY}") from error
+        raise InputError(f"{path}: the study does not say what it was made from ({error}); {_REMEDY}") from error
     origin.check_same(found, path)
     if held.metric != objectives.metric:
         raise InputError(
-            f"study {path} holds scores by {held.metric.name}, now they are by {objectives.metric.name}; {_REMEDY}"
+            f"{path}: the study holds scores by {shown(held.metric.name)}, now they are by "
+            f"{shown(objectives.metric.name)}; {_REMEDY}"
         )
     if held == objectives and "objectives" in study.user_attrs:
         return None
@@ -175,6 +192,7 @@ def _aimed_at_others(
 
 def _check_ours(path: Path) -> None:
     """Passes where `path` is a study that can be opened; else InputError: it is in use, damaged, or no study."""
+    check_file(path)
     with (
         _storage_errors(path),
         contextlib.closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as database,
@@ -184,7 +202,7 @@ def _check_ours(path: Path) -> None:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         database.rollback()
     if health != "ok" or not tables:
-        raise _DamagedError(f"study {path} is damaged ({health.splitlines()[0]}); {_REMEDY}")
+        raise _DamagedError(f"{path}: the study is damaged ({said(ValueError(health))}); {_REMEDY}")
     if not {"studies", "trials"} <= tables:
         raise InputError(f"{path} is an SQLite file, but no Optuna study; give another --out")
 
@@ -194,16 +212,20 @@ def _storage_errors(path: Path) -> Iterator[None]:
     """Turns what SQLite, SQLAlchemy and Optuna raise into InputError or, where the disk is at fault, DeviceError."""
     try:
         yield
+    except BstsearchError:
+        raise
     except KeyError as error:
-        raise InputError(f"study {path} holds no study named {STUDY!r}; {_REMEDY}") from error
-    except (sqlite3.Error, SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        raise InputError(f"{path}: the file holds no study named {STUDY!r}; {_REMEDY}") from error
+    except Exception as error:  # a damaged file can make Optuna raise anything
         cause = _sqlite_error(error)
         name = getattr(cause, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise InputError(f"study {path} is in use by another process; wait, or give another --out") from error
+            raise InputError(f"{path}: the study is in use by another process; wait, or give another --out") from error
         if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-            raise DeviceError(f"cannot write study {path}: {cause}; what was finished is kept") from error
-        raise _DamagedError(f"study {path} cannot be read: {str(cause).splitlines()[0]}; {_REMEDY}") from error
+            raise DeviceError(
+                f"{path}: the study cannot be written: {said(cause)}; what was finished is kept"
+            ) from error
+        raise _DamagedError(f"{path}: the study cannot be read: {said(cause)}; {_REMEDY}") from error
 
 
 def _sqlite_error(error: BaseException) -> BaseException:

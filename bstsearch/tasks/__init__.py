@@ -10,9 +10,11 @@ import shlex
 import typing
 from pathlib import Path
 
+import msgspec
+
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
-from bstsearch.reading import read_json
+from bstsearch.reading import Line, parsing, read_format, shown
 from bstsearch.score import ACCURACY, Metric
 from bstsearch.writing import write_json
 
@@ -91,31 +93,41 @@ def load_split(
 def split_for(folder: Path, task: Task, split: str) -> Split:
     """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
     from bstsearch.model.lookup import restored
-    from bstsearch.model.supernet_folder import read_folder
+    from bstsearch.model.supernet_folder import CONFIG, read_folder
 
     if split not in SPLITS:
-        raise UsageError(f"unknown split {split!r}; there are {', '.join(SPLITS)}")
+        raise UsageError(f"unknown split {shown(split)}; there are {', '.join(SPLITS)}")
     on_disk = read_folder(folder)
-    family, config = restored(on_disk.family, on_disk.config)
+    with parsing(folder / CONFIG):
+        family, config = restored(on_disk.family, on_disk.config)
+        reader = family.reader(config)
     if other := task.other_sizes(config):
         name, size = next(iter(other.items()))
         raise InputError(
             f"{folder} has {name}={getattr(config, name)}, but {task.name} has {size}; "
             "name the data that it was trained on with --data"
         )
-    return task.split(split, family.reader(config))
+    return task.split(split, reader)
 
 
 def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
     """What kind of number the scores of that task are; no code is run for what the folder says."""
     if data is not None:
         return get_task(data).metric
-    return Metric.from_json(read_json(folder / FILE).get("metric")) if (folder / FILE).exists() else ACCURACY
+    return read_format(folder / FILE, _Written, FORMAT).metric if (folder / FILE).exists() else ACCURACY
 
 
 def trained_for(folder: Path) -> str | None:
     """The name of the task that the model in `folder` was trained for; None where it does not say."""
     return _remembered(folder)[0]
+
+
+class _Written(msgspec.Struct):
+    """What is in a `task.json`, beside its format."""
+
+    name: Line
+    metric: Metric = ACCURACY
+    typed: Line | None = msgspec.field(default=None, name="from")
 
 
 def _remembered(folder: Path) -> tuple[str | None, str | None]:
@@ -124,10 +136,8 @@ def _remembered(folder: Path) -> tuple[str | None, str | None]:
     from bstsearch.tasks.vqa import has_vocabulary
 
     if (folder / FILE).exists():
-        found = read_json(folder / FILE)
-        if found.get("format") != FORMAT or not isinstance(found.get("name"), str):
-            raise InputError(f"{folder / FILE} is no task that this version reads; name its data with --data NAME")
-        return found["name"], found.get("from")
+        found = read_format(folder / FILE, _Written, FORMAT)
+        return found.name, found.typed
     return (Vocabulary.load(folder).data if has_vocabulary(folder) else None), None
 
 
@@ -138,5 +148,7 @@ def _known(folder: Path) -> str:
         raise InputError(f"{folder} does not say what data it is for; name them with --data NAME or FILE.py:NAME")
     if name not in doors.names("task"):
         where = shlex.quote(str(typed)) if typed else "FILE.py:NAME"
-        raise InputError(f"{folder} is for the data set {name!r}, which is not known here; name it with --data {where}")
+        raise InputError(
+            f"{folder} is for the data set {shown(name)}, which is not known here; name it with --data {where}"
+        )
     return name

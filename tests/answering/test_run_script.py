@@ -185,3 +185,16 @@ def test_runs_in_an_environment_with_onnxruntime_and_numpy_only(exported_folder:
     result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
     assert "largest difference from the expected logits" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "preprocessor.json"])
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"[" * 200_000], ids=["empty", "bytes", "nested"])
+def test_a_damaged_file_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = folder_of(tmp_path, VOCABULARY, "image", CLIP_SHAPE)
+    (folder / name).write_bytes(content)
+    result = run(folder, picture(tmp_path / "red.png", 32, 24), "is red?", blocked=BLOCKED)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"run.py: {folder / name} cannot be read: ")
+    assert len(line) < len(str(folder)) * 2 + 300

@@ -41,7 +41,7 @@ def change_profile(folder: Path) -> None:
 
 CHANGES: list[tuple[Callable[[Path], None], list[str], str]] = [
     (change_supernet, [], "another supernet"),
-    (change_profile, [], "another device profile local"),
+    (change_profile, [], "another device profile 'local'"),
     (lambda folder: None, ["--split", "test"], "another split 'validation' (now 'test')"),
     (lambda folder: None, ["--space", "layerwise"], "another space of 10 submodels"),
 ]

@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_and_no_failure(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
     assert not memory().keep_profiled("pixel7", None, None)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("nothing is remembered in this folder: cannot write .bstsearch.json: ")
@@ -141,11 +141,16 @@ def test_a_folder_that_cannot_be_written_to_is_said_and_no_failure(
 def test_a_name_that_would_not_be_read_back_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
     memory().keep_profiled("local", None, None)
     assert not memory().keep_front(Path("a\nb"))
-    assert "nothing is remembered in this folder: .bstsearch.json: 'front' is 'a\\nb'" in capsys.readouterr().err
+    assert (
+        "nothing is remembered in this folder: .bstsearch.json, front: 'a\\nb'; expected a name"
+        in capsys.readouterr().err
+    )
     assert recall() == Remembered(device="local")
 
 
-@pytest.mark.parametrize("value", ["", 3, True, [], {}, "a\x1bb"])
+@pytest.mark.parametrize("value", ["", 3, True, [], {}, "a\x1bb", "x\n" * 300_000])
 def test_what_no_command_writes_is_an_input_error(value: Any) -> None:
-    with pytest.raises(InputError, match=r"'supernet' is .*; expected a name"):
-        Remembered(supernet=value)
+    FILE.write_text(json.dumps({"format": 1, "supernet": value}))
+    with pytest.raises(InputError, match=r"^\.bstsearch\.json[,:] .*expected") as found:
+        recall()
+    assert len(str(found.value)) < 200

@@ -355,7 +355,7 @@ def test_a_front_that_is_gone(run: Invoke) -> None:
     shutil.rmtree("mine")
     result = run("export --pick 1")
     assert result.exit_code == 4
-    assert "front mine/front.json does not exist; 'bstsearch pareto --out mine' makes one" in result.stderr
+    assert "mine/front.json does not exist; 'bstsearch pareto --out mine' makes one" in result.stderr
 
 
 def test_dates_in_the_future_do_not_matter(run: Invoke) -> None:

@@ -76,14 +76,19 @@ def test_a_configuration_survives_json(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data.update(colour=1), "McanConfig has no field 'colour'; its fields: vocab, answers"),
-        (lambda data: data.pop("vocab"), "McanConfig lacks the field 'vocab'"),
-        (lambda data: data.update(vocab="28"), "McanConfig.vocab must be of type int, not '28'"),
-        (lambda data: data.update(vocab=28.0), "McanConfig.vocab must be of type int, not 28.0"),
-        (lambda data: data.update(vocab=True), "McanConfig.vocab must be of type int, not True"),
-        (lambda data: data.update(encoder_ffn=32), "McanConfig.encoder_ffn must be a list, not 32"),
-        (lambda data: data.update(encoder_ffn=[32, None]), "McanConfig.encoder_ffn must be of type int, not None"),
-        (lambda data: data.update(dropout="0"), "McanConfig.dropout must be of type float, not '0'"),
+        (lambda data: data.update(colour=1), "McanConfig: unknown field 'colour'; its fields: vocab, answers"),
+        (lambda data: data.pop("vocab"), "McanConfig: object missing required field vocab"),
+        (lambda data: data.update(vocab="28"), "McanConfig, vocab: expected int, got str"),
+        (lambda data: data.update(vocab=28.0), "McanConfig, vocab: expected int, got float"),
+        (lambda data: data.update(vocab=True), "McanConfig, vocab: expected int, got bool"),
+        (lambda data: data.update(encoder_ffn=32), "McanConfig, encoder_ffn: expected array, got int"),
+        (lambda data: data.update(encoder_ffn=[32, None]), r"McanConfig, encoder_ffn\[1\]: expected int, got null"),
+        (lambda data: data.update(dropout="0"), "McanConfig, dropout: expected float, got str"),
+        (lambda data: data.update(hidden=-1), "McanConfig, hidden: expected int >= 0"),
+        (lambda data: data.update(hidden=10**15), "McanConfig, hidden: expected int <= 10000000"),
+        (lambda data: data.update(vocab="x" * 300_000), "McanConfig, vocab: expected str of length <= 1000"),
+        (lambda data: data.update(encoder_ffn=[8] * 2000), "McanConfig, encoder_ffn: expected array of length <= 1000"),
+        (lambda data: data.update(dropout=float("nan")), "McanConfig, dropout: expected"),
     ],
 )
 def test_a_malformed_configuration_is_refused(change: Callable[[dict[str, Any]], object], message: str) -> None:
@@ -94,7 +99,7 @@ def test_a_malformed_configuration_is_refused(change: Callable[[dict[str, Any]],
 
 
 def test_a_configuration_that_is_no_object_is_refused() -> None:
-    with pytest.raises(InputError, match="a McanConfig is a JSON object, not list"):
+    with pytest.raises(InputError, match="McanConfig: expected object, got array"):
         config_from_json(mcan.McanConfig, [])
 
 

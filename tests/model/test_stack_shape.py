@@ -1,36 +1,38 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape, per_layer
+from bstsearch.reading import checked
 
 STACK = StackShape(name="encoder", keep_order=(0, 2, 1), heads=(4, 4, 4), ffn=(8, 8, 8))
 
 
-@pytest.mark.parametrize("stack", [STACK, dataclasses.replace(STACK, heads=(), ffn=())])
+@pytest.mark.parametrize("stack", [STACK, msgspec.structs.replace(STACK, heads=(), ffn=())])
 def test_round_trip(stack: StackShape) -> None:
-    assert StackShape.from_json(json.loads(json.dumps(stack.to_json()))) == stack
+    assert checked(json.loads(json.dumps(msgspec.to_builtins(stack))), StackShape, "stack") == stack
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"keep_order": [0, 0, 1]}, "keep_order must name each layer once"),
+        ({"keep_order": [0, 0, 1]}, "stack: keep_order must name each layer once"),
         ({"keep_order": [0, 1]}, "keep_order must name each layer once, sizes each layer"),
-        ({"heads": [4, 4.5, 4]}, "heads must be a list of whole numbers"),
-        ({"ffn": None}, "ffn must be a list of whole numbers"),
-        ({"name": 3}, "expected an object with ffn, heads, keep_order, name"),
-        ({"colour": "red"}, "expected an object with"),
+        ({"heads": [4, 4.5, 4]}, r"stack, heads\[1\]: expected int, got float"),
+        ({"heads": [4, -4, 4]}, r"stack, heads\[1\]: expected int >= 0"),
+        ({"ffn": None}, "stack, ffn: expected array, got null"),
+        ({"name": 3}, "stack, name: expected str, got int"),
+        ({"colour": "red"}, "stack: object contains unknown field colour"),
     ],
 )
 def test_malformed_stacks_are_refused(changed: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        StackShape.from_json({**STACK.to_json(), **changed})
+        checked({**msgspec.to_builtins(STACK), **changed}, StackShape, "stack")
 
 
 @pytest.mark.parametrize("config", [{}, {"heads": (1, 1)}, {"a_heads": (1,), "b_heads": (1, 1)}, {"heads": 4}])

@@ -180,12 +180,18 @@ def test_weights_of_another_model_are_refused(folder: Path, change: Callable[[Te
     [
         (lambda data: data.update(format=2), "has format 2; this version reads format 1"),
         (lambda data: data.update(family="resnet"), "unknown family 'resnet'; known are "),
-        (lambda data: data["config"].update(colour=1), "McanConfig has no field 'colour'"),
-        (lambda data: data["config"].update(hidden=-16), "McanConfig.hidden must not be negative: -16"),
+        (lambda data: data["config"].update(colour=1), r"config\.json: McanConfig: unknown field 'colour'"),
+        (lambda data: data["config"].update(hidden=-16), r"config\.json: config, hidden: expected int >= 0"),
         (lambda data: data["config"].update(hidden=18), "hidden=18 times 1/4 is not a whole number"),
-        (lambda data: data.update(config=[]), "a McanConfig is a JSON object, not list"),
+        (lambda data: data.update(config=[]), r"config\.json, config: expected object, got array"),
         (lambda data: data["space"].update(stacks=[8, 8]), r"the space is for stacks of \(8, 8\) layers"),
         (lambda data: data["config"].update(hidden=32), "has shape .*; another model"),
+        (
+            lambda data: data["config"].update(hidden=8_000_000, lstm_hidden=8_000_000),
+            r"config\.json: a model of .* GB",
+        ),
+        (lambda data: data["config"].update(regions=10**15), r"config\.json: config, regions: expected int <= "),
+        (lambda data: data["config"].update(dropout=7), r"config\.json cannot be read: dropout probability"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(

@@ -142,6 +142,14 @@ def test_names_from_outside_cannot_break_the_page(make_front: MakeFront, tmp_pat
     assert seen.inside["title"] == [f"Pareto front of mcan on {name}"]
 
 
+def test_control_characters_reach_the_page_as_data_only(make_front: MakeFront, tmp_path: Path) -> None:
+    name = "a\x1b[2J\x00\u202e\u2028b"
+    source = written({tmp_path / f"{name[:6]}.json": make_front(device=name)}, tmp_path)
+    assert embedded(source)["fronts"][0]["front"]["device"]["name"] == name
+    assert Page(source).inside["title"] == ["Pareto front of mcan on a [2J b"]
+    assert not set(name[1:-1]) & set(re.sub(r"[\n -~]", "", source))
+
+
 def test_pages_of_the_demos_size_are_small(make_front: MakeFront, tmp_path: Path) -> None:
     assert read_folder(DEMO).space.size == len(make_front().candidates)
     assert len(written({tmp_path / "front.json": make_front()}, tmp_path).encode()) < LIMIT

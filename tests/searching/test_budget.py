@@ -25,10 +25,17 @@ def test_bound_is_a_number_or_a_share(text: str, value: float, is_share: bool) -
     assert Bound.parse(text, "--budget-ms") == Bound(value=value, is_share=is_share)
 
 
-@pytest.mark.parametrize("text", ["", "fast", "-1", "0", "0%", "nan", "inf", "5 ms", "1,5", "%"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "fast", "-1", "0", "0%", "nan", "inf", "5 ms", "1,5", "%", "--", "1_0", "\N{ARABIC-INDIC DIGIT THREE}"),
+        *("1e400", "1e-400", "1e308%", "1e-323%", "9" * 5000),
+    ],
+)
 def test_malformed_bound_names_its_option(text: str) -> None:
-    with pytest.raises(UsageError, match="--budget-mb"):
+    with pytest.raises(UsageError, match=r"^--budget-mb '.* is no budget; write a number above 0") as found:
         Bound.parse(text, "--budget-mb")
+    assert len(str(found.value)) < 150
 
 
 def test_bounds_are_those_that_were_given() -> None:
@@ -162,16 +169,16 @@ FREE = {"latency_ms": None, "gflops": None, "memory_mb": None}
     "data",
     [
         None,
-        {},
-        {"at": "high"},
         {"latency_ms": "1"},
+        {"latency_ms": float("nan")},
+        {"latency_ms": 10**400},
         FREE | {"latency_ms": -1},
         FREE | {"at": "low"},
         FREE | {"watts": 1},
     ],
 )
 def test_malformed_json_is_an_input_error(data: object) -> None:
-    with pytest.raises(InputError, match="malformed budget"):
+    with pytest.raises(InputError, match=r"^budget[:,] "):
         Budget.from_json(data)
 
 

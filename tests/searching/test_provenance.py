@@ -27,12 +27,12 @@ def test_same_digests_pass_wherever_the_files_lie() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"supernet": {**ORIGIN.supernet, "digest": "d" * 16}}, r"supernet runs/a \(d{16}, now a{16}\)"),
+        ({"supernet": {**ORIGIN.supernet, "digest": "d" * 16}}, r"supernet 'runs/a' \('d{16}', now 'a{16}'\)"),
         ({"space": Space.bst(stacks=(4, 4), has_triangle_filter=False)}, r"space of 16 submodels \(now 10\)"),
         ({"split": "test"}, "split 'test'"),
-        ({"data_set": "points"}, r"data set points \(now the supernet's\)"),
-        ({"device": {**ORIGIN.device, "digest": "d" * 16}}, "device profile local"),
-        ({"device": {**ORIGIN.device, "digest": "d" * 16, "name": "phone"}}, r"phone \(d{16}, now local\)"),
+        ({"data_set": "points"}, r"data set 'points' \(now the supernet's\)"),
+        ({"device": {**ORIGIN.device, "digest": "d" * 16}}, "device profile 'local'"),
+        ({"device": {**ORIGIN.device, "digest": "d" * 16, "name": "phone"}}, r"'phone' \('d{16}', now 'local'\)"),
     ],
 )
 def test_whatever_changed_is_named_with_a_remedy(changed: dict[str, Any], words: str) -> None:
@@ -40,6 +40,13 @@ def test_whatever_changed_is_named_with_a_remedy(changed: dict[str, Any], words:
         ORIGIN.check_same(dataclasses.replace(ORIGIN, **changed), Path("front.json"))
     assert "--force" in str(caught.value)
     assert "--out" in str(caught.value)
+
+
+def test_names_of_any_length_are_cut() -> None:
+    supernet = {**ORIGIN.supernet, "path": "x" * 300_000, "digest": "d" * 300_000}
+    with pytest.raises(InputError) as caught:
+        ORIGIN.check_same(dataclasses.replace(ORIGIN, supernet=supernet, data_set="y" * 300_000), Path("front.json"))
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("more", [{}, {"via": "ssh", "latency_error": 0.2}, {"via": None, "latency_error": None}])

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import optuna
 import pytest
@@ -117,7 +119,7 @@ def test_a_study_that_names_no_objectives_is_brought_up_to_date(path: Path, make
 def test_scores_by_another_metric_are_refused_and_kept(path: Path, make_candidate: MakeCandidate) -> None:
     fill(path, make_candidate(correct=1))
     error = Objectives.of(["accuracy", "memory"], Metric(name="error", is_higher_better=False))
-    refused = pytest.raises(InputError, match="holds scores by accuracy, now they are by error")
+    refused = pytest.raises(InputError, match="holds scores by 'accuracy', now they are by 'error'")
     with refused, open_study(path, ORIGIN, error):
         pass
     assert len(read_study(path)[2]) == 1
@@ -155,7 +157,7 @@ def test_fresh_starts_over(path: Path, make_candidate: MakeCandidate) -> None:
 def test_damaged_file_is_refused_kept_and_replaced_when_forced(path: Path, content: bytes | str) -> None:
     damaged = path.read_bytes()[: path.stat().st_size // 2] if isinstance(content, str) else content
     path.write_bytes(damaged)
-    with pytest.raises(InputError, match=r"study .*study\.db.*--force"), open_study(path, ORIGIN):
+    with pytest.raises(InputError, match=r"study\.db: the study .*--force"), open_study(path, ORIGIN):
         pass
     assert path.read_bytes() == damaged
     with open_study(path, ORIGIN, is_fresh=True) as study:
@@ -239,6 +241,82 @@ def test_full_disk_is_a_device_error_and_nothing_is_lost(
         assert [candidate.id for candidate in study.candidates] == ["w1of2-d1"]
 
 
+# What is in the file
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"latency_ms": float("nan")}, "candidate, latency_ms: expected float"),
+        ({"macs": -1}, "candidate, macs: expected int >= 1"),
+        ({"id": "w" * 300_000}, "is not a submodel id"),
+        ({"correct": 2000.0}, "of 1000 questions, 1 or more, 2000.0 cannot be correct"),
+    ],
+)
+def test_a_trial_that_no_search_stored_is_refused(
+    path: Path, make_candidate: MakeCandidate, change: dict[str, object], words: str
+) -> None:
+    with open_study(path, ORIGIN) as study:
+        candidate = make_candidate(correct=1)
+        attributes = {**candidate.to_json(), **change}
+        study.add(optuna.trial.create_trial(values=DEFAULT.values(candidate), user_attrs=attributes))
+    with pytest.raises(InputError, match=words) as found, open_study(path, ORIGIN) as study:
+        _ = study.candidates
+    assert str(found.value).startswith(str(path))
+    assert len(str(found.value)) - len(str(path)) < 300
+    with pytest.raises(InputError, match=words):
+        read_study(path)
+
+
+@pytest.mark.parametrize("budget", [None, {"latency_ms": float("nan")}, {"at": "low"}, 3])
+def test_a_trial_of_no_budget_is_refused(path: Path, make_candidate: MakeCandidate, budget: object) -> None:
+    candidate = make_candidate(correct=1)
+    with open_study(path, ORIGIN) as study:
+        study.add(
+            optuna.trial.create_trial(
+                values=DEFAULT.values(candidate), user_attrs={**candidate.to_json(), "budget": budget}
+            )
+        )
+        with pytest.raises(InputError, match=r"study\.db: budget[:,] "):
+            _ = study.budgets
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_page_is_one_line(path: Path, make_candidate: MakeCandidate, seed: int) -> None:
+    fill(path, *(make_candidate(name, correct=1) for name in ("w1-d1", "w1of2-d1")))
+    content, random = bytearray(path.read_bytes()), Random(seed)
+    start = 0 if seed == 0 else 4096 * random.randrange(len(content) // 4096)
+    content[start : start + 4096] = random.randbytes(4096)
+    path.write_bytes(content)
+    for read in (lambda: read_study(path), lambda: contextlib.ExitStack().enter_context(open_study(path, ORIGIN))):
+        try:
+            read()
+        except InputError as error:
+            assert str(error).startswith(str(path))  # noqa: PT017
+            assert len(str(error)) - len(str(path)) < 300  # noqa: PT017
+            assert str(error).isprintable()  # noqa: PT017
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / NAME)
+    for read in (read_study, lambda path: contextlib.ExitStack().enter_context(open_study(path, ORIGIN))):
+        with pytest.raises(InputError, match=r"study\.db: a .*; expected a file"):
+            read(tmp_path / NAME)
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path, make_candidate: MakeCandidate) -> None:
+    """An URL would have other meanings for some of these."""
+    folder = tmp_path / "p%20x?y#z [1] ä {0} %s"
+    candidate = make_candidate(correct=1)
+    fill(folder / NAME, candidate)
+    assert read_study(folder / NAME) == (ORIGIN, DEFAULT, [candidate])
+    with open_study(folder / NAME, ORIGIN, MEMORY) as study:
+        assert study.candidates == [candidate]
+    assert [one.name for one in tmp_path.iterdir()] == [folder.name]
+    assert [one.name for one in folder.iterdir()] == [NAME]
+
+
 # Reading what another search left
 
 
@@ -259,6 +337,6 @@ def test_a_study_is_read_while_another_process_holds_it(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no database" * 1000])
 def test_what_is_no_study_is_refused_and_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"study .* cannot be read"):
+    with pytest.raises(InputError, match=r"study\.db: the study cannot be read"):
         read_study(path)
     assert path.read_bytes() == content
