@@ -125,7 +125,7 @@ def test_truncated_weights_are_refused(folder: Path) -> None:
     weights = folder / "model.safetensors"
     for length in (0, 4, 1000, weights.stat().st_size - 1):
         weights.write_bytes(weights.read_bytes()[:length])
-        with pytest.raises(InputError, match=r"model\.safetensors are no safetensors file, or truncated: "):
+        with pytest.raises(InputError, match=r"model\.safetensors cannot be read: .*; is it damaged\?$"):
             Supernet.load(folder)
 
 
@@ -138,40 +138,43 @@ class _Bomb:
 def test_a_pickle_is_not_opened(folder: Path, write: Callable[..., None]) -> None:
     with (folder / "model.safetensors").open("wb") as file:
         write(_Bomb(), file)
-    with pytest.raises(InputError, match="are no safetensors file"):
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read: "):
         Supernet.load(folder)
 
 
 def test_missing_weights_are_named(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match=r"weights .*model\.safetensors do not exist"):
+    with pytest.raises(InputError, match=r"^/.*model\.safetensors does not exist$"):
         Supernet.load(folder)
 
 
 def test_a_folder_in_place_of_weights_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").mkdir()
-    with pytest.raises(InputError, match="are no safetensors file"):
+    with pytest.raises(InputError, match=r"model\.safetensors: a folder; expected a file$"):
         Supernet.load(folder)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda tensors: tensors.pop("proj.bias"), r"lack 'proj\.bias'; are they of another model\?"),
-        (lambda tensors: tensors.pop("stem.layers.1.running_var"), r"lack 'stem\.layers\.1\.running_var'"),
+        (lambda tensors: tensors.pop("proj.bias"), r"lacks 'proj\.bias'; is it of another model\?"),
+        (lambda tensors: tensors.pop("stem.layers.1.running_var"), r"lacks 'stem\.layers\.1\.running_var'"),
         (
             lambda tensors: tensors.update({"proj.bias": torch.zeros(14)}),
             r"'proj\.bias' has shape \(14,\), expected \(13,\); another model\?",
         ),
-        (lambda tensors: tensors.update({"head.bias": torch.zeros(1)}), r"hold 'head\.bias', which the model does not"),
+        (
+            lambda tensors: tensors.update({"head.bias": torch.zeros(1)}),
+            r"holds 'head\.bias', which the model does not",
+        ),
     ],
 )
 def test_weights_of_another_model_are_refused(folder: Path, change: Callable[[Tensors], object], message: str) -> None:
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(InputError, match=rf"weights .*model\.safetensors:? {message}"):
+    with pytest.raises(InputError, match=rf"^/.*model\.safetensors: {message}"):
         Supernet.load(folder)
 
 

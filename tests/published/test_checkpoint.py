@@ -180,7 +180,7 @@ def test_a_checkpoint_of_another_family_is_told(given: str, asked: str, read: Re
 
 
 def test_a_checkpoint_of_no_known_family_is_told(read: Read) -> None:
-    with pytest.raises(InputError, match="it looks like no family that is known"):
+    with pytest.raises(InputError, match=r"model.pt: is no mcan: it looks like no family that is known"):
         read({"fc.weight": torch.zeros(2, 2)}, "mcan")
 
 
@@ -195,9 +195,11 @@ def test_heads_that_do_not_divide_are_refused(heads: int, read: Read) -> None:
         read(weights("mcan"), "mcan", heads=heads)
 
 
-def test_too_few_heads_of_64_ask_for_their_number(read: Read) -> None:
-    with pytest.raises(InputError, match=r"heads of 64 cannot be cut into quarters in hidden=64; .* --heads"):
-        read(weights("mcan"), "mcan", heads=None)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_width_that_nobody_published_asks_for_the_heads(family: str, read: Read) -> None:
+    message = r"is \d+ wide, and shapes do not tell its heads: no public configuration is that wide; .* --heads$"
+    with pytest.raises(InputError, match=message):
+        read(weights(family), family, heads=None)
 
 
 def test_several_glimpses_and_grid_features_are_refused(read: Read) -> None:
