@@ -107,6 +107,7 @@ class Import(_Object):
     path: str = Field(description="The supernet folder.")
     family: str
     data: str = Field(description='The data set that it answers, or "none".')
+    assumed: dict[str, str] = Field(description="What shapes cannot tell and was not given, by whose word.")
     used: Used
     not_used: dict[str, Unused] = Field(description="By the reason.")
     submodels: list[Id]

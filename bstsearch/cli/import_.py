@@ -56,8 +56,8 @@ def import_(
     """Make a supernet of a published checkpoint.
 
     It may be MCAN (of BST, openvqa or mcan-vqa), UNITER, or CLIP-ViL. Only tensors are read, and nothing in the file is
-    run. A tensor that is neither used nor known to be unused is an error, and so is a number that is not finite. What
-    shapes cannot tell comes from the model's public configurations, and is said. Words and answers come from --vocabulary and
+    run. A tensor that is neither used nor known to be unused is an error, and so is one that is not finite. What shapes
+    cannot tell comes from the model's public configurations, and is said. Words and answers come from --vocabulary and
     --answers, or from the data set's own files in --data-dir; without them the supernet can be profiled, but not
     scored.
 

@@ -23,6 +23,7 @@ from bstsearch.reading import check_file, parsing, shown
 from bstsearch.space import Space, Submodel
 from bstsearch.writing import writing
 
+NAME = 90  # characters of a tensor's name that an error shows
 SMALL_MODELS = 32  # kept for the next bind; more than any grid, few of a layer-wise space
 
 
@@ -167,14 +168,14 @@ def check_fit(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
     """Passes where `saved` has what a model's `own` tensors can take, and no more; else InputError."""
     for name, tensor in own.items():
         if name not in saved:
-            raise InputError(f"lacks {shown(name)}; is it of another model?")
+            raise InputError(f"lacks {shown(name, NAME)}; is it of another model?")
         if saved[name].shape != tensor.shape:
             found, expected = shown(tuple(saved[name].shape)), shown(tuple(tensor.shape))
-            raise InputError(f"{shown(name)} has shape {found}, expected {expected}; another model?")
+            raise InputError(f"{shown(name, NAME)} has shape {found}, expected {expected}; another model?")
         if saved[name].is_floating_point() != tensor.is_floating_point():
-            raise InputError(f"{shown(name)} holds {saved[name].dtype}, expected {tensor.dtype}; is it damaged?")
+            raise InputError(f"{shown(name, NAME)} holds {saved[name].dtype}, expected {tensor.dtype}; is it damaged?")
     if foreign := sorted(saved.keys() - own.keys()):
-        raise InputError(f"holds {shown(foreign[0])}, which the model does not know; another model?")
+        raise InputError(f"holds {shown(foreign[0], NAME)}, which the model does not know; another model?")
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: Path | str) -> None:
@@ -186,7 +187,7 @@ def check_finite(tensors: Mapping[str, Tensor], where: Path | str) -> None:
         if tensor.is_floating_point() and tensor.numel() and not all(map(torch.isfinite, tensor.detach().aminmax())):
             bad = tensor.numel() - int(torch.isfinite(tensor).sum())
             what = f"{bad:,} of {tensor.numel():,} numbers that {'is' if bad == 1 else 'are'} NaN or infinite"
-            raise InputError(f"{where}: {shown(name)} has {what}; save the weights of an earlier step")
+            raise InputError(f"{where}: {shown(name, NAME)} has {what}; save the weights of an earlier step")
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:

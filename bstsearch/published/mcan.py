@@ -10,10 +10,9 @@ from bstsearch.errors import InputError
 from bstsearch.published.configurations import Configuration
 from bstsearch.published.shapes import Shapes
 
-# BST's, openvqa's and mcan-vqa's small models are the same; large ones there are of the last two.
 CONFIGURATIONS = (
-    Configuration(name="openvqa's mcan_small", hidden=512, heads=8),
-    Configuration(name="openvqa's mcan_large", hidden=1024, heads=8),
+    Configuration(name="BST's, openvqa's and mcan-vqa's small model", hidden=512, heads=8),
+    Configuration(name="openvqa's and mcan-vqa's large model", hidden=1024, heads=8),
 )
 ALSO_ASSUMED = {"regions": "at most {regions} regions, as published"}
 QUESTION_LENGTHS = {"vqa-v2": 14, "gqa": 29}

@@ -83,7 +83,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _check_moments(moments: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter], stepper: Stepper) -> None:
-    """Passes where parameters of one optimiser have the same moments, each of its parameter's shape; else InputError."""
+    """Passes where parameters of one optimiser have the same moments, each in its parameter's shape."""
     kinds: dict[torch.optim.Optimizer, set[str]] = {}
     found: dict[str, set[str]] = {}
     for key, tensor in moments.items():

@@ -4,6 +4,8 @@ import contextlib
 import gc
 import itertools
 import json
+import math
+import os
 import pickle
 import resource
 import shutil
@@ -20,7 +22,7 @@ from torch import Tensor
 from toy import FAMILY, ToyConfig
 
 from bstsearch.errors import DeviceError, InputError
-from bstsearch.model.supernet import SMALL_MODELS, Supernet
+from bstsearch.model.supernet import SMALL_MODELS, Supernet, check_finite
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.space import Submodel
 
@@ -176,6 +178,48 @@ def test_weights_of_another_model_are_refused(folder: Path, change: Callable[[Te
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(InputError, match=rf"^/.*model\.safetensors: {message}"):
         Supernet.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"proj.bias": {"dtype": "F32", "shape": [10**15], "data_offsets": [0, 4 * 10**15]}}, "cannot be read: .*"),
+        ({"proj.bias": {"dtype": "F32", "shape": [10**15], "data_offsets": [0, 4]}}, "cannot be read: .*"),
+        ({"proj.bias": {"dtype": "NEW", "shape": [1], "data_offsets": [0, 4]}}, "cannot be read: .*"),
+        ({"x" * 10**5: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, "lacks '"),
+    ],
+)
+def test_a_header_that_lies_is_one_line(folder: Path, header: object, message: str) -> None:
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    with pytest.raises(InputError, match=rf"^/.*model\.safetensors:? {message}") as caught:
+        Supernet.load(folder)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_pipe_in_place_of_weights_is_refused_at_once(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    os.mkfifo(folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"model\.safetensors: a device, pipe or socket; expected a file$"):
+        Supernet.load(folder)
+
+
+@pytest.mark.parametrize("name", ["proj.bias", "stem.layers.1.running_var"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_named_and_counted(folder: Path, name: str, value: float) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors[name][-1] = value
+    save_file(tensors, folder / "model.safetensors")
+    message = rf"^/.*model\.safetensors: '{name}' has 1 of {len(tensors[name])} numbers that is NaN or infinite; "
+    with pytest.raises(InputError, match=message):
+        Supernet.load(folder)
+
+
+def test_the_largest_numbers_are_finite() -> None:
+    most = torch.finfo(torch.float32).max
+    check_finite({"a": torch.tensor([most, -most]), "empty": torch.zeros(0), "ids": torch.arange(3)}, "here")
+    with pytest.raises(InputError, match=r"^here: 'b' has 2 of 4 numbers that are NaN or infinite; "):
+        check_finite({"a": torch.zeros(1), "b": torch.tensor([[0, math.nan], [math.inf, 1]])}, "here")
 
 
 @pytest.mark.parametrize(
