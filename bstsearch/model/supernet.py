@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -181,11 +182,12 @@ def check_fit(own: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
 def check_finite(tensors: Mapping[str, Tensor], where: Path | str) -> None:
     """Passes where every number is finite; else InputError, which begins with `where` and names the first such tensor.
 
-    The smallest and the largest are looked at, which a NaN or an infinity always is one of: 1 ms for 7 million numbers.
+    The sum is looked at first, which a NaN or an infinity always spoils: 1 ms for 10 million numbers.
     """
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and tensor.numel() and not all(map(torch.isfinite, tensor.detach().aminmax())):
-            bad = tensor.numel() - int(torch.isfinite(tensor).sum())
+        if not tensor.is_floating_point() or math.isfinite(tensor.detach().sum().item()):
+            continue
+        if bad := tensor.numel() - int(torch.isfinite(tensor).sum()):
             what = f"{bad:,} of {tensor.numel():,} numbers that {'is' if bad == 1 else 'are'} NaN or infinite"
             raise InputError(f"{where}: {shown(name, NAME)} has {what}; save the weights of an earlier step")
 

@@ -217,7 +217,7 @@ def test_weights_that_are_not_finite_are_named_and_counted(folder: Path, name: s
 
 def test_the_largest_numbers_are_finite() -> None:
     most = torch.finfo(torch.float32).max
-    check_finite({"a": torch.tensor([most, -most]), "empty": torch.zeros(0), "ids": torch.arange(3)}, "here")
+    check_finite({"a": torch.tensor([most, most, -most]), "empty": torch.zeros(0), "ids": torch.arange(3)}, "here")
     with pytest.raises(InputError, match=r"^here: 'b' has 2 of 4 numbers that are NaN or infinite; "):
         check_finite({"a": torch.zeros(1), "b": torch.tensor([[0, math.nan], [math.inf, 1]])}, "here")
 
