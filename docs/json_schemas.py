@@ -111,6 +111,7 @@ class Import(_Object, kw_only=True):
     path: Annotated[str, Meta(description="The supernet folder.")]
     family: str
     data: Annotated[str, Meta(description='The data set that it answers, or "none".')]
+    assumed: Annotated[dict[str, str], Meta(description="What shapes cannot tell and was not given, by whose word.")]
     used: Used
     not_used: Annotated[dict[str, Unused], Meta(description="By the reason.")]
     submodels: list[Id]

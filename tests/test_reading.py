@@ -23,6 +23,7 @@ from bstsearch.reading import (
     checked,
     decoded,
     digest,
+    mapped,
     opened,
     parsing,
     plain,
@@ -30,7 +31,6 @@ from bstsearch.reading import (
     read_json,
     read_text,
     shown,
-    mapped,
 )
 
 

@@ -44,7 +44,8 @@ def import_(
         Path | None, typer.Option(metavar="FILE", help="Answers: ans2label.json, or openvqa's answer_dict.json.")
     ] = None,
     heads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Attention heads of a layer.", show_default="of 64 each")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Attention heads of a layer.", show_default="as published for its width"),
     ] = None,
     question_length: Annotated[
         int | None, typer.Option(min=3, metavar="N", help="Tokens of a question.", show_default="as published")
@@ -55,7 +56,8 @@ def import_(
     """Make a supernet of a published checkpoint.
 
     It may be MCAN (of BST, openvqa or mcan-vqa), UNITER, or CLIP-ViL. Only tensors are read, and nothing in the file is
-    run. A tensor that is neither used nor known to be unused is an error. Words and answers come from --vocabulary and
+    run. A tensor that is neither used nor known to be unused is an error, and so is one that is not finite. What shapes
+    cannot tell comes from the model's public configurations, and is said. Words and answers come from --vocabulary and
     --answers, or from the data set's own files in --data-dir; without them the supernet can be profiled, but not
     scored.
 

@@ -91,10 +91,14 @@ def _plus(size: int | tuple[int, ...], step: int) -> int | tuple[int, ...]:
     return tuple(one + step for one in size) if isinstance(size, tuple) else size + step
 
 
-def _shapes(family: Family, config: Config) -> dict[str, tuple[int, ...]]:
-    # Shapes only, so the meta device is safe here: nothing of this model is ever run.
+def build_shapes(family: Family, config: Config) -> nn.Module:
+    """A model that takes no memory and can never be run: for its names and shapes."""
     with torch.device("meta"), _WithoutInitialisation():
-        return {name: tuple(parameter.shape) for name, parameter in family.build(config).named_parameters()}
+        return family.build(config)
+
+
+def _shapes(family: Family, config: Config) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in build_shapes(family, config).named_parameters()}
 
 
 class _WithoutInitialisation(TorchFunctionMode):

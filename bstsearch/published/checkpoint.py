@@ -12,14 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bstsearch.errors import InputError, UsageError
+from bstsearch.errors import InputError
 from bstsearch.model.lookup import family_names, get_family
-from bstsearch.model.supernet import Supernet
+from bstsearch.model.probing import build_shapes
+from bstsearch.model.supernet import Supernet, check_finite
+from bstsearch.published.configurations import choose_heads, choose_question_length
+from bstsearch.published.shapes import Shapes
 from bstsearch.published.tensors import read_tensors
+from bstsearch.reading import parsing, plain, shown
 
-NO_DATA = "none"
 NAMED = 3  # tensors that an error names before it counts the others
+LONGEST = 60  # characters of such a name, its last ones
 COUNTER = ".num_batches_tracked"  # of BatchNorm: plays no part in what a trained model computes
+# What libraries put beside the weights of any model.
+DEAD_ANYWHERE = {
+    "numbers of positions": r"(.*\.)?(position_ids|token_type_ids)$",
+    "counter of an average": r"n_averaged$",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +36,7 @@ class Imported:
     """A supernet in eval mode, the data set it is for (or "none"), and what became of the checkpoint's tensors.
 
     `used` and `dead` hold names; `dead` by the rule that says what they are. `dead_parameters` are their numbers.
+    `assumed` says of each size that shapes cannot tell, and that was not given, what it is and by whose word.
     """
 
     supernet: Supernet
@@ -34,6 +44,7 @@ class Imported:
     used: tuple[str, ...]
     dead: Mapping[str, tuple[str, ...]]
     dead_parameters: Mapping[str, int]
+    assumed: Mapping[str, str]
 
     @property
     def parameters(self) -> int:
@@ -45,6 +56,7 @@ class Imported:
         return {
             "family": self.supernet.family.name,
             "data": self.data,
+            "assumed": dict(self.assumed),
             "used": {"tensors": len(self.used), "parameters": self.parameters},
             "not_used": {
                 rule: {"tensors": len(names), "numbers": self.dead_parameters[rule]}
@@ -65,53 +77,66 @@ def read_checkpoint(
 ) -> Imported:
     """The checkpoint in `path` as a supernet of that family, with BST's space.
 
-    Sizes come from the weights. What shapes cannot tell may be given: the number of `heads` (default: heads of size
-    64), `question_length`, and `image_size` (height, width). The defaults of the last two are the published ones.
-    InputError where the file is of another family, lacks a tensor, or has one that is neither used nor known to be
-    dead.
+    Sizes come from the weights. What shapes cannot tell comes from the family's public configurations, unless it is
+    given: the number of `heads`, `question_length`, and `image_size` (height, width). InputError where the file is of
+    another family, lacks a layer or a tensor, has one that is neither used nor known to be dead or that is not finite,
+    or where no public configuration tells the heads.
     """
     family, reference = get_family(family_name), _reference(get_family(family_name).name)
     tensors = read_tensors(path)
-    _check_family(tensors, family.name, path)
-    live, dead = _sorted_out(tensors, reference, path)
-    shapes = {name: tuple(tensor.shape) for name, tensor in live.items()}
-    try:
-        data = data or reference.data_of(shapes)
-        sizes = reference.sizes_of(shapes, heads)
-    except (KeyError, ValueError, IndexError) as error:
-        raise InputError(f"checkpoint {path} lacks {error}, which tells the model's sizes; is it whole?") from error
-    _check_heads(sizes["hidden"], heads, reference.HEAD_DIM)
-    sizes["question_length"] = question_length or _question_length(reference.QUESTION_LENGTHS, data)
+    with parsing(path):
+        _check_family(tensors, family.name)
+        live, dead = _sorted_out(tensors, reference)
+        shapes = Shapes({name: tuple(tensor.shape) for name, tensor in live.items()})
+        told, why = reference.data_of(shapes)
+        count, heads_said = choose_heads(reference.CONFIGURATIONS, reference.hidden_of(shapes), heads)
+        sizes = reference.sizes_of(shapes, count)
+    length, length_said = choose_question_length(reference.QUESTION_LENGTHS, data or told, question_length)
+    sizes["question_length"] = length
     if image_size is not None:
         sizes["image_height"], sizes["image_width"] = image_size
-    supernet = Supernet(family, family.config(**sizes))
-    _fill(supernet, live, path)
+    with parsing(path):
+        config = family.config(**sizes)
+        _check_tensors(build_shapes(family, config).state_dict(), live, family.name)
+        supernet = Supernet(family, config)
+        _fill(supernet, live, path)
+    assumed = {
+        "data": None if data else f"{told}, {why}; --data says otherwise",
+        "heads": heads_said,
+        "question_length": length_said,
+        **{
+            name: None if name == "image_size" and image_size else text.format_map(dataclasses.asdict(config))
+            for name, text in reference.ALSO_ASSUMED.items()
+        },
+    }
     return Imported(
         supernet=supernet.eval(),
-        data=data,
+        data=data or told,
         used=tuple(live),
         dead={rule: tuple(found) for rule, found in dead.items()},
         dead_parameters={rule: sum(tensor.numel() for tensor in found.values()) for rule, found in dead.items()},
+        assumed={name: text for name, text in assumed.items() if text},
     )
 
 
 def _sorted_out(
-    tensors: Mapping[str, Tensor], reference: Any, path: Path
+    tensors: Mapping[str, Tensor], reference: Any
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
     """What the model may use, under our names, and what it has no use for, by rule."""
     live: dict[str, Tensor] = {}
     dead: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         own = reference.own_name(name)
-        rule = next((rule for rule, pattern in reference.DEAD.items() if re.match(pattern, own)), None)
+        rules = {**reference.DEAD, **DEAD_ANYWHERE}
+        rule = next((rule for rule, pattern in rules.items() if re.match(pattern, own)), None)
         named = live if rule is None else dead.setdefault(rule, {})
-        if own in named:
-            raise InputError(f"checkpoint {path} holds {own} twice, under different names; which is meant?")
+        if own in named and not torch.equal(named[own], tensor):
+            raise InputError(f"holds {own} twice, under different names; which is meant?")
         named[own] = tensor
     return live, dead
 
 
-def _check_family(names: Iterable[str], family: str, path: Path) -> None:
+def _check_family(names: Iterable[str], family: str) -> None:
     found = [
         other
         for other in family_names()
@@ -119,7 +144,7 @@ def _check_family(names: Iterable[str], family: str, path: Path) -> None:
     ]
     if family not in found:
         looks = f"it looks like {found[0].replace('_', '-')}" if found else "it looks like no family that is known"
-        raise InputError(f"checkpoint {path} is no {family.replace('_', '-')}: {looks}; see --family")
+        raise InputError(f"is no {family.replace('_', '-')}: {looks}; see --family")
 
 
 def _reference(family: str) -> Any:
@@ -136,38 +161,28 @@ def _sign(family: str) -> str:
     return str(_reference(family).SIGN)
 
 
-def _question_length(lengths: Mapping[str, int], data: str) -> int:
-    if data == NO_DATA:
-        return next(iter(lengths.values()))
-    if data not in lengths:
-        raise UsageError(f"unknown data set {data!r}; there are {', '.join(lengths)} and {NO_DATA}")
-    return lengths[data]
-
-
-def _check_heads(hidden: int, heads: int | None, head_dim: int) -> None:
-    """Passes where the heads share `hidden` evenly, and can be cut into BST's quarters; else InputError."""
-    count = heads or hidden // head_dim
-    if count == 0 or hidden % count or (heads is None and (hidden % head_dim or count % 4)):
-        what = f"{heads} heads do not divide" if heads else f"heads of {head_dim} cannot be cut into quarters in"
-        raise InputError(f"{what} hidden={hidden}; give the model's number of heads with --heads")
-
-
-def _fill(supernet: Supernet, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copies the tensors into the model; InputError names what is missing, unknown or of another shape."""
-    own = supernet.model.state_dict()
+def _check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], family: str) -> None:
+    """Passes where the model's tensors are there, in their shapes, and no others; else InputError names them."""
     for what, names in (
         ("lacks", [name for name in own if name not in tensors and not name.endswith(COUNTER)]),
         ("has the unknown", [name for name in tensors if name not in own]),
     ):
         if names:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            raise InputError(
-                f"checkpoint {path} {what} {', '.join(names[:NAMED])}{more}; a {supernet.family.name} of these sizes "
-                f"has {len(own)} tensors"
-            )
+            listed = ", ".join(plain(name)[-LONGEST:] for name in names[:NAMED])
+            raise InputError(f"{what} {listed}{more}; a {family} of these sizes has {len(own)} tensors")
+    for name, tensor in tensors.items():
+        found, expected = tuple(tensor.shape), tuple(own[name].shape)
+        if found != expected:
+            raise InputError(f"{name} is {shown(found)}, but by the other tensors {shown(expected)}")
+        if own[name].is_floating_point() and not tensor.is_floating_point():
+            raise InputError(f"{name} holds {tensor.dtype}; expected float32, or what can become it")
+
+
+def _fill(supernet: Supernet, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copies the tensors into the model; InputError where one is not finite."""
+    own = supernet.model.state_dict()
     with torch.no_grad():
         for name, tensor in tensors.items():
-            found, expected = tuple(tensor.shape), tuple(own[name].shape)
-            if found != expected:
-                raise InputError(f"checkpoint {path}: {name} is {found}, but by the other tensors {expected}")
             own[name].copy_(tensor)
+    check_finite(own, path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
-Shapes = Mapping[str, tuple[int, ...]]
+from bstsearch.published.configurations import Configuration
+from bstsearch.published.shapes import Shapes
 
-HEAD_DIM = 64
+CONFIGURATIONS = (Configuration(name="CLIP-ViL_p's BERT-base", hidden=768, heads=12),)
+ALSO_ASSUMED = {"image_size": "images of {image_height} x {image_width} pixels, as published"}
 QUESTION_LENGTHS = {"vqa-v2": 20, "gqa": 20}
 GQA_ANSWERS = 1842
 SIGN = "encoder.visual_model."
@@ -21,7 +21,7 @@ DEAD = {
     "heads of pre-training": r"(cls|answer_head|obj_predict_head)\.",
     "counters of BatchNorm": r".*\.num_batches_tracked$",
 }
-LAYER = "encoder.layer.{}.intermediate.dense.weight"
+LAYERS = "encoder.layer."
 
 
 def own_name(name: str) -> str:
@@ -30,35 +30,40 @@ def own_name(name: str) -> str:
     return name.removeprefix(prefix)
 
 
-def data_of(shapes: Shapes) -> str:
-    """The data set that the model is for, by the number of its answers."""
-    return "gqa" if shapes["logit_fc.3.weight"][0] == GQA_ANSWERS else "vqa-v2"
+def data_of(shapes: Shapes) -> tuple[str, str]:
+    """The data set that the model is for, by the number of its answers, and why."""
+    answers = shapes.of("logit_fc.3.weight", 2)[0]
+    return "gqa" if answers == GQA_ANSWERS else "vqa-v2", f"since it has {answers:,} answers"
 
 
-def sizes_of(shapes: Shapes, heads: int | None) -> dict[str, Any]:
-    """The fields of a ClipVilConfig, read off the shapes; `heads` is that of every layer (None: of 64 each)."""
-    vocab, hidden = shapes["embeddings.word_embeddings.weight"]
-    count = heads or max(1, hidden // HEAD_DIM)
-    ffn: list[int] = []
-    while (name := LAYER.format(len(ffn))) in shapes:
-        ffn.append(shapes[name][0])
+def hidden_of(shapes: Shapes) -> int:
+    """The size that all layers share."""
+    return shapes.of("embeddings.word_embeddings.weight", 2)[1]
+
+
+def sizes_of(shapes: Shapes, heads: int) -> dict[str, Any]:
+    """The fields of a ClipVilConfig, read off the shapes; `heads` is that of every layer."""
+    vocab, hidden = shapes.of("embeddings.word_embeddings.weight", 2)
+    ffn = shapes.sizes_by_layer("layer", LAYERS, "intermediate.dense.weight")
     return {
-        "answers": shapes["logit_fc.3.weight"][0],
+        "answers": shapes.of("logit_fc.3.weight", 2)[0],
         "vocab": vocab,
-        "positions": shapes["embeddings.position_embeddings.weight"][0],
+        "positions": shapes.of("embeddings.position_embeddings.weight", 2)[0],
         "hidden": hidden,
-        "head_dim": hidden // count,
-        "heads": (count,) * len(ffn),
-        "ffn": tuple(ffn),
-        "head_hidden": shapes["logit_fc.0.weight"][0],
+        "head_dim": hidden // heads,
+        "heads": (heads,) * len(ffn),
+        "ffn": ffn,
+        "head_hidden": shapes.of("logit_fc.0.weight", 2)[0],
         "tower_layers": _tower_layers(shapes),
-        "tower_width": shapes[f"{VISUAL}conv3.weight"][0],
-        "visual_positions": shapes["encoder.visual_pos.x_position_embedding.weight"][0],
+        "tower_width": shapes.of(f"{VISUAL}conv3.weight", 4)[0],
+        "visual_positions": shapes.of("encoder.visual_pos.x_position_embedding.weight", 2)[0],
     }
 
 
 def _tower_layers(shapes: Shapes) -> tuple[int, ...]:
     """How many blocks each stage of the tower has."""
-    blocks = re.compile(rf"{re.escape(VISUAL)}layer(\d+)\.(\d+)\.conv1\.weight")
-    found = [int(match[1]) for match in map(blocks.fullmatch, shapes) if match]
-    return tuple(found.count(stage) for stage in range(1, max(found, default=0) + 1))
+    stages = shapes.layers("stage of the tower", f"{VISUAL}layer", first=1)
+    return tuple(
+        shapes.layers(f"block of the tower's stage {stage}:", f"{VISUAL}layer{stage}.")
+        for stage in range(1, stages + 1)
+    )

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from bstsearch.errors import InputError
+from bstsearch.published.configurations import Configuration
+from bstsearch.published.shapes import Shapes
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-HEAD_DIM = 64
+CONFIGURATIONS = (
+    Configuration(name="BST's, openvqa's and mcan-vqa's small model", hidden=512, heads=8),
+    Configuration(name="openvqa's and mcan-vqa's large model", hidden=1024, heads=8),
+)
+ALSO_ASSUMED = {"regions": "at most {regions} regions, as published"}
 QUESTION_LENGTHS = {"vqa-v2": 14, "gqa": 29}
 SIGN = "backbone.enc_list."
 OTHER_NAMES = (
@@ -21,6 +25,8 @@ OTHER_NAMES = (
     (r"\.b_2$", ".bias"),
 )
 DEAD: Mapping[str, str] = {}
+FFN = "ffn.mlp.fc.linear.weight"
+BOXES = "img_adapter.bbox_linear.weight"
 GRID = "img_adapter.grid_linear.weight"
 
 
@@ -31,32 +37,41 @@ def own_name(name: str) -> str:
     return name
 
 
-def data_of(shapes: Shapes) -> str:
-    """The data set that the model is for, as far as its shapes tell: GQA's model has boxes."""
-    return "gqa" if "img_adapter.bbox_linear.weight" in shapes else "vqa-v2"
+def data_of(shapes: Shapes) -> tuple[str, str]:
+    """The data set that the model is for, as far as its shapes tell, and why."""
+    return ("gqa", "since it reads boxes") if BOXES in shapes else ("vqa-v2", "since it reads no boxes")
 
 
-def sizes_of(shapes: Shapes, heads: int | None) -> dict[str, Any]:
-    """The fields of a McanConfig, read off the shapes; `heads` is that of every layer (None: of 64 each)."""
+def hidden_of(shapes: Shapes) -> int:
+    """The size that all layers share."""
+    return shapes.of("attflat_img.fc.linear.weight", 2)[1]
+
+
+def sizes_of(shapes: Shapes, heads: int) -> dict[str, Any]:
+    """The fields of a McanConfig, read off the shapes; `heads` is that of every layer."""
     _check_importable(shapes)
-    hidden = shapes["backbone.enc_list.0.norm1.weight"][0]
-    boxes = shapes.get("img_adapter.bbox_linear.weight", (0,))[0]
-    encoder, decoder = (_ffn(shapes, f"backbone.{stack}_list") for stack in ("enc", "dec"))
-    count = heads or max(1, hidden // HEAD_DIM)
+    hidden = hidden_of(shapes)
+    boxes = shapes.of(BOXES, 2)[0] if BOXES in shapes else 0
+    features = shapes.of("img_adapter.frcn_linear.weight", 2)[1] - boxes
+    if features < 1:
+        raise InputError(f"reads {features + boxes} values of a region, {boxes} of them of its box; is it whole?")
+    encoder = shapes.sizes_by_layer("encoder layer", "backbone.enc_list.", FFN)
+    decoder = shapes.sizes_by_layer("decoder layer", "backbone.dec_list.", FFN)
+    vocab, word_dim = shapes.of("embedding.weight", 2)
     return {
-        "vocab": shapes["embedding.weight"][0],
-        "answers": shapes["proj.weight"][0],
-        "word_dim": shapes["embedding.weight"][1],
-        "lstm_hidden": shapes["lstm.weight_hh_l0"][1],
+        "vocab": vocab,
+        "answers": shapes.of("proj.weight", 2)[0],
+        "word_dim": word_dim,
+        "lstm_hidden": shapes.of("lstm.weight_hh_l0", 2)[1],
         "hidden": hidden,
-        "head_dim": hidden // count,
-        "encoder_heads": (count,) * len(encoder),
+        "head_dim": hidden // heads,
+        "encoder_heads": (heads,) * len(encoder),
         "encoder_ffn": encoder,
-        "decoder_heads": (count,) * len(decoder),
+        "decoder_heads": (heads,) * len(decoder),
         "decoder_ffn": decoder,
-        "flat_mlp": shapes["attflat_img.fc.linear.weight"][0],
-        "flat_out": shapes["attflat_img.linear_merge.weight"][0],
-        "region_features": shapes["img_adapter.frcn_linear.weight"][1] - boxes,
+        "flat_mlp": shapes.of("attflat_img.fc.linear.weight", 2)[0],
+        "flat_out": shapes.of("attflat_img.linear_merge.weight", 2)[0],
+        "region_features": features,
         "box_features": boxes,
         "has_image_norm": "img_adapter.frcn_ln.weight" in shapes,
         "has_language_adapter": "lang_adapter.lang_linear.weight" in shapes,
@@ -64,16 +79,9 @@ def sizes_of(shapes: Shapes, heads: int | None) -> dict[str, Any]:
 
 
 def _check_importable(shapes: Shapes) -> None:
-    glimpses = shapes["attflat_img.linear.weight"][0]
+    glimpses = shapes.of("attflat_img.linear.weight", 2)[0]
     if glimpses != 1:
         # Their results lie side by side in what is merged, where a leading slice would mix them up.
-        raise InputError(f"the checkpoint pools by {glimpses} glimpses; only a model with one can be slimmed")
+        raise InputError(f"pools by {glimpses} glimpses; only a model with one can be slimmed")
     if GRID in shapes:
-        raise InputError("the checkpoint reads grid features, too; only models of regions and boxes can be imported")
-
-
-def _ffn(shapes: Shapes, stack: str) -> tuple[int, ...]:
-    sizes: list[int] = []
-    while (name := f"{stack}.{len(sizes)}.ffn.mlp.fc.linear.weight") in shapes:
-        sizes.append(shapes[name][0])
-    return tuple(sizes)
+        raise InputError("reads grid features, too; only models of regions and boxes can be imported")

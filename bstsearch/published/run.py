@@ -41,6 +41,8 @@ def import_checkpoint(
         found.supernet.save(folder)
         if words is not None:
             words.save(folder)
+    for line in found.assumed.values():
+        listener.note(f"assumed: {line}")
     if words is None:
         listener.warning(
             f"{out} has no vocabulary, so it can be profiled but not scored; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import collections
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.formats.gqa_questions import DICTS, matches, own_words, parse_dicts, read_dicts
 from bstsearch.formats.openvqa import names_of
 from bstsearch.inputs.tokenizers import CASED, OPENVQA, UNCASED
-from bstsearch.published.checkpoint import NO_DATA, Imported
-from bstsearch.reading import read_text
+from bstsearch.published.checkpoint import Imported
+from bstsearch.published.configurations import NO_DATA
+from bstsearch.reading import parsing, read_json, shown
 from bstsearch.tasks import get_task
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
@@ -29,13 +30,14 @@ def build_words(
         raise UsageError("words and answers are those of a data set; leave out --data none")
     if vocabulary is not None:
         words = _from_files(found, vocabulary, answers)
+        _check_sizes(words, found, vocabulary, answers or vocabulary)
     elif answers is not None:
         raise UsageError("--answers goes with --vocabulary; give both, or --data-dir")
     elif folder is not None:
         words = _of_data(found.data, folder)
+        _check_sizes(words, found, folder, folder)
     else:
         return None
-    _check_sizes(words, found)
     return words
 
 
@@ -53,14 +55,15 @@ def _from_files(found: Imported, vocabulary: Path, answers: Path | None) -> Voca
     tokenizer = TOKENIZERS.get(found.supernet.family.name)
     if tokenizer is not None:
         names = _answers(answers, "vocab.txt holds word pieces only")
-        return Vocabulary.from_wordpiece_file(vocabulary, found.data, names, length, tokenizer)
+        with parsing(vocabulary):
+            return Vocabulary.from_wordpiece_file(vocabulary, found.data, names, length, tokenizer)
     names, words, length = _openvqa(vocabulary, answers, length)
     return Vocabulary(data=found.data, words=words, answers=names, question_length=length, tokenizer=OPENVQA)
 
 
 def _openvqa(vocabulary: Path, answers: Path | None, length: int) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Answers, words and question length: all of GQA's dicts.json, or the words of a mapping from words to ids."""
-    data = _json(vocabulary)
+    data = read_json(vocabulary, Any)
     if isinstance(data, Mapping):
         return _answers(answers, f"{vocabulary} holds words only"), own_words(data, vocabulary), length
     if isinstance(data, list) and len(data) == 2:
@@ -74,33 +77,36 @@ def _answers(path: Path | None, why: str) -> tuple[str, ...]:
     """Answers by class id, of a mapping from answers to ids, a list whose first entry is one, or a list of answers."""
     if path is None:
         raise UsageError(f"{why}; give the answers with --answers ans2label.json")
-    data = _json(path)
+    data = read_json(path, Any)
     if isinstance(data, list) and data and isinstance(data[0], Mapping):
         data = data[0]
     if isinstance(data, Mapping):
-        return names_of(data, path)
-    if not isinstance(data, list) or not all(isinstance(answer, str) for answer in data):
-        raise InputError(f"answers {path} must map answers to class ids, or list them")
+        return _by_id(data, path)
+    if not isinstance(data, list):
+        raise InputError(f"{path} holds a {type(data).__name__}; expected a mapping from answers to ids, or a list")
+    for place, answer in enumerate(data):
+        if not isinstance(answer, str):
+            raise InputError(f"{path}, [{place}]: expected an answer, got {shown(answer)}")
+    if twice := [answer for answer, count in collections.Counter(data).items() if count > 1]:
+        raise InputError(f"{path} lists {shown(twice[0])} twice; expected each answer once")
     return tuple(data)
 
 
-def _json(path: Path) -> Any:
-    text = read_text(path)
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path} is no valid JSON ({error}); is the file truncated?") from error
+def _by_id(ids: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    with parsing(path):
+        return names_of(ids, path)
 
 
-def _check_sizes(words: Vocabulary, found: Imported) -> None:
+def _check_sizes(words: Vocabulary, found: Imported, words_from: Path, answers_from: Path) -> None:
     config = found.supernet.config
     sizes = (
-        ("token ids", config.vocab, words.size),
-        ("answers", config.answers, len(words.answers)),
-        ("tokens of a question", config.question_length, words.question_length),
+        (words_from, "token ids", config.vocab, words.size),
+        (answers_from, "answers", config.answers, len(words.answers)),
+        (words_from, "tokens of a question", config.question_length, words.question_length),
     )
-    for what, own, given in sizes:
+    for path, what, own, given in sizes:
         if own != given:
             raise InputError(
-                f"the checkpoint has {own:,} {what}, the vocabulary {given:,}; give the files that it was trained with"
+                f"{path}: the checkpoint has {own:,} {what}, the vocabulary {given:,}; give the files that it was "
+                "trained with"
             )

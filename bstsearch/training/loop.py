@@ -7,7 +7,6 @@ its share of every batch; the gradients are those of one process with the whole 
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 import json
@@ -25,8 +24,9 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.tasks.task import Batch, Split, Task
 from bstsearch.training.batches import Parts, cut_batches
-from bstsearch.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
+from bstsearch.training.checkpoint import Standing, load_checkpoint, read_progress, save_checkpoint
 from bstsearch.training.distributed import ALONE, Processes
+from bstsearch.training.log import read_log
 from bstsearch.training.optimizers import Stepper
 from bstsearch.training.precision import in_precision
 from bstsearch.training.recipes import Recipe, StageRecipe
@@ -155,6 +155,7 @@ class Stage:
             torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.clip_norm)
         rate = self.stepper.step(position)
         losses, rights = seen.means(rows, self.processes)
+        _check_losses(losses, position, rate)
         for submodel, right in rights.items():
             if (name := self.watched.get(submodel)) and not math.isnan(right):
                 running[name] = 0.98 * running.get(name, right) + 0.02 * right
@@ -192,7 +193,7 @@ class Stage:
             right = loss.new_tensor(math.nan) if right_B is None else right_B.sum()
             seen.add(submodel, torch.stack([loss.float(), right.float(), right.new_tensor(len(outputs)).float()]))
 
-    def _save(self, progress: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+    def _save(self, progress: Standing, rows: list[dict[str, Any]]) -> None:
         if self.processes.is_first:
             lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
             write_text(self.log, "\n".join(lines) + "\n")
@@ -206,9 +207,7 @@ class Stage:
             changed = sorted(key for key in keys if progress["recipe"].get(key) != expected.get(key))
             raise InputError(f"{self.checkpoint} was trained with another {', '.join(changed)}; --force starts over")
         load_checkpoint(self.checkpoint, self.supernet.model, self.stepper)
-        with self.log.open(newline="", encoding="utf-8") as file:
-            rows: list[dict[str, Any]] = list(csv.DictReader(file))[: progress["done"]]
-        return progress["done"], rows, progress["running"]
+        return progress["done"], read_log(self.log, progress["done"]), progress["running"]
 
 
 class _Seen:
@@ -254,6 +253,17 @@ def sandwich_stage(supernet: Supernet, teacher: Supernet, recipe: Recipe, folder
 
     objective = Objective(name="sandwich", draw=lambda source: draw_sandwich(supernet.space, source), target=target)
     return Stage(objective, supernet, recipe, recipe.sandwich, folder, **options)
+
+
+def _check_losses(losses: Mapping[Submodel, float], position: Position, rate: float) -> None:
+    """Passes where every loss is finite; else InputError, before a checkpoint holds what came of it."""
+    for submodel, loss in losses.items():
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged at step {position.step + 1} of {position.steps}: the loss of {submodel.id} is "
+                f"{loss} at a learning rate of {rate:.3g}; change the recipe, the batch size or the precision, or "
+                "check the targets"
+            )
 
 
 def _row(progress: Progress) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_without_words_scoring_says_what_is_missing(invoke: Invoke, args: tuple[
 
 def test_json_is_one_object(invoke: Invoke, args: tuple[object, ...]) -> None:
     data = json.loads(invoke(*args, "--data", "none", "--question-length", 7, "--json").stdout)
-    assert list(data) == ["path", "family", "data", "used", "not_used", "submodels"]
+    assert list(data) == ["path", "family", "data", "assumed", "used", "not_used", "submodels"]
     assert (data["path"], data["family"], data["data"]) == ("runs/bst", "mcan", "none")
     assert (data["used"]["tensors"], data["not_used"], len(data["submodels"])) == (281, {}, 10)
     assert read_folder(Path("runs/bst")).config["question_length"] == 7
@@ -92,8 +92,8 @@ class Hostile:
     [
         ({"state_dict": weights("uniter")}, "is no mcan: it looks like uniter"),
         ({"state_dict": weights("mcan"), "args": Hostile()}, "asks for posix.system, which is no tensor"),
-        (b"PK\x03\x04 and no more", "is it truncated?"),
-        ({"state_dict": {"a": "b"}}, "holds 'a', which is no named tensor but a str"),
+        (b"PK\x03\x04 and no more", "it is no checkpoint of PyTorch, or truncated"),
+        ({"state_dict": {"a": "b"}}, "holds no tensor, but 'state_dict'"),
     ],
     ids=["another family", "hostile", "truncated", "no tensors"],
 )
@@ -108,7 +108,7 @@ def test_what_cannot_be_imported_is_one_line(
     result = invoke(*args)
     assert result.exit_code == 4
     (line,) = result.stderr.splitlines()
-    assert line.startswith(f"error: checkpoint {path}")
+    assert line.startswith(f"error: {path}")
     assert message in line
     assert not Path("runs").exists()
     assert not Path("was-run").exists()

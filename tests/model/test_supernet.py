@@ -4,6 +4,8 @@ import contextlib
 import gc
 import itertools
 import json
+import math
+import os
 import pickle
 import resource
 import shutil
@@ -20,7 +22,7 @@ from torch import Tensor
 from toy import FAMILY, ToyConfig
 
 from bstsearch.errors import DeviceError, InputError
-from bstsearch.model.supernet import SMALL_MODELS, Supernet
+from bstsearch.model.supernet import SMALL_MODELS, Supernet, check_finite
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.space import Submodel
 
@@ -125,7 +127,7 @@ def test_truncated_weights_are_refused(folder: Path) -> None:
     weights = folder / "model.safetensors"
     for length in (0, 4, 1000, weights.stat().st_size - 1):
         weights.write_bytes(weights.read_bytes()[:length])
-        with pytest.raises(InputError, match=r"model\.safetensors are no safetensors file, or truncated: "):
+        with pytest.raises(InputError, match=r"model\.safetensors cannot be read: .*; is it damaged\?$"):
             Supernet.load(folder)
 
 
@@ -138,41 +140,86 @@ class _Bomb:
 def test_a_pickle_is_not_opened(folder: Path, write: Callable[..., None]) -> None:
     with (folder / "model.safetensors").open("wb") as file:
         write(_Bomb(), file)
-    with pytest.raises(InputError, match="are no safetensors file"):
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read: "):
         Supernet.load(folder)
 
 
 def test_missing_weights_are_named(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match=r"weights .*model\.safetensors do not exist"):
+    with pytest.raises(InputError, match=r"^/.*model\.safetensors does not exist$"):
         Supernet.load(folder)
 
 
 def test_a_folder_in_place_of_weights_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").mkdir()
-    with pytest.raises(InputError, match="are no safetensors file"):
+    with pytest.raises(InputError, match=r"model\.safetensors: a folder; expected a file$"):
         Supernet.load(folder)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda tensors: tensors.pop("proj.bias"), r"lack 'proj\.bias'; are they of another model\?"),
-        (lambda tensors: tensors.pop("stem.layers.1.running_var"), r"lack 'stem\.layers\.1\.running_var'"),
+        (lambda tensors: tensors.pop("proj.bias"), r"lacks 'proj\.bias'; is it of another model\?"),
+        (lambda tensors: tensors.pop("stem.layers.1.running_var"), r"lacks 'stem\.layers\.1\.running_var'"),
         (
             lambda tensors: tensors.update({"proj.bias": torch.zeros(14)}),
             r"'proj\.bias' has shape \(14,\), expected \(13,\); another model\?",
         ),
-        (lambda tensors: tensors.update({"head.bias": torch.zeros(1)}), r"hold 'head\.bias', which the model does not"),
+        (
+            lambda tensors: tensors.update({"head.bias": torch.zeros(1)}),
+            r"holds 'head\.bias', which the model does not",
+        ),
     ],
 )
 def test_weights_of_another_model_are_refused(folder: Path, change: Callable[[Tensors], object], message: str) -> None:
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(InputError, match=rf"weights .*model\.safetensors:? {message}"):
+    with pytest.raises(InputError, match=rf"^/.*model\.safetensors: {message}"):
         Supernet.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"proj.bias": {"dtype": "F32", "shape": [10**15], "data_offsets": [0, 4 * 10**15]}}, "cannot be read: .*"),
+        ({"proj.bias": {"dtype": "F32", "shape": [10**15], "data_offsets": [0, 4]}}, "cannot be read: .*"),
+        ({"proj.bias": {"dtype": "NEW", "shape": [1], "data_offsets": [0, 4]}}, "cannot be read: .*"),
+        ({"x" * 10**5: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, "lacks '"),
+    ],
+)
+def test_a_header_that_lies_is_one_line(folder: Path, header: object, message: str) -> None:
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    with pytest.raises(InputError, match=rf"^/.*model\.safetensors:? {message}") as caught:
+        Supernet.load(folder)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_pipe_in_place_of_weights_is_refused_at_once(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    os.mkfifo(folder / "model.safetensors")
+    with pytest.raises(InputError, match=r"model\.safetensors: a device, pipe or socket; expected a file$"):
+        Supernet.load(folder)
+
+
+@pytest.mark.parametrize("name", ["proj.bias", "stem.layers.1.running_var"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_named_and_counted(folder: Path, name: str, value: float) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors[name][-1] = value
+    save_file(tensors, folder / "model.safetensors")
+    message = rf"^/.*model\.safetensors: '{name}' has 1 of {len(tensors[name])} numbers that is NaN or infinite; "
+    with pytest.raises(InputError, match=message):
+        Supernet.load(folder)
+
+
+def test_the_largest_numbers_are_finite() -> None:
+    most = torch.finfo(torch.float32).max
+    check_finite({"a": torch.tensor([most, most, -most]), "empty": torch.zeros(0), "ids": torch.arange(3)}, "here")
+    with pytest.raises(InputError, match=r"^here: 'b' has 2 of 4 numbers that are NaN or infinite; "):
+        check_finite({"a": torch.zeros(1), "b": torch.tensor([[0, math.nan], [math.inf, 1]])}, "here")
 
 
 @pytest.mark.parametrize(

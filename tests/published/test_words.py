@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -120,19 +121,56 @@ def test_words_must_begin_with_openvqas_special_ones(files: Path) -> None:
     [
         ("words.json", dict(list(WORDS.items())[:49]), "the checkpoint has 50 token ids, the vocabulary 49"),
         ("ans2label.json", list(ANSWERS)[:29], "the checkpoint has 30 answers, the vocabulary 29"),
-        ("ans2label.json", 3, "must map answers to class ids, or list them"),
+        ("ans2label.json", 3, r"ans2label.json holds a int; expected a mapping from answers to ids, or a list$"),
         ("ans2label.json", {"yes": 1}, "must number its 1 answers from 0 on"),
+        ("ans2label.json", {"yes": 0, "no": 0}, "must number its 2 answers from 0 on"),
+        ("ans2label.json", {"yes": "one"}, "must number its 1 answers from 0 on"),
+        ("ans2label.json", {"yes": [0]}, "must number its 1 answers from 0 on"),
+        ("ans2label.json", [], "ans2label.json: the checkpoint has 30 answers, the vocabulary 0"),
+        ("ans2label.json", {}, "ans2label.json: the checkpoint has 30 answers, the vocabulary 0"),
+        ("ans2label.json", ["yes", 3], r"ans2label.json, \[1\]: expected an answer, got 3"),
+        (
+            "ans2label.json",
+            ["yes", "a" * 300, "a" * 300],
+            "ans2label.json lists 'aaa.{,40} twice; expected each answer",
+        ),
+        ("words.json", {"PAD": 1}, "words.json must number its 1"),
+        ("words.json", [{}, {}, {}, {}], "words.json"),
+        ("words.json", [ANSWERS, {}, WORDS, None], "words.json"),
+        ("words.json", "PAD", "words.json"),
     ],
 )
 def test_files_of_another_checkpoint_are_told(files: Path, name: str, content: object, message: str) -> None:
     (files / name).write_text(json.dumps(content))
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"^/.*{message}") as caught:
         build(files, "mcan", "words.json", "ans2label.json")
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["words.json", "ans2label.json", "vocab.txt"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", "[é]".encode("latin-1"), b"[" * 200_000, b"\0" * 99, None])
+def test_files_that_hold_no_words_are_one_line(files: Path, name: str, content: bytes | None) -> None:
+    (files / name).unlink()
+    if content is None:
+        os.mkfifo(files / name)
+    else:
+        (files / name).write_bytes(content)
+    family, vocabulary = ("uniter", "vocab.txt") if name == "vocab.txt" else ("mcan", "words.json")
+    with pytest.raises(InputError, match=rf"{files / name}") as caught:
+        build(files, family, vocabulary, "ans2label.json")
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["words.json", "ans2label.json", "vocab.txt"])
+def test_a_byte_order_mark_is_no_part_of_a_word(files: Path, name: str) -> None:
+    (files / name).write_bytes(b"\xef\xbb\xbf" + (files / name).read_bytes())
+    family, vocabulary = ("uniter", "vocab.txt") if name == "vocab.txt" else ("mcan", "words.json")
+    assert build(files, family, vocabulary, "ans2label.json").answers == tuple(ANSWERS)
 
 
 def test_a_truncated_file_is_told(files: Path) -> None:
     (files / "words.json").write_text('{"PAD": 0')
-    with pytest.raises(InputError, match=r"words.json is no valid JSON .* truncated\?"):
+    with pytest.raises(InputError, match=r"^/.*words.json: malformed .* truncated\?"):
         build(files, "mcan", "words.json", "ans2label.json")
 
 

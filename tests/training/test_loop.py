@@ -355,8 +355,37 @@ def test_another_recipe_does_not_go_on_from_a_checkpoint(tmp_path: Path, tiny_co
 @pytest.mark.parametrize("content", [b"", b"\x80\x02garbage", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_damaged_checkpoint_is_one_clear_error(tmp_path: Path, tiny_config: McanConfig, content: bytes) -> None:
     (tmp_path / "sandwich-checkpoint.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match="is no checkpoint, or truncated"):
+    with pytest.raises(InputError, match=r"^/.*checkpoint.safetensors.*; --force starts training over$"):
         weights_after(stage_in(tmp_path, tiny_config), little_data(tiny_config))
+
+
+def test_a_loss_that_is_not_finite_ends_training_and_leaves_the_checkpoint(
+    tmp_path: Path, tiny_config: McanConfig
+) -> None:
+    split = little_data(tiny_config)
+    stage = stage_in(tmp_path, tiny_config)
+    steps = stage.run(split)
+    for _ in range(4):
+        next(steps)
+    checkpoint = tmp_path / "sandwich-checkpoint.safetensors"
+    before = checkpoint.read_bytes()
+    with torch.no_grad():
+        stage.supernet.model.get_parameter("proj.bias")[0] = math.nan
+    message = r"^training diverged at step 5 of 10: the loss of w\S+ is nan at a learning rate of 0\.000\d+; change "
+    with pytest.raises(InputError, match=message):
+        next(steps)
+    assert checkpoint.read_bytes() == before
+
+
+def test_weights_that_are_not_finite_are_not_kept(tmp_path: Path, tiny_config: McanConfig) -> None:
+    stage = stage_in(tmp_path, tiny_config)
+    steps = stage.run(little_data(tiny_config))
+    for _ in range(2):
+        next(steps)
+    stage.supernet.model.get_buffer("stem.layers.1.running_mean").fill_(math.inf)  # which no loss shows
+    with pytest.raises(InputError, match=r"^/.* stays as it was: training diverged at step 3: "):
+        next(steps)
+    assert not (tmp_path / "sandwich-checkpoint.safetensors").exists()
 
 
 def test_data_that_the_model_does_not_read_are_refused(tmp_path: Path, tiny_config: McanConfig) -> None:
