@@ -33,10 +33,10 @@ def cache_folder() -> Path:
     own = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if own.is_absolute():
         return own
-    try:
-        home = Path.home()
-    except RuntimeError:
-        home = Path()
+    home = Path()
+    if os.environ.get("HOME") != "":  # which Python takes for the root folder
+        with contextlib.suppress(RuntimeError):
+            home = Path.home()
     if not home.is_absolute():
         raise DeviceError("$HOME names no folder, so nothing can be kept there")
     return home / ".cache"

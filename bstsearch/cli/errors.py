@@ -159,6 +159,7 @@ def _end(failure: Failure) -> NoReturn:
     """Ends the process with the failure's exit code, its JSON object on stdout where one is wanted."""
     try:
         Output(_is_json.get()).json(failure.to_json())
+        sys.stdout.flush()
     except OSError:  # nobody reads, or the disk is full, which may be what failed; the exit code still tells
         silence(sys.stdout)
     raise SystemExit(failure.exit_code) from None

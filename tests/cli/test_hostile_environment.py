@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import own_data
 import pytest
 from PIL import Image
+
+from bstsearch.profiles.profile_file import save_profile
 
 # A light form of each verb, and its exit code: what is stored is shown, answered or refused.
 LIGHT = {
@@ -33,6 +37,24 @@ LIGHT = {
     "--version": 0,
     "pareto --help": 0,
     "devices --nonsense": 2,
+}
+
+# The whole way with a data set of one's own; True for what is done in quiet surroundings, too, and prints no times.
+DATA = "--data pets.py:Pets --data-dir pets"
+SIZES = {"hidden": 16, "head_dim": 4, "word_dim": 4, "lstm_hidden": 8, "flat_mlp": 8, "flat_out": 16, "image_side": 16}
+SIZES |= {
+    f"{stack}_{part}": [size] * 4 for stack in ("encoder", "decoder") for part, size in (("heads", 4), ("ffn", 16))
+}
+SETTINGS = " ".join(f"--set '{name}={json.dumps(value)}'" for name, value in SIZES.items())
+SHORT = "--set 'stem_channels=[4, 4]' --teacher-epochs 1 --epochs 1 --batch-size 8 --threads 1 --device cpu"
+WHOLE_WAY = {
+    f"train {DATA} --preset mcan-easy-vqa {SETTINGS} {SHORT} --out net": True,
+    "profile --supernet net --measure --profiles measured --threads 1": False,
+    f"pareto {DATA} --supernet net --device local --profiles profiles": True,
+    "export --data pets.py:Pets --pick 1 --out small --int8": False,
+    f"eval --model small {DATA} --split test --json": False,
+    f"eval --model net {DATA} --submodel w1of2-d1 --results answers.json": True,
+    "ask 'is it red?' --image pets/images/test-0.png --model net": False,
 }
 
 NOWHERE = "/dev/null/nowhere"  # below a file: root cannot make it, either
@@ -115,3 +137,66 @@ def test_surroundings_change_nothing(line: str, places: tuple[Path, Path]) -> No
     if line.startswith("pareto --supernet"):
         pictures = [(place / "front" / "front.png").read_bytes() for place in places]
         assert pictures[0] == pictures[1]
+
+
+@pytest.mark.slow
+def test_surroundings_change_nothing_from_training_to_answers(
+    tmp_path: Path, make_profile: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet_place, hostile_place = tmp_path / "quiet", tmp_path / "hostile"
+    for place in (quiet_place, hostile_place):
+        own_data.write_pets(place / "pets")
+        (place / "pets.py").write_text(own_data.code_of("Pets"))
+    (hostile_place / "matplotlibrc").write_text(MATPLOTLIBRC)
+    for line, is_same in WHOLE_WAY.items():
+        found = run(line, hostile_place, {**quiet(), **HOSTILE}, LIMITS)
+        assert found.code == 0, f"{line}: {found.stderr}"
+        assert not is_same or found == run(line, quiet_place, quiet())
+        if line.startswith("train"):
+            for place in (quiet_place, hostile_place):
+                save_profile(make_profile(place / "net"), place / "profiles")
+    weights = [(place / "net" / "model.safetensors").read_bytes() for place in (quiet_place, hostile_place)]
+    assert weights[0] == weights[1]
+
+
+# Standard streams that are closed, full, or have no reader: what the shell appends, and the exit codes that may come.
+STREAMS = {
+    "{} >&-": {0},
+    "{} 2>&-": {0},
+    "{} <&-": {0},
+    "{} <&- >&- 2>&-": {0},
+    "{} >/dev/full": {5},
+    "{} 2>/dev/full": {0},
+    "{} >/dev/full 2>&1": {5},
+    "{} </dev/null 1</dev/null": {5},
+    "{} 2</dev/null": {0},
+    "{} | true; exit ${{PIPESTATUS[0]}}": {0, 141},
+    "{} 2>&1 >/dev/null | true; exit ${{PIPESTATUS[0]}}": {0},
+}
+
+
+@pytest.mark.parametrize("shell", STREAMS)
+def test_standard_streams_may_be_closed_full_or_without_a_reader(shell: str, tmp_path: Path) -> None:
+    for line in ("devices", "devices --json", "pareto --help"):
+        ended = run(line, tmp_path, quiet(), shell)
+        assert ended.code in STREAMS[shell], ended.stderr
+        expected = ["error: Bad file descriptor" if "1<" in shell else "error: No space left on device"]
+        assert [text for text in ended.stderr.splitlines() if "error" in text] in ([], expected)
+        assert "Traceback" not in ended.stderr + ended.stdout
+
+
+def test_a_wrong_command_keeps_its_code_where_nothing_can_be_said(tmp_path: Path) -> None:
+    for shell in ("{} 2>&-", "{} 2>/dev/full", "{} <&- >&- 2>&-"):
+        assert run("devices show nobody --json", tmp_path, quiet(), shell).code == 4
+        assert run("devices --nonsense", tmp_path, quiet(), shell).code == 2
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(prepared: Path, tmp_path: Path) -> None:
+    """A front is answered anew, and files are written, while texts go to streams that are closed."""
+    place = shutil.copytree(prepared, tmp_path / "work")
+    ended = run("pareto --supernet net --device local --budget-ms 60%", place, quiet(), "{} <&- >&- 2>&-")
+    assert ended.code == 0
+    assert json.loads((place / "front" / "front.json").read_text())["budget"]
+    assert json.loads((place / ".bstsearch.json").read_text())["format"] == 1
+    assert (place / "front" / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert (place / "front" / "front.csv").read_text().startswith("row,id,")
