@@ -198,7 +198,7 @@ def test_each_verb_has_a_line() -> None:
 
 @pytest.mark.parametrize(
     ("verb", "share"),
-    [*((verb, 4) for verb in LINES), *(pytest.param(verb, 1, marks=pytest.mark.slow) for verb in LINES)],
+    [*((verb, 8) for verb in LINES), *(pytest.param(verb, 1, marks=pytest.mark.slow) for verb in LINES)],
 )
 def test_no_value_is_a_bug(verb: str, share: int, place: Path, run: Callable[..., Any]) -> None:
     ended = run([WORDS.get(word, word) for word in shlex.split(LINES[verb])])
