@@ -19,6 +19,8 @@ PROFILES = "BSTSEARCH_PROFILES"
 COLUMNS, NARROWEST, WIDEST = "COLUMNS", 20, 10_000
 MOST_PROCESSES = 100_000
 _THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# What stops torch from being loaded, or asks it for less care than this package takes with other people's files.
+_OF_TORCH = ("TORCH_LOGS", "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
 _FEW = re.compile(r"[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*")  # as OpenMP takes them, of nested regions a list
 
 
@@ -82,6 +84,8 @@ def prepare() -> None:
     for name in _THREADS:
         if not _FEW.fullmatch(os.environ.get(name, "1")):
             del os.environ[name]
+    for name in _OF_TORCH:
+        os.environ.pop(name, None)
     # Where other programs keep the cores busy, a thread that spins while it waits for one that has no core takes that
     # core's time: scoring the demo beside two busy loops then takes 158 s in place of 60 s. Idle machines lose nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

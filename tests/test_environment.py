@@ -146,6 +146,13 @@ def test_numbers_of_threads_stay(text: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert os.environ["OMP_NUM_THREADS"] == text
 
 
+def test_torch_is_told_nothing_that_stops_it_or_makes_it_careless(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCH_LOGS", "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        monkeypatch.setenv(name, "1")
+    environment.prepare()
+    assert not [name for name in os.environ if name.startswith(("TORCH_LOGS", "TORCH_FORCE"))]
+
+
 def test_warnings_of_libraries_are_no_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     warnings.simplefilter("error")

@@ -77,6 +77,9 @@ HOSTILE = {
     "MKL_NUM_THREADS": "-1",
     "RANK": "x",  # left by another program: without WORLD_SIZE nobody else is there
     "LOCAL_RANK": "7",
+    "TORCH_LOGS": "rubbish",
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
     "MPLBACKEND": "module://matplotlib_inline.no_such_backend",
     "MPLCONFIGDIR": NOWHERE,
     "MATPLOTLIBRC": NOWHERE,
