@@ -149,7 +149,7 @@ def test_processes_that_cannot_meet_are_told_how_to_start(
     for name, text in {"WORLD_SIZE": "2", "RANK": "1", **address}.items():
         monkeypatch.setenv(name, text)
     with (
-        pytest.raises(DeviceError, match="this process cannot meet the others of 2: .*; start them with torchrun"),
+        pytest.raises(DeviceError, match=r"this process cannot meet the others of 2: .*; start them with torchrun"),
         joined(torch.device("cpu")),
     ):
         pass
