@@ -67,7 +67,7 @@ def shown(value: object, most: int = SHOWN) -> str:
         text = plain(repr(value))
     except Exception:  # a whole number of too many digits, a nest too deep
         text = f"a {type(value).__name__}"
-    return _cut(text, most)
+    return cut(text, most)
 
 
 @contextlib.contextmanager
@@ -243,7 +243,7 @@ def _reason(error: Exception) -> str:
 
 def said(error: BaseException) -> str:
     """What a library says, on one line of bounded length; the name of the error where it says nothing."""
-    return _cut(plain(str(error)).strip() or type(error).__name__, REASON)
+    return cut(plain(str(error)).strip() or type(error).__name__, REASON)
 
 
 def _misfit(message: str) -> str:
@@ -251,10 +251,11 @@ def _misfit(message: str) -> str:
     what, at, place = message.replace("`", "").rpartition(" - at $")
     what = what.replace(f"matching regex {f'^[^{_CONTROLS}]*$'!r}", "without control characters")
     what, place = (what, plain(place).removeprefix(".")) if at else (place, "")
-    what = _cut(plain(what), REASON)
+    what = cut(plain(what), REASON)
     place = place if len(place) <= SHOWN else f"...{place[3 - SHOWN :]}"
     return f"{', ' if place else ''}{place}: {what[0].lower()}{what[1:]}"
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
+    """`text` in at most `most` characters, with dots where it is cut."""
     return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -31,7 +31,8 @@ or null.
 | 130 | `interrupted` | what was finished is kept |
 
 Progress, warnings and hints go to stderr, with `--json` too. On a terminal long work shows a bar; elsewhere a plain
-line after five seconds, and then after ever longer gaps, up to a minute.
+line after five seconds, and then after ever longer gaps, up to a minute. Control characters in names and texts of
+files become spaces on their way to a terminal. Where nobody reads the output any more, a command ends with 141.
 """
 
 

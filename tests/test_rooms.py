@@ -22,6 +22,7 @@ ROOMS = (
     *(
         "errors",
         "reading",
+        "environment",
         "writing",
         "space",
         "score",
@@ -133,7 +134,16 @@ LIGHT = [name for name in MODULES if _promises_no_torch(name) or _room(name) in 
 
 
 def test_light_rooms_load_no_heavy_library() -> None:
-    expected = {"space", "reading", "writing", "doors", "searching.pareto", "searching.front_file", "measuring.runner"}
+    expected = {
+        "space",
+        "reading",
+        "environment",
+        "writing",
+        "doors",
+        "searching.pareto",
+        "searching.front_file",
+        "measuring.runner",
+    }
     assert expected <= set(LIGHT)
     assert {name: _libraries(name) & HEAVY for name in LIGHT if _libraries(name) & HEAVY} == {}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
@@ -18,7 +17,8 @@ import typer
 
 from bstsearch import __version__
 from bstsearch.cli.errors import Verbs, show_tracebacks, translated
-from bstsearch.cli.output import Output
+from bstsearch.cli.output import Output, open_closed_streams
+from bstsearch.environment import limit_threads, prepare
 
 # In the order of use: a verb, and its file and function. The last one has verbs of its own.
 VERBS = {
@@ -97,14 +97,13 @@ def _keep_to_quota() -> None:
     from bstsearch.measuring.runner import available_cores, cpu_quota
 
     if cpu_quota() is not None:
-        os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))
+        limit_threads(available_cores())
 
 
 def main() -> None:
     """Runs the command line; the console script `bstsearch`."""
+    open_closed_streams()
+    prepare()
     asked = tuple(name for name in sys.argv[1:2] if name in VERBS)
-    # Where other programs keep the cores busy, a thread that spins while it waits for one that has no core takes that
-    # core's time: scoring the demo beside two busy loops then takes 158 s in place of 60 s. Idle machines lose nothing.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with translated():
         make_app(asked or tuple(VERBS))(prog_name="bstsearch")

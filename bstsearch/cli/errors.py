@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,10 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from bstsearch.cli.output import Output
+from bstsearch.cli.output import LINE, Output, silence
 from bstsearch.doors import fault_of
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
+from bstsearch.reading import cut, plain
 
 BUG = BstsearchError.exit_code
 INTERRUPTED = 130
@@ -50,18 +50,15 @@ def show_tracebacks(is_wanted: bool) -> None:
 def translated() -> Iterator[None]:
     """Turns whatever the block raises into one line on stderr and SystemExit; usable as a decorator."""
     try:
-        yield
-        sys.stdout.flush()
+        with _without_reader():
+            yield
+            sys.stdout.flush()
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise  # Typer's own
-    except BrokenPipeError:
-        _silence_stdout()
-        raise SystemExit(BROKEN_PIPE) from None
     except (Exception, KeyboardInterrupt) as error:
+        failure, output = explain(error), Output()
         if _has_tracebacks.get():
-            traceback.print_exception(error)
-        failure = explain(error)
-        output = Output()
+            output.note("".join(traceback.format_exception(error)).rstrip())
         output.error(failure.message)
         if failure.exit_code == BUG:
             output.hint(f"this is a bug in bstsearch; {failure.remedy}")
@@ -69,13 +66,13 @@ def translated() -> Iterator[None]:
 
 
 class Verbs(TyperGroup):
-    """The verbs of the command line; where `--json` is given, what Typer finds wrong becomes a JSON object too."""
+    """The verbs of the command line; what Typer finds wrong ends as all errors do, with `--json` as an object too."""
 
     def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:  # type: ignore[override]
         """Runs the verb that `args` name, by default those of the process."""
-        if not standalone_mode or not asks_for_json(sys.argv[1:] if args is None else args):
-            return super().main(args, standalone_mode=standalone_mode, **options)
-        token = _is_json.set(True)
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **options)
+        token = _is_json.set(asks_for_json(sys.argv[1:] if args is None else args))
         try:
             code = super().main(args, standalone_mode=False, **options)
             if code == INTERRUPTED:  # outside of any verb, where Typer says nothing
@@ -87,6 +84,26 @@ class Verbs(TyperGroup):
         finally:
             _is_json.reset(token)
         raise SystemExit(code or 0)
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Reads the options; what they print, as help, may find no reader."""
+        with _without_reader():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Runs the verb, likewise."""
+        with _without_reader():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _without_reader() -> Iterator[None]:
+    """Ends the process quietly where nobody reads its standard output any more."""
+    try:
+        yield
+    except BrokenPipeError:
+        silence(sys.stdout)
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 def asks_for_json(words: Sequence[str]) -> bool:
@@ -122,15 +139,17 @@ def explain(error: BaseException) -> Failure:
                 remedy = "'bstsearch --debug ...' shows how it came there"
     if kind.exit_code == BUG:
         remedy = "'bstsearch --debug ...' shows where it happened"
-    return Failure(kind=kind.kind, message=" ".join(line.splitlines()), exit_code=kind.exit_code, remedy=remedy)
+    return Failure(kind=kind.kind, message=cut(plain(line), LINE), exit_code=kind.exit_code, remedy=remedy)
 
 
 def _wrong_usage(error: Any) -> Failure:
-    """What Typer found wrong, shown on stderr as it shows it without `--json`, too."""
-    error.show()
+    """What Typer found wrong, shown on stderr below the usage."""
+    shown = io.StringIO()
+    error.show(shown)
+    Output().note("\n".join(cut(line, LINE) for line in shown.getvalue().rstrip("\n").split("\n")))
     return Failure(
         kind=UsageError.kind,
-        message=" ".join(error.format_message().splitlines()),
+        message=cut(plain(error.format_message()), LINE),
         exit_code=error.exit_code,
         remedy=f"'{error.ctx.command_path} --help' shows what it takes" if error.ctx else None,
     )
@@ -140,18 +159,11 @@ def _end(failure: Failure) -> NoReturn:
     """Ends the process with the failure's exit code, its JSON object on stdout where one is wanted."""
     try:
         Output(_is_json.get()).json(failure.to_json())
+        sys.stdout.flush()
     except OSError:  # nobody reads, or the disk is full, which may be what failed; the exit code still tells
-        _silence_stdout()
+        silence(sys.stdout)
     raise SystemExit(failure.exit_code) from None
 
 
 def _os_line(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-
-
-def _silence_stdout() -> None:
-    # What is still buffered would otherwise raise again when Python closes the stream at exit.
-    with contextlib.suppress(io.UnsupportedOperation):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bstsearch import environment
 from bstsearch.errors import DeviceError, InputError, UsageError
 
-VARIABLE = "BSTSEARCH_PROFILES"
 LOCAL = "local"  # the device that is this machine, whatever else it is called
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -27,9 +26,8 @@ def check_name(name: str, kind: str = "device") -> None:
 
 def profile_folders(option: Path | None) -> list[Path]:
     """Where profiles are looked for, in order: `option`, $BSTSEARCH_PROFILES, ./profiles, those shipped."""
-    variable = os.environ.get(VARIABLE)
-    chosen = [option] if option else []
-    return [*chosen, *([Path(variable)] if variable else []), Path("profiles"), shipped_folder()]
+    chosen = [folder for folder in (option, environment.profiles_folder()) if folder]
+    return [*chosen, Path("profiles"), shipped_folder()]
 
 
 def shipped_folder() -> Path:

@@ -6,11 +6,11 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from bstsearch.environment import without
 from bstsearch.searching.front_file import FrontFile
 
 KEY = "bstsearch"  # the comment in the PNG that tells which front it shows
@@ -52,15 +52,13 @@ def _is_marked(path: Path, mark: str) -> bool:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keeps matplotlib from the user's choice of a backend, which may not exist, and from talking on stderr."""
-    backend, logger = os.environ.pop("MPLBACKEND", None), logging.getLogger("matplotlib")
+    """Keeps matplotlib from the user's backend and settings, which may not exist, and from talking on stderr."""
+    logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with without("MPLBACKEND", "MATPLOTLIBRC"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         logger.setLevel(level)
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend

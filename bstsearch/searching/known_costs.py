@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bstsearch import doors
+from bstsearch.environment import cache_folder
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.selection import uniform
@@ -110,17 +110,15 @@ class KnownCosts:
 
 
 def cache_file(folder: SupernetFolder) -> Path:
-    """Where costs of that architecture are kept; RuntimeError where the user has no home."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    caches = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
-    return caches / "bstsearch" / "costs" / f"{folder.architecture}.json"
+    """Where costs of that architecture are kept; DeviceError where the user has no home."""
+    return cache_folder() / "bstsearch" / "costs" / f"{folder.architecture}.json"
 
 
 def read_cached(folder: SupernetFolder) -> CostTable:
     """What earlier processes counted of that architecture; an empty table where that is nothing, or cannot be read."""
     if not doors.is_ours("family", folder.family):  # whose code is no part of the digest
         return CostTable(folder=folder)
-    with contextlib.suppress(BstsearchError, OSError, RuntimeError):
+    with contextlib.suppress(BstsearchError, OSError):
         data = read_json(cache_file(folder))
         table = CostTable.from_json(data)
         if (data.get("counted_by"), table.folder.architecture) == (_counted_by(), folder.architecture):
@@ -135,7 +133,7 @@ def keep(table: CostTable) -> None:
     """
     if not doors.is_ours("family", table.folder.family):
         return
-    with contextlib.suppress(BstsearchError, OSError, RuntimeError):
+    with contextlib.suppress(BstsearchError, OSError):
         known = read_cached(table.folder).merged(table)
         write_json(cache_file(table.folder), {"counted_by": _counted_by(), **known.to_json()})
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from bstsearch.environment import gpu_number, process_count, process_number
+from bstsearch.errors import DeviceError
+from bstsearch.reading import said
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,20 +82,27 @@ ALONE = Processes()
 
 def local_device(device: torch.device) -> torch.device:
     """`device`, but where torchrun has started this process on a machine with GPUs: its own GPU."""
-    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if device.type == "cuda" and (number := gpu_number()) is not None:
+        return torch.device("cuda", number)
     return device
 
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """The processes that torchrun started with this one, connected while the block runs; else this one alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """The processes that torchrun started with this one, connected while the block runs; else this one alone.
+
+    DeviceError where they cannot meet.
+    """
+    if process_count() == 1:
         yield ALONE
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except Exception as error:  # no address in the environment, no answer from there
+        reason = f"this process cannot meet the others of {process_count()}: {said(error)}"
+        raise DeviceError(f"{reason}; start them with torchrun") from error
     try:
         yield Processes(rank=dist.get_rank(), count=dist.get_world_size())
     finally:
@@ -101,4 +111,4 @@ def joined(device: torch.device) -> Iterator[Processes]:
 
 def is_first_process() -> bool:
     """Whether this process is the only one, or the first that torchrun started."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return process_number() == 0

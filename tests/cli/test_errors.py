@@ -217,3 +217,30 @@ def test_what_fails_in_the_user_s_file_is_no_bug_of_ours(tmp_path: Path, monkeyp
     assert failure.exit_code == 4
     assert failure.message == f"{tmp_path / 'pets.py'}, line 4: ZeroDivisionError: division by zero"
     assert failure.remedy == "'bstsearch --debug ...' shows how it came there"
+
+
+def test_a_message_is_one_plain_line_of_bounded_length() -> None:
+    error = errors.InputError("front.json: '\x1b[2J" + "x" * 300_000 + "'; make it anew")
+    failure = explain(error)
+    assert failure.message.startswith("front.json: ' [2Jxxx")
+    assert (len(failure.message), failure.message.isprintable()) == (1000, True)
+    assert failure.remedy == "make it anew"
+    result = run(error, "--json")
+    assert json.loads(result.stdout)["error"]["message"] == failure.message
+    assert max(map(len, result.stderr.splitlines())) < 1100
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_what_typer_finds_wrong_is_plain_and_of_bounded_length(is_json: bool) -> None:
+    for words in (["--count", "\x1b[2J" * 50_000], ["--" + "x" * 100_000], ["\u202e" * 100_000]):
+        result = run(errors.InputError("x"), *words, *(["--json"] if is_json else []))
+        assert result.exit_code == 2
+        lines = result.stderr.splitlines()
+        assert lines[0].startswith("Usage: ")
+        assert lines[-1].startswith("Error: ")
+        assert max(map(len, lines)) <= 1000
+        assert all(line.isprintable() for line in lines)
+        if is_json:
+            message = json.loads(result.stdout)["error"]["message"]
+            assert len(message) <= 1000
+            assert message.isprintable()

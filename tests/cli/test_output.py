@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -255,3 +257,79 @@ def test_no_plot_in_json_mode_off_a_terminal_or_where_it_is_too_narrow(
     monkeypatch.setenv("COLUMNS", "30")
     Output().plot(read_front(easy_front))
     assert terminal.getvalue() == ""
+
+
+NASTY = "\x1b[2J\x1b]0;title\x07red\r\u202egnp\x9b31m\x00"
+HARMLESS = " [2J ]0;title red gnp 31m "
+
+
+def test_what_moves_a_cursor_or_turns_text_reaches_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts come from files of other people; on a terminal only the styles of this package's own are left."""
+    terminal = at_terminal(monkeypatch)
+    out = Output()
+    out.text(NASTY)
+    out.table((Column("id"),), [[f"{NASTY}\n2"]], title=f"{NASTY}\n1")
+    out.note(f"{NASTY}\nsecond line")
+    for tell in (out.warning, out.hint, out.error):
+        tell(NASTY)
+    found = re.sub(r"\x1b\[(?:1|3[136]|0)m", "", terminal.getvalue())
+    assert found == "\n".join(
+        [
+            HARMLESS,
+            f"{HARMLESS.rstrip()} 1",
+            "id",
+            "-" * (len(HARMLESS) + 1),
+            f"{HARMLESS}2",
+            HARMLESS,
+            "second line",
+            *(f"{kind}: {HARMLESS}" for kind in ("warning", "hint", "error")),
+            "",
+        ]
+    )
+
+
+def test_what_a_job_says_of_its_progress_moves_no_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = at_terminal(monkeypatch)
+    with Output().listening("reading") as listener:
+        listener.progress(f"{NASTY}scoring", 3, 7, f"{NASTY}best")
+        listener.warning(NASTY)
+    assert "\x1b[2J\x1b]0" not in stream.getvalue()
+    assert f"{HARMLESS}scoring" in stream.getvalue()
+
+
+def test_json_escapes_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(is_json=True).json({"title": NASTY})
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"title": NASTY}
+    assert printed.replace("\n", "").isprintable()
+
+
+def test_a_warning_or_an_error_is_of_bounded_length(capsys: pytest.CaptureFixture[str]) -> None:
+    for tell in (Output().warning, Output().error):
+        tell("x" * 300_000)
+    assert [len(line) for line in capsys.readouterr().err.splitlines()] == [
+        len("warning: ") + 1000,
+        len("error: ") + 1000,
+    ]
+
+
+class Full(io.StringIO):
+    """A stream of a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_where_nothing_can_be_said_the_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Full())
+    out = Output()
+    for tell in (out.note, out.warning, out.hint, out.error):
+        tell("a remark")
+    with out.listening("reading") as listener:
+        listener.note("a remark")
+
+
+def test_where_no_result_can_be_written_that_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(OSError, match="No space left"):
+        Output().text("a result")

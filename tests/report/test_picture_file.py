@@ -69,10 +69,15 @@ def test_a_failure_costs_only_the_picture(
 
 
 @pytest.mark.parametrize(
-    "settings", ["text.usetex: True\n", "nonsense: 1\nbackend: nonsense\n", "font.family: no such\n"]
+    "settings",
+    [
+        "text.usetex: True\nsavefig.bbox: tight\nfigure.facecolor: black\n",
+        "nonsense: 1\nbackend: nonsense\nsavefig.dpi: 7\n",
+        "font.family: no such\nfont.size: 30\npath.sketch: 1, 100, 2\n",
+    ],
 )
 def test_strange_surroundings_do_not_matter(make_front: MakeFront, tmp_path: Path, settings: str) -> None:
-    """A backend that does not exist, a file of settings that no LaTeX is there for; nothing is said on stderr."""
+    """Backends that do not exist, settings of one's own, no folder for caches: the same bytes; nothing on stderr."""
     write_front(make_front(), tmp_path / "front.json")
     (tmp_path / "matplotlibrc").write_text(settings)
     code = (
@@ -80,9 +85,10 @@ def test_strange_surroundings_do_not_matter(make_front: MakeFront, tmp_path: Pat
         "from bstsearch.report.picture_file import write_picture\n"
         "print(write_picture(read_front(Path('front.json')), Path('front.png')), os.environ['MPLBACKEND'])"
     )
-    environment = {**os.environ, "MPLBACKEND": "no_such_backend"}
+    environment = {**os.environ, "MPLBACKEND": "no_such_backend", "MPLCONFIGDIR": "/dev/null/x", "HOME": "/dev/null"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("None no_such_backend\n", "")
-    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert write_picture(make_front(), tmp_path / "quiet.png") is None
+    assert (tmp_path / "front.png").read_bytes() == (tmp_path / "quiet.png").read_bytes()

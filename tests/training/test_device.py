@@ -32,12 +32,14 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_each_process_takes_its_own_gpu(gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto") == torch.device("cuda")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert choose_device("auto") == torch.device("cuda", 1)
     assert choose_device("cpu") == torch.device("cpu")
 
 
 def test_a_process_more_than_there_are_gpus_is_refused(gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(DeviceError, match="process 2 of this machine has no GPU: there are 2; start 2 at most"):
         choose_device("cuda")

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from bstsearch.errors import DeviceError
 from bstsearch.training.distributed import ALONE, Processes, joined
 
 SCRIPT = textwrap.dedent("""
@@ -137,3 +138,18 @@ def test_gradients_and_buffers_are_those_of_all(monkeypatch: pytest.MonkeyPatch)
     assert model[0].weight.grad.tolist() == [[2, 4], [6, 8]]
     assert model[0].bias.grad is None
     assert model[1].running_var.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("address", [{}, {"MASTER_ADDR": "localhost", "MASTER_PORT": "x"}])
+def test_processes_that_cannot_meet_are_told_how_to_start(
+    address: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in {"WORLD_SIZE": "2", "RANK": "1", **address}.items():
+        monkeypatch.setenv(name, text)
+    with (
+        pytest.raises(DeviceError, match=r"this process cannot meet the others of 2: .*; start them with torchrun"),
+        joined(torch.device("cpu")),
+    ):
+        pass
