@@ -144,6 +144,14 @@ def replace_folder(path: Path, new: Path, own: Collection[str]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def discard(folder: Path) -> None:
+    """Removes `folder`: from the first moment on there is none of it at its place."""
+    gone = _name(folder.resolve(), PART)
+    with _disk_errors(folder):
+        os.replace(folder.resolve(), gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """An empty folder in the system's place for such, gone when the block ends."""

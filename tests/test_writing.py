@@ -208,6 +208,18 @@ def test_names_are_swapped_in_one_step_on_this_system(tmp_path: Path) -> None:
         writing._swap(one, tmp_path / "nowhere")
 
 
+def test_of_a_folder_that_is_discarded_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing.discard(existing(tmp_path / "out", "ours"))
+    assert not list(tmp_path.iterdir())
+    path = existing(tmp_path / "out", "ours")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(writing.shutil, "rmtree", stop)
+        writing.discard(path)
+    assert not path.exists()
+    writing.tidy(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 # Several files
 
 
