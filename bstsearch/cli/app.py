@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from bstsearch import __version__
-from bstsearch.cli.errors import Verbs, show_tracebacks, translated
+from bstsearch.cli.errors import Verbs, end_on_signals, show_tracebacks, translated
 from bstsearch.cli.output import Output
 
 # In the order of use: a verb, and its file and function. The last one has verbs of its own.
@@ -102,6 +102,7 @@ def _keep_to_quota() -> None:
 
 def main() -> None:
     """Runs the command line; the console script `bstsearch`."""
+    end_on_signals()
     asked = tuple(name for name in sys.argv[1:2] if name in VERBS)
     # Where other programs keep the cores busy, a thread that spins while it waits for one that has no core takes that
     # core's time: scoring the demo beside two busy loops then takes 158 s in place of 60 s. Idle machines lose nothing.

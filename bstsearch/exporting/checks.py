@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from bstsearch.measuring.rounds import time_in_rounds
 from bstsearch.measuring.runner import Runner
 from bstsearch.score import Accuracy, Score
 from bstsearch.tasks.task import Split
+from bstsearch.writing import scratch
 
 FAR_SCORE = 1e-3  # of a score that is no count: what the order of sums may change of it
 TOLERANCE = 1e-4  # of float32 logits between torch and ONNX Runtime; they differ by the order of sums only
@@ -95,8 +95,8 @@ def time_files(
         if progress:
             progress("timing", round(100 * share), 100)
 
-    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
-        feed = Path(scratch) / "inputs.npz"
+    with scratch() as folder:
+        feed = folder / "inputs.npz"
         np.savez(feed, **arrays)
         runner = Runner(threads, feed)
         runner.open(files)

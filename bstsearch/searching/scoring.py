@@ -25,6 +25,9 @@ class Scorer(Protocol):
     def metric(self) -> Metric:
         """What kind of number its scores are."""
 
+    def load(self) -> None:
+        """Reads what scoring takes, so that what is wrong with it is told now."""
+
     def __call__(self, submodel: Submodel) -> Score:
         """How good the submodel is."""
 
@@ -32,7 +35,7 @@ class Scorer(Protocol):
 def make_scorer(
     supernet: Path, split: str, data_dir: Path | None = None, data: str | type[Task] | None = None
 ) -> Scorer:
-    """Scores submodels of the supernet folder, each once; weights and data are read when the first one is."""
+    """Scores submodels of the supernet folder, each once; weights and data are read by `load`, or for the first one."""
     return _SupernetScorer(supernet, split, data_dir, data)
 
 
@@ -47,6 +50,10 @@ class _SupernetScorer:
         from bstsearch.tasks import read_metric
 
         return read_metric(self._path, self._data)
+
+    def load(self) -> None:
+        """As `Scorer.load`: weights and data."""
+        assert self._loaded
 
     def __call__(self, submodel: Submodel) -> Score:
         """As `Scorer.__call__`."""
@@ -76,6 +83,11 @@ class KnownScores:
     def metric(self) -> Metric:
         """As `Scorer.metric`."""
         return self._score.metric
+
+    def load(self) -> None:
+        """As `Scorer.load`, where no score is known."""
+        if not self._known:
+            self._score.load()
 
     def __call__(self, submodel: Submodel) -> Score:
         """As `Scorer.__call__`."""

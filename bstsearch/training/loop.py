@@ -33,7 +33,6 @@ from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from bstsearch.training.schedules import Position
 
 
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
     """Where a stage stands after a step; `running` are running means of `Split.right` on the training batches.

@@ -32,6 +32,9 @@ class Scorer:
 
     metric = ACCURACY
 
+    def load(self) -> None:
+        """Nothing is read."""
+
     def __init__(self) -> None:
         self.scored: Counter[str] = Counter()
         self.stop_after = 10_000
@@ -47,6 +50,9 @@ class Once:
     """Asks another scorer for each submodel once, as the real one does in a command."""
 
     metric = ACCURACY
+
+    def load(self) -> None:
+        """Nothing is read."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.score = functools.cache(scorer)
