@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 Run = Callable[[], int]  # a command; returns its exit code
@@ -69,10 +69,9 @@ def _is_change(event: str, args: tuple[object, ...]) -> bool:
     return event in _CHANGES or (event == "ctypes.dlsym" and args[1] == "renameat2")
 
 
-def moments(count: int, few: int | None) -> Iterator[int]:
-    """The changes to end at: all of them, or a few, the last ones among them, where commands put things in place."""
-    step = 1 if few is None else max(1, count // few)
-    yield from sorted({*range(1, count + 1, step), *range(max(1, count - (few or 0)), count + 1)})
+def moments(count: int, few: int) -> list[int]:
+    """Some changes to end at, and the last ones, where commands put things in place."""
+    return sorted({*range(1, count + 1, max(1, count // few)), *range(max(1, count - few), count + 1)})
 
 
 def contents(folder: Path, names: Iterable[str] = ("**/*",)) -> dict[str, str]:

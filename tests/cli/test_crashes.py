@@ -31,9 +31,8 @@ Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]
 count_once = functools.cache(bstsearch.model.counting.count)
 
-FEW = 3  # of each kind in the fast suite
-EACH = pytest.mark.parametrize("few", [FEW, pytest.param(None, marks=pytest.mark.slow)], ids=["few", "all"])
-HOW = pytest.mark.parametrize("how", [KILL, INTERRUPT])
+FEW = 3  # moments of each kind; a command makes some eighty changes
+HOW = pytest.mark.parametrize("how", [KILL, pytest.param(INTERRUPT, marks=pytest.mark.slow)])
 
 
 class Case:
@@ -76,9 +75,9 @@ class Case:
         hidden = [path.name for place in (self.folder, self.out) for path in place.glob(".*") if path.name != MEMORY]
         assert hidden == [], f"left after change {moment}"
 
-    def check_all(self, few: int | None, how: str) -> None:
-        """The same for all changes, or a few of them."""
-        for moment in moments(self.count, few):
+    def check_all(self, how: str) -> None:
+        """The same for some of all changes."""
+        for moment in moments(self.count, FEW):
             self.check(moment, how)
 
 
@@ -110,12 +109,9 @@ class Training(Case):
 
 
 @HOW
-@EACH
-def test_a_training(
-    train: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, few: int, how: str
-) -> None:
+def test_a_training(train: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, how: str) -> None:
     case = Training(train, tmp_path, tmp_path_factory.mktemp("kept") / "a", "net")
-    case.check_all(few, how)
+    case.check_all(how)
     assert sorted(path.name for path in (tmp_path / "net/training").iterdir()) == [
         "sandwich-log.csv",
         "teacher-log.csv",
@@ -123,16 +119,15 @@ def test_a_training(
 
 
 @HOW
-@EACH
 def test_a_training_in_place_of_a_finished_one(
-    train: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, few: int, how: str
+    train: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, how: str
 ) -> None:
     assert train("--seed", 1).exit_code == 0
     (tmp_path / "net/notes.md").write_text("mine")
     case = Case(train, tmp_path, tmp_path_factory.mktemp("kept") / "a", "net", "--force")
     assert (tmp_path / "net/notes.md").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
-    case.check_all(few, how)
+    case.check_all(how)
 
 
 # Searching
@@ -182,10 +177,10 @@ class Search(Case):
         return data, contents(self.out, ["*.csv", "notes.md"]), sorted(path.name for path in self.out.glob("study*"))
 
 
+@pytest.mark.slow
 @HOW
-@EACH
-def test_a_search(pareto: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, few: int, how: str) -> None:
-    Search(pareto, tmp_path, tmp_path_factory.mktemp("kept") / "a", "front").check_all(few, how)
+def test_a_search(pareto: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, how: str) -> None:
+    Search(pareto, tmp_path, tmp_path_factory.mktemp("kept") / "a", "front").check_all(how)
 
 
 class SearchAnew(Search):
@@ -196,13 +191,11 @@ class SearchAnew(Search):
 
 
 @HOW
-@EACH
 def test_a_search_in_place_of_a_finished_one(
     pareto: Invoke,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-    few: int,
     how: str,
 ) -> None:
     with monkeypatch.context() as patch:
@@ -212,7 +205,7 @@ def test_a_search_in_place_of_a_finished_one(
     case = SearchAnew(pareto, tmp_path, tmp_path_factory.mktemp("kept") / "a", "front", "--force")
     assert not (tmp_path / "front/study.new.db").exists()
     assert (tmp_path / "front/notes.md").exists()
-    case.check_all(few, how)
+    case.check_all(how)
     assert not (tmp_path / "front/study.new.db").exists()
 
 
@@ -220,10 +213,9 @@ def test_a_search_in_place_of_a_finished_one(
 
 
 @HOW
-@EACH
 @pytest.mark.parametrize("is_forced", [False, True])
 def test_an_import(
-    invoke: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, few: int, how: str, is_forced: bool
+    invoke: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, how: str, is_forced: bool
 ) -> None:
     torch.save(weights("mcan"), tmp_path / "model.pt")
     args = ("import", "--family", "mcan", "--checkpoint", tmp_path / "model.pt", "--heads", 4, "--out", "net")
@@ -231,7 +223,7 @@ def test_an_import(
         assert invoke(*args).exit_code == 0
         (tmp_path / "net/README.md").write_text("old")
         args = (*args, "--force")
-    Case(invoke, tmp_path, tmp_path_factory.mktemp("kept") / "a", "net", *args).check_all(few, how)
+    Case(invoke, tmp_path, tmp_path_factory.mktemp("kept") / "a", "net", *args).check_all(how)
 
 
 class Export(Case):
@@ -258,4 +250,4 @@ def test_an_export(
         assert invoke("export", "--pick", "2", "--front", easy_front, "--out", "small").exit_code == 0
         (tmp_path / "small/README.md").write_text("old")
         args = (*args, "--force")
-    Export(invoke, tmp_path, tmp_path_factory.mktemp("kept") / "a", "small", *args).check_all(3, how)
+    Export(invoke, tmp_path, tmp_path_factory.mktemp("kept") / "a", "small", *args).check_all(how)
