@@ -23,6 +23,11 @@ CSV, PICTURE, PAGE = SHOWING = ("front.csv", "front.png", "front.html")  # what 
 Write = Callable[[FrontFile, Path, Path], None]
 
 
+def study_name(*, is_forced: bool) -> str:
+    """The name of the study that a search goes on in."""
+    return NEW_STUDY if is_forced else STUDY
+
+
 def write_alone(file: FrontFile, new: Path, out: Path) -> None:
     """Writes front.json into `new`; files in `out` that show another front go."""
     write_front(file, new / NAME)
@@ -46,7 +51,7 @@ class FrontFolder:
     @property
     def study(self) -> Path:
         """The study that a search goes on in."""
-        return self.path / (NEW_STUDY if self.is_forced else STUDY)
+        return self.path / study_name(is_forced=self.is_forced)
 
     def write(self, file: FrontFile, write: Write) -> None:
         """Replaces all files of the front by those that `write` makes, and the study by that of a forced search."""

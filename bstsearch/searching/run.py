@@ -16,7 +16,16 @@ from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.budget import HIGH, Bound, Budget, parse_bounds
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.front_file import FrontFile, read_front
-from bstsearch.searching.front_folder import OUT, STUDY, FrontFolder, Write, choose_folder, holding_all, write_alone
+from bstsearch.searching.front_folder import (
+    OUT,
+    STUDY,
+    FrontFolder,
+    Write,
+    choose_folder,
+    holding_all,
+    study_name,
+    write_alone,
+)
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, read_profile
 from bstsearch.searching.provenance import Provenance
@@ -129,7 +138,7 @@ def search_devices(
     ]
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
-    known = KnownScores(score, found[0][1], () if request.is_forced else {OUT, out}, listener)
+    known = KnownScores(score, found[0][1], {OUT, out}, study_name(is_forced=request.is_forced), listener)
     searches = [
         _DeviceSearch(
             folder=folder,

@@ -73,10 +73,16 @@ class _SupernetScorer:
 
 
 class KnownScores:
-    """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said."""
+    """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said.
 
-    def __init__(self, score: Scorer, origin: Provenance, folders: Iterable[Path], listener: Listener) -> None:
+    `study` is the name of its file.
+    """
+
+    def __init__(
+        self, score: Scorer, origin: Provenance, folders: Iterable[Path], study: str, listener: Listener
+    ) -> None:
         self._score, self._origin, self._folders, self._listener = score, origin, folders, listener
+        self._names = (study, f"*/{study}")
         self._is_said = False
 
     @property
@@ -106,8 +112,7 @@ class KnownScores:
         from bstsearch.searching import study_file
 
         known: dict[Submodel, Score] = {}
-        names = (study_file.NAME, f"*/{study_file.NAME}")
-        for path in sorted(place for folder in self._folders for name in names for place in folder.glob(name)):
+        for path in sorted(place for folder in self._folders for name in self._names for place in folder.glob(name)):
             try:
                 origin, objectives, candidates = study_file.read_study(path)
             except BstsearchError:

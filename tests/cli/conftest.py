@@ -51,11 +51,8 @@ class Once:
 
     metric = ACCURACY
 
-    def load(self) -> None:
-        """Nothing is read."""
-
     def __init__(self, scorer: Scorer) -> None:
-        self.score = functools.cache(scorer)
+        self.score, self.load = functools.cache(scorer), scorer.load
 
     def __call__(self, submodel: Submodel) -> Accuracy:
         return self.score(submodel)

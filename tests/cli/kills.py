@@ -25,19 +25,21 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "families")]
 
-import torch
-from checkpoints import weights
-from crashing import contents, restore
+import torch  # noqa: E402
+from checkpoints import weights  # noqa: E402
+from crashing import contents, restore  # noqa: E402
 
-from bstsearch.cli.app import main
-from bstsearch.searching.study_file import read_study
-from bstsearch.tasks.easy_vqa import EasyVqa
-from bstsearch.writing import tidy
+from bstsearch.cli.app import main  # noqa: E402
+from bstsearch.searching.study_file import read_study  # noqa: E402
+from bstsearch.tasks.easy_vqa import EasyVqa  # noqa: E402
+from bstsearch.writing import tidy  # noqa: E402
 
 QUESTIONS = 48
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 SIZES = {
-    **{"hidden": 16, "head_dim": 4, "word_dim": 4, "lstm_hidden": 8, "flat_mlp": 8, "flat_out": 16},
+    **dict.fromkeys(("hidden", "flat_out"), 16),
+    **dict.fromkeys(("head_dim", "word_dim"), 4),
+    **dict.fromkeys(("lstm_hidden", "flat_mlp"), 8),
     **{f"{part}_heads": [4] * 4 for part in ("encoder", "decoder")},
     **{f"{part}_ffn": [16] * 4 for part in ("encoder", "decoder")},
     "stem_channels": [4, 4, 8],
@@ -134,11 +136,19 @@ def end(command: str, folder: Path, number: int, after_s: float) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def take_few_questions() -> None:
+    """Has every command, and this process, know few questions, and use one thread."""
+    split = EasyVqa.split
+
+    def few(self: EasyVqa, name: str, reader: Any) -> Any:
+        return split(self, name, reader).head(QUESTIONS)  # type: ignore[attr-defined]
+
+    EasyVqa.split = few  # type: ignore[method-assign]
+    torch.set_num_threads(1)
+
+
 def prepare(folder: Path) -> None:
     """What the commands read: a supernet, its profile and front, and a checkpoint."""
-    whole_split = EasyVqa.split
-    EasyVqa.split = lambda self, name, reader: whole_split(self, name, reader).head(QUESTIONS)  # type: ignore[method-assign, attr-defined]
-    torch.set_num_threads(1)
     torch.save(weights("mcan"), folder / "model.pt")
     for command in (f"{TRAIN} --out net", PROFILE, f"{PARETO} --out front"):
         assert run(command, folder) == 0, folder.with_suffix(".log").read_text()
@@ -195,17 +205,14 @@ def ask() -> argparse.Namespace:
 if __name__ == "__main__":
     asked = ask()
     ground = asked.folder.resolve() / "ground"
+    take_few_questions()
     if not ground.exists():
         ground.mkdir(parents=True)
         prepare(ground)
-    else:
-        whole_split = EasyVqa.split
-        EasyVqa.split = lambda self, name, reader: whole_split(self, name, reader).head(QUESTIONS)  # type: ignore[method-assign, attr-defined]
-        torch.set_num_threads(1)
     for case in asked.only:
         begun = time.perf_counter()
         counts = try_case(case, asked.kills or CASES[case][4], ground, random.Random(asked.seed))
         words = ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
-        print(
-            f"{case:18} {counts.total():3} kills, all whole, {time.perf_counter() - begun:.0f} s: {words}", flush=True
-        )
+        seconds = time.perf_counter() - begun
+        sys.stdout.write(f"{case:18} {counts.total():3} kills, all whole, {seconds:.0f} s: {words}\n")
+        sys.stdout.flush()
