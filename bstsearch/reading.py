@@ -166,7 +166,7 @@ def checked(data: object, kind: type[Read], where: Path | str) -> Read:
         if dataclasses.is_dataclass(kind) and isinstance(data, dict):
             names = [field.name for field in dataclasses.fields(kind)]
             if unknown := sorted(map(str, data.keys() - set(names))):
-                raise InputError(f"unknown field {shown(unknown[0])}; its fields: {_cut(', '.join(names), REASON)}")
+                raise InputError(f"unknown field {shown(unknown[0])}; its fields: {cut(', '.join(names), REASON)}")
         return msgspec.convert(data, kind, dec_hook=_built)
 
 

@@ -70,21 +70,24 @@ def write_json(path: Path, data: Any) -> None:
 
 
 @contextlib.contextmanager
-def writing_together(folder: Path) -> Iterator[Path]:
+def writing_together(folder: Path, *, last: str) -> Iterator[Path]:
     """An empty folder whose files replace those of the same names in `folder` when the block ends well: all, or none.
 
-    A process that is ended between two of them leaves the rest ready, and the next command that writes there goes on.
+    The one called `last` is put in place after the others: who finds it finds them. A process that is ended between
+    two of them leaves the rest ready, and the next command that writes there goes on.
     """
     with _disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _part(folder / "files", is_folder=True) as temporary:
             yield temporary
             for file in temporary.iterdir():
+                if (folder / file.name).is_dir():
+                    raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder")
                 os.chmod(file, 0o666 & ~_umask())
             with _uninterrupted():
                 ready = temporary.with_suffix(READY)
                 os.replace(temporary, ready)
-                _place(ready, folder)
+                _place(ready, folder, last)
 
 
 # Folders
@@ -119,11 +122,11 @@ def writing_folder(path: Path, *, marker: str, own: Collection[str], is_forced: 
     beside our `own` names is kept.
     """
     check_free(path, marker=marker, is_forced=is_forced)
-    with _disk_errors(path), _part(path, is_folder=True) as temporary:
+    with _disk_errors(path), _part(path.resolve(), is_folder=True) as temporary:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
         check_free(path, marker=marker, is_forced=is_forced)  # another process may have been faster
-        replace_folder(path, temporary, own)
+        replace_folder(path.resolve(), temporary, own)
 
 
 def replace_folder(path: Path, new: Path, own: Collection[str]) -> None:
@@ -141,6 +144,14 @@ def replace_folder(path: Path, new: Path, own: Collection[str]) -> None:
     with _uninterrupted():
         _exchange(path, new, old)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Removes `folder`: from the first moment on there is none of it at its place."""
+    gone = _name(folder.resolve(), PART)
+    with _disk_errors(folder):
+        os.replace(folder.resolve(), gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -238,6 +249,8 @@ def _locked(path: Path) -> int | None:
         except BlockingIOError:
             os.close(handle)
             return None
+        except OSError:
+            pass  # where the disk knows no locks, nobody is kept out
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(handle)):
                 return handle
@@ -257,8 +270,8 @@ def _dead(entry: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def _place(ready: Path, folder: Path) -> None:
-    for file in ready.iterdir():
+def _place(ready: Path, folder: Path, last: str = "") -> None:
+    for file in sorted(ready.iterdir(), key=lambda file: file.name == last):
         os.replace(file, folder / file.name)
     ready.rmdir()
 

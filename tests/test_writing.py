@@ -22,7 +22,7 @@ def replacing(path: Path) -> AbstractContextManager[Path]:
     return writing.writing_folder(path, marker=MARKER, own=OWN, is_forced=True)
 
 
-def stop(*_arguments: object) -> None:
+def stop(*_arguments: object, **_more: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -208,13 +208,26 @@ def test_names_are_swapped_in_one_step_on_this_system(tmp_path: Path) -> None:
         writing._swap(one, tmp_path / "nowhere")
 
 
+def test_of_a_folder_that_is_discarded_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing.discard(existing(tmp_path / "out", "ours"))
+    assert not list(tmp_path.iterdir())
+    path = existing(tmp_path / "out", "ours")
+    with monkeypatch.context() as patch:
+        patch.setattr(writing.shutil, "rmtree", stop)
+        with pytest.raises(KeyboardInterrupt):
+            writing.discard(path)
+    assert not path.exists()
+    writing.tidy(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 # Several files
 
 
 def test_files_that_belong_together_change_together(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text("old")
-    with writing.writing_together(tmp_path) as folder:
+    with writing.writing_together(tmp_path, last="a") as folder:
         for name in ("a", "b"):
             (folder / name).write_text("new")
         assert (tmp_path / "a").read_text() == "old"
@@ -223,7 +236,7 @@ def test_files_that_belong_together_change_together(tmp_path: Path) -> None:
 
 def test_what_fails_in_between_changes_none_of_them(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
-    with pytest.raises(KeyboardInterrupt), writing.writing_together(tmp_path) as folder:
+    with pytest.raises(KeyboardInterrupt), writing.writing_together(tmp_path, last="a") as folder:
         stop((folder / "a").write_text("new"))
     assert {found.name: found.read_text() for found in tmp_path.iterdir()} == {"a": "old"}
 
@@ -242,7 +255,7 @@ def replace_some(source, target):
     replace(source, target)
 
 os.replace = replace_some
-with writing.writing_together(place) as folder:
+with writing.writing_together(place, last="a") as folder:
     for name in sys.argv[2]:
         (folder / name).write_text("new")
     if len(sys.argv[2]) < 3:
@@ -260,7 +273,8 @@ def test_an_exchange_of_files_that_was_cut_off_is_finished_by_the_next_command(t
     for name in "abc":
         (tmp_path / name).write_text("old")
     kill_while_writing(tmp_path, "abc")
-    assert sorted((tmp_path / name).read_text() for name in "abc") == ["new", "old", "old"]
+    assert sorted((tmp_path / name).read_text() for name in "bc") == ["new", "old"]
+    assert (tmp_path / "a").read_text() == "old", "the one that comes last"
     writing.tidy(tmp_path)
     assert {found.name: found.read_text() for found in tmp_path.iterdir()} == dict.fromkeys("abc", "new")
 
@@ -309,6 +323,72 @@ def test_a_second_holder_is_refused_in_one_line_and_nothing_is_left(tmp_path: Pa
     with writing.holding(tmp_path / "out"):
         pass
     assert not list(tmp_path.iterdir())  # nor the folder that was only there for the lock
+
+
+def test_holding_needs_no_folder_and_leaves_none(tmp_path: Path) -> None:
+    with writing.holding(tmp_path / "deep" / "deeper" / "out"):
+        pass
+    assert not list(tmp_path.iterdir())
+    with writing.holding(tmp_path / "deep" / "deeper" / "out"):
+        (tmp_path / "deep" / "mine").write_text("")
+    assert [found.name for found in (tmp_path / "deep").iterdir()] == ["mine"]
+
+
+def test_a_folder_is_one_place_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    monkeypatch.chdir(tmp_path / "out")
+    for one in (Path(), tmp_path / "link", Path("../out")):
+        with writing.holding(tmp_path / "out"), pytest.raises(UsageError), writing.holding(one):
+            pytest.fail("the block ran")
+
+
+def test_holding_removes_what_dead_processes_left(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for place in (tmp_path, tmp_path / "out"):
+        (place / ".out.0123abcd.part").mkdir()
+    with writing.holding(tmp_path / "out"):
+        assert not list((tmp_path / "out").iterdir())
+        assert sorted(found.name for found in tmp_path.iterdir()) == [".out.lock", "out"]
+
+
+def test_where_a_disk_knows_no_locks_one_writes_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(writing.fcntl, "flock", no_locks)
+    with writing.holding(tmp_path / "out"):
+        writing.write_text(tmp_path / "a", "text")
+    assert [found.name for found in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_behind_a_link_is_replaced_where_it_lies(tmp_path: Path) -> None:
+    existing(tmp_path / "disk", "ours")
+    (tmp_path / "out").symlink_to("disk")
+    with replacing(tmp_path / "out") as temporary:
+        (temporary / "new").write_text("new")
+    assert (tmp_path / "out").is_symlink()
+    assert [found.name for found in (tmp_path / "disk").iterdir()] == ["new"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["disk", "out"]
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_before_anything_changes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "b").mkdir()
+    refused = pytest.raises(DeviceError, match=": b is a folder; nothing there was changed")
+    with refused, writing.writing_together(tmp_path, last="a") as folder:
+        for name in "ab":
+            (folder / name).write_text("new")
+    assert (tmp_path / "a").read_text() == "old"
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_whether_a_file_can_be_written_is_told_without_writing_it(tmp_path: Path) -> None:
+    writing.check_writable(tmp_path / "deep" / "a")
+    assert not list((tmp_path / "deep").iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeviceError, match=r"^cannot write .*file/a: "):
+        writing.check_writable(tmp_path / "file" / "a")
 
 
 def test_scratch_is_empty_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bstsearch.answering.choice import named
 from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
-from bstsearch.errors import UsageError
+from bstsearch.errors import DeviceError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, read_folder
@@ -104,12 +104,23 @@ def evaluate(
     for name, total, outputs in _models(model, submodels, part, is_all=is_all):
         kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
         if results is not None:
-            write_json(results, list(part.results(kept)))
-            listener.note(f"wrote {len(part):,} answers to {results}")
+            _write_results(results, part, kept, listener)
             if not part.has_targets:
                 break
         scored.append(Scored(id=name, score=part.score(kept), details=part.details(kept)))
     return Evaluation(model=model, split=split, metric=task.metric, submodels=tuple(scored))
+
+
+def _write_results(path: Path, part: Split, kept: Tensor, listener: Listener) -> None:
+    """Writes the answers, whole or not at all; where that fails, the score of a split that has one is worth more."""
+    try:
+        write_json(path, list(part.results(kept)))
+    except DeviceError as error:
+        if not part.has_targets:
+            raise
+        listener.warning(str(error))
+    else:
+        listener.note(f"wrote {len(part):,} answers to {path}")
 
 
 def _check_request(model: Path, submodels: Sequence[str], results: Path | None, *, is_all: bool) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from bstsearch import __version__
-from bstsearch.cli.errors import Verbs, show_tracebacks, translated
+from bstsearch.cli.errors import Verbs, end_on_signals, show_tracebacks, translated
 from bstsearch.cli.output import Output, open_closed_streams
 from bstsearch.environment import limit_threads, prepare
 
@@ -104,6 +104,7 @@ def main() -> None:
     """Runs the command line; the console script `bstsearch`."""
     open_closed_streams()
     prepare()
+    end_on_signals()
     asked = tuple(name for name in sys.argv[1:2] if name in VERBS)
     with translated():
         make_app(asked or tuple(VERBS))(prog_name="bstsearch")

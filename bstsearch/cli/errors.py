@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ BUG = BstsearchError.exit_code
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)  # what ends a command as Ctrl-C does
+
 _has_tracebacks: ContextVar[bool] = ContextVar("has_tracebacks", default=False)
 _is_json: ContextVar[bool] = ContextVar("is_json", default=False)
 
@@ -39,6 +42,25 @@ class Failure:
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints in place of a result."""
         return {"error": dataclasses.asdict(self)}
+
+
+class EndedError(KeyboardInterrupt):
+    """A signal that ends the command as Ctrl-C does: what it was writing goes, what it has finished stays."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number  # what a shell reports of a program that the signal ended
+
+
+def end_on_signals() -> None:
+    """Has SIGTERM and SIGHUP end the command as Ctrl-C does, but where somebody has them ignored, as nohup does."""
+    for number in ENDING:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _end_by)
+
+
+def _end_by(number: int, _frame: object) -> NoReturn:
+    raise EndedError(number)
 
 
 def show_tracebacks(is_wanted: bool) -> None:
@@ -127,7 +149,8 @@ def explain(error: BaseException) -> Failure:
             kind, line, remedy = type(error), str(error), error.remedy
         case KeyboardInterrupt():
             message = "interrupted; what was finished is kept"
-            return Failure(kind="interrupted", message=message, exit_code=INTERRUPTED)
+            code = error.exit_code if isinstance(error, EndedError) else INTERRUPTED
+            return Failure(kind="interrupted", message=message, exit_code=code)
         case FileNotFoundError() | NotADirectoryError() | IsADirectoryError():
             kind, line, remedy = InputError, _os_line(error), None
         case OSError(errno=int()):

@@ -154,9 +154,9 @@ def _search(names: Sequence[str], request: Request, output: Output) -> dict[Path
 
     files = {}
     with output.listening("searching") as listener:
-        for path, file in search_devices(names, request, listener, _Before(output, is_alone=len(names) == 1)):
+        before = _Before(output, is_alone=len(names) == 1)
+        for path, file in search_devices(names, request, listener, before, write_reports):
             files[path] = file
-            write_reports(file, path.parent)
             if len(names) > 1:
                 _finish(path, file, output)
     return files

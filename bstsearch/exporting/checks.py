@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from bstsearch.measuring.runner import Runner
 from bstsearch.score import Accuracy, Score
 from bstsearch.tasks.evaluation import check_finite, count_not_finite
 from bstsearch.tasks.task import Split
+from bstsearch.writing import scratch
 
 OLD_SUMS = 1e-7  # of a right answer for each question: what sums in float32 made of tenths, in fronts of version 0.1
 FAR_SCORE = 1e-3  # of a score that is no count: what the order of sums may change of it
@@ -98,8 +98,8 @@ def time_files(
         if progress:
             progress("timing", round(100 * share), 100)
 
-    with tempfile.TemporaryDirectory(prefix="bstsearch-") as scratch:
-        feed = Path(scratch) / "inputs.npz"
+    with scratch() as folder:
+        feed = folder / "inputs.npz"
         np.savez(feed, **arrays)
         runner = Runner(threads, feed)
         runner.open(files)

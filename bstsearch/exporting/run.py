@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
 from bstsearch.listener import SILENT, Listener
 from bstsearch.searching.pick import Pick, export_folder, read_pick
-from bstsearch.writing import check_free
+from bstsearch.writing import check_free, holding
 
 if TYPE_CHECKING:
     from bstsearch.tasks.task import Task
@@ -58,12 +58,13 @@ def export(
     """
     picked = read_pick(Path(front), str(pick))
     out = Path(out or export_folder(picked.candidate))
-    check_free(out, marker=MANIFEST, is_forced=is_forced)
-    listener.note(f"took {picked}")
+    with holding(out):
+        check_free(out, marker=MANIFEST, is_forced=is_forced)
+        listener.note(f"took {picked}")
 
-    from bstsearch.exporting.write import write_export  # loads torch, which refusals do without
+        from bstsearch.exporting.write import write_export  # loads torch, which refusals do without
 
-    manifest = write_export(picked, out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
+        manifest = write_export(picked, out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
     exported = Exported(path=out, pick=picked, manifest=manifest)
     _tell(exported, listener)
     return exported

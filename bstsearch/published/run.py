@@ -8,7 +8,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import CONFIG, OWN
 from bstsearch.published.checkpoint import Imported, read_checkpoint
 from bstsearch.published.words import build_words
-from bstsearch.writing import check_free, writing_folder
+from bstsearch.writing import check_free, holding, writing_folder
 
 
 def import_checkpoint(
@@ -31,16 +31,17 @@ def import_checkpoint(
     from the data set in `data_dir`; without them the supernet can be profiled, but not scored. UsageError where `out`
     is taken; InputError where the checkpoint is not of that family.
     """
-    check_free(out, marker=CONFIG, is_forced=is_forced)
-    listener.progress("reading the checkpoint")
-    found = read_checkpoint(checkpoint, family, data=data, heads=heads, question_length=question_length)
-    listener.progress("reading words and answers")
-    words = build_words(found, vocabulary=vocabulary, answers=answers, folder=data_dir)
-    listener.progress("writing the supernet")
-    with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as folder:
-        found.supernet.save(folder)
-        if words is not None:
-            words.save(folder)
+    with holding(out):
+        check_free(out, marker=CONFIG, is_forced=is_forced)
+        listener.progress("reading the checkpoint")
+        found = read_checkpoint(checkpoint, family, data=data, heads=heads, question_length=question_length)
+        listener.progress("reading words and answers")
+        words = build_words(found, vocabulary=vocabulary, answers=answers, folder=data_dir)
+        listener.progress("writing the supernet")
+        with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as folder:
+            found.supernet.save(folder)
+            if words is not None:
+                words.save(folder)
     for line in found.assumed.values():
         listener.note(f"assumed: {line}")
     if words is None:

@@ -11,18 +11,21 @@ from bstsearch.report.devices_table import on_all_fronts
 from bstsearch.report.page import write_page
 from bstsearch.report.picture_file import remove_other, write_picture
 from bstsearch.searching.front_file import NAME, FrontFile, write_front
-from bstsearch.writing import write_json
+from bstsearch.searching.front_folder import CSV, PAGE, PICTURE
+from bstsearch.writing import write_json, writing_together
 
-CSV, PICTURE, PAGE = "front.csv", "front.png", "front.html"
 TOGETHER = ("fronts.json", "fronts.csv", "fronts.html")  # beside one device's own front
 
 
-def write_reports(file: FrontFile, folder: Path) -> None:
-    """Writes front.csv, front.html and, last, front.json into `folder`; a picture of another front is removed."""
-    remove_other(file, folder / PICTURE)
-    write_csv(file, folder / CSV)
-    write_page({folder / NAME: file}, folder / PAGE)
-    write_front(file, folder / NAME)
+def write_reports(file: FrontFile, new: Path, out: Path) -> None:
+    """Writes front.json, front.csv and front.html into `new`, to become those of `out`; another front's picture goes.
+
+    What of them fails leaves them all, the picture included, as they are.
+    """
+    write_csv(file, new / CSV)
+    write_page({out / NAME: file}, new / PAGE)
+    write_front(file, new / NAME)
+    remove_other(file, out / PICTURE)
 
 
 def draw_report(file: FrontFile, folder: Path) -> str | None:
@@ -37,9 +40,10 @@ def draw_report(file: FrontFile, folder: Path) -> str | None:
 def write_together(files: Mapping[Path, FrontFile], folder: Path) -> None:
     """Writes fronts.json, fronts.csv and fronts.html of several devices' front files (by path) into `folder`."""
     json_name, csv_name, page_name = TOGETHER
-    write_json(folder / json_name, together(list(files.values())))
-    write_devices_csv(list(files.values()), folder / csv_name)
-    write_page(files, folder / page_name)
+    with writing_together(folder, last=json_name) as new:
+        write_devices_csv(list(files.values()), new / csv_name)
+        write_page(files, new / page_name)
+        write_json(new / json_name, together(list(files.values())))
 
 
 def together(files: Sequence[FrontFile]) -> dict[str, Any]:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bstsearch.errors import BstsearchError, InfeasibleBudgetError, UsageError
+from bstsearch.errors import InfeasibleBudgetError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.budget import HIGH, Bound, Budget, parse_bounds
 from bstsearch.searching.costs import DEFAULT, Objectives
-from bstsearch.searching.front_file import NAME, FrontFile, read_front, write_front
+from bstsearch.searching.front_file import FrontFile, read_front
+from bstsearch.searching.front_folder import (
+    OUT,
+    STUDY,
+    FrontFolder,
+    Write,
+    choose_folder,
+    holding_all,
+    study_name,
+    write_alone,
+)
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, read_profile
 from bstsearch.searching.provenance import Provenance
@@ -24,10 +34,9 @@ from bstsearch.space import Space
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
+    from bstsearch.searching.study_file import StudyFile
     from bstsearch.tasks.task import Task
 
-OUT = Path("front")
-STUDY = "study.db"  # as in study_file.py, which loads Optuna
 TRAINED, LAYERWISE = "trained", "layerwise"  # the spaces: submodels as trained, or every layer sized by itself
 
 # Called on each device before anything is scored there: its name, the smallest, middle and largest submodel, the
@@ -112,11 +121,13 @@ def search_devices(
     request: Request,
     listener: Listener = SILENT,
     before: Before = lambda *_: None,
+    write: Write = write_alone,
 ) -> Iterator[tuple[Path, FrontFile]]:
-    """The front on each device and the path of its file, as soon as it is there.
+    """The front on each device and the path of its file, as soon as it is there, written by `write`.
 
     With several devices, each has a folder of its name. What is wrong with the request is told before anything is
-    scored.
+    scored. The folders are held until the last front is taken; UsageError where another process holds one. Where the
+    request is forced, each device's old files stay until its new ones are complete.
     """
     objectives = Objectives.of(request.objectives)
     folder = read_folder(request.supernet)
@@ -127,48 +138,31 @@ def search_devices(
     ]
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
-    known = KnownScores(score, found[0][1], () if request.is_forced else {OUT, out}, listener)
-    for profile, origin in found:
-        one = _DeviceSearch(
+    known = KnownScores(score, found[0][1], {OUT, out}, study_name(is_forced=request.is_forced), listener)
+    searches = [
+        _DeviceSearch(
             folder=folder,
             profile=profile,
             origin=origin,
             request=request,
             objectives=objectives,
-            out=_folder(request.out, origin, is_alone=is_alone),
+            place=FrontFolder(path=_folder(request.out, origin, is_alone=is_alone), is_forced=request.is_forced),
             score=known,
             listener=listener,
             before=before,
+            write=write,
         )
-        try:
-            file = one.front()
-        except InfeasibleBudgetError as error:
-            raise error if is_alone else InfeasibleBudgetError(f"{profile.device}: {error}") from error
-        yield one.out / NAME, file
-
-
-def choose_folder(origin: Provenance, *, is_alone: bool) -> Path:
-    """The folder for results of this origin: front/, front/DEVICE, front/DEVICE-2, ...
-
-    It is the one that holds results of the same origin, else the first that is free.
-    With several devices at once (not `is_alone`), each has a folder of its name. Where an origin cannot be read the
-    folder is taken for the same: the search says what is wrong with it.
-    """
-    device = OUT / str(origin.device["name"])
-    numbered = (device.with_name(f"{device.name}-{number}") for number in itertools.count(2))
-    free: list[Path] = []
-    for place in itertools.chain([OUT] if is_alone else [], [device], numbered):
-        try:
-            found = _origin_of(place)
-        except BstsearchError:
-            return place
-        if found is not None and not origin.changes(found):
-            return place
-        if found is None:
-            free.append(place)
-            if place != OUT:  # in front/ itself there may be nothing, and yet in its folders
-                break
-    return free[0]
+        for profile, origin in found
+    ]
+    with holding_all([one.place.path for one in searches] + ([] if is_alone else [out])):
+        for one in searches:
+            try:
+                file = one.front()
+            except InfeasibleBudgetError as error:
+                raise error if is_alone else InfeasibleBudgetError(f"{one.profile.device}: {error}") from error
+            yield one.place.front, file
+        for one in searches:  # none before all are finished: the same command goes on with what it found for the first
+            one.place.forget()
 
 
 def _folder(out: Path | None, origin: Provenance, *, is_alone: bool) -> Path:
@@ -176,17 +170,6 @@ def _folder(out: Path | None, origin: Provenance, *, is_alone: bool) -> Path:
     if out is None:
         return choose_folder(origin, is_alone=is_alone)
     return out if is_alone else out / str(origin.device["name"])
-
-
-def _origin_of(folder: Path) -> Provenance | None:
-    """What the results in `folder` rest on; None where there are none."""
-    if (folder / NAME).exists():
-        return read_front(folder / NAME).origin
-    if not (folder / STUDY).exists():
-        return None
-    from bstsearch.searching import study_file
-
-    return study_file.read_study(folder / STUDY)[0]
 
 
 def _space(folder: SupernetFolder, name: str) -> Space:
@@ -197,31 +180,32 @@ def _space(folder: SupernetFolder, name: str) -> Space:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _DeviceSearch:
-    """One device, what is asked of it, and the folder `out` for its front."""
+    """One device, what is asked of it, and the place of its front."""
 
     folder: SupernetFolder
     profile: DeviceProfile
     origin: Provenance
     request: Request
     objectives: Objectives
-    out: Path
+    place: FrontFolder
     score: Scorer
     listener: Listener
     before: Before
+    write: Write
 
     def front(self) -> FrontFile:
-        """The front, searched or answered from the scores in `out`, and written there."""
+        """The front, searched or answered from the scores in its place, and written there."""
         file = None if self.request.is_forced else self._resolve()
         if file is None:
             file = self._search()
-        write_front(file, self.out / NAME)
+        self.place.write(file, self.write)
         for warning in extrapolations(self.folder, self.profile, {one.submodel: one.gflops for one in file.front}):
             self.listener.warning(warning)
         return file
 
     def _resolve(self) -> FrontFile | None:
-        """The front from the scores in `out`, where they are all it takes."""
-        path = self.out / NAME
+        """The front from the scores in its place, where they are all it takes."""
+        path = self.place.front
         if not path.exists():
             return None
         stored = read_front(path)
@@ -238,10 +222,10 @@ class _DeviceSearch:
 
     def _search(self) -> FrontFile:
         """The front from the scores in the study, and from new ones where some are missing."""
-        from bstsearch.searching import study_file
-        from bstsearch.searching.study import looked_at_first, search_study
+        from bstsearch.searching.study import choose_sampler, looked_at_first, search_study
 
         space, request = self.origin.space, self.request
+        choose_sampler(request.sampler, space)  # or UsageError
         cost = make_pricer(self.folder, self.profile)
         first = looked_at_first(space)
         for done, submodel in enumerate(first):
@@ -249,28 +233,20 @@ class _DeviceSearch:
             cost(submodel)
         corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
         budget = Budget.resolve(request.bounds, corners[-1], request.budget_at)
-        self._begin(corners, budget, map(cost, first))  # before a forced search throws anything away
+        self._begin(corners, budget, map(cost, first))
         objectives = dataclasses.replace(self.objectives, metric=self.score.metric)
-        with study_file.open_study(
-            self.out / study_file.NAME, self.origin, objectives, is_fresh=request.is_forced
-        ) as study:
-            try:
-                found = search_study(
-                    study,
-                    space,
-                    cost=cost,
-                    score=self.score,
-                    budget=budget,
-                    sampler=request.sampler,
-                    trials=request.trials,
-                    seed=request.seed,
-                    progress=self.listener.progress,
-                )
-            except KeyboardInterrupt:
-                self.listener.note(
-                    f"{len(study.trials)} submodels are scored and kept; the same command goes on from there"
-                )
-                raise
+        with self._study(objectives) as study:
+            found = search_study(
+                study,
+                space,
+                cost=cost,
+                score=self.score,
+                budget=budget,
+                sampler=request.sampler,
+                trials=request.trials,
+                seed=request.seed,
+                progress=self.listener.progress,
+            )
         return FrontFile.solve(
             found.candidates,
             budget,
@@ -282,6 +258,29 @@ class _DeviceSearch:
             objectives=objectives,
             stacks=find_stacks(self.folder),
         )
+
+    @contextlib.contextmanager
+    def _study(self, objectives: Objectives) -> Iterator[StudyFile]:
+        """The study to go on in. What can be refused is refused before one is made, or another one goes."""
+        from bstsearch.searching import study_file
+
+        path, is_forced = self.place.study, self.request.is_forced
+        if is_forced:
+            study_file.check_replaceable(self.place.path / STUDY)
+        if is_forced or not path.exists():
+            self.score.load()
+        if is_forced:
+            study_file.discard_other(path, self.origin, objectives)
+        with study_file.open_study(path, self.origin, objectives) as study:
+            if is_forced and study.trials:
+                self.listener.note(f"{path} holds {len(study.trials)} scores of a search that was stopped; it goes on")
+            try:
+                yield study
+            except KeyboardInterrupt:
+                self.listener.note(
+                    f"{len(study.trials)} submodels are scored and kept; the same command goes on from there"
+                )
+                raise
 
     def _begin(self, corners: Sequence[Candidate], budget: Budget, candidates: Iterable[Candidate]) -> None:
         """Tells what the ends of the space cost; InfeasibleBudgetError where no candidate fits."""

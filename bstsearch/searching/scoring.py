@@ -25,6 +25,9 @@ class Scorer(Protocol):
     def metric(self) -> Metric:
         """What kind of number its scores are."""
 
+    def load(self) -> None:
+        """Reads what scoring takes, so that what is wrong with it is told now."""
+
     def __call__(self, submodel: Submodel) -> Score:
         """How good the submodel is."""
 
@@ -32,7 +35,7 @@ class Scorer(Protocol):
 def make_scorer(
     supernet: Path, split: str, data_dir: Path | None = None, data: str | type[Task] | None = None
 ) -> Scorer:
-    """Scores submodels of the supernet folder, each once; weights and data are read when the first one is."""
+    """Scores submodels of the supernet folder, each once; weights and data are read by `load`, or for the first one."""
     return _SupernetScorer(supernet, split, data_dir, data)
 
 
@@ -47,6 +50,10 @@ class _SupernetScorer:
         from bstsearch.tasks import read_metric
 
         return read_metric(self._path, self._data)
+
+    def load(self) -> None:
+        """As `Scorer.load`: weights and data."""
+        assert self._loaded
 
     def __call__(self, submodel: Submodel) -> Score:
         """As `Scorer.__call__`."""
@@ -66,16 +73,27 @@ class _SupernetScorer:
 
 
 class KnownScores:
-    """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said."""
+    """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said.
 
-    def __init__(self, score: Scorer, origin: Provenance, folders: Iterable[Path], listener: Listener) -> None:
+    `study` is the name of its file.
+    """
+
+    def __init__(
+        self, score: Scorer, origin: Provenance, folders: Iterable[Path], study: str, listener: Listener
+    ) -> None:
         self._score, self._origin, self._folders, self._listener = score, origin, folders, listener
+        self._names = (study, f"*/{study}")
         self._is_said = False
 
     @property
     def metric(self) -> Metric:
         """As `Scorer.metric`."""
         return self._score.metric
+
+    def load(self) -> None:
+        """As `Scorer.load`, where no score is known."""
+        if not self._known:
+            self._score.load()
 
     def __call__(self, submodel: Submodel) -> Score:
         """As `Scorer.__call__`."""
@@ -94,8 +112,7 @@ class KnownScores:
         from bstsearch.searching import study_file
 
         known: dict[Submodel, Score] = {}
-        names = (study_file.NAME, f"*/{study_file.NAME}")
-        for path in sorted(place for folder in self._folders for name in names for place in folder.glob(name)):
+        for path in sorted(place for folder in self._folders for name in self._names for place in folder.glob(name)):
             try:
                 origin, objectives, candidates = study_file.read_study(path)
             except BstsearchError:

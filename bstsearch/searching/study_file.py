@@ -25,6 +25,7 @@ from bstsearch.searching.provenance import Provenance
 from bstsearch.writing import writing
 
 NAME = "study.db"
+JOURNAL = "-journal"  # behind the name: SQLite's file of a transaction
 STUDY = "bstsearch"
 _REMEDY = "give another --out to keep it, or --force to start over"
 
@@ -60,35 +61,60 @@ class StudyFile:
 
 
 @contextlib.contextmanager
-def open_study(
-    path: Path, origin: Provenance, objectives: Objectives = DEFAULT, *, is_fresh: bool = False
-) -> Iterator[StudyFile]:
-    """The study at `path`, made where there is none; no other search can write to it until the block ends.
+def open_study(path: Path, origin: Provenance, objectives: Objectives = DEFAULT) -> Iterator[StudyFile]:
+    """The study at `path`, made where there is none; who opens it holds its folder, so that nobody else writes to it.
 
-    InputError where another process holds it, where it is damaged or no such study, or where it is of
-    another origin or was scored by another metric. If it has other objectives, it is written again with these, and its
-    scores are kept. `is_fresh` throws it away first, damaged or not, but nothing that another process holds or that is
-    no study.
+    InputError where another program writes to it, where it is damaged or no such study, or where it is of another
+    origin or was scored by another metric. If it has other objectives, it is written again with these, and its scores
+    are kept.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _locked(path):
-        if path.exists():
-            with contextlib.suppress(_DamagedError) if is_fresh else contextlib.nullcontext():
-                _check_ours(path)
-        if is_fresh:
-            path.unlink(missing_ok=True)
-        if not path.exists():
-            _create(path, origin, objectives)
-        with contextlib.ExitStack() as stack:
+    if path.exists():
+        _check_ours(path)
+    else:
+        _create(path, origin, objectives)
+    with contextlib.ExitStack() as stack:
+        study = _load(path, stack)
+        trials = _aimed_at_others(study, origin, objectives, path)
+        if trials is not None:
+            stack.close()
+            _create(path, origin, objectives, trials)
             study = _load(path, stack)
-            trials = _aimed_at_others(study, origin, objectives, path)
-            if trials is not None:
-                stack.close()
-                _create(path, origin, objectives, trials)
-                study = _load(path, stack)
-            with _storage_errors(path):
-                file = StudyFile(study, path, objectives)
-            yield file
+        with _storage_errors(path):
+            file = StudyFile(study, path, objectives)
+        yield file
+
+
+def check_replaceable(path: Path) -> None:
+    """Passes where there is no file at `path`, or a study, damaged or not; InputError where it is no study, or in use.
+
+    What a search that was killed left half written in a study is undone.
+    """
+    if path.exists():
+        with contextlib.suppress(_DamagedError):
+            _check_ours(path)
+
+
+def discard_other(path: Path, origin: Provenance, objectives: Objectives) -> None:
+    """Removes the study at `path` where `open_study` cannot go on in it: damaged, or of another origin or metric."""
+    check_replaceable(path)
+    if path.exists():
+        try:
+            with open_study(path, origin, objectives):
+                return
+        except InputError:
+            remove_study(path)
+
+
+def remove_study(path: Path) -> None:
+    """Removes the study at `path`, if there is one."""
+    path.unlink(missing_ok=True)
+    remove_journal(path)
+
+
+def remove_journal(path: Path) -> None:
+    """Removes what SQLite would take back of the study at `path`: another file comes in its place."""
+    path.with_name(path.name + JOURNAL).unlink(missing_ok=True)
 
 
 def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
@@ -102,22 +128,6 @@ def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
         study = optuna.load_study(study_name=STUDY, storage=storage)
         objectives = Objectives.from_json(study.user_attrs)
         return Provenance.from_json(study.user_attrs), objectives, StudyFile(study, path, objectives).candidates
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds `path`.lock: an SQLite transaction, which the system ends however this process ends."""
-    lock = path.with_name(path.name + ".lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DeviceError(f"cannot write {path.parent}: {error.strerror}") from error
-    with contextlib.ExitStack() as stack:
-        with _storage_errors(path):
-            database = stack.enter_context(contextlib.closing(sqlite3.connect(lock, timeout=0, isolation_level=None)))
-            database.execute("BEGIN EXCLUSIVE")
-        stack.callback(lock.unlink, missing_ok=True)
-        yield
 
 
 def _create(path: Path, origin: Provenance, objectives: Objectives, trials: Iterable[FrozenTrial] = ()) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -24,18 +23,14 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.tasks.task import Batch, Split, Task
 from bstsearch.training.batches import Parts, cut_batches
-from bstsearch.training.checkpoint import Standing, load_checkpoint, read_progress, save_checkpoint
+from bstsearch.training.checkpoint import load_checkpoint
 from bstsearch.training.distributed import ALONE, Processes
-from bstsearch.training.log import read_log
+from bstsearch.training.kept import SANDWICH, TEACHER, Kept, made_by
 from bstsearch.training.optimizers import Stepper
 from bstsearch.training.precision import in_precision
 from bstsearch.training.recipes import Recipe, StageRecipe
 from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from bstsearch.training.schedules import Position
-from bstsearch.writing import write_text
-
-CHECKPOINT = "checkpoint.safetensors"
-LOG = "log.csv"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +57,21 @@ class Objective:
     target: Callable[[Batch], Tensor]
 
 
+def first_position(settings: StageRecipe, rows: int, processes: Processes) -> Position:
+    """The position of a stage's first step on that many rows; UsageError or InputError where no batch can be made."""
+    size, parts = settings.batch_size, settings.accumulate * processes.count
+    if size % parts:
+        raise UsageError(
+            f"a batch of {size} examples does not fall into {settings.accumulate} parts for each of "
+            f"{processes.count} processes; change --batch-size or --accumulate"
+        )
+    per_epoch = rows // size if settings.drops_last else math.ceil(rows / size)
+    if not per_epoch:
+        raise InputError(f"{rows} training examples make no batch of {size}; give a smaller --batch-size")
+    steps = settings.steps or settings.epochs * per_epoch
+    return Position(step=0, steps=steps, per_epoch=per_epoch, batches_per_epoch=rows / size)
+
+
 class Stage:
     """One run over the training data with one objective, resumable from its folder.
 
@@ -83,8 +93,7 @@ class Stage:
     ) -> None:
         self.objective, self.supernet, self.recipe, self.settings = objective, supernet, recipe, settings
         self.processes, self.task = processes, task
-        self.checkpoint, self.log = folder / f"{objective.name}-{CHECKPOINT}", folder / f"{objective.name}-{LOG}"
-        self.identity = {"stage": objective.name, **recipe.settings(), **(identity or {})}
+        self.kept = Kept(folder=folder, stage=objective.name, made_by=made_by(recipe, identity or {}))
         self.reads = supernet.family.example_inputs(supernet.config, 1).keys()
         space = supernet.space
         self.watched = {space.smallest: "smallest", space.middle: "middle", space.largest: "largest"}
@@ -93,39 +102,24 @@ class Stage:
 
     def run(self, split: Split) -> Iterator[Progress]:
         """Trains to the end, from the checkpoint if there is one, yielding after every step."""
-        start = self._start(len(split))
-        steps, done = start.steps, 0
-        log: list[dict[str, Any]] = []
-        running: dict[str, float] = {}
-        if self.checkpoint.exists():
-            done, log, running = self._resume()
+        start = first_position(self.settings, len(split), self.processes)
+        done, log, running = self.kept.read()
+        if done:
+            load_checkpoint(self.kept.checkpoint, self.supernet.model, self.stepper)
         self.processes.copy_first(self.supernet.model)
         self.supernet.train()
-        while done < steps:
+        while done < start.steps:
             for parts, rows in self._batches(split, done // start.per_epoch, done % start.per_epoch):
                 progress = self._one_step(split, parts, rows, dataclasses.replace(start, step=done), running)
                 done += 1
                 log.append(_row(progress))
-                if done % self.recipe.checkpoint_every == 0 or done == steps:
-                    self._save({"done": done, "recipe": self.identity, "running": running}, log)
+                is_due = done % self.recipe.checkpoint_every == 0 or done == start.steps
+                if is_due and self.processes.is_first:
+                    self.kept.write(done, log, running, self.supernet.model, self.stepper)
                 yield progress
-                if done == steps:
+                if done == start.steps:
                     break
         self.supernet.eval()
-
-    def _start(self, rows: int) -> Position:
-        """The position of the first step; UsageError or InputError where no batch can be made."""
-        size, parts = self.settings.batch_size, self.settings.accumulate * self.processes.count
-        if size % parts:
-            raise UsageError(
-                f"a batch of {size} examples does not fall into {self.settings.accumulate} parts for each of "
-                f"{self.processes.count} processes; change --batch-size or --accumulate"
-            )
-        per_epoch = rows // size if self.settings.drops_last else math.ceil(rows / size)
-        if not per_epoch:
-            raise InputError(f"{rows} training examples make no batch of {size}; give a smaller --batch-size")
-        steps = self.settings.steps or self.settings.epochs * per_epoch
-        return Position(step=0, steps=steps, per_epoch=per_epoch, batches_per_epoch=rows / size)
 
     def _batches(self, split: Split, epoch: int, skip: int) -> Iterator[tuple[Parts, int]]:
         key = f"{self.recipe.seed}/{self.objective.name}/{epoch}"
@@ -193,22 +187,6 @@ class Stage:
             right = loss.new_tensor(math.nan) if right_B is None else right_B.sum()
             seen.add(submodel, torch.stack([loss.float(), right.float(), right.new_tensor(len(outputs)).float()]))
 
-    def _save(self, progress: Standing, rows: list[dict[str, Any]]) -> None:
-        if self.processes.is_first:
-            lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
-            write_text(self.log, "\n".join(lines) + "\n")
-            save_checkpoint(self.checkpoint, self.supernet.model, self.stepper, progress)
-
-    def _resume(self) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
-        progress = read_progress(self.checkpoint)
-        expected = json.loads(json.dumps(self.identity))
-        if progress["recipe"] != expected:
-            keys = {**progress["recipe"], **expected}
-            changed = sorted(key for key in keys if progress["recipe"].get(key) != expected.get(key))
-            raise InputError(f"{self.checkpoint} was trained with another {', '.join(changed)}; --force starts over")
-        load_checkpoint(self.checkpoint, self.supernet.model, self.stepper)
-        return progress["done"], read_log(self.log, progress["done"]), progress["running"]
-
 
 class _Seen:
     """Losses, how right outputs were, and rows of each submodel, added up over the parts of a batch."""
@@ -237,7 +215,7 @@ def teacher_stage(supernet: Supernet, recipe: Recipe, folder: Path, **options: A
         assert batch.targets is not None
         return batch.targets
 
-    objective = Objective(name="teacher", draw=lambda _: [supernet.space.largest], target=target)
+    objective = Objective(name=TEACHER, draw=lambda _: [supernet.space.largest], target=target)
     return Stage(objective, supernet, recipe, recipe.teacher, folder, **options)
 
 
@@ -251,7 +229,7 @@ def sandwich_stage(supernet: Supernet, teacher: Supernet, recipe: Recipe, folder
             outputs: Tensor = teacher.model(**batch.inputs)
         return outputs
 
-    objective = Objective(name="sandwich", draw=lambda source: draw_sandwich(supernet.space, source), target=target)
+    objective = Objective(name=SANDWICH, draw=lambda source: draw_sandwich(supernet.space, source), target=target)
     return Stage(objective, supernet, recipe, recipe.sandwich, folder, **options)
 
 

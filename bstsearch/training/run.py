@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import platform
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from bstsearch.model.config import changed, config_to_json
 from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
-from bstsearch.model.supernet_folder import CONFIG, METRICS, read_folder
+from bstsearch.model.supernet_folder import METRICS, read_folder
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import data_of_preset, get_task, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
@@ -29,12 +29,12 @@ from bstsearch.tasks.vqa import has_vocabulary
 from bstsearch.training.card import write_card
 from bstsearch.training.device import choose_device, choose_threads, exceptions
 from bstsearch.training.distributed import Processes, is_first_process, joined
-from bstsearch.training.loop import Progress, Stage, sandwich_stage, teacher_stage
+from bstsearch.training.kept import made_by
+from bstsearch.training.loop import Progress, Stage, first_position, sandwich_stage, teacher_stage
+from bstsearch.training.place import check_place, finishing, make_room, work_folder
 from bstsearch.training.precision import check_precision
 from bstsearch.training.recipes import Recipe, check_recipe, get_recipe, recipe_for
-from bstsearch.writing import as_path, check_free, write_json
-
-WORK = "training"  # subfolder of the output with checkpoints and logs
+from bstsearch.writing import as_path, holding, write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,12 @@ class Plan:
     out: Path
     device: torch.device
     teacher: Path | None = None
+    is_forced: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """What the weights depend on, beside the recipe."""
+        given = {} if self.teacher is None else {"teacher": read_folder(self.teacher).digest()}
+        return {"model": config_to_json(self.config), **given}
 
     def split(self, name: str) -> Split:
         """That part of the data, as the model reads it."""
@@ -100,22 +106,31 @@ def train(
     listener = listener if is_first_process() else SILENT
     for line in exceptions(precision, where, model, config):
         listener.warning(line)
-    if is_first_process():
-        _prepare(out, is_forced)
-    task = _open(chosen, data_dir, teacher)
-    config = fitted(config, task)
-    plan = Plan(family=model, config=config, task=task, recipe=by, out=out, device=where, teacher=teacher)
-    return _run(plan, listener)
+    with holding(out) if is_first_process() else contextlib.nullcontext():
+        if is_first_process():
+            check_place(out, is_forced=is_forced)
+        task = _open(chosen, data_dir, teacher)
+        config = fitted(config, task)
+        plan = Plan(
+            family=model,
+            config=config,
+            task=task,
+            recipe=by,
+            out=out,
+            device=where,
+            teacher=teacher,
+            is_forced=is_forced,
+        )
+        return _run(plan, listener)
 
 
 def _run(plan: Plan, listener: Listener) -> dict[str, Any]:
     with joined(plan.device) as processes:
-        processes.wait()  # until the folder is prepared
-        supernet = _train(plan, processes, listener)
+        supernet, work = _train(plan, processes, listener)
     if not processes.is_first:
         return {}
     metrics = _measure(plan, supernet, processes, listener)
-    _finish(plan, supernet, metrics)
+    _finish(plan, work, supernet, metrics)
     return metrics
 
 
@@ -152,33 +167,37 @@ def fitted(config: Config, task: Task) -> Config:
     return dataclasses.replace(config, **other)
 
 
-def _prepare(out: Path, is_forced: bool) -> None:
-    """Refuses to touch what may not be replaced; with force, removes the old supernet."""
-    is_unfinished = (out / WORK).exists() and not (out / CONFIG).exists()
-    if not is_unfinished:
-        check_free(out, marker=WORK, is_forced=is_forced)
-    if is_forced:
-        shutil.rmtree(out / WORK, ignore_errors=True)
-        (out / CONFIG).unlink(missing_ok=True)  # from here on the old supernet is gone
-
-
-def _train(plan: Plan, processes: Processes, listener: Listener) -> Supernet:
+def _train(plan: Plan, processes: Processes, listener: Listener) -> tuple[Supernet, Path]:
+    """The trained supernet, and the folder with its checkpoints and logs. What can be refused is refused first."""
     split = plan.split("train")
     if plan.teacher is None and not split.has_targets:
         raise UsageError(f"{plan.task.name} has no targets to train a teacher on; give one with --teacher DIR")
-    options: dict[str, Any] = {"processes": processes, "task": plan.task}
-    options["identity"] = {"model": config_to_json(plan.config)}
     torch.manual_seed(plan.recipe.seed)
-    work, metric = plan.out / WORK, plan.task.metric
+    teacher, supernet = _models(plan)
+    for settings in ([plan.recipe.teacher] if plan.teacher is None else []) + [plan.recipe.sandwich]:
+        first_position(settings, len(split), processes)
+    identity = plan.identity()
+    processes.wait()  # until the first one has looked after the folder
+    work = work_folder(plan.out, is_forced=plan.is_forced)
+    if processes.is_first:
+        make_room(work, made_by(plan.recipe, identity), is_forced=plan.is_forced)
+        if work.parent != plan.out:
+            listener.note(f"{plan.out} stays as it is until the new supernet is complete; it is made in {work.parent}")
+    processes.wait()
+    options: dict[str, Any] = {"processes": processes, "task": plan.task, "identity": identity}
     if plan.teacher is None:
-        teacher, supernet = (Supernet(plan.family, plan.config).to(plan.device) for _ in range(2))
-        _run_stage(teacher_stage(teacher, plan.recipe, work, **options), split, metric, listener)
-    else:
-        supernet = Supernet(plan.family, plan.config).to(plan.device)
-        teacher = _load_teacher(plan.teacher, supernet).to(plan.device)
-        options["identity"]["teacher"] = read_folder(plan.teacher).digest()
-    _run_stage(sandwich_stage(supernet, teacher, plan.recipe, work, **options), split, metric, listener)
-    return supernet
+        _run_stage(teacher_stage(teacher, plan.recipe, work, **options), split, plan.task.metric, listener)
+    _run_stage(sandwich_stage(supernet, teacher, plan.recipe, work, **options), split, plan.task.metric, listener)
+    return supernet, work
+
+
+def _models(plan: Plan) -> tuple[Supernet, Supernet]:
+    """The teacher, which is trained yet or given, and the supernet, on their device."""
+    if plan.teacher is None:
+        new, supernet = (Supernet(plan.family, plan.config).to(plan.device) for _ in range(2))
+        return new, supernet
+    supernet = Supernet(plan.family, plan.config).to(plan.device)
+    return _load_teacher(plan.teacher, supernet).to(plan.device), supernet
 
 
 def _load_teacher(path: Path, supernet: Supernet) -> Supernet:
@@ -247,15 +266,13 @@ def _machine(device: torch.device, processes: Processes) -> str:
     return f"{platform.system()} {platform.machine()}, {device.type}, {torch.get_num_threads()} threads{together}"
 
 
-def _finish(plan: Plan, supernet: Supernet, metrics: dict[str, Any]) -> None:
-    # config.json comes last: a folder without it is no supernet, so an interrupted finish can be repeated.
-    save_task(plan.task, plan.out)
-    write_json(plan.out / METRICS, metrics)
-    write_card(plan.out, supernet, metrics, is_vqa=has_vocabulary(plan.out))
-    (plan.out / CONFIG).unlink(missing_ok=True)
-    supernet.save(plan.out)
-    for checkpoint in (plan.out / WORK).glob("*.safetensors"):
-        checkpoint.unlink()
+def _finish(plan: Plan, work: Path, supernet: Supernet, metrics: dict[str, Any]) -> None:
+    """Puts the finished supernet into its place, whole, and removes the checkpoints."""
+    with finishing(plan.out, work) as folder:
+        save_task(plan.task, folder)
+        write_json(folder / METRICS, metrics)
+        write_card(folder, supernet, metrics, is_vqa=has_vocabulary(folder))
+        supernet.save(folder)
 
 
 def _commit() -> str | None:

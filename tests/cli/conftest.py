@@ -32,6 +32,9 @@ class Scorer:
 
     metric = ACCURACY
 
+    def load(self) -> None:
+        """Nothing is read."""
+
     def __init__(self) -> None:
         self.scored: Counter[str] = Counter()
         self.stop_after = 10_000
@@ -49,7 +52,7 @@ class Once:
     metric = ACCURACY
 
     def __init__(self, scorer: Scorer) -> None:
-        self.score = functools.cache(scorer)
+        self.score, self.load = functools.cache(scorer), scorer.load
 
     def __call__(self, submodel: Submodel) -> Accuracy:
         return self.score(submodel)

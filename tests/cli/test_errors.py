@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from bstsearch import doors, errors
-from bstsearch.cli.errors import Verbs, explain, show_tracebacks, translated
+from bstsearch.cli.errors import EndedError, Verbs, explain, show_tracebacks, translated
 from bstsearch.cli.options import JsonOption
 
 ERRORS = [
@@ -244,3 +245,62 @@ def test_what_typer_finds_wrong_is_plain_and_of_bounded_length(is_json: bool) ->
             message = json.loads(result.stdout)["error"]["message"]
             assert len(message) <= 1000
             assert message.isprintable()
+
+
+# Signals
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from bstsearch.cli.errors import end_on_signals, translated
+from bstsearch.writing import writing_folder
+
+end_on_signals()
+with translated(), writing_folder(Path(sys.argv[1]), marker="a", own=("a",)) as folder:
+    (folder / "a").write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def end_while_writing(tmp_path: Path, number: int, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command that gets the signal while it writes a folder."""
+    command = [sys.executable, "-c", WAITING, str(tmp_path / "out")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, **options) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(number)
+        if options:
+            process.terminate()
+        _, said = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, None, said)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda one: str(one)
+)
+def test_a_signal_ends_a_command_in_one_line_and_leaves_nothing_half_written(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    ended = end_while_writing(tmp_path, number)
+    assert (ended.returncode, ended.stderr) == (code, "error: interrupted; what was finished is kept\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_under_nohup_lives_on_when_its_terminal_closes(tmp_path: Path) -> None:
+    ended = end_while_writing(tmp_path, signal.SIGHUP, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    assert ended.returncode == 143, "the signal that came second ended it"
+
+
+def test_only_the_command_line_takes_signals() -> None:
+    code = "import bstsearch; bstsearch.train; from signal import *; print(getsignal(15) == getsignal(1) == SIG_DFL)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_with_json_a_signal_is_an_object_too(number: int, code: int) -> None:
+    result = run(EndedError(number), "--json")
+    assert result.exit_code == code
+    assert json.loads(result.stdout)["error"]["exit_code"] == code

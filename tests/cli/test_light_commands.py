@@ -77,6 +77,9 @@ def test_another_budget_on_an_estimated_device_computes_nothing(
     class Scorer:
         metric = ACCURACY
 
+        def load(self) -> None:
+            pass
+
         def __call__(self, submodel: Submodel) -> Accuracy:
             return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
 

@@ -51,6 +51,9 @@ def scored(score: Callable[[Submodel], Accuracy], monkeypatch: pytest.MonkeyPatc
     class Scorer:
         metric = ACCURACY
 
+        def load(self) -> None:
+            pass
+
         @functools.cache  # noqa: B019 (it lives as long as one command)
         def __call__(self, submodel: Submodel) -> Accuracy:
             counts[submodel.id] += 1
@@ -186,6 +189,9 @@ def test_an_interrupted_search_goes_on_in_its_folder_and_lends_its_scores(
 ) -> None:
     class Stopping:
         metric = ACCURACY
+
+        def load(self) -> None:
+            pass
 
         def __call__(self, submodel: Submodel) -> Accuracy:
             if len(scored) == 4:

@@ -5,12 +5,14 @@ import dataclasses
 import functools
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from crashing import contents
 from synthetic import write_vqa_v2
 
 import bstsearch.model.counting
@@ -25,6 +27,7 @@ from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa_v2 import VqaV2
 from bstsearch.training.run import fitted
+from bstsearch.writing import holding
 
 Invoke = Callable[..., Any]
 count_once = functools.cache(bstsearch.model.counting.count)  # the same ten submodels for every card
@@ -141,6 +144,112 @@ def test_a_finished_supernet_is_replaced_only_by_force(train: Invoke, tmp_path: 
     assert (tmp_path / "net/model.safetensors").read_bytes() != before
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--preset", "mcan-vqa-v2", "--data-dir", "nowhere"),
+        ("--preset", "mcan-nothing-easy-vqa"),
+        ("--recipe", "cake"),
+        ("--teacher", "nowhere"),
+        ("--accumulate", 3),
+        ("--threads", 100000),
+        ("--set", "dropout=many"),
+    ],
+)
+def test_what_is_refused_leaves_the_finished_supernet_as_it_is(
+    train: Invoke, tmp_path: Path, tiny_easy_folder: Path, args: tuple[object, ...]
+) -> None:
+    shutil.copytree(tiny_easy_folder, tmp_path / "net")
+    (tmp_path / "net/training").mkdir()
+    (tmp_path / "net/training/sandwich-log.csv").write_text("step\n")
+    before = contents(tmp_path)
+    result = train("--out", "net", "--force", *args)
+    assert result.exit_code in (2, 4)
+    assert contents(tmp_path) == before
+
+
+def test_a_forced_training_that_was_stopped_goes_on_beside_the_old_one(
+    train: Invoke, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train("--out", "net").exit_code == 0
+    before = contents(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(bstsearch.training.run, "_measure", _interrupted)
+        stopped = train("--out", "net", "--seed", 1, "--force")
+    assert stopped.exit_code == 130
+    assert "net stays as it is until the new supernet is complete; it is made in net.new" in stopped.stderr
+    assert contents(tmp_path / "net") == {name[4:]: one for name, one in before.items() if name.startswith("net/")}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "net.new"]
+    seen.reports.clear()
+    assert train("--out", "net", "--seed", 1, "--force").exit_code == 0
+    assert {report[0] for report in seen.reports} == {"scoring"}
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+    assert "| seed | 1 |" in (tmp_path / "net/README.md").read_text()
+
+
+def test_force_discards_the_checkpoints_of_another_recipe(
+    train: Invoke, seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(bstsearch.training.run, "_measure", _interrupted)
+        assert train("--out", "net").exit_code == 130
+    before = contents(tmp_path)
+    refused = train("--out", "net", "--seed", 1)
+    assert refused.exit_code == 4
+    assert "was trained with another seed; --force starts over" in refused.stderr
+    assert contents(tmp_path) == before
+    seen.reports.clear()
+    assert train("--out", "net", "--seed", 1, "--force").exit_code == 0
+    assert {report[0] for report in seen.reports} == {"teacher", "sandwich", "scoring"}
+
+
+@pytest.mark.parametrize("damage", ["log", "checkpoint"])
+def test_what_is_kept_and_damaged_is_refused_and_discarded_by_force(
+    train: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(bstsearch.training.run, "_measure", _interrupted)
+        assert train("--out", "net").exit_code == 130
+    if damage == "log":
+        path = tmp_path / "net/training/teacher-log.csv"
+        path.write_text(path.read_text()[:-40])
+    else:
+        path = tmp_path / "net/training/sandwich-checkpoint.safetensors"
+        path.write_bytes(path.read_bytes()[:1000])
+    result = train("--out", "net")
+    assert result.exit_code == 4
+    assert str(Path(*path.parts[-3:])) in result.stderr
+    assert train("--out", "net", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize("holds", ["config.json", "precious.txt"])
+def test_somebody_s_folder_beside_the_old_one_is_not_taken(train: Invoke, tmp_path: Path, holds: str) -> None:
+    assert train("--out", "net").exit_code == 0
+    (tmp_path / "net.new").mkdir()
+    (tmp_path / "net.new" / holds).write_text("mine")
+    before = contents(tmp_path)
+    result = train("--out", "net", "--force")
+    assert result.exit_code == 2
+    assert "net.new" in result.stderr
+    assert contents(tmp_path) == before
+
+
+def test_a_supernet_is_trained_into_the_current_folder(train: Invoke, tmp_path: Path) -> None:
+    assert train("--out", ".").exit_code == 0
+    assert Supernet.load(tmp_path).space
+    refused = train("--out", ".", "--force")
+    assert refused.exit_code == 2
+    assert "is the current folder" in refused.stderr
+
+
+def test_a_folder_that_another_process_trains_into_is_refused_at_once(train: Invoke, tmp_path: Path) -> None:
+    with holding(tmp_path / "net"):
+        result = train("--out", "net")
+    assert result.exit_code == 2
+    assert "net is being written by another process; wait until it ends, or give another --out" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_not_even_force_replaces_a_folder_of_something_else(train: Invoke, tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     (tmp_path / "net/precious.txt").write_text("mine")
@@ -253,6 +362,10 @@ def test_a_published_preset_is_trained_on_the_users_files(invoke: Invoke, tmp_pa
     assert {one["id"]: one["correct"] for one in scored["submodels"]} == {
         name: pytest.approx(one["correct"]) for name, one in metrics["validation"].items()
     }
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _folder(path: Path) -> Path:

@@ -149,7 +149,7 @@ def test_one_entry_adds_a_cost_everywhere(energy: Cost, make_candidate: MakeCand
     assert ("energy", "mJ", True) in front_table(file).heads
     assert page_data({tmp_path / "front.json": file})["costs"]["energy_mj"]["label"] == "energy"
     assert file.to_frame()["energy_mj"].max() == 20
-    write_reports(file, tmp_path)
+    write_reports(file, tmp_path, tmp_path)
     assert read_front(tmp_path / "front.json") == file
     with (tmp_path / "front.csv").open(newline="") as stream:
         assert [float(row["energy_mj"]) for row in csv.DictReader(stream)] == [2, 4, 6, 8, 10]

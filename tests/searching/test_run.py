@@ -47,6 +47,9 @@ class Errors:
 
     metric = ERROR
 
+    def load(self) -> None:
+        """Nothing is read."""
+
     def __call__(self, submodel: Submodel) -> Value:
         error = 1 / float(submodel.width * submodel.depth)
         return Value(value=error, low=0.9 * error, high=1.1 * error, total=100)

@@ -20,7 +20,14 @@ from bstsearch.score import Metric
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
-from bstsearch.searching.study_file import NAME, StudyFile, open_study, read_study
+from bstsearch.searching.study_file import (
+    NAME,
+    StudyFile,
+    check_replaceable,
+    discard_other,
+    open_study,
+    read_study,
+)
 from bstsearch.space import Space
 
 MakeCandidate = Callable[..., Candidate]
@@ -147,31 +154,46 @@ def test_another_origin_is_refused_and_nothing_lost(path: Path, make_candidate: 
         assert len(study.candidates) == 1
 
 
-def test_fresh_starts_over(path: Path, make_candidate: MakeCandidate) -> None:
-    fill(path, make_candidate(correct=1))
-    with open_study(path, OTHER, is_fresh=True) as study:
-        assert study.candidates == []
-
-
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 100, "half"])
-def test_damaged_file_is_refused_kept_and_replaced_when_forced(path: Path, content: bytes | str) -> None:
+def test_damaged_file_is_refused_and_kept_and_may_be_replaced(path: Path, content: bytes | str) -> None:
     damaged = path.read_bytes()[: path.stat().st_size // 2] if isinstance(content, str) else content
     path.write_bytes(damaged)
     with pytest.raises(InputError, match=r"study\.db: the study .*--force"), open_study(path, ORIGIN):
         pass
+    check_replaceable(path)
     assert path.read_bytes() == damaged
-    with open_study(path, ORIGIN, is_fresh=True) as study:
-        assert study.candidates == []
+    discard_other(path, ORIGIN, DEFAULT)
+    assert not path.exists()
 
 
-@pytest.mark.parametrize("is_fresh", [False, True])
-def test_database_of_something_else_is_never_touched(path: Path, is_fresh: bool) -> None:
+def test_a_study_of_another_origin_or_metric_is_discarded_and_of_the_same_is_not(
+    path: Path, make_candidate: MakeCandidate
+) -> None:
+    fill(path, make_candidate(correct=1))
+    discard_other(path, ORIGIN, DEFAULT)
+    assert len(read_study(path)[2]) == 1
+    path.with_name("study.db-journal").write_bytes(b"")
+    discard_other(path, OTHER, DEFAULT)
+    assert not list(path.parent.iterdir())
+    discard_other(path, OTHER, DEFAULT)  # there may be none
+
+
+def refuse_everything(path: Path, message: str) -> None:
+    """Neither is the file at `path` opened as a study, nor is it ours to replace."""
+    with pytest.raises(InputError, match=message), open_study(path, ORIGIN):
+        pass
+    with pytest.raises(InputError, match=message):
+        check_replaceable(path)
+    with pytest.raises(InputError, match=message):
+        discard_other(path, ORIGIN, DEFAULT)
+
+
+def test_database_of_something_else_is_never_touched(path: Path) -> None:
     path.unlink()
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE recipes (name TEXT)")
     content = path.read_bytes()
-    with pytest.raises(InputError, match="no Optuna study"), open_study(path, ORIGIN, is_fresh=is_fresh):
-        pass
+    refuse_everything(path, "no Optuna study")
     assert path.read_bytes() == content
 
 
@@ -189,19 +211,7 @@ def test_study_of_another_name_is_refused(path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("is_fresh", [False, True])
-def test_two_searches_never_share_a_study(path: Path, is_fresh: bool) -> None:
-    with (
-        open_study(path, ORIGIN),
-        pytest.raises(InputError, match="in use by another process"),
-        open_study(path, ORIGIN, is_fresh=is_fresh),
-    ):
-        pass
-    assert path.exists()
-
-
-@pytest.mark.parametrize("is_fresh", [False, True])
-def test_file_locked_by_another_process_is_refused(path: Path, is_fresh: bool) -> None:
+def test_file_that_another_program_writes_to_is_refused(path: Path) -> None:
     program = (
         "import sqlite3, sys; database = sqlite3.connect(sys.argv[1], isolation_level=None); "
         "database.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); input()"
@@ -210,11 +220,30 @@ def test_file_locked_by_another_process_is_refused(path: Path, is_fresh: bool) -
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout
         assert other.stdout.readline() == "locked\n"
-        with pytest.raises(InputError, match="in use by another process"), open_study(path, ORIGIN, is_fresh=is_fresh):
-            pass
+        refuse_everything(path, "in use by another process")
         other.communicate("\n")
     with open_study(path, ORIGIN):
         pass
+
+
+def test_a_write_that_was_killed_is_undone_before_anything_takes_the_place(
+    path: Path, make_candidate: MakeCandidate
+) -> None:
+    """SQLite's journal would be played back into whatever has the study's name next."""
+    fill(path, make_candidate(correct=1))
+    before = path.read_bytes()
+    program = (
+        "import os, sqlite3, sys; database = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "database.execute('PRAGMA cache_size = 1'); database.execute('PRAGMA cache_spill = 1'); "
+        "database.execute('BEGIN'); database.execute('UPDATE trial_user_attributes SET value_json = zeroblob(90000)'); "
+        "database.execute('UPDATE trials SET number = 77'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert path.with_name("study.db-journal").exists()
+    assert path.read_bytes() != before
+    check_replaceable(path)
+    assert not path.with_name("study.db-journal").exists()
+    assert path.read_bytes() == before
 
 
 def test_folder_that_cannot_be_made_is_a_device_error(tmp_path: Path) -> None:
