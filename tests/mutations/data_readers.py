@@ -10,17 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 from reader import Reader
-from synthetic import write_gqa, write_json, write_npz, write_vqa_v2
+from synthetic import write_gqa, write_json, write_vqa_v2
 from synthetic_lxmert import LYING, STANDING, question, write_jpeg, write_lists, write_sizes
-from synthetic_uniter import ANSWERS, FEATURES, Asked, write_images, write_text
+from synthetic_uniter import ANSWERS, SEP, Asked, write_images, write_text
 
-from bstsearch.formats.butd_tsv import open_tsv
-from bstsearch.formats.lxmert_images import are_lying, get_images
-from bstsearch.formats.region_files import Regions, find_npz
 from bstsearch.inputs import reader as inputs
 from bstsearch.inputs.pictures import LETTERBOX, PictureReader
 from bstsearch.inputs.tokenizers import SPECIAL
-from bstsearch.tasks import uniter_databases
 from bstsearch.tasks.gqa import Gqa
 from bstsearch.tasks.task import Split
 from bstsearch.tasks.vqa import VqaTask
@@ -31,7 +27,7 @@ REGIONS = inputs.Reader(like=LIKE)
 OF_UNITER = {**LIKE, "question": torch.zeros(1, 6), "boxes": torch.zeros(1, 5, 7)}
 PICTURE = PictureReader(height=16, width=32, fit=LETTERBOX, mean=(0.5,) * 3, std=(0.5,) * 3)
 PICTURES = inputs.Reader(like={"question": torch.zeros(1, 4)}, picture=PICTURE)
-PIECES = (*SPECIAL, "what", "is", "this", "?")
+PIECES = (*SPECIAL, "what", "is", "this", "?", *(f"piece{number}" for number in range(SEP)))
 TRAIN, VAL, TEST = (f"COCO_{part}_00000000000" for part in ("train2014", "val2014", "test2015"))
 OF_COCO = "coco_val2014_00000000000"
 
@@ -57,13 +53,23 @@ def make_vqa(folder: Path) -> None:
     write_json(folder / "answer_dict.json", [{"yes": 0, "no": 1, "red": 2}, {"0": "yes", "1": "no", "2": "red"}])
 
 
-def make_tsv(folder: Path) -> None:
+def make_tables(folder: Path) -> None:
+    """Bottom-up attention's tables in place of a file for each image."""
+    make_vqa(folder)
     lines = []
-    for image in (7, 458_752):
-        boxes = np.tile(np.array([10, 20, 60, 70], np.float32), (3, 1))
-        arrays = [base64.b64encode(array.tobytes()).decode() for array in (boxes, np.ones((3, 8), np.float32))]
-        lines.append("\t".join([str(image), "200", "100", "3", *arrays]))
-    (folder / "one.tsv").write_text("\n".join(lines) + "\n")
+    for path in sorted((folder / "feats").rglob("*.npz")):
+        with np.load(path) as file:
+            arrays = [base64.b64encode(np.ascontiguousarray(one)).decode() for one in (file["bbox"], file["x"].T)]
+            lines.append("\t".join([path.name[-16:-8].lstrip("0"), "200", "100", str(len(file["bbox"])), *arrays]))
+        path.unlink()
+    (folder / "feats" / "one.tsv").write_text("\n".join(lines) + "\n")
+
+
+def make_packed(folder: Path) -> None:
+    """The same with .npz files that are packed."""
+    make_vqa(folder)
+    for path in (folder / "feats").rglob("*.npz"):
+        np.savez_compressed(path, **dict(np.load(path)))
 
 
 def make_gqa(folder: Path) -> None:
@@ -101,21 +107,28 @@ def make_gqa_lists(folder: Path) -> None:
 
 
 def make_uniter(folder: Path) -> None:
+    write_uniter(folder, "feat_th0.2_max100_min10_compressed")
+
+
+def make_uniter_records(folder: Path) -> None:
+    write_uniter(folder, "all")
+
+
+def make_uniter_files(folder: Path) -> None:
+    write_uniter(folder, "")
+
+
+def write_uniter(folder: Path, database: str) -> None:
+    """UNITER's questions with images in that database."""
     asked = [
         Asked(id=str(10 + row), pieces=(5, 6), image=f"{OF_COCO}{row + 1}.npz", target={row: 1.0, 3: 0.3})
         for row in range(3)
     ]
     for name in ("vqa_train.db", "vqa_devval.db"):
         write_text(folder / "txt_db" / name, asked)
-    images = {one.image: 11 for one in asked}
-    write_images(folder / "img_db" / "coco_val2014", "feat_th0.2_max100_min10_compressed", images)
+    write_images(folder / "img_db" / "coco_val2014", database, {one.image: 11 for one in asked})
     write_json(folder / "ans2label.json", {answer: number for number, answer in enumerate(ANSWERS)})
     write_pieces(folder)
-
-
-def make_uniter_records(folder: Path) -> None:
-    write_images(folder / "coco_val2014", "all", {f"{OF_COCO}1.npz": 11})
-    write_images(folder / "vg", "", {"vg_1.npz": 11})
 
 
 def write_pieces(folder: Path) -> None:
@@ -127,40 +140,28 @@ def make_pictures(folder: Path) -> None:
     Image.new("RGB", (9, 5), "red").save(folder / "a.png")
 
 
-def make_npz(folder: Path) -> None:
-    write_npz(folder / "100.npz", np.random.default_rng(0), 4, 8)
-    np.savez_compressed(folder / "101.npz", **dict(np.load(folder / "100.npz")))
+def read_openvqa(folder: Path) -> str:
+    return built(VqaV2, folder, REGIONS, "validation", "test")
 
 
-def read_sizes(folder: Path) -> dict[str, bool]:
-    return are_lying(folder, get_images(folder, [f"{VAL}1", f"{VAL}2"]))
+def read_uniter(folder: Path) -> str:
+    return built(VqaV2, folder, inputs.Reader(like=OF_UNITER), "validation")
 
 
-def read_uniter_records(folder: Path) -> list[Regions]:
-    source = uniter_databases.UniterSource(folder=folder, features=FEATURES)
-    source.first_missing([f"{OF_COCO}1.npz", "vg_1.npz"])
-    return [source.regions(f"{OF_COCO}1.npz"), source.regions("vg_1.npz")]
+def read_lists(folder: Path) -> str:
+    return built(VqaV2, folder, PICTURES, "validation", "test")
 
 
 def read_pictures(folder: Path) -> list[object]:
     return [PICTURE.read(folder / name) for name in ("a.jpg", "a.png")]
 
 
-PART = "raw/devval_{}.json"
-DEVVAL = "txt_db/vqa_devval.db"
+PART, IMAGE = "raw/devval_{}.json", "feats/val2014/COCO_val2014_000000000200.jpg.npz"
+DEVVAL, BOXES = "txt_db/vqa_devval.db", "img_db/coco_val2014"
 STORES = (
-    Reader(
-        name="npz",
-        make=make_npz,
-        read=lambda folder: [find_npz(folder, 8).regions(image) for image in ("100", "101")],
-        files={"100.npz": "npz", "101.npz": "npz"},
-    ),
-    Reader(
-        name="tables",
-        make=make_tsv,
-        read=lambda folder: [open_tsv(folder, 8).regions(image) for image in ("7", "458752")],
-        files={"one.tsv": "tsv"},
-    ),
+    Reader(name="npz", make=make_vqa, read=read_openvqa, files={IMAGE: "npz"}),
+    Reader(name="packed", make=make_packed, read=read_openvqa, files={IMAGE: "npz"}),
+    Reader(name="tables", make=make_tables, read=read_openvqa, files={"feats/one.tsv": "tsv"}),
     Reader(
         name="gqa-h5",
         make=make_gqa_h5,
@@ -170,36 +171,27 @@ STORES = (
     Reader(
         name="uniter-images",
         make=make_uniter,
-        read=lambda folder: built(VqaV2, folder, inputs.Reader(like=OF_UNITER), "validation"),
+        read=read_uniter,
         files={
-            "img_db/coco_val2014/feat_th0.2_max100_min10_compressed/data.mdb": "lmdb of npz",
-            "img_db/coco_val2014/nbb_th0.2_max100_min10.json": "json",
+            f"{BOXES}/feat_th0.2_max100_min10_compressed/data.mdb": "lmdb of npz",
+            f"{BOXES}/nbb_th0.2_max100_min10.json": "json",
         },
     ),
     Reader(
         name="uniter-records",
         make=make_uniter_records,
-        read=read_uniter_records,
-        files={"coco_val2014/all/data.mdb": "lmdb of records", "vg/vg_1.npz": "npz"},
+        read=read_uniter,
+        files={f"{BOXES}/all/data.mdb": "lmdb of records"},
     ),
-    Reader(
-        name="picture-sizes",
-        make=make_lxmert,
-        read=read_sizes,
-        files={"mscoco/width_heigths.json": "json"},
-    ),
-    Reader(
-        name="pictures",
-        make=make_pictures,
-        read=read_pictures,
-        files={"a.jpg": "jpeg", "a.png": "png"},
-    ),
+    Reader(name="uniter-files", make=make_uniter_files, read=read_uniter, files={f"{BOXES}/{OF_COCO}1.npz": "npz"}),
+    Reader(name="sizes", make=make_lxmert, read=read_lists, files={"mscoco/width_heigths.json": "json"}),
+    Reader(name="pictures", make=make_pictures, read=read_pictures, files={"a.jpg": "jpeg", "a.png": "png"}),
 )
 QUESTIONS = (
     Reader(
         name="vqa-v2",
         make=make_vqa,
-        read=lambda folder: built(VqaV2, folder, REGIONS, "validation", "test"),
+        read=read_openvqa,
         files={PART.format("questions"): "json", PART.format("annotations"): "json", "answer_dict.json": "json"},
     ),
     Reader(
@@ -211,7 +203,7 @@ QUESTIONS = (
     Reader(
         name="lists",
         make=make_lxmert,
-        read=lambda folder: built(VqaV2, folder, PICTURES, "validation", "test"),
+        read=read_lists,
         files={
             "vqa/minival.json": "json",
             "vqa/test.json": "json",
@@ -230,7 +222,7 @@ QUESTIONS = (
     Reader(
         name="uniter-questions",
         make=make_uniter,
-        read=lambda folder: built(VqaV2, folder, inputs.Reader(like=OF_UNITER), "validation"),
+        read=read_uniter,
         files={
             f"{DEVVAL}/data.mdb": "lmdb of questions",
             f"{DEVVAL}/meta.json": "json",
