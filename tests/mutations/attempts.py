@@ -105,7 +105,7 @@ def _message_fault(error: Exception, case: Case, folder: Path) -> str | None:
 def _begins_with_its_file(message: str, case: Case, folder: Path) -> bool:
     """Whether the message begins with the damaged file, with a folder that it lies in, or with another that names it.
 
-    A file that keeps its form may be found to be wrong when another one is read.
+    Where a file keeps its form, or is gone, another one may be found to be wrong.
     """
     if case.reader.is_relative:
         return message.startswith(case.file)

@@ -13,7 +13,7 @@ BLOCK = 64  # bytes that are lost or doubled together
 
 
 class Mutation(NamedTuple):
-    """What is done to a file; where `is_inside`, it keeps its form and only a value in it is another one."""
+    """What is done to a file; where `is_inside`, it keeps its form, or is gone, so that another may be found wrong."""
 
     name: str
     apply: Callable[[Path], object]
@@ -61,10 +61,10 @@ def of_text(content: bytes, chance: random.Random) -> Iterator[Mutation]:
 
 def in_its_place() -> Iterator[Mutation]:
     """What is no regular file, or none at all."""
-    yield Mutation("missing", Path.unlink)
+    yield Mutation("missing", Path.unlink, is_inside=True)
     yield Mutation("a pipe", lambda path: _replaced(path, os.mkfifo))
     yield Mutation("a folder", lambda path: _replaced(path, os.mkdir))
-    yield Mutation("a link to itself", lambda path: _replaced(path, lambda own: os.symlink(own.name, own)))
+    yield Mutation("a link to itself", lambda path: _replaced(path, _link_to_itself), is_inside=True)
     yield Mutation("zeros without end", lambda path: _replaced(path, lambda own: os.symlink("/dev/zero", own)))
     yield Mutation("unreadable", lambda path: _replaced(path, lambda own: os.symlink("/proc/self/mem", own)))
 
@@ -79,3 +79,7 @@ def _flipped(content: bytes, chance: random.Random) -> Iterator[Mutation]:
 def _replaced(path: Path, make: Callable[[Path], object]) -> None:
     path.unlink()
     make(path)
+
+
+def _link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
