@@ -279,7 +279,7 @@ SEARCHING = (
         make=make_models,
         read=lambda folder: ask("what color is it", folder / "a.png", model=folder / "export"),
         files={
-            **{f"export/{name}.json": "json" for name in ("manifest", "preprocessor", "vocabulary", "config")},
+            **{f"export/{name}.json": "json" for name in ("manifest", "preprocessor", "config")},
             "export/model.onnx": "onnx",
             "a.png": "png",
         },
