@@ -1,6 +1,6 @@
 """Whatever is wrong with a file, its reader reads it or refuses it in one line that begins with the file.
 
-Over 1,000 files with one damage each, the same every time; `python tests/mutations/try_readers.py 20` tries others,
+Over 1,000 files with one damage each, the same every time; `python tests/mutations/try_mutations.py 20` tries others,
 sixty times as many.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from try_readers import ROOMS, outcomes
+from try_mutations import ROOMS, outcomes
 from ways_in import WAYS_IN
 
 HERE = Path(__file__).parent
