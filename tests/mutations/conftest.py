@@ -1,3 +1,3 @@
 """Leaves to the processes that the tests start what is imported there only."""
 
-collect_ignore = ["model_readers.py", "readers.py"]
+collect_ignore_glob = ["*readers.py"]

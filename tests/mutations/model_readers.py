@@ -1,4 +1,4 @@
-"""Readers of what belongs to a model: profiles, supernets, searches, exports, checkpoints."""
+"""Readers of supernets, searches, exports and counted costs."""
 
 from __future__ import annotations
 
@@ -6,36 +6,25 @@ import dataclasses
 import functools
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import checkpoints
 import conftest
 import torch
 from PIL import Image
 from reader import Reader
-from safetensors.torch import save_file
 
 from bstsearch.answering import run_script
 from bstsearch.answering.asking import ask
 from bstsearch.answering.choice import read_accuracies
 from bstsearch.answering.exported_folder import open_session
 from bstsearch.cli import profile as cli_profile
-from bstsearch.cli.remembered import recall
 from bstsearch.exporting.write import write_export
 from bstsearch.families.mcan import FAMILY
-from bstsearch.measuring.driver import Run
-from bstsearch.measuring.journal import Journal
 from bstsearch.model.cost_table import Cost, CostTable
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import Latency, Memory
-from bstsearch.profiles.profile_file import load_profile
-from bstsearch.published.checkpoint import Imported, read_checkpoint
-from bstsearch.published.tensors import read_tensors
-from bstsearch.published.words import build_words
 from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT
@@ -51,14 +40,8 @@ from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
-from bstsearch.training.loop import teacher_stage
-from bstsearch.training.recipes import DEMO
 
-ROOT = Path(__file__).parents[2]
 CONFIG = conftest._config(image_side=16, stem_channels=(4, 8))
-WORDS = {name: number for number, name in enumerate(("PAD", "UNK", "CLS", *(f"word{place}" for place in range(47))))}
-ANSWERS = {f"answer {number}": number for number in range(30)}
-JOURNAL: dict[str, Any] = {"architecture": "a" * 16, "seed": 0}
 ORIGIN = Provenance(
     supernet={"path": "net", "digest": "a" * 16, "architecture": "b" * 16, "family": "mcan"},
     space=Space.bst(stacks=(4, 4)),
@@ -131,23 +114,6 @@ def read_sample(folder: Path) -> dict[str, Any]:
     return run_script.read_inputs(folder / "export" / "sample.json", None)
 
 
-def make_profiles(folder: Path) -> None:
-    shutil.copy(ROOT / "profiles" / "pixel7.json", folder)
-    net = make_supernet(folder / "net")
-    data = json.loads((ROOT / "profiles" / "x86-xeon-2core.json").read_text())
-    data["models"] = [conftest._measured(read_folder(net))]
-    (folder / "x86-xeon-2core.json").write_text(json.dumps(data))
-
-
-def make_journal(folder: Path) -> None:
-    Journal(path=folder / "rounds", origin=JOURNAL).add({"w1-d1": [(Run(1.0, 0.75, 2), Run(1.25)), (Run(1.5),)]})
-
-
-def make_remembered(folder: Path) -> None:
-    data = {"format": 1, "device": "pixel7", "profiles": "p", "supernet": None, "front": "front/front.json"}
-    (folder / ".bstsearch.json").write_text(json.dumps(data))
-
-
 def make_study(folder: Path) -> None:
     import optuna
     from optuna.distributions import CategoricalDistribution
@@ -187,74 +153,6 @@ def read_costs(folder: Path) -> CostTable:
     return read_cached(_tiny(folder))
 
 
-def make_tensors(folder: Path) -> None:
-    tensors = {"a.weight": torch.arange(6.0).view(2, 3), "module.a.bias": torch.zeros(2)}
-    torch.save(tensors, folder / "new.pt")
-    torch.save(tensors, folder / "old.pt", _use_new_zipfile_serialization=False)
-    save_file(tensors, folder / "model.safetensors")
-
-
-def read_all_tensors(folder: Path) -> list[object]:
-    return [read_tensors(folder / name) for name in ("new.pt", "old.pt", "model.safetensors")]
-
-
-def make_checkpoint(folder: Path) -> None:
-    torch.save(checkpoints.weights("uniter"), folder / "model.pt")
-
-
-def make_words(folder: Path) -> None:
-    reverse = {str(number): name for name, number in ANSWERS.items()}
-    for name, content in {"dicts": [ANSWERS, reverse, WORDS, 14], "words": WORDS, "answers": list(ANSWERS)}.items():
-        (folder / f"{name}.json").write_text(json.dumps(content))
-
-
-@functools.cache
-def _imported() -> Imported:
-    with tempfile.TemporaryDirectory() as folder:
-        torch.save(checkpoints.weights("mcan"), Path(folder) / "model.pt")
-        return read_checkpoint(Path(folder) / "model.pt", "mcan", heads=4)
-
-
-def read_words(folder: Path) -> list[object]:
-    dicts, words, answers = (folder / f"{name}.json" for name in ("dicts", "words", "answers"))
-    return [
-        build_words(_imported(), vocabulary=dicts, answers=None, folder=None),
-        build_words(_imported(), vocabulary=words, answers=answers, folder=None),
-    ]
-
-
-def train(folder: Path) -> Supernet:
-    """Trains, or goes on with, two steps."""
-    stage = dataclasses.replace(DEMO.teacher, epochs=2, batch_size=8)
-    recipe = dataclasses.replace(DEMO, checkpoint_every=1, teacher=stage)
-    torch.manual_seed(0)
-    supernet = Supernet(FAMILY, CONFIG)
-    for _ in teacher_stage(supernet, recipe, folder).run(few_questions()):
-        pass
-    return supernet
-
-
-RECORDS = (
-    Reader(
-        name="profiles",
-        make=make_profiles,
-        read=lambda folder: [load_profile(folder / f"{name}.json") for name in ("pixel7", "x86-xeon-2core")],
-        files={"pixel7.json": "json", "x86-xeon-2core.json": "json"},
-    ),
-    Reader(
-        name="journal",
-        make=make_journal,
-        read=lambda folder: Journal(path=folder / "rounds", origin=JOURNAL).load(),
-        files={"rounds": "json lines"},
-    ),
-    Reader(
-        name="remembered",
-        make=make_remembered,
-        read=lambda _: recall(),
-        files={".bstsearch.json": "json"},
-        is_relative=True,
-    ),
-)
 SEARCHING = (
     Reader(
         name="supernet",
@@ -299,31 +197,4 @@ SEARCHING = (
     ),
     Reader(name="study-goes-on", make=make_study, read=use_study, files={"study.db": "sqlite"}, step=3),
     Reader(name="known-costs", make=make_costs, read=read_costs, files={"costs.json": "json"}),
-)
-PUBLISHED = (
-    Reader(
-        name="tensors",
-        make=make_tensors,
-        read=read_all_tensors,
-        files={"new.pt": "torch", "old.pt": "torch", "model.safetensors": "safetensors"},
-    ),
-    Reader(
-        name="checkpoint",
-        make=make_checkpoint,
-        read=lambda folder: read_checkpoint(folder / "model.pt", "uniter", heads=4),
-        files={"model.pt": "torch"},
-        step=2,
-    ),
-    Reader(
-        name="words",
-        make=make_words,
-        read=read_words,
-        files={"dicts.json": "json", "words.json": "json", "answers.json": "json"},
-    ),
-    Reader(
-        name="training",
-        make=train,
-        read=train,
-        files={"teacher-checkpoint.safetensors": "safetensors", "teacher-log.csv": "csv"},
-    ),
 )

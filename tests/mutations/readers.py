@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from checkpoint_readers import PUBLISHED
 from data_readers import QUESTIONS, STORES
-from model_readers import PUBLISHED, RECORDS, SEARCHING
+from model_readers import SEARCHING
 from reader import Reader
+from record_readers import RECORDS
 
 ROOMS: Mapping[str, tuple[Reader, ...]] = {
     "stores": STORES,

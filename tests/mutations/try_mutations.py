@@ -1,6 +1,6 @@
 """Starts the attempts, and starts them again behind each that ended the process or did not come back.
 
-    python tests/mutations/try_readers.py SEEDS [ROOM ...]
+    python tests/mutations/try_mutations.py SEEDS [ROOM ...]
 
 tries all mutations with other numbers drawn for each seed, prints what is wrong, and exits with 1 where anything is.
 """
