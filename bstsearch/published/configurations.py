@@ -40,7 +40,7 @@ def said_of_layers(known: Sequence[Configuration], hidden: int, stack: str, foun
     fitting = [one for one in known if one.hidden == hidden]
     if not fitting or any(one.layers == found for one in fitting):
         return None
-    return f"{stack}* has {found} layers, but {fitting[0].layers} in {fitting[0].name}; check that the file is whole"
+    return f"{stack} has {found} layers, but {fitting[0].layers} in {fitting[0].name}; check that the file is whole"
 
 
 def choose_question_length(lengths: Mapping[str, int], data: str, given: int | None) -> tuple[int, str | None]:
