@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from bstsearch.errors import InputError
+from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import family_names, get_family
 from bstsearch.model.probing import build_shapes
 from bstsearch.model.supernet import Supernet, check_finite
-from bstsearch.published.configurations import choose_heads, choose_question_length
+from bstsearch.published.configurations import choose_heads, choose_question_length, said_of_layers
 from bstsearch.published.shapes import Shapes
 from bstsearch.published.tensors import read_tensors
 from bstsearch.reading import parsing, plain, shown
@@ -89,28 +90,27 @@ def read_checkpoint(
         live, dead = _sorted_out(tensors, reference)
         shapes = Shapes({name: tuple(tensor.shape) for name, tensor in live.items()})
         told, why = reference.data_of(shapes)
-        count, heads_said = choose_heads(reference.CONFIGURATIONS, reference.hidden_of(shapes), heads)
-        sizes = reference.sizes_of(shapes, count)
-    length, length_said = choose_question_length(reference.QUESTION_LENGTHS, data or told, question_length)
-    sizes["question_length"] = length
-    if image_size is not None:
-        sizes["image_height"], sizes["image_width"] = image_size
+        hidden = reference.hidden_of(shapes)
+        heads, heads_by = choose_heads(reference.CONFIGURATIONS, hidden, heads)
+        sizes = reference.sizes_of(shapes, heads)
+    length, length_by = choose_question_length(reference.QUESTION_LENGTHS, data or told, question_length)
+    given = dict(zip(("image_height", "image_width"), image_size or (), strict=False))
     with parsing(path):
-        config = family.config(**sizes)
-        _check_tensors(build_shapes(family, config).state_dict(), live, family.name)
-        supernet = Supernet(family, config)
-        _fill(supernet, live, path)
+        config = family.config(**sizes, **given, question_length=length)
+        supernet = _filled(family, config, live, path)
     assumed = {
         "data": None if data else f"{told}, {why}; --data says otherwise",
-        "heads": heads_said,
-        "question_length": length_said,
+        "heads": heads_by,
         **{
-            name: None if name == "image_size" and image_size else text.format_map(dataclasses.asdict(config))
-            for name, text in reference.ALSO_ASSUMED.items()
+            stack.prefix: said_of_layers(reference.CONFIGURATIONS, hidden, stack.prefix, len(stack.keep_order))
+            for stack in family.stacks(config)
         },
+        "question_length": length_by,
+        **{name: text.format_map(vars(config)) for name, text in reference.ALSO_ASSUMED.items()},
+        **({"image_size": None} if image_size else {}),
     }
     return Imported(
-        supernet=supernet.eval(),
+        supernet=supernet,
         data=data or told,
         used=tuple(live),
         dead={rule: tuple(found) for rule, found in dead.items()},
@@ -179,10 +179,13 @@ def _check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], fam
             raise InputError(f"{name} holds {tensor.dtype}; expected float32, or what can become it")
 
 
-def _fill(supernet: Supernet, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Copies the tensors into the model; InputError where one is not finite."""
+def _filled(family: Family, config: Config, tensors: Mapping[str, Tensor], path: Path) -> Supernet:
+    """The supernet with these weights, in eval mode; InputError where they do not fit, or one is not finite."""
+    _check_tensors(build_shapes(family, config).state_dict(), tensors, family.name)  # before memory is asked for
+    supernet = Supernet(family, config).eval()
     own = supernet.model.state_dict()
     with torch.no_grad():
         for name, tensor in tensors.items():
             own[name].copy_(tensor)
     check_finite(own, path)
+    return supernet

@@ -7,7 +7,7 @@ from typing import Any
 from bstsearch.published.configurations import Configuration
 from bstsearch.published.shapes import Shapes
 
-CONFIGURATIONS = (Configuration(name="CLIP-ViL_p's BERT-base", hidden=768, heads=12),)
+CONFIGURATIONS = (Configuration(name="CLIP-ViL_p's BERT-base", hidden=768, heads=12, layers=12),)
 ALSO_ASSUMED = {"image_size": "images of {image_height} x {image_width} pixels, as published"}
 QUESTION_LENGTHS = {"vqa-v2": 20, "gqa": 20}
 GQA_ANSWERS = 1842

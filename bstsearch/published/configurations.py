@@ -12,11 +12,12 @@ NO_DATA = "none"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A public configuration: whose it is, how wide, and with how many heads in each layer."""
+    """A public configuration: whose it is, how wide, with how many heads in each layer, and layers in each stack."""
 
     name: str
     hidden: int
     heads: int
+    layers: int
 
 
 def choose_heads(known: Sequence[Configuration], hidden: int, given: int | None) -> tuple[int, str | None]:
@@ -32,6 +33,14 @@ def choose_heads(known: Sequence[Configuration], hidden: int, given: int | None)
         raise InputError(f"{heads} heads do not divide hidden={hidden}; give the model's number of heads with --heads")
     names = " and ".join(one.name for one in fitting)
     return heads, None if given else f"{heads} heads of {hidden // heads}, as in {names}; --heads says otherwise"
+
+
+def said_of_layers(known: Sequence[Configuration], hidden: int, stack: str, found: int) -> str | None:
+    """What to say where every public configuration of that width has another number of layers; else None."""
+    fitting = [one for one in known if one.hidden == hidden]
+    if not fitting or any(one.layers == found for one in fitting):
+        return None
+    return f"{stack} has {found} layers, but {fitting[0].layers} in {fitting[0].name}; check that the file is whole"
 
 
 def choose_question_length(lengths: Mapping[str, int], data: str, given: int | None) -> tuple[int, str | None]:

@@ -11,8 +11,8 @@ from bstsearch.published.configurations import Configuration
 from bstsearch.published.shapes import Shapes
 
 CONFIGURATIONS = (
-    Configuration(name="BST's, openvqa's and mcan-vqa's small model", hidden=512, heads=8),
-    Configuration(name="openvqa's and mcan-vqa's large model", hidden=1024, heads=8),
+    Configuration(name="BST's, openvqa's and mcan-vqa's small model", hidden=512, heads=8, layers=6),
+    Configuration(name="openvqa's and mcan-vqa's large model", hidden=1024, heads=8, layers=6),
 )
 ALSO_ASSUMED = {"regions": "at most {regions} regions, as published"}
 QUESTION_LENGTHS = {"vqa-v2": 14, "gqa": 29}

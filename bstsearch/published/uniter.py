@@ -8,8 +8,8 @@ from bstsearch.published.configurations import Configuration
 from bstsearch.published.shapes import Shapes
 
 CONFIGURATIONS = (
-    Configuration(name="uniter-base", hidden=768, heads=12),
-    Configuration(name="uniter-large", hidden=1024, heads=16),
+    Configuration(name="uniter-base", hidden=768, heads=12, layers=12),
+    Configuration(name="uniter-large", hidden=1024, heads=16, layers=24),
 )
 ALSO_ASSUMED = {"regions": "at most {regions} regions, as published"}
 QUESTION_LENGTHS = {"vqa-v2": 16, "gqa": 16}

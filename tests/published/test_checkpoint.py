@@ -14,6 +14,7 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.model.supernet import Supernet
 from bstsearch.published.checkpoint import Imported, read_checkpoint
+from bstsearch.published.configurations import Configuration, choose_heads
 from bstsearch.space import Space
 
 FAMILIES = ["mcan", "uniter", "clip_vil"]
@@ -201,6 +202,25 @@ def test_mcan_has_eight_heads_at_both_published_widths(hidden: int, size: int, m
     assert torch.equal(found.supernet.model(**inputs), published.model(**inputs))
     quarter = found.supernet.materialise(found.supernet.space.smallest)
     assert quarter.backbone.enc_list[0].mhatt.heads == 2
+
+
+def test_fewer_layers_than_published_are_said(read: Read) -> None:
+    found = read(mcan(512, 8, layers=4).model.state_dict(), "mcan", heads=None)
+    stacks = [stack.prefix for stack in FAMILY.stacks(found.supernet.config)]
+    said = [found.assumed[stack] for stack in stacks]
+    message = r"backbone\.enc_list has 4 layers, but 6 in BST's, .* small model; check that the file is whole"
+    assert re.fullmatch(message, said[0])
+    found = read(weights("mcan"), "mcan")
+    assert not found.assumed.keys() & set(stacks)
+
+
+def test_two_published_counts_at_one_width_ask_for_the_heads() -> None:
+    known = tuple(Configuration(name=name, hidden=64, heads=heads, layers=6) for name, heads in (("a", 4), ("b", 8)))
+    with pytest.raises(
+        InputError, match="public configurations have 4 in a and 8 in b; give their number with --heads"
+    ):
+        choose_heads(known, 64, None)
+    assert choose_heads(known, 64, 8) == (8, None)
 
 
 def test_given_heads_are_taken_and_not_said(read: Read) -> None:
