@@ -16,7 +16,7 @@ import pytest
 from bstsearch.errors import InputError
 from bstsearch.formats.gqa_h5 import INFO, open_h5
 from bstsearch.formats.lmdb_folder import open_lmdb
-from bstsearch.formats.uniter_records import read_text_record
+from bstsearch.formats.uniter_texts import read_text_record
 from bstsearch.inputs.tokenizers import SPECIAL, piece_tokenizer
 
 ROOT = Path(__file__).parent.parent

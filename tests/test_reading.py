@@ -15,7 +15,19 @@ import pytest
 
 from bstsearch import reading
 from bstsearch.errors import InputError, UsageError
-from bstsearch.reading import Count, Positive, checked, decoded, digest, opened, parsing, plain, read_json, read_text
+from bstsearch.reading import (
+    Count,
+    Positive,
+    checked,
+    decoded,
+    digest,
+    mapped,
+    opened,
+    parsing,
+    plain,
+    read_json,
+    read_text,
+)
 
 
 class Thing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -166,3 +178,21 @@ def test_a_digest_is_of_the_contents_in_order(tmp_path: Path) -> None:
     both = hashlib.sha256(hashlib.sha256(b"1").digest() + hashlib.sha256(b"2").digest()).hexdigest()
     assert digest(one, other) == both[:16]
     assert digest(other, one) != digest(one, other)
+
+
+def test_a_mapped_file_is_read_as_it_lies_and_refused_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\xef\xbb\xbf[1, 2]")
+    with mapped(path) as content:
+        assert decoded(content, list[int], path) == [1, 2]
+        assert bytes(content[3:]) == b"[1, 2]"
+    path.write_bytes(b"")
+
+    def read() -> None:
+        with mapped(path):
+            pass
+
+    assert refused(read, path) == ": empty"
+    path.unlink()
+    os.mkfifo(path)
+    assert refused(read, path) == ": a device, pipe or socket; expected a file"

@@ -316,3 +316,16 @@ def test_scratch_is_empty_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with writing.scratch() as folder:
         (folder / "a").write_text("text")
     assert not list(tmp_path.iterdir())
+
+
+def test_where_a_file_can_be_written_is_told_without_writing_one(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "answers.json"
+    writing.check_writable(path)
+    assert list((tmp_path / "new").iterdir()) == []
+    path.write_text("kept")
+    writing.check_writable(path)
+    assert path.read_text() == "kept"
+    with pytest.raises(DeviceError, match=r"cannot write .*answers\.json/in/a/file"):
+        writing.check_writable(path / "in" / "a" / "file")
+    with pytest.raises(UsageError, match="is no file"):
+        writing.check_writable(tmp_path / "new")

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from bstsearch.errors import InputError
-from bstsearch.reading import Share, decoded, mapped, read_json, shown
+from bstsearch.reading import FileName, Share, decoded, mapped, read_json, shown
 
 FOLDERS = {"vqa-v2": "vqa", "gqa": "gqa"}
 LISTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -30,7 +30,7 @@ class Asked(msgspec.Struct, frozen=True):
     """A question of a list; `label` is what each answer is worth, None in a test list."""
 
     question_id: int | str
-    img_id: str
+    img_id: FileName
     sent: str
     label: dict[str, Share] | None = None
 

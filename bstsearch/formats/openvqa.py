@@ -188,6 +188,10 @@ def _records(path: Path, file_type: type[Any], field: str, record_type: type[Any
         if not records:
             raise InputError(f"{path} has no {field}; copy it again")
         for place, raw in enumerate(records):
-            with parsing(f"{path}, {field}[{place}]"):
+            try:
                 record = decoder.decode(raw)
+            except Exception:  # said by the boundary, which would take longer to enter each time than to decode
+                with parsing(f"{path}, {field}[{place}]"):
+                    decoder.decode(raw)
+                raise
             yield record

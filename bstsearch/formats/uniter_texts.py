@@ -17,7 +17,7 @@ import msgspec
 from bstsearch.errors import InputError
 from bstsearch.formats.lmdb_folder import LmdbFolder, open_lmdb
 from bstsearch.formats.openvqa import names_of
-from bstsearch.reading import Name, Share, Whole, needing, parsing, read_json, shown
+from bstsearch.reading import FileName, Share, Whole, needing, parsing, read_json, shown
 
 # Each folder's names, as the public code's download script and as its container name them.
 TEXTS = ("txt_db", "txt")
@@ -46,7 +46,7 @@ class TextRecord(msgspec.Struct, frozen=True):
     """A question: word pieces without [CLS] and [SEP], its image's name, and what is right, where that is known."""
 
     input_ids: list[Whole]
-    img_fname: str
+    img_fname: FileName
     target: Target | None = None
 
 
@@ -71,16 +71,21 @@ class Texts:
 
     def record(self, question: str) -> TextRecord:
         """The question of that id; InputError where it is malformed, or about another image than txt2img.json says."""
-        where, value = self.where(question), self.values.value(question)
-        with needing(f"reading {self.values.path}"):
-            import lz4.frame
-        with parsing(where):
-            record = msgspec.msgpack.decode(lz4.frame.decompress(value), type=TextRecord)
+        where = self.where(question)
+        record = read_text_record(self.values.value(question), where)
         if record.img_fname != self.image_of[question]:
             raise InputError(
                 f"{where} is about {shown(record.img_fname)}, in txt2img.json about {shown(self.image_of[question])}"
             )
         return record
+
+
+def read_text_record(value: bytes, where: str) -> TextRecord:
+    """The question in `value`; InputError, which calls it `where`, for anything else."""
+    with needing(f"reading {where}"):
+        import lz4.frame
+    with parsing(where):
+        return msgspec.msgpack.decode(lz4.frame.decompress(value), type=TextRecord)
 
 
 def matches(folder: Path) -> bool:
@@ -121,5 +126,5 @@ def read_ids(texts: Texts, most: int | None) -> Iterator[str]:
 
 
 def _open(path: Path) -> Texts:
-    meta, image_of = read_json(path / "meta.json", Meta), read_json(path / "txt2img.json", dict[str, Name])
+    meta, image_of = read_json(path / "meta.json", Meta), read_json(path / "txt2img.json", dict[str, FileName])
     return Texts(values=open_lmdb(path), meta=meta, image_of=image_of)

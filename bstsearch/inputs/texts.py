@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
 
+SHOWN = 60  # characters of a value that an error shows
+
 # As most languages write it; Python's `re` knows no \p, but a set of the same characters.
 LETTERS_AND_DIGITS, IN_PYTHON = r"[\p{L}\p{N}]", r"[^\W_]"
 
@@ -59,7 +61,7 @@ class TextReader:
         ids = [numbers.get(word, self.unknown_id) for word in self.rules.words(text)][: self.length]
         if not set(ids) - {self.unknown_id}:
             known = ", ".join(self.words[:12])
-            raise InputError(f"no word of the question {text!r} is in the vocabulary; it knows {known}, ...")
+            raise InputError(f"no word of the question {text[:SHOWN]!r} is in the vocabulary; it knows {known}, ...")
         return np.array(ids + [self.padding_id] * (self.length - len(ids)), dtype=np.int64)
 
     def to_json(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class TextReader:
                 padding_id=int(data["padding_id"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"how text is read is malformed: {error!r}") from error
+            raise InputError(f"how text is read is malformed: {repr(error)[:SHOWN]}") from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,7 +111,7 @@ class PieceReader:
         try:
             pieces = tokenizers.Tokenizer.from_file(str(self.file))
         except Exception as error:  # this library's errors share no class of their own
-            raise InputError(f"word pieces {self.file} cannot be read: {error}") from error
+            raise InputError(f"{self.file} cannot be read: {str(error)[:SHOWN]}") from error
         return np.array(pieces.encode(text).ids, dtype=np.int64)
 
     def to_json(self) -> dict[str, Any]:

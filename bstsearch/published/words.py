@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.formats.gqa_questions import own_words, parse_dicts
+from bstsearch.formats.gqa_questions import DICTS, matches, own_words, parse_dicts, read_dicts
 from bstsearch.formats.openvqa import names_of
 from bstsearch.inputs.tokenizers import CASED, OPENVQA, UNCASED
 from bstsearch.published.checkpoint import NO_DATA, Imported
@@ -17,6 +17,7 @@ from bstsearch.tasks import get_task
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
+GQA = "gqa"
 TOKENIZERS = {"uniter": CASED, "clip_vil": UNCASED}
 
 
@@ -42,6 +43,8 @@ def _of_data(data: str, folder: Path) -> Vocabulary:
     task = get_task(data)
     if not issubclass(task, VqaTask):
         raise InputError(f"{data} has no words and answers; give --vocabulary and --answers")
+    if data == GQA and matches(folder) and read_dicts(folder) is None:
+        raise InputError(f"{folder} has no {DICTS}, by which published weights number words and answers; copy it there")
     return task.build_vocabulary(folder)
 
 

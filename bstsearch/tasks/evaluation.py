@@ -7,11 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from bstsearch.doors import fault_of
 from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
+from bstsearch.reading import REASON, said, shown
 from bstsearch.score import Score
 from bstsearch.space import Submodel
-from bstsearch.tasks.task import Split
+from bstsearch.tasks.task import Batch, Split
 
 BATCH_SIZE = 256
 
@@ -72,7 +74,7 @@ def outputs_with(
     with torch.inference_mode():
         for batch in split.batches(batch_size):
             on_device = batch.to(device)
-            outputs = model(**on_device.inputs)
+            outputs = _computed(model, on_device, split, where)
             broken += count_not_finite(outputs)
             if not broken:
                 found.append(split.kept(outputs, on_device.targets).cpu())
@@ -81,7 +83,24 @@ def outputs_with(
     check_finite(broken, len(split), where)
     kept = torch.cat(found)
     check_finite(count_not_finite(kept), len(split), f"{type(split).__name__}.kept of {where}")
+    if len(kept) != len(split):
+        name = type(split).__name__
+        raise InputError(f"{name}.batches and kept gave {len(kept):,} rows of {len(split):,}; check {name}")
     return kept
+
+
+def _computed(model: Callable[..., Tensor], batch: Batch, split: Split, where: str) -> Tensor:
+    """The outputs; InputError where a split that is not ours hands out what the model cannot read."""
+    try:
+        return model(**batch.inputs)
+    except Exception as error:
+        name = type(split).__name__
+        if type(split).__module__.startswith("bstsearch.") or fault_of(error) is not None:
+            raise
+        given = ", ".join(f"{key} {tensor.dtype} {tuple(tensor.shape)}" for key, tensor in batch.inputs.items())
+        raise InputError(
+            f"{where} cannot read {shown(given, REASON)} of {name}: {said(error)}; check {name}"
+        ) from error
 
 
 def count_not_finite(outputs: Tensor) -> int:

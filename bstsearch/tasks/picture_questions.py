@@ -18,7 +18,7 @@ from bstsearch.tasks.picture_split import PictureSplit
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.soft_labels import SoftJudge
 from bstsearch.tasks.vocabulary import Vocabulary
-from bstsearch.tasks.vqa import VqaTask
+from bstsearch.tasks.vqa import VqaTask, are_answered
 
 
 class Row(NamedTuple):
@@ -64,7 +64,8 @@ class PictureQuestions(VqaTask):
             questions=order,
             worths=worths,
             names=words.answers,
-            has_answers=all(row.answer is not None for row in rows),
+            has_answers=are_answered(order, [row.answer is not None for row in rows], f"{self.data_dir}, {name} rows"),
+            where=f"{self.data_dir}, {name} rows",
         )
         return PictureSplit(
             tokens=words.encode_many([row.question for row in rows]).astype(np.int32),

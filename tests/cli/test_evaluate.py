@@ -63,3 +63,20 @@ def test_a_missing_model_is_named(invoke: Invoke) -> None:
     result = invoke("eval", "--model", "nowhere")
     assert result.exit_code == 4
     assert "nowhere does not exist" in result.stderr
+
+
+def test_where_results_cannot_go_is_told_before_anything_is_scored(
+    invoke: Invoke, tiny_easy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def split(*_arguments: object) -> None:
+        raise AssertionError("data were opened")
+
+    monkeypatch.setattr(EasyVqa, "split", split)
+    (tmp_path / "file").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    for name, code in (("file", 2), ("folder", 2), ("file/answers.json", 5), ("x" * 300, 5)):
+        result = invoke("eval", "--model", tiny_easy_folder, "--results", tmp_path / name)
+        assert result.exit_code == code, result.stderr
+        assert result.stderr.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

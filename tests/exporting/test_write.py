@@ -183,6 +183,15 @@ def test_as_many_answers_may_differ_as_rounding_can_turn() -> None:
         answers.check_same_answers("model.onnx", Accuracy(correct=7, total=10))
 
 
+def test_a_front_whose_tenths_were_summed_in_float32_is_still_exported() -> None:
+    total, old = 200_000, float(np.float32(0.9)) * 200_000
+    answers = Answers(max_difference=0.0, accuracy=Accuracy(correct=180_000, total=total), near_ties=0)
+    assert old != 180_000
+    answers.check_same_answers("model.onnx", Accuracy(correct=old, total=total))
+    with pytest.raises(BstsearchError, match="the search found 179999"):
+        answers.check_same_answers("model.onnx", Accuracy(correct=179_999.9, total=total))
+
+
 def test_a_front_scored_on_other_questions_is_refused() -> None:
     answers = Answers(max_difference=0.0, accuracy=Accuracy(correct=9, total=10), near_ties=0)
     with pytest.raises(InputError, match="scored on 20 questions, this data set has 10"):

@@ -70,7 +70,7 @@ def write_text(folder: Path, questions: Sequence[Asked]) -> None:
 def packed_question(question: Asked) -> bytes:
     """The value of a question in a text database."""
     record: dict[str, Any] = {
-        "question_id": int(question.id),
+        "question_id": int(question.id) if question.id.isdigit() else question.id,
         "question": "what is this",
         "toked_question": ["what", "is", "this"],
         "input_ids": list(question.pieces),

@@ -51,5 +51,5 @@ def test_malformed_data_are_one_clear_error(change: dict[str, Any]) -> None:
 
 def test_word_pieces_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     reader = text_reader({"input": "question", "tokenizer_file": "tokenizer.json"}, tmp_path)
-    with pytest.raises(InputError, match=r"word pieces .*tokenizer\.json cannot be read"):
+    with pytest.raises(InputError, match=r"tokenizer\.json cannot be read"):
         reader.read("is it red?")

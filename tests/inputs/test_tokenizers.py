@@ -80,5 +80,5 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"vocab\.txt does not exist"):
         read_pieces(tmp_path / "vocab.txt")
     (tmp_path / "vocab.bin").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"vocab\.bin cannot be read"):
+    with pytest.raises(InputError, match=r"vocab\.bin is no text in UTF-8"):
         read_pieces(tmp_path / "vocab.bin")

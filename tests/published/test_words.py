@@ -134,3 +134,24 @@ def test_a_truncated_file_is_told(files: Path) -> None:
     (files / "words.json").write_text('{"PAD": 0')
     with pytest.raises(InputError, match=r"words.json is no valid JSON .* truncated\?"):
         build(files, "mcan", "words.json", "ans2label.json")
+
+
+def test_gqas_words_are_never_numbered_anew(files: Path) -> None:
+    """Its published weights go with dicts.json; the order of a folder's questions may be another one."""
+    record = {"question": "word0 word1?", "imageId": "1", "answer": "answer 0"}
+    for part in ("train", "val", "testdev"):
+        (files / f"{part}_balanced_questions.json").write_text(json.dumps({part: record}))
+    checkpoint = imported(files, "mcan", data="gqa", question_length=14)
+    found = build_words(checkpoint, vocabulary=None, answers=None, folder=files)
+    alone = build_words(checkpoint, vocabulary=files / "dicts.json", answers=None, folder=None)
+    assert found is not None
+    assert found == alone
+    (files / "dicts.json").unlink()
+    with pytest.raises(InputError, match=r"dicts\.json, by which published weights number words and answers; copy"):
+        build_words(checkpoint, vocabulary=None, answers=None, folder=files)
+
+
+def test_gqas_list_tells_how_long_questions_are(files: Path) -> None:
+    checkpoint = imported(files, "mcan", data="gqa")
+    with pytest.raises(InputError, match="the checkpoint has 29 tokens of a question, the vocabulary 14"):
+        build_words(checkpoint, vocabulary=files / "dicts.json", answers=None, folder=None)

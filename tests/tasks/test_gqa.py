@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import torch
 from synthetic import write_gqa, write_json
 
 from bstsearch.errors import InputError
+from bstsearch.formats import gqa_questions
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks.gqa import Gqa
 from bstsearch.tasks.vocabulary import Vocabulary
 
+WORDS = {"PAD": 0, "UNK": 1, "CLS": 2, "is": 3, "it": 4, "what": 5, "color": 6}
 LIKE = {"question": torch.zeros(1, 29), "regions": torch.zeros(1, 7, 8), "boxes": torch.zeros(1, 7, 4)}
 
 
@@ -35,6 +38,67 @@ def test_openvqas_lists_decide_words_and_classes_but_not_spelling(folder: Path) 
     write_json(folder / "dicts.json", [ids, {str(i): name for name, i in ids.items()}, words, 6])
     found = Gqa.build_vocabulary(folder)
     assert (found.answers, found.words, found.question_length) == (("dog", "t-shirt", "no", "yes"), ("is", "it"), 6)
+
+
+def test_a_model_scores_the_same_whichever_way_its_words_came(folder: Path) -> None:
+    """dicts.json alone has normalised answers, which the evaluation compares with what people wrote."""
+    normal = ("dog", "t shirt", "no", "yes")
+    write_json(folder / "dicts.json", [{name: i for i, name in enumerate(normal)}, {}, WORDS, 29])
+    names, words, length = gqa_questions.parse_dicts(folder / "dicts.json")
+    alone = Vocabulary(data="gqa", words=words, answers=names, question_length=length, tokenizer="openvqa")
+    beside = Gqa.build_vocabulary(folder)
+    assert (alone.answers, beside.answers) == (normal, ("dog", "t-shirt", "no", "yes"))
+    predicted = torch.arange(12) % 4
+    for name in ("validation", "test"):
+        one, other = (Gqa(words, folder).split(name, Reader(like=LIKE)) for words in (alone, beside))
+        assert one.score(predicted) == other.score(predicted)
+        assert one.details(predicted) == other.details(predicted)
+        assert one.results(predicted) == other.results(predicted)
+        for mine, theirs in zip(one.batches(12), other.batches(12), strict=True):
+            assert torch.equal(mine.inputs["question"], theirs.inputs["question"])
+            assert torch.equal(mine.targets, theirs.targets)
+
+
+def test_withheld_answers_make_a_split_without_answers(folder: Path, vocabulary: Vocabulary) -> None:
+    path = folder / "raw" / "testdev_balanced_questions.json"
+    data = json.loads(path.read_text())
+    del data["testdev0003"]["answer"]
+    path.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=r"testdev_.*\.json: question 'testdev0003' has no answer, but others have"):
+        Gqa(vocabulary, folder).split("test", Reader(like=LIKE))
+    for record in data.values():
+        record["answer"] = None
+    path.write_text(json.dumps(data))
+    split = Gqa(vocabulary, folder).split("test", Reader(like=LIKE))
+    assert not split.has_targets
+    assert len(split.results(torch.zeros(12, dtype=torch.int64))) == 12
+    with pytest.raises(InputError, match=r"testdev_balanced_questions\.json: without answers"):
+        split.check_scorable()
+
+
+def test_without_a_balanced_question_there_is_no_score(folder: Path, vocabulary: Vocabulary) -> None:
+    path = folder / "raw" / "val_balanced_questions.json"
+    path.write_text(path.read_text().replace('"isBalanced": true', '"isBalanced": false'))
+    split = Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
+    with pytest.raises(InputError, match=r"val_balanced_questions\.json has no balanced question"):
+        split.score(torch.zeros(12, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([{"a": 0}, {}, WORDS], "expected array of length 4"),
+        ([{"a": 0}, {}, WORDS, 0], r", \[3\]: expected int >= 1"),
+        ([{"a": "0"}, {}, WORDS, 29], r": expected int, got str"),
+        ([{"a": 1}, {}, WORDS, 29], "must number its 1 answers from 0 on"),
+        ([{"a": 0}, {}, {"is": 0}, 29], "the words must begin with PAD, UNK, CLS"),
+        ({}, "expected array, got object"),
+    ],
+)
+def test_openvqas_lists_are_held_to_what_they_are(folder: Path, content: object, message: str) -> None:
+    write_json(folder / "dicts.json", content)
+    with pytest.raises(InputError, match=rf"^{re.escape(str(folder))}/dicts\.json.*{message}"):
+        Gqa.build_vocabulary(folder)
 
 
 def test_a_batch_holds_regions_boxes_and_class_ids(folder: Path, vocabulary: Vocabulary) -> None:

@@ -184,6 +184,28 @@ def test_gqa_is_read_from_a_folder_of_its_own(gqa: Path) -> None:
     assert split.score(torch.tensor([0, 0])).correct == 1
 
 
+def test_withheld_answers_make_a_split_without_answers(vqa: Path) -> None:
+    entries = [{**entry, "label": {}} for entry in LISTS["minival"]]
+    rewritten(vqa / "vqa" / "minival.json", entries)
+    assert not loaded(vqa).has_targets
+    rewritten(vqa / "vqa" / "minival.json", [*LISTS["minival"][:3], question(23, f"{VAL}5", None)])
+    with pytest.raises(InputError, match=r"minival\.json: question 23 has no answer, but others have"):
+        loaded(vqa)
+
+
+@pytest.mark.parametrize("number", [10, "10"])
+def test_a_question_in_two_lists_of_a_part_is_refused(vqa: Path, number: int | str) -> None:
+    rewritten(vqa / "vqa" / "nominival.json", [question(number, f"{VAL}1", {"net": 1})])
+    with pytest.raises(InputError, match=rf"nominival\.json: question {number!r} is there twice"):
+        loaded(vqa, "train")
+
+
+def test_an_answer_twice_is_refused(vqa: Path) -> None:
+    rewritten(vqa / "vqa" / "trainval_label2ans.json", ["net", "yes", "net"])
+    with pytest.raises(InputError, match=r"trainval_label2ans\.json has the answer 'net' twice"):
+        read_answers(vqa, "vqa-v2")
+
+
 def rewritten(path: Path, change: object) -> None:
     path.write_text(change if isinstance(change, str) else json.dumps(change))
 
@@ -202,15 +224,15 @@ def rewritten(path: Path, change: object) -> None:
             [{**LISTS["minival"][0], "label": {"net": "1"}}],
             r"minival\.json, \[0\]\.label\[\.\.\.\]: expected float, got str",
         ),
+        ("minival.json", [{**LISTS["minival"][0], "label": {"net": 1.5}}], r"expected float <= 1\.0"),
+        ("minival.json", [{**LISTS["minival"][0], "label": {"net": -0.1}}], r"expected float >= 0"),
+        ("minival.json", "[" * 100_000, r"minival\.json, \[0\]: expected object, got array"),
         ("minival.json", [], "has no questions"),
         ("minival.json", [question(5, f"{VAL}2", None)], r"minival\.json: without answers, so without a score"),
         ("minival.json", [question(5, f"{VAL}2", {"cat": 1})], "question 5 has the answer 'cat', which is none of the"),
-        (
-            "minival.json",
-            [question(5, f"{VAL}9", {})],
-            rf"question is about image '{VAL}9', but there is no such \.jpg file",
-        ),
+        ("minival.json", [question(5, f"{VAL}9", {})], rf"about image '{VAL}9', but there is no such \.jpg"),
         ("minival.json", [question(5, f"../{VAL}2", {})], r"about image '\.\./"),
+        ("minival.json", [question(5, "x" * 300, {})], r"\[0\]\.img_id: expected str of length <= 200"),
         ("trainval_label2ans.json", {"net": 0}, r"trainval_label2ans\.json: expected array, got object"),
         ("trainval_ans2label.json", {"net": 1}, "number the answers differently"),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,34 @@ def test_test_questions_give_results_but_no_accuracy(folder: Path) -> None:
         split.score(torch.tensor([1]))
 
 
+def test_ids_that_are_text_are_written_as_text(folder: Path) -> None:
+    asked = [Asked(id=name, pieces=(4,), image=A, target=None) for name in ("shop-1", "4")]
+    write_text(folder / "txt_db" / "vqa_test.db", asked)
+    found = loaded(folder, "test").results(torch.tensor([1, 0]))
+    assert [entry["question_id"] for entry in found] == ["shop-1", 4]
+
+
+def test_withheld_answers_make_a_split_without_answers(folder: Path) -> None:
+    path = folder / "txt_db" / "vqa_devval.db"
+    write_text(path, [dataclasses.replace(asked, target={}) for asked in DEVVAL])
+    assert not loaded(folder).has_targets
+    write_text(path, [dataclasses.replace(DEVVAL[0], target=None), *DEVVAL[1:]])
+    with pytest.raises(InputError, match=r"vqa_devval\.db: question '10' has no answer, but others have"):
+        loaded(folder)
+
+
+def test_a_question_in_two_databases_of_a_part_is_refused(folder: Path) -> None:
+    write_text(folder / "txt_db" / "vqa_vg.db", [Asked(id="2", pieces=(4,), image=VG, target={1: 1.0})])
+    with pytest.raises(InputError, match=r"vqa_vg\.db, key '2' is in vqa_train\.db, too"):
+        loaded(folder, "train")
+
+
+def test_a_model_of_words_cannot_read_pieces(folder: Path) -> None:
+    plain = Vocabulary(data="vqa-v2", words=("is",), answers=ANSWERS, question_length=6, tokenizer="openvqa")
+    with pytest.raises(InputError, match="holds word pieces, but the model was trained on words"):
+        uniter_databases.load(folder, "validation", plain, LIKE)
+
+
 def packed(record: object) -> bytes:
     return bytes(lz4.compress(msgpack.dumps(record)))
 
@@ -226,7 +255,7 @@ def test_a_question_without_an_image_is_refused_at_once(folder: Path, image: obj
     write_lmdb(folder / "txt_db" / "vqa_devval.db", {"10": changed})
     with pytest.raises(
         InputError,
-        match=r"has no image for question '10'|coco_val2014: no image .*009\.npz|cats: an image folder|expected str, got int",
+        match=r"no image for question '10'|coco_val2014: no image .*009\.npz|cats: an image folder|got int",
     ):
         loaded(folder)
 

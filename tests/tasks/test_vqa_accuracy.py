@@ -95,6 +95,30 @@ def test_only_the_official_variant_normalises_peoples_answers_in_full() -> None:
     assert accuracy("dog", answers, "openvqa") == 0
 
 
+@pytest.mark.parametrize(
+    ("prediction", "answers", "official", "openvqa"),
+    [
+        ("dog ", ["dog "] * 10, 1, 0),
+        ("dog", ["dog "] * 10, 1, 0),
+        ("dog", [" dog\n"] * 4 + ["dog"] * 6, 1, 1),
+        ("A dog", ["A dog\t"] * 10, 1, 0),  # all the same on one line, so compared as they are
+        ("dog", ["A dog\t"] * 10, 0, 0),
+        ("dog", ["dog", "dog "] * 2 + ["cat"] * 6, 1, 0.6),
+        ("ice cream", ["ice\ncream"] * 10, 1, 0),
+        ("cat", [" cat"] * 3 + ["dog"] * 7, 0.9, 0),
+    ],
+)
+def test_white_space_at_the_ends_of_peoples_answers_means_nothing_to_the_official_code(
+    prediction: str, answers: list[str], official: float, openvqa: float
+) -> None:
+    assert accuracy(prediction, answers, "official") == official
+    assert accuracy(prediction, answers, "openvqa") == openvqa
+
+
+def test_means_are_of_exact_tenths() -> None:
+    assert summary([0.3] * 3 + [0.6] * 7, ["other"] * 10, ["what"] * 10).overall == 51.0
+
+
 def test_unknown_variants_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown variant 'mine'"):
         accuracy("yes", ["yes"], "mine")

@@ -198,3 +198,9 @@ def test_sparse_rows_are_dense_ones_without_their_zeros() -> None:
     table = SparseRows.of([{2: 0.5}, {}, {0: 1.0, 1: 0.25}])
     assert table.dense(np.array([2, 0]), 3).tolist() == [[1.0, 0.25, 0.0], [0.0, 0.0, 0.5]]
     assert table.at(np.array([2, 0, 1])).tolist() == [0.5, 0.0, 0.25]
+
+
+def test_tenths_stay_tenths_in_scores_and_are_float32_in_targets() -> None:
+    table = SparseRows.of([{0: 0.3}, {1: 0.6}, {0: 0.9}])
+    assert table.at(np.array([0, 1, 0])).tolist() == [0.3, 0.6, 0.9]
+    assert torch.equal(table.dense(np.arange(3), 2), torch.tensor([[0.3, 0], [0, 0.6], [0.9, 0]]))
