@@ -41,7 +41,6 @@ TURNS = {
     8: "ROTATE_90",
 }
 LIES_ON_ITS_SIDE = (5, 6, 7, 8)
-_OPENING = threading.Lock()  # which warnings are shown is one setting for all threads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -184,7 +183,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError("pictures need Pillow; run 'pip install pillow'") from error
     try:
         _check_file(path)
-        with open(path, "rb") as file, _identified(file) as picture:
+        with _QUIET, open(path, "rb") as file, _identified(file) as picture:
             yield picture
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
@@ -206,9 +205,7 @@ def _check_file(path: Path) -> None:
 def _identified(file: IO[bytes]) -> Image.Image:
     from PIL import Image
 
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such a size is refused below
-        picture = Image.open(file)
+    picture = Image.open(file)
     width, height = picture.size
     most = Image.MAX_IMAGE_PIXELS or sys.maxsize
     if not 0 < width * height <= most:
@@ -216,6 +213,30 @@ def _identified(file: IO[bytes]) -> Image.Image:
     if picture.format == "EPS":
         raise ValueError("EPS is a program, which is not run; save it as PNG")
     return picture
+
+
+class _Quiet:
+    """Keeps Pillow's warnings to itself while any thread is in the block: what to show is one setting for them all."""
+
+    def __init__(self) -> None:
+        self._turn, self._inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._turn:
+            if not self._inside:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._turn:
+            self._inside -= 1
+            if not self._inside:
+                self._before.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
 
 
 def _said(error: Exception) -> str:

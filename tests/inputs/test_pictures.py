@@ -383,8 +383,7 @@ def test_damaged_pictures_are_seen_or_one_line(tmp_path: Path, name: str) -> Non
         damaged[random.integers(0, len(damaged), 4)] = random.integers(0, 256, 4)
         path.write_bytes(damaged.tobytes())
         for read in (open_rgb, picture_size):
-            with contextlib.suppress(InputError), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of Pillow's about what it could not make out
+            with contextlib.suppress(InputError):
                 read(path)
 
 
@@ -399,6 +398,15 @@ def test_whatever_pillow_raises_is_one_line(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
     assert refusal(path).startswith("cannot be read as an image: ")
+
+
+def test_what_pillow_could_not_make_out_is_not_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = saved(tmp_path / "a.png", 8, 8).read_bytes()
+    (tmp_path / "a.png").write_bytes(b"II*\x00" + whole[4:])  # a TIFF of nonsense: Pillow warns
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        refusal(tmp_path / "a.png")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_threads_leave_the_warnings_as_they_were(tmp_path: Path) -> None:

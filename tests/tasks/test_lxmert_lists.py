@@ -230,11 +230,7 @@ def rewritten(path: Path, change: object) -> None:
         ("minival.json", [], "has no questions"),
         ("minival.json", [question(5, f"{VAL}2", None)], r"minival\.json: without answers, so without a score"),
         ("minival.json", [question(5, f"{VAL}2", {"cat": 1})], "question 5 has the answer 'cat', which is none of the"),
-        (
-            "minival.json",
-            [question(5, f"{VAL}9", {})],
-            rf"question is about image '{VAL}9', but there is no such \.jpg file",
-        ),
+        ("minival.json", [question(5, f"{VAL}9", {})], rf"about image '{VAL}9', but there is no such \.jpg"),
         ("minival.json", [question(5, f"../{VAL}2", {})], r"about image '\.\./"),
         ("minival.json", [question(5, "x" * 300, {})], r"\[0\]\.img_id: expected str of length <= 200"),
         ("trainval_label2ans.json", {"net": 0}, r"trainval_label2ans\.json: expected array, got object"),
