@@ -52,8 +52,8 @@ def read_pick(path: Path, name: str) -> Pick:
     now = read_folder(Path(origin["path"])).digest()
     if now != origin["digest"]:
         raise InputError(
-            f"{path} is older than its supernet {shown(origin['path'])} (scored at {shown(origin['digest'])}, now {now}); "
-            "run 'bstsearch pareto --force' again"
+            f"{path} is older than its supernet {shown(origin['path'])} (scored at {shown(origin['digest'])}, "
+            f"now {now}); run 'bstsearch pareto --force' again"
         )
     row = front.front.index(candidate) + 1 if candidate in front.front else None
     return Pick(path=path, front=front, candidate=candidate, row=row)

@@ -193,5 +193,5 @@ def test_every_file_that_a_model_is_made_of_is_part_of_the_key() -> None:
 
 def test_sizes_that_cannot_be_counted_are_one_line(folder: SupernetFolder) -> None:
     other = dataclasses.replace(folder, config={**folder.config, "dropout": 7.0})
-    with pytest.raises(InputError, match="^mcan cannot be counted at these sizes: dropout probability"):
+    with pytest.raises(InputError, match=r"^mcan cannot be counted at these sizes: dropout probability"):
         KnownCosts(other).cost(HALF)
