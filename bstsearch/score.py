@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bstsearch.reading import Amount, Count, Finite, Line, checked
+from bstsearch.reading import Amount, Count, Finite, Line, Whole, checked
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 PERCENT = "%"  # the unit of scores that are shares between 0 and 1, and are shown times 100
@@ -77,7 +77,7 @@ class Accuracy:
     0.9
     """
 
-    correct: Amount
+    correct: Whole | Amount
     total: Count
 
     def __post_init__(self) -> None:
