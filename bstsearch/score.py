@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from bstsearch.reading import Amount, Count, Finite, Line, checked
+from bstsearch.reading import Amount, Count, Finite, Line, Whole, checked
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 PERCENT = "%"  # the unit of scores that are shares between 0 and 1, and are shown times 100
@@ -79,7 +79,7 @@ class Accuracy:
     0.9
     """
 
-    correct: Amount
+    correct: Whole | Amount
     total: Count
 
     def __post_init__(self) -> None:

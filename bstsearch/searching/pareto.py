@@ -10,7 +10,7 @@ import msgspec
 
 from bstsearch.errors import UsageError
 from bstsearch.profiles.latency import Latency, Memory, Source
-from bstsearch.reading import Amount, Count, Finite, Positive, checked
+from bstsearch.reading import Amount, Count, Finite, Positive, Whole, checked
 from bstsearch.score import ACCURACY, Accuracy, Score, Value
 from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
 from bstsearch.space import Submodel
@@ -109,7 +109,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: Finite | None
     accuracy_low: Finite | None
     accuracy_high: Finite | None
-    correct: Amount | None
+    correct: Whole | Amount | None  # a whole number stays one
     questions: Count | None
 
     def __post_init__(self) -> None:

@@ -124,10 +124,11 @@ def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check_file(path)
-    with _storage_errors(path), _storage(path, is_read_only=True) as storage, parsing(path):
+    with _storage_errors(path), _storage(path, is_read_only=True) as storage:
         study = optuna.load_study(study_name=STUDY, storage=storage)
-        objectives = Objectives.from_json(study.user_attrs)
-        return Provenance.from_json(study.user_attrs), objectives, StudyFile(study, path, objectives).candidates
+        attributes, file = study.user_attrs, StudyFile(study, path)
+    with parsing(path):
+        return Provenance.from_json(attributes), Objectives.from_json(attributes), file.candidates
 
 
 def _create(path: Path, origin: Provenance, objectives: Objectives, trials: Iterable[FrozenTrial] = ()) -> None:

@@ -40,6 +40,21 @@ def test_a_small_space_is_scored_as_a_whole(pareto: Invoke, scorer: Scorer, tmp_
     assert front.origin.supernet["digest"] == read_folder(tmp_path / "net").digest()
 
 
+def test_a_folder_of_any_name_is_taken_as_it_is(pareto: Invoke, scorer: Scorer, tmp_path: Path) -> None:
+    name = "p%20x?y#z [1] ä {0} %s"
+    result = pareto("--out", name)
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / name).iterdir()} == FILES
+    assert not [
+        path for path in tmp_path.iterdir() if path.name.startswith("p") and path.name not in (name, "profiles")
+    ]
+    assert f"--front '{name}/front.json'" in result.stderr
+    scorer.scored.clear()
+    (tmp_path / name / "front.json").unlink()
+    assert pareto("--out", name).exit_code == 0
+    assert not scorer.scored
+
+
 def test_output_tells_the_ends_then_the_front_then_what_to_do(pareto: Invoke, finished: Path) -> None:
     result = pareto("--budget-ms", "60%")
     lines = result.stdout.splitlines()

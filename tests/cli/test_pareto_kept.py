@@ -266,7 +266,7 @@ def test_corrupt_study_is_refused_and_kept(pareto: Invoke, finished: Path) -> No
     (finished / "study.db").write_bytes(b"no database" * 1000)
     result = pareto()
     assert result.exit_code == 4
-    assert "study front/study.db cannot be read: file is not a database" in result.stderr
+    assert "front/study.db: the study cannot be read: file is not a database" in result.stderr
     assert (finished / "study.db").read_bytes() == b"no database" * 1000
 
 

@@ -352,7 +352,7 @@ def test_a_supernet_that_is_gone(run: Invoke) -> None:
     result = run("pareto")
     assert result.exit_code == 4
     assert "supernet: net, profiled last; --supernet changes it" in result.stderr
-    assert "error: supernet net does not exist" in result.stderr
+    assert "error: net does not exist" in result.stderr
 
 
 def test_a_front_that_is_gone(run: Invoke) -> None:

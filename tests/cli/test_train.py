@@ -388,7 +388,7 @@ def _folder(path: Path) -> Path:
         ),
         (("--accumulate", "3"), 2, "a batch of 8 examples does not fall into 3 parts"),
         (("--precision", "int4"), 2, "int4"),
-        (("--teacher", "nowhere"), 4, "supernet nowhere does not exist"),
+        (("--teacher", "nowhere"), 4, "nowhere does not exist"),
         (("--epochs", "0"), 2, "epochs"),
         (("--threads", "100000"), 2, "--threads 100000: this process may use at most "),
         (("--device", "abacus"), 2, "abacus"),

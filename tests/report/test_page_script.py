@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bstsearch.model.config import config_to_json
@@ -186,7 +187,7 @@ def test_layers_are_those_that_the_family_keeps(name: str, preset: str) -> None:
     rng = random.Random(3)
     submodels = [*space, *(layerwise(rng, space, one) for one in space)]
     given = [{"id": one.id, "width": str(one.width), "depth": str(one.depth)} for one in submodels]
-    constants = json.dumps([space.to_json(), [stack.to_json() for stack in stacks]])
+    constants = json.dumps([space.to_json(), [msgspec.to_builtins(stack) for stack in stacks]])
     found = run(["layers"], f"stacksOf(given, ...{constants})", given)
     for submodel, shown in zip(submodels, found, strict=True):
         kept = family.kept_layers(config, submodel)

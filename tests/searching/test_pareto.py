@@ -255,6 +255,13 @@ def test_malformed_json_is_an_input_error(make_candidate: MakeCandidate, key: st
         Candidate.from_json(data)
 
 
+def test_whole_numbers_stay_whole(make_candidate: MakeCandidate) -> None:
+    for correct in (900, 900.5):
+        data = make_candidate(correct=1).to_json() | {"correct": correct}
+        found = Candidate.from_json(data).to_json()["correct"]
+        assert (found, type(found)) == (correct, type(correct))
+
+
 def test_missing_json_key_is_named(make_candidate: MakeCandidate) -> None:
     data = make_candidate(correct=1).to_json()
     del data["macs"]
