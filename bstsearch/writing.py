@@ -161,10 +161,11 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def holding(path: Path) -> Iterator[None]:
+def holding(path: Path, option: str = "--out") -> Iterator[None]:
     """Keeps every other process that asks for `path` out until the block ends; UsageError where one holds it already.
 
-    `path` need not exist. What processes that are gone left there, at it or in it, is removed or finished first.
+    `path` need not exist; `option` is the one that names another place. What processes that are gone left there, at it
+    or in it, is removed or finished first.
     """
     place = path.resolve()
     lock = place.with_name(f".{place.name}{LOCK}")
@@ -173,7 +174,7 @@ def holding(path: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = _locked(lock)
     if handle is None:
-        raise UsageError(f"{path} is being written by another process; wait until it ends, or give another --out")
+        raise UsageError(f"{path} is being written by another process; wait until it ends, or give another {option}")
     try:
         tidy(place.parent)
         tidy(place)

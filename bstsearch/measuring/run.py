@@ -20,7 +20,7 @@ from bstsearch.profiles.stored import (
     shipped_folder,
     stored_profiles,
 )
-from bstsearch.writing import as_path
+from bstsearch.writing import as_path, holding
 
 if TYPE_CHECKING:
     from bstsearch.measuring.assemble import Measurement
@@ -138,22 +138,25 @@ def measure_device(
     from bstsearch.measuring.measure import measure
 
     home = home_folder(profiles)
-    path = home / f"{device}.json"
-    before = load_profile(path) if path.exists() else None
-    threads = driver.threads_here()
-    if threads is not None:
-        _look_around(device, threads, is_strict=is_strict, listener=listener)
-    listener.progress("building graphs")
-    found = measure(
-        folder,
-        lambda: driver.open(device, listener.note),
-        journal=home / f".{device}.partial",
-        remedy="Close other programs on the device, let it cool, and run the same command again",
-        is_strict=is_strict,
-        others=OthersLoad if threads is not None else None,
-        progress=listener.progress,
-    )
-    return save_profile(assemble(device, driver.name, found, _load_notes(found), before), home)
+    path, journal = home / f"{device}.json", home / f".{device}.partial"
+    with holding(path, "--profiles"):
+        before = load_profile(path) if path.exists() else None
+        threads = driver.threads_here()
+        if threads is not None:
+            _look_around(device, threads, is_strict=is_strict, listener=listener)
+        listener.progress("building graphs")
+        found = measure(
+            folder,
+            lambda: driver.open(device, listener.note),
+            journal=journal,
+            remedy="Close other programs on the device, let it cool, and run the same command again",
+            is_strict=is_strict,
+            others=OthersLoad if threads is not None else None,
+            progress=listener.progress,
+        )
+        saved = save_profile(assemble(device, driver.name, found, _load_notes(found), before), home)
+        journal.unlink(missing_ok=True)  # not before: who is killed in between would measure everything again
+    return saved
 
 
 def warnings_of(known: DeviceProfile, folder: SupernetFolder) -> list[str]:

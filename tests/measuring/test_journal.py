@@ -66,13 +66,6 @@ def test_rounds_of_an_earlier_version_are_not_gone_on_with(tmp_path: Path) -> No
     assert Journal(path=tmp_path / "rounds", origin=ORIGIN).load() == {}
 
 
-def test_what_is_finished_is_removed(path: Path) -> None:
-    store = Journal(path=path, origin=ORIGIN)
-    store.remove()
-    store.remove()  # there may be none
-    assert list(path.parent.iterdir()) == []
-
-
 @pytest.mark.parametrize("text", ['{"origin"\n', "[]\n", '{"format": 3}\nnull\n{}\n'])
 def test_a_damaged_file_is_an_input_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "rounds").write_text(text)
