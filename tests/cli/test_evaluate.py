@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bstsearch.errors import DeviceError
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.tasks import load_split
@@ -63,3 +64,27 @@ def test_a_missing_model_is_named(invoke: Invoke) -> None:
     result = invoke("eval", "--model", "nowhere")
     assert result.exit_code == 4
     assert "nowhere does not exist" in result.stderr
+
+
+def test_a_results_file_that_cannot_be_written_is_refused_before_anything_is_read(
+    invoke: Invoke, tiny_easy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EasyVqa, "load", lambda *_: pytest.fail("work has begun"))
+    (tmp_path / "file").write_text("")
+    result = invoke("eval", "--model", tiny_easy_folder, "--results", "file/answers.json")
+    assert result.exit_code == 5
+    assert result.stderr.startswith("error: cannot write file/answers.json: ")
+
+
+def test_a_results_file_that_fails_costs_only_itself(
+    invoke: Invoke, tiny_easy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _: object) -> None:
+        raise DeviceError(f"cannot write {path}: No space left on device; nothing there was changed")
+
+    monkeypatch.setattr("bstsearch.answering.evaluation.write_json", full)
+    result = invoke("eval", "--model", tiny_easy_folder, "--results", "answers.json")
+    assert result.exit_code == 0
+    assert "warning: cannot write answers.json: No space left on device" in result.stderr
+    assert result.stdout.splitlines()[-1].split()[0] == "w1-d1"
+    assert not list(tmp_path.iterdir())
