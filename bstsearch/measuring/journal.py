@@ -68,10 +68,6 @@ class Journal:
         """Notes that `--strict` has refused these rounds."""
         self._append({"is_refused": True})
 
-    def remove(self) -> None:
-        """Removes the file, since the measurement is finished."""
-        self.path.unlink(missing_ok=True)
-
     def _next(self, rounds: Rounds) -> dict[str, tuple[Run, ...]]:
         """For every graph, the first visit that is not in the file."""
         counts = {name: self._written.get(name, 0) for name in rounds}

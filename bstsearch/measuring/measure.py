@@ -51,9 +51,10 @@ def measure(
 ) -> Measurement:
     """The measurement of the supernet in `folder` on the device that `open_device` reaches.
 
-    Rounds are kept in the file `journal` as they come, and an interrupted measurement goes on from there. `others`
-    begins to look at what else the device does. NoisyMeasurementError, with `remedy`, where the times say nothing, or
-    with `is_strict` are not those of a device at rest; DeviceError where the device fails.
+    Rounds are kept in the file `journal` as they come, and an interrupted measurement goes on from there; who stores
+    what is returned removes it. `others` begins to look at what else the device does. NoisyMeasurementError, with
+    `remedy`, where the times say nothing, or with `is_strict` are not those of a device at rest; DeviceError where the
+    device fails.
     """
     roles = selection.choose(folder.space, is_layerwise=_is_layerwise(folder), seed=seed)
     listeners = [progress] if progress else []
@@ -71,7 +72,6 @@ def measure(
             peaks = _peaks(folder, workload, session, where)
             hardware, runtime = session.hardware, session.runtime
         model = model_of(folder, roles, workload, timings, load, peaks, seed)
-    store.remove()
     return Measurement(hardware=hardware, runtime=runtime, model=model)
 
 

@@ -138,7 +138,7 @@ def measure_device(
     from bstsearch.measuring.measure import measure
 
     home = home_folder(profiles)
-    path = home / f"{device}.json"
+    path, journal = home / f"{device}.json", home / f".{device}.partial"
     with holding(path, "--profiles"):
         before = load_profile(path) if path.exists() else None
         threads = driver.threads_here()
@@ -148,13 +148,15 @@ def measure_device(
         found = measure(
             folder,
             lambda: driver.open(device, listener.note),
-            journal=home / f".{device}.partial",
+            journal=journal,
             remedy="Close other programs on the device, let it cool, and run the same command again",
             is_strict=is_strict,
             others=OthersLoad if threads is not None else None,
             progress=listener.progress,
         )
-        return save_profile(assemble(device, driver.name, found, _load_notes(found), before), home)
+        saved = save_profile(assemble(device, driver.name, found, _load_notes(found), before), home)
+        journal.unlink(missing_ok=True)  # not before: who is killed in between would measure everything again
+    return saved
 
 
 def warnings_of(known: DeviceProfile, folder: SupernetFolder) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bstsearch.errors import DeviceError
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.tasks import load_split
@@ -80,3 +81,17 @@ def test_where_results_cannot_go_is_told_before_anything_is_scored(
         assert result.stderr.count("\n") == 1
     assert (tmp_path / "file").read_text() == "kept"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_results_file_that_fails_costs_only_itself(
+    invoke: Invoke, tiny_easy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _: object) -> None:
+        raise DeviceError(f"cannot write {path}: No space left on device; nothing there was changed")
+
+    monkeypatch.setattr("bstsearch.answering.evaluation.write_json", full)
+    result = invoke("eval", "--model", tiny_easy_folder, "--results", "answers.json")
+    assert result.exit_code == 0
+    assert "warning: cannot write answers.json: No space left on device" in result.stderr
+    assert result.stdout.splitlines()[-1].split()[0] == "w1-d1"
+    assert not list(tmp_path.iterdir())

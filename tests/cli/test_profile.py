@@ -18,6 +18,7 @@ from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile, Load
 from bstsearch.profiles.profile_file import load_profile, save_profile
 from bstsearch.space import Space
+from bstsearch.writing import holding
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]
@@ -91,6 +92,35 @@ def test_without_a_stored_profile_this_machine_is_measured(
     assert "measuring this machine as device 'local': Example 9000, threads: 3" in result.stderr
     assert "written to profiles/local.json" in result.stderr
     assert result.stderr.endswith("hint: next: bstsearch pareto\n")
+
+
+def test_the_rounds_are_kept_until_the_profile_is_stored(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    rounds = tmp_path / "profiles/.local.partial"
+    rounds.parent.mkdir()
+    rounds.write_text("")
+    with monkeypatch.context() as patch:
+        patch.setattr("bstsearch.measuring.run.save_profile", full)
+        assert invoke("profile", "--supernet", tiny_folder).exit_code == 5
+    assert rounds.exists()
+    assert invoke("profile", "--supernet", tiny_folder).exit_code == 0
+    assert [path.name for path in rounds.parent.iterdir()] == ["local.json"]
+
+
+def test_a_profile_that_another_process_measures_is_refused_at_once(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, tmp_path: Path
+) -> None:
+    with holding(tmp_path / "profiles/local.json"):
+        result = invoke("profile", "--supernet", tiny_folder)
+    assert result.exit_code == 2
+    assert "local.json is being written by another process; wait until it ends, or give another --profiles" in (
+        result.stderr
+    )
+    assert not measured
 
 
 def test_half_a_core_is_told_in_one_line(

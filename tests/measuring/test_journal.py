@@ -70,13 +70,6 @@ def test_rounds_of_an_earlier_version_are_not_gone_on_with(tmp_path: Path) -> No
     assert Journal(path=tmp_path / "rounds", origin=ORIGIN).load() == {}
 
 
-def test_what_is_finished_is_removed(path: Path) -> None:
-    store = Journal(path=path, origin=ORIGIN)
-    store.remove()
-    store.remove()  # there may be none
-    assert list(path.parent.iterdir()) == []
-
-
 HEAD = json.dumps({"format": FORMAT, "origin": ORIGIN})
 REMEDY = "; remove the file, which holds an interrupted measurement"
 

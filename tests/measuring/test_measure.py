@@ -196,7 +196,7 @@ def found(
         measurement = measure(folder, device.open_device, journal=kept, remedy="", seed=3)
     assert not device.is_open
     assert not device.is_reached
-    assert list(kept.parent.iterdir()) == []
+    assert [path.name for path in kept.parent.iterdir()] == [".phone.partial"], "it is not stored yet"
     assert (measurement.hardware, measurement.runtime) == (device.hardware, device.runtime)
     return measurement
 
@@ -382,7 +382,6 @@ def test_an_interrupted_measurement_goes_on_and_takes_no_round_twice(
     device.stop_after = 10_000
     model = run().model
     assert device.visits == {row.id: rounds.ROUNDS for row in model.submodels}
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("few")
@@ -463,7 +462,6 @@ def test_strict_refuses_and_the_rounds_serve_without_it(
     device.disturbed = lambda name, number: 1.0
     assert run(is_strict=True).model.schedule.rounds == rounds.ROUNDS
     assert set(device.visits.values()) == {rounds.ROUNDS}
-    assert list(tmp_path.iterdir()) == []
 
 
 # What a driver answers
