@@ -130,7 +130,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [RecursionError(), MemoryError(), KeyError("x" * 500), OSError("\x1b[1m"), EOFError()]
+    "error",
+    [RecursionError(), MemoryError(), KeyError("x" * 500), OSError("\x1b[1m"), OSError(5, "a\nb" * 200), EOFError()],
 )
 def test_whatever_a_library_raises_is_one_line(error: Exception) -> None:
     def read() -> None:
