@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import random
@@ -25,6 +26,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "families")]
 
+import easy_vqa  # noqa: E402
 import torch  # noqa: E402
 from checkpoints import weights  # noqa: E402
 from crashing import contents, restore  # noqa: E402
@@ -137,14 +139,31 @@ def end(command: str, folder: Path, number: int, after_s: float) -> int:
 
 
 def take_few_questions() -> None:
-    """Has every command, and this process, know few questions, and use one thread."""
-    split = EasyVqa.split
+    """Has every command, and this process, know few questions, read once, and use one thread."""
+    split, kept = EasyVqa.split, dict[tuple[str, str], Any]()
 
     def few(self: EasyVqa, name: str, reader: Any) -> Any:
-        return split(self, name, reader).head(QUESTIONS)  # type: ignore[attr-defined]
+        key = (name, repr(reader))
+        if key not in kept:
+            kept[key] = split(self, name, reader).head(QUESTIONS)  # type: ignore[attr-defined]
+        return kept[key]
 
     EasyVqa.split = few  # type: ignore[method-assign]
+    for name in ("get_train_questions", "get_train_image_paths", "get_test_questions", "get_test_image_paths"):
+        setattr(easy_vqa, name, functools.cache(getattr(easy_vqa, name)))
     torch.set_num_threads(1)
+
+
+def warm_up(folder: Path) -> None:
+    """Runs some commands in this process, so that its children need not load what these do."""
+    os.chdir(folder)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        for command in (f"{TRAIN} --out warm/net", f"{PARETO} --out warm/front", f"{EXPORT} --pick 1 --out warm/small"):
+            sys.argv = ["bstsearch", *command.split()]
+            with contextlib.suppress(SystemExit):
+                main()
+    shutil.rmtree(folder / "warm")
+    (folder / ".bstsearch.json").unlink(missing_ok=True)
 
 
 def prepare(folder: Path) -> None:
@@ -209,6 +228,7 @@ if __name__ == "__main__":
     if not ground.exists():
         ground.mkdir(parents=True)
         prepare(ground)
+    warm_up(ground)
     for case in asked.only:
         begun = time.perf_counter()
         counts = try_case(case, asked.kills or CASES[case][4], ground, random.Random(asked.seed))
