@@ -237,7 +237,7 @@ def _reason(error: Exception) -> str:
         case IsADirectoryError():
             return ": a folder; expected a file"
         case OSError(strerror=str(reason)):
-            return f" cannot be read: {_cut(plain(reason), REASON)}"  # HDF5 writes lines of its own there
+            return f" cannot be read: {cut(plain(reason), REASON)}"  # HDF5 writes lines of its own there
     return f" cannot be read: {said(error)}; is it damaged?"
 
 
