@@ -27,6 +27,7 @@ from bstsearch.errors import DeviceError, UsageError
 
 PART, READY, OLD, LOCK = ".part", ".ready", ".old", ".lock"
 _LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}(?P<state>\.part|\.ready|\.old)")
+_BESIDE = re.compile(r"(?P<part>\..+\.[0-9a-f]{8}\.part)-\w+")  # what SQLite keeps beside a file that it writes
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AT_CWD, _EXCHANGE, _SWAP = -100, 2, 2  # of renameat2 (Linux) and of renamex_np (macOS)
 
@@ -192,19 +193,16 @@ def holding(path: Path, option: str = "--out") -> Iterator[None]:
 def tidy(folder: Path) -> None:
     """Removes from `folder` what processes that are gone were writing, and finishes their exchanges."""
     try:
-        left = [(entry, match) for entry in folder.iterdir() if (match := _LEFT.fullmatch(entry.name))]
+        entries = list(folder.iterdir())
     except OSError:
         return
-    for entry, match in left:
-        with contextlib.suppress(OSError), _dead(entry) as is_dead:
-            if not is_dead:
-                continue
-            if match["state"] == READY:
-                _place(entry, folder)
-            elif match["state"] == OLD and not (folder / match["name"]).exists():
-                os.replace(entry, folder / match["name"])
-            else:
-                _remove(entry)
+    for entry in entries:
+        if match := _LEFT.fullmatch(entry.name):
+            with contextlib.suppress(OSError):
+                _settle(entry, match["name"], match["state"])
+    for entry in entries:
+        if (match := _BESIDE.fullmatch(entry.name)) and not (folder / match["part"]).exists():
+            _remove(entry)
 
 
 # How
@@ -268,6 +266,20 @@ def _dead(entry: Path) -> Iterator[bool]:
         yield False
     finally:
         os.close(handle)
+
+
+def _settle(entry: Path, name: str, state: str) -> None:
+    """Does away with what is left of `name`, unless a living process holds it."""
+    place = entry.parent / name
+    with _dead(entry) as is_dead:
+        if not is_dead:
+            return
+        if state == READY:
+            _place(entry, entry.parent)
+        elif state == OLD and not place.exists():
+            os.replace(entry, place)
+        else:
+            _remove(entry)
 
 
 def _place(ready: Path, folder: Path, last: str = "") -> None:

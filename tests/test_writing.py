@@ -288,6 +288,18 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one
         assert sorted(found.name for found in tmp_path.iterdir()) == sorted([".mine.part", living.name, "y"])
 
 
+def test_what_sqlite_kept_beside_a_file_goes_with_it_and_not_before(tmp_path: Path) -> None:
+    dead = tmp_path / ".study.db.0123abcd.part-journal"
+    dead.write_text("")
+    with writing.writing(tmp_path / "study.db") as living:
+        beside = living.with_name(f"{living.name}-journal")
+        beside.write_text("")
+        writing.tidy(tmp_path)
+        assert sorted(found.name for found in tmp_path.iterdir()) == [living.name, beside.name]
+        beside.unlink()
+    assert [found.name for found in tmp_path.iterdir()] == ["study.db"]
+
+
 def test_an_old_folder_comes_back_where_its_exchange_was_cut_off(tmp_path: Path) -> None:
     existing(tmp_path / ".out.0123abcd.old", "ours")
     (tmp_path / ".out.89abcdef.part").mkdir()

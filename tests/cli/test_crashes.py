@@ -108,6 +108,7 @@ class Training(Case):
         return not (self.out / "config.json").exists()
 
 
+@pytest.mark.slow
 @HOW
 def test_a_training(train: Invoke, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, how: str) -> None:
     case = Training(train, tmp_path, tmp_path_factory.mktemp("kept") / "a", "net")
