@@ -89,7 +89,7 @@ def prepare() -> None:
     # Where other programs keep the cores busy, a thread that spins while it waits for one that has no core takes that
     # core's time: scoring the demo beside two busy loops then takes 158 s in place of 60 s. Idle machines lose nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Else pydantic asks every installed package for plugins, which takes longer than reading a profile.
+    # Else pydantic, which Typer loads, asks every installed package for plugins: longer than reading a profile takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     if (width := columns()) is not None:
         os.environ[COLUMNS] = str(width)
@@ -104,6 +104,11 @@ def prepare() -> None:
 def limit_threads(count: int) -> None:
     """Has libraries that are loaded from now on start `count` threads, unless the user said how many."""
     os.environ.setdefault("OMP_NUM_THREADS", str(count))
+
+
+def for_script() -> dict[str, str]:
+    """What a script of this package has as its environment: its own folder is no place to import from."""
+    return {**os.environ, "PYTHONSAFEPATH": "1"}
 
 
 @contextlib.contextmanager

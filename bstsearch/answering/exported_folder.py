@@ -126,6 +126,7 @@ def open_session(path: Path, *, threads: int | None = None) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
+    options.log_severity_level = 4  # fatal; of other errors its exceptions tell
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class of their own

@@ -29,6 +29,7 @@ FOLDER = Path(__file__).resolve().parent
 MODELS = {"float32": "model.onnx", "int8": "model.int8.onnx"}
 TOLERANCE = 1e-4  # float32 outputs on another machine agree to rounding; int8 ones are not compared
 SAID = 200  # characters of what a library says
+SILENT = 4  # ONNX Runtime's fatal errors; of others its exceptions tell
 SHOWN = 8  # numbers of an output that are no answers
 
 
@@ -65,7 +66,9 @@ def open_model(path: Path) -> Any:
     if not path.exists():
         raise InputError(f"{path.name} does not exist; was it exported?")
     with parsing(path):
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = SILENT
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 @contextlib.contextmanager
@@ -82,6 +85,8 @@ def read_inputs(path: Path, question: str | None) -> dict[str, Any]:
     """The model's inputs by name, and a file's expected output; InputError where the file cannot be read."""
     if path.suffix in (".json", ".npz"):
         with parsing(path):
+            if path.exists() and not path.is_file():
+                raise ValueError("it is no file")
             return read_sample(path) if path.suffix == ".json" else dict(np.load(path))
     if not question:
         raise InputError("an image needs a question; write it behind the file name")

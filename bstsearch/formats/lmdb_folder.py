@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import select
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import weakref
 from pathlib import Path
 from typing import IO
 
+from bstsearch.environment import for_script
 from bstsearch.errors import InputError
 from bstsearch.formats import lmdb_child
 from bstsearch.formats.lmdb_child import DATA, FAILED, FOUND, KEYS, VALUE, receive, send
@@ -64,7 +64,7 @@ class LmdbFolder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},  # the script's folder is no place to import from
+            env=for_script(),
             start_new_session=True,  # what the keyboard sends is for the parent, with which this ends
         )
         weakref.finalize(self, _end, process)

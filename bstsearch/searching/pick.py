@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bstsearch.errors import InputError
 from bstsearch.model.supernet_folder import read_folder
-from bstsearch.reading import shown
+from bstsearch.reading import parsing, shown
 from bstsearch.score import Score
 from bstsearch.searching.front_file import FrontFile, read_front
 from bstsearch.searching.pareto import Candidate
@@ -49,7 +49,8 @@ def read_pick(path: Path, name: str) -> Pick:
     front = read_front(path)
     candidate = front.pick(name)
     origin = front.origin.supernet
-    now = read_folder(Path(origin["path"])).digest()
+    with parsing(path):
+        now = read_folder(Path(origin["path"])).digest()
     if now != origin["digest"]:
         raise InputError(
             f"{path} is older than its supernet {shown(origin['path'])} (scored at {shown(origin['digest'])}, "

@@ -68,7 +68,7 @@ def open_study(path: Path, origin: Provenance, objectives: Objectives = DEFAULT)
     origin or was scored by another metric. If it has other objectives, it is written again with these, and its scores
     are kept.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what it raises
     if path.exists():
         _check_ours(path)
     else:
@@ -122,7 +122,7 @@ def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
 
     InputError where the file is damaged, or no study.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what it raises
     check_file(path)
     with _storage_errors(path), _storage(path, is_read_only=True) as storage:
         study = optuna.load_study(study_name=STUDY, storage=storage)
@@ -185,8 +185,10 @@ def _aimed_at_others(
     study: optuna.Study, origin: Provenance, objectives: Objectives, path: Path
 ) -> list[FrozenTrial] | None:
     """The trials of the study where it was made for other objectives, or by a version that does not name them."""
+    with _storage_errors(path):
+        attributes = study.user_attrs
     try:
-        found, held = Provenance.from_json(study.user_attrs), Objectives.from_json(study.user_attrs)
+        found, held = Provenance.from_json(attributes), Objectives.from_json(attributes)
     except InputError as error:
         raise InputError(f"{path}: the study does not say what it was made from ({error}); {_REMEDY}") from error
     origin.check_same(found, path)
@@ -195,7 +197,7 @@ def _aimed_at_others(
             f"{path}: the study holds scores by {shown(held.metric.name)}, now they are by "
             f"{shown(objectives.metric.name)}; {_REMEDY}"
         )
-    if held == objectives and "objectives" in study.user_attrs:
+    if held == objectives and "objectives" in attributes:
         return None
     with _storage_errors(path):
         return study.get_trials(states=(TrialState.COMPLETE,))

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -375,14 +374,14 @@ def test_dates_in_the_future_do_not_matter(run: Invoke) -> None:
 def test_in_a_folder_that_cannot_be_written_to_it_works_and_says_that_nothing_is_remembered(
     run: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = tempfile.mkstemp
+    make = Path.touch
 
-    def refuse(prefix: str, dir: Path) -> tuple[int, str]:  # noqa: A002
-        if dir.resolve() == tmp_path:
+    def refuse(path: Path, **options: bool) -> None:
+        if path.parent.resolve() == tmp_path:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        return make(prefix=prefix, dir=dir)
+        make(path, **options)
 
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
     result = run("profile --supernet net --device phone")
     assert "nothing is remembered in this folder: cannot write .bstsearch.json: Read-only file system" in result.stderr
     line = hint(result)

@@ -127,7 +127,7 @@ def test_words_must_begin_with_openvqas_special_ones(files: Path) -> None:
         ("ans2label.json", {"yes": "one"}, "must number its 1 answers from 0 on"),
         ("ans2label.json", {"yes": [0]}, "must number its 1 answers from 0 on"),
         ("ans2label.json", [], "ans2label.json: the checkpoint has 30 answers, the vocabulary 0"),
-        ("ans2label.json", {}, "ans2label.json: the checkpoint has 30 answers, the vocabulary 0"),
+        ("ans2label.json", {}, "must number its 0 answers from 0 on"),
         ("ans2label.json", ["yes", 3], r"ans2label.json, \[1\]: expected an answer, got 3"),
         (
             "ans2label.json",
