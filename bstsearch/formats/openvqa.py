@@ -168,7 +168,9 @@ def names_of(ids: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
 
 def _raw(folder: Path) -> Path:
-    return folder / "raw" if (folder / "raw").is_dir() else folder
+    raw = folder / "raw"
+    holds = (place for place in (raw, folder) if _has_any(place, SECOND) or _has_any(place, FIRST))
+    return next(holds, raw if raw.is_dir() else folder)
 
 
 def _has_any(raw: Path, parts: Parts) -> bool:

@@ -65,11 +65,8 @@ def _check_pieces(texts: Texts, vocabulary: Vocabulary) -> None:
     """Passes where the ids of [CLS] and [SEP] are those of the model's word pieces; else InputError."""
     for piece, number in ((FIRST_PIECE, texts.meta.cls), (LAST_PIECE, texts.meta.sep)):
         if vocabulary.words[number : number + 1] != (piece,):
-            own = vocabulary.words.index(piece)
-            path = texts.values.path / "meta.json"
-            raise InputError(
-                f"{path} gives {piece} the number {number}, the model's word pieces {own}; give other data"
-            )
+            path, own = texts.values.path / "meta.json", vocabulary.words.index(piece)
+            raise InputError(f"{path} gives {piece} the number {number}, the model's pieces {own}; give other data")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -141,3 +141,9 @@ def test_ids_may_be_written_as_text_and_kinds_be_unknown(tmp_path: Path) -> None
     write_json(tmp_path / "v2_mscoco_val2014_annotations.json", {"annotations": [entry]})
     (found,) = get_part(tmp_path, "validation").annotations()
     assert (found.question_id, found.answer_type, found.texts[:2]) == (42, None, ["yes", "yes"])
+
+
+def test_an_empty_folder_raw_hides_nothing(tmp_path: Path) -> None:
+    (write(tmp_path, "v2", "red?") / "raw").mkdir()
+    assert matches(tmp_path)
+    assert len(existing_parts(tmp_path)) == 3

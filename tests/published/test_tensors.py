@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import collections
 import json
 import os
 import pickle
