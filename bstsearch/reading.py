@@ -74,7 +74,7 @@ def shown(value: object, most: int = SHOWN) -> str:
 def parsing(where: Path | str) -> Iterator[None]:
     """Turns whatever a library raises in the block into one InputError that begins with `where`.
 
-    Errors of this package get `where` in front of them, unless they begin with it already.
+    Errors of this package get `where` in front of them, unless they begin with it, or with its file, already.
     """
     try:
         yield
@@ -219,7 +219,9 @@ def _built(kind: Any, value: Any) -> Any:
 
 
 def _placed(where: Path | str, message: str) -> str:
-    return message if message.startswith(str(where)) else f"{where}: {message}"
+    """`message` behind `where`, unless it begins with that, or with the file of which `where` is a part."""
+    file = str(where).partition(", ")[0]
+    return message if message.startswith((str(where), f"{file}: ", f"{file} ")) else f"{where}: {message}"
 
 
 def _reason(error: Exception) -> str:

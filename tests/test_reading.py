@@ -232,3 +232,14 @@ def test_a_mapped_file_is_read_as_it_lies_and_refused_like_any_other(tmp_path: P
     path.unlink()
     os.mkfifo(path)
     assert refused(read, path) == ": a device, pipe or socket; expected a file"
+
+
+def test_a_part_of_a_file_and_the_file_are_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "a, b.tsv"
+    for said in ("does not exist", "is empty"):
+        with pytest.raises(InputError) as error, parsing(f"{tmp_path / 'a.tsv'}, image '7'"):
+            raise InputError(f"{tmp_path / 'a.tsv'} {said}")
+        assert str(error.value) == f"{tmp_path / 'a.tsv'} {said}"
+    with pytest.raises(InputError) as error, parsing(path):
+        raise InputError("is empty")
+    assert str(error.value) == f"{path}: is empty"

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
-from bstsearch.formats.image_ids import ImageIndex
+from bstsearch.formats.image_ids import ImageIndex, image_id
 from bstsearch.formats.number_arrays import check_numbers
 from bstsearch.formats.region_files import Boxes, Regions, checked
 from bstsearch.reading import Amount, Whole, check_file, needing, parsing, read_json, shown
@@ -67,8 +67,18 @@ class H5Source:
 def open_h5(folder: Path, features: int, *, has_boxes: bool = True) -> H5Source:
     """The regions that the list in `folder` names; InputError where it is malformed."""
     places = read_json(folder / INFO, dict[str, Place])
+    _check_apart(places, folder / INFO)
     index = ImageIndex(folder, places.items(), label=lambda name, _: f"{INFO}, {shown(name)}", content=lambda one: one)
     return H5Source(folder=folder, places=index, features=features, has_boxes=has_boxes)
+
+
+def _check_apart(places: Mapping[str, Place], path: Path) -> None:
+    """Passes where no two images have the same place; else InputError: one would be seen for the other."""
+    taken: dict[tuple[int, int], str] = {}
+    for image, place in places.items():
+        other = taken.setdefault((place.file, place.idx), image)
+        if image_id(other) != image_id(image):
+            raise InputError(f"{path} gives images {shown(other)} and {shown(image)} one place; copy it again")
 
 
 @functools.lru_cache(maxsize=32)

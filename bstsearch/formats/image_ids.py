@@ -6,6 +6,7 @@ the same where both have it: "7", "0007" and "COCO_val2014_000000000007" are one
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -70,6 +71,23 @@ class ImageIndex(Generic[Place]):
         before, number = image_id(image)
         found = self._numbered.get(number, [])
         return [one for one in found if not before or image_id(one[0])[0] in ("", before)]
+
+
+def files_below(folder: Path, suffix: str) -> list[Path]:
+    """The files in and below `folder` whose names end in `suffix`, in small letters or capitals, in order.
+
+    Links to folders are followed, each folder once.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, name) for name in names if name.lower().endswith(suffix)]
+    return sorted(found)
 
 
 def _bare(name: str) -> str:

@@ -14,6 +14,7 @@ from bstsearch.inputs.pictures import picture_size
 from bstsearch.reading import Count, digest, read_json, shown
 
 PARTS = ("train2014", "val2014", "test2015")  # of COCO; they occur in the names of its images
+NAMES = "*.[jJ][pP][gG]"
 FOLDERS = ("", "images", "mscoco", "gqa/images")
 SIZES = "width_heigths.json"  # spelt so
 SIZE_FOLDERS = ("", "mscoco", "gqa")
@@ -41,7 +42,7 @@ def get_images(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 def _pictures(folder: Path, part: str) -> ImageIndex[Path]:
     """The pictures in the folders that there are for a part of COCO."""
     places = [folder / place / part for place in FOLDERS] + [folder / place for place in FOLDERS]
-    files = [(path.stem, path) for place in dict.fromkeys(places) for path in sorted(place.glob("*.jpg"))]
+    files = [(path.stem, path) for place in dict.fromkeys(places) for path in sorted(place.glob(NAMES))]
     return ImageIndex(folder, files, label=lambda _, path: path.relative_to(folder).as_posix(), content=digest)
 
 

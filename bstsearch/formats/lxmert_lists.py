@@ -37,12 +37,17 @@ class Asked(msgspec.Struct, frozen=True):
 
 def matches(folder: Path, data: str) -> bool:
     """Whether `folder` holds that data set laid out like this."""
-    return (_lists(folder, data) / ANSWERS).exists()
+    return answers_file(folder, data).exists()
+
+
+def answers_file(folder: Path, data: str) -> Path:
+    """Where the answers of that data set lie."""
+    return _lists(folder, data) / ANSWERS
 
 
 def read_answers(folder: Path, data: str) -> tuple[str, ...]:
     """The answers by class id; InputError where one is there twice, or two files number them differently."""
-    path = _lists(folder, data) / ANSWERS
+    path = answers_file(folder, data)
     answers = read_json(path, tuple[str, ...])
     numbers = {answer: number for number, answer in enumerate(answers)}
     if len(numbers) < len(answers):

@@ -65,9 +65,9 @@ class Annotation(msgspec.Struct, frozen=True):
 
     question_id: Whole
     answers: list[HumanAnswer]
-    multiple_choice_answer: str = ""
-    answer_type: str = ""
-    question_type: str = ""
+    multiple_choice_answer: str | None = ""
+    answer_type: str | None = ""
+    question_type: str | None = ""
 
     @property
     def texts(self) -> list[str]:
@@ -168,7 +168,9 @@ def names_of(ids: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
 
 def _raw(folder: Path) -> Path:
-    return folder / "raw" if (folder / "raw").is_dir() else folder
+    raw = folder / "raw"
+    holds = (place for place in (raw, folder) if _has_any(place, SECOND) or _has_any(place, FIRST))
+    return next(holds, raw if raw.is_dir() else folder)
 
 
 def _has_any(raw: Path, parts: Parts) -> bool:
@@ -182,7 +184,7 @@ def _known(raw: Path) -> Parts:
 
 def _records(path: Path, file_type: type[Any], field: str, record_type: type[Any]) -> Iterator[Any]:
     """Each record of a file's list; the files are larger than what is kept of them, so one is decoded at a time."""
-    decoder = msgspec.json.Decoder(record_type)
+    decoder = msgspec.json.Decoder(record_type, strict=False)  # some write ids as text: "42"
     with mapped(path) as content:
         records = getattr(decoded(content, file_type, path), field)
         if not records:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bstsearch.errors import InputError
 from bstsearch.formats.butd_tsv import Line, read_line, table_lines
-from bstsearch.formats.image_ids import ImageIndex
+from bstsearch.formats.image_ids import ImageIndex, files_below
 from bstsearch.formats.region_files import Regions, read_npz
 from bstsearch.reading import digest
 
@@ -50,12 +50,12 @@ def find_regions(folder: Path, features: int, *, has_boxes: bool = True) -> Regi
     """The regions in and below `folder`, F numbers each; boxes are read only with `has_boxes`."""
     lines: list[tuple[str, Line]] = []
     strays: list[str] = []
-    for path in sorted(folder.rglob("*.tsv")):
+    for path in files_below(folder, ".tsv"):
         try:
             lines += table_lines(path)
         except InputError as error:
             strays.append(str(error).replace(str(path), path.relative_to(folder).as_posix(), 1))
-    files = [(path.stem, path) for path in sorted(folder.rglob("*.npz"))]
+    files = [(path.stem, path) for path in files_below(folder, ".npz")]
     return RegionFolder(
         folder=folder,
         lines=ImageIndex(folder, lines, label=lambda _, line: _below(line.path, folder), content=Line.read),

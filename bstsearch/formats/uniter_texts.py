@@ -115,9 +115,12 @@ def open_texts(folder: Path, split: str) -> list[Texts]:
 
 
 def read_ids(texts: Texts, most: int | None) -> Iterator[str]:
-    """The ids of the questions with `most` pieces or fewer; InputError where one has no image."""
+    """The ids of the questions with `most` pieces or fewer; InputError where one has no image, or no length."""
     path = texts.values.path
-    for question, length in read_json(path / "id2len.json", dict[str, Whole]).items():
+    lengths = read_json(path / "id2len.json", dict[str, Whole])
+    if lost := texts.image_of.keys() - lengths.keys():
+        raise InputError(f"{path / 'id2len.json'} lacks {len(lost):,} questions of txt2img.json, as {shown(min(lost))}")
+    for question, length in lengths.items():
         image = texts.image_of.get(question)
         if image is None or Path(image).name != image:
             raise InputError(f"{path / 'txt2img.json'} has no image for question {shown(question)}, but {shown(image)}")

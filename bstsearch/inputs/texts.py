@@ -108,6 +108,8 @@ class PieceReader:
             import tokenizers
         except ImportError as error:
             raise InputError("word pieces need a package; run 'pip install tokenizers'") from error
+        if not self.file.is_file():  # of a pipe, the library would wait for ever
+            raise InputError(f"{self.file} cannot be read: it is no file")
         try:
             pieces = tokenizers.Tokenizer.from_file(str(self.file))
         except Exception as error:  # this library's errors share no class of their own

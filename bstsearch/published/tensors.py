@@ -24,12 +24,16 @@ DEEPEST = 3  # of such mappings, one in another
 WRAPPER = re.compile(r"^((module|model|net|network|_orig_mod)\.)+|(?<=\.)((module|_orig_mod)\.)+")
 OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of a LayerNorm, in checkpoints converted from TensorFlow
 MOST = 1 << 30  # numbers of a checkpoint; the largest published one has a third of it. A shape may say anything
-# What a number of numpy's asks for, as a learning rate beside the weights is one.
-NUMPY = ("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+# What scripts save beside the weights: a learning rate as a number of numpy's, an image mean, a command's options.
+BESIDE = (
+    *("numpy.dtype", "numpy.ndarray", "_codecs.encode"),
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+    *("argparse.Namespace", "pathlib.PosixPath", "pathlib.WindowsPath"),
+)
 
 
-class _Number:
-    """Stands for a number of numpy's, which nobody reads: so nothing of numpy's runs either."""
+class _Unread:
+    """Stands for such a value, which nobody reads: so nothing of its own class runs either."""
 
     def __init__(self, *_: object) -> None: ...
 
@@ -119,7 +123,7 @@ def _is_safetensors(path: Path) -> bool:
 
 def _load_pytorch(path: Path) -> Any:
     is_mapped = zipfile.is_zipfile(path) and _is_stored(path)
-    with warnings.catch_warnings(), torch.serialization.safe_globals([(_Number, name) for name in NUMPY]):
+    with warnings.catch_warnings(), torch.serialization.safe_globals([(_Unread, name) for name in BESIDE]):
         warnings.simplefilter("ignore")  # about old formats; the file is as it is
         try:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import html
@@ -276,6 +277,10 @@ def _now() -> str:
 
 def _check_complete(found: _Written, candidates: Mapping[str, Candidate], origin: Provenance) -> None:
     space, rows = origin.space, [*found.front, found.recommended]
+    for what, names in (("candidates", [one.id for one in found.candidates]), ("front", found.front)):
+        if len(set(names)) < len(names):
+            twice = collections.Counter(names).most_common(1)[0][0]
+            raise InputError(f"{what} has {shown(twice)} twice")
     if found.recommended not in found.front:
         raise InputError("front holds no row of 'recommended'")
     if lost := [

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bstsearch.errors import InputError
-from bstsearch.reading import Amount, Count, Line, Name, checked, shown
+from bstsearch.reading import REASON, Amount, Count, Line, Name, checked, cut, shown
 from bstsearch.space import Space
 
 
@@ -47,7 +47,7 @@ class Provenance:
         """Passes where `found`, read from `path`, is of the same origin; else InputError, which says what changed."""
         if changes := self.changes(found):
             raise InputError(
-                f"{path} was made with another {' and another '.join(changes)}; "
+                f"{path} was made with another {cut(' and another '.join(changes), REASON)}; "
                 "give another --out to keep it, or --force to start over"
             )
 

@@ -33,7 +33,7 @@ from bstsearch.tasks.gqa_accuracy import GqaQuestion, Record, gqa_scores
 from bstsearch.tasks.region_split import Columns, RegionSplit
 from bstsearch.tasks.task import Split
 from bstsearch.tasks.vocabulary import Vocabulary
-from bstsearch.tasks.vqa import VqaTask, are_answered, check_answered
+from bstsearch.tasks.vqa import VqaTask, are_answered, check_answered, check_known
 
 NAME = "gqa"
 QUESTION_LENGTH = 29
@@ -103,8 +103,8 @@ def _load_openvqa(folder: Path, split: str, vocabulary: Vocabulary, like: Mappin
     classes = {class_text(name): index for index, name in enumerate(vocabulary.answers)}
     has_answers = are_answered([*questions], [one.answer is not None for one in questions.values()], path)
     answers = [classes.get(class_text(one.answer or ""), NO_CLASS) for one in questions.values()]
-    if has_answers and set(answers) == {NO_CLASS}:
-        raise InputError(f"{path}: no answer is among the vocabulary's {len(classes)}; is it another data set's?")
+    if has_answers:
+        check_known(set(answers) != {NO_CLASS}, len(classes), path)
     images, image_of = np.unique([one.imageId for one in questions.values()], return_inverse=True)
     columns = Columns(
         tokens=vocabulary.encode_many([one.question for one in questions.values()]).astype(np.int32),

@@ -39,7 +39,7 @@ class Types(msgspec.Struct, frozen=True):
 class Groups(msgspec.Struct, frozen=True):
     """The questions that share their answers with it, by name."""
 
-    shared: str | None = msgspec.field(name="global")
+    shared: str | None = msgspec.field(default=None, name="global")
 
 
 class Record(msgspec.Struct, frozen=True, rename="camel"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
 from bstsearch.formats.lxmert_images import are_lying, get_images
-from bstsearch.formats.lxmert_lists import Asked, read_lists
+from bstsearch.formats.lxmert_lists import Asked, answers_file, read_answers, read_lists
 from bstsearch.inputs.reader import Reader
 from bstsearch.reading import shown
 from bstsearch.tasks.picture_split import PictureSplit
@@ -37,6 +37,7 @@ def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: 
     Only GQA's held-out questions may have one that is not; no prediction is then right, as in that code.
     """
     picture = reader.needed_picture(f"{folder} has image files")
+    _check_order(read_answers(folder, data), answers, answers_file(folder, data))
     classes = {answer: index for index, answer in enumerate(answers)}
     is_strict = data != "gqa" or split == "train"
     lists = read_lists(folder, data, split)
@@ -60,6 +61,12 @@ def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: 
         judge=judge,
         picture=picture,
     )
+
+
+def _check_order(listed: Sequence[str], own: Sequence[str], path: Path) -> None:
+    """Passes where the list has other answers than the model, or numbers them alike; else InputError."""
+    if sorted(listed) == sorted(own) and tuple(listed) != tuple(own):
+        raise InputError(f"{path} has the model's answers in another order; give the one that it was trained with")
 
 
 def _have_answers(rows: Sequence[Row], where: str) -> bool:

@@ -19,6 +19,7 @@ from bstsearch.errors import InputError
 from bstsearch.formats.region_files import Regions
 from bstsearch.formats.uniter_images import ImageFolder, open_image_folder
 from bstsearch.formats.uniter_texts import ANSWERS, TextRecord, Texts, answers_file, open_texts, read_answers, read_ids
+from bstsearch.inputs.tokenizers import FIRST_PIECE, LAST_PIECE
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
 from bstsearch.tasks.soft_labels import SoftJudge
 from bstsearch.tasks.vocabulary import Vocabulary
@@ -44,6 +45,8 @@ def load(folder: Path, split: str, vocabulary: Vocabulary, like: Mapping[str, Te
     if not vocabulary.is_wordpiece:
         raise InputError(f"{folder} holds word pieces, but the model was trained on words; give other data")
     databases = open_texts(folder, split)
+    for texts in databases:
+        _check_pieces(texts, vocabulary)
     rows = _find_questions(databases, MOST_PIECES if split == "train" else None)
     columns, worths, has_answers = _read(rows, int(like["question"].shape[1]), vocabulary)
     judge = SoftJudge(
@@ -56,6 +59,14 @@ def load(folder: Path, split: str, vocabulary: Vocabulary, like: Mapping[str, Te
     features, has_boxes = int(like["regions"].shape[2]), "boxes" in like
     source = UniterSource(folder=_images(folder), features=features, has_boxes=has_boxes)
     return RegionSplit(columns=columns, source=source, judge=judge, classes=len(names), like=like)
+
+
+def _check_pieces(texts: Texts, vocabulary: Vocabulary) -> None:
+    """Passes where the ids of [CLS] and [SEP] are those of the model's word pieces; else InputError."""
+    for piece, number in ((FIRST_PIECE, texts.meta.cls), (LAST_PIECE, texts.meta.sep)):
+        if vocabulary.words[number : number + 1] != (piece,):
+            path, own = texts.values.path / "meta.json", vocabulary.words.index(piece)
+            raise InputError(f"{path} gives {piece} the number {number}, the model's pieces {own}; give other data")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

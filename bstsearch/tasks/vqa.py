@@ -95,6 +95,12 @@ def are_answered(questions: Sequence[int | str], is_answered: Sequence[bool], wh
     return any(is_answered)
 
 
+def check_known(is_any: bool, answers: int, where: Path | str) -> None:
+    """Passes where any right answer is among a model's `answers`; else InputError: no prediction could be right."""
+    if not is_any:
+        raise InputError(f"{where}: no answer is among the vocabulary's {answers:,}; is it another data set's?")
+
+
 def check_answered(has_answers: bool, where: Path | str) -> None:
     """Passes where the right answers are known, so that there is a score; else InputError."""
     if not has_answers:

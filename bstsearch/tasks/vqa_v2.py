@@ -30,7 +30,7 @@ from bstsearch.tasks.asked import AskedQuestions, read_asked
 from bstsearch.tasks.region_split import Columns, RegionSplit, SparseRows
 from bstsearch.tasks.task import Split
 from bstsearch.tasks.vocabulary import Vocabulary
-from bstsearch.tasks.vqa import VqaTask, check_answered
+from bstsearch.tasks.vqa import VqaTask, check_answered, check_known
 from bstsearch.tasks.vqa_accuracy import OFFICIAL, VARIANTS, AnswerScorer, answer_classes, soft_targets
 
 NAME = "vqa-v2"
@@ -107,6 +107,7 @@ def _load_openvqa(folder: Path, part: Part, vocabulary: Vocabulary, like: Mappin
     classes = {name: index for index, name in enumerate(vocabulary.answers)}
     if judge.has_answers:
         targets = SparseRows.of(soft_targets(one.texts, classes) for one in part.annotations())
+        check_known(bool(len(targets.values)), len(classes), part.files[0][1] or folder)
     else:
         targets = SparseRows.of({} for _ in asked.ids)
     columns = Columns(tokens=asked.tokens, image_of=asked.image_of, images=asked.images, answers=targets)
@@ -159,7 +160,7 @@ class VqaJudge:
 
     @functools.cached_property
     def _kinds(self) -> tuple[list[str], NDArray[np.int64]]:
-        kinds, kind_of = np.unique([one.answer_type for one in self.part.annotations()], return_inverse=True)
+        kinds, kind_of = np.unique([one.answer_type or "" for one in self.part.annotations()], return_inverse=True)
         return kinds.tolist(), kind_of
 
 

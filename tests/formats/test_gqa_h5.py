@@ -159,3 +159,11 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "gqa_objects_0.h5").unlink()
     os.mkfifo(tmp_path / "gqa_objects_0.h5")
     assert refusal(tmp_path) == "gqa_objects_0.h5: a device, pipe or socket; expected a file"
+
+
+def test_two_images_of_one_place_are_refused(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / INFO).write_text(json.dumps({"2001": PLACE, "2002": PLACE}))
+    assert "gives images '2001' and '2002' one place" in refusal(tmp_path)
+    (tmp_path / INFO).write_text(json.dumps({"2001": PLACE, "02001": PLACE}))  # two names of one image
+    assert len(open_h5(tmp_path, 8).regions("2001").features) == 3

@@ -81,3 +81,9 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         are_lying(tmp_path, {"7": tmp_path / "7.jpg"})
     assert str(error.value).startswith(f"{tmp_path / '7.jpg'} cannot be read as an image")
+
+
+def test_a_suffix_may_be_in_capitals(tmp_path: Path) -> None:
+    path = write_jpeg(tmp_path / "mscoco" / "val2014", f"{VAL}7", LYING)
+    capital = path.rename(path.with_suffix(".JPG"))
+    assert get_images(tmp_path, [f"{VAL}7"]) == {f"{VAL}7": capital}

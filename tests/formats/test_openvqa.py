@@ -90,6 +90,8 @@ def _questions(**changes: Any) -> Callable[[Path], object]:
         (_text('{"questions": 7}'), ", questions: expected array, got int"),
         (_text('{"questions": []}'), " has no questions"),
         (_questions(question_id="shop-1"), ", questions[3], question_id: expected int, got str"),
+        (_questions(question_id="42.5"), ", questions[3], question_id: expected int, got str"),
+        (_questions(question_id=42.5), ", questions[3], question_id: expected int, got float"),
         (_questions(question_id=2**70), ", questions[3], question_id: "),
         (_questions(image_id=-1), ", questions[3], image_id: expected int >= 0"),
         (_questions(question=None), ", questions[3], question: expected str, got null"),
@@ -126,3 +128,22 @@ def test_an_answer_file_without_answers_from_zero_is_refused(tmp_path: Path, con
     write_json(tmp_path / "answer_dict.json", content)
     with pytest.raises(InputError, match=r"answer_dict\.json"):
         openvqa.read_answer_dict(tmp_path)
+
+
+def test_ids_may_be_written_as_text_and_kinds_be_unknown(tmp_path: Path) -> None:
+    asked = {"question_id": "42", "image_id": 7.0, "question": "is it?"}
+    write_json(tmp_path / "q.json", question_file([asked]))
+    (question,) = read_questions(tmp_path / "q.json")
+    assert (question.question_id, question.image_id) == (42, 7)
+    unknown = {"answer_type": None, "question_type": None, "multiple_choice_answer": None}
+    write(tmp_path, "v2", "what?")
+    entry = {**annotation({"question_id": "42", "image_id": "7"}, "yes"), **unknown}
+    write_json(tmp_path / "v2_mscoco_val2014_annotations.json", {"annotations": [entry]})
+    (found,) = get_part(tmp_path, "validation").annotations()
+    assert (found.question_id, found.answer_type, found.texts[:2]) == (42, None, ["yes", "yes"])
+
+
+def test_an_empty_folder_raw_hides_nothing(tmp_path: Path) -> None:
+    (write(tmp_path, "v2", "red?") / "raw").mkdir()
+    assert matches(tmp_path)
+    assert len(existing_parts(tmp_path)) == 3

@@ -83,3 +83,31 @@ def test_an_image_that_two_files_claim_is_refused_if_they_differ(tmp_path: Path,
         with pytest.raises(InputError) as error:
             ask("7")
         assert str(error.value).startswith(f"{tmp_path / 'one' / f'7.{kind}'}: image '7' may be this or two/7.{kind}")
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    write_npz(tmp_path / "disk" / "val" / "7.npz", 7)
+    (tmp_path / "disk" / "val" / "a.tsv").write_bytes(line(8))
+    (tmp_path / "disk" / "val" / "again").symlink_to(tmp_path / "disk")  # a ring
+    (tmp_path / "feats").mkdir()
+    for name in ("val2014", "val2014-too"):
+        (tmp_path / "feats" / name).symlink_to(tmp_path / "disk" / "val")
+    source = find_regions(tmp_path / "feats", 8)
+    assert [first(source, "7"), first(source, "8")] == [7, 8]
+
+
+def test_suffixes_may_be_capitals(tmp_path: Path) -> None:
+    write_npz(tmp_path / "7.npz", 7)
+    (tmp_path / "7.npz").rename(tmp_path / "7.NPZ")
+    (tmp_path / "A.TSV").write_bytes(line(8))
+    source = find_regions(tmp_path, 8)
+    assert [first(source, "7"), first(source, "8")] == [7, 8]
+
+
+def test_a_table_that_is_gone_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(line(8))
+    source = find_regions(tmp_path, 8)
+    (tmp_path / "a.tsv").unlink()
+    with pytest.raises(InputError) as error:
+        source.regions("8")
+    assert str(error.value) == f"{tmp_path / 'a.tsv'} does not exist"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from pathlib import Path
@@ -52,4 +53,11 @@ def test_malformed_data_are_one_clear_error(change: dict[str, Any]) -> None:
 def test_word_pieces_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     reader = text_reader({"input": "question", "tokenizer_file": "tokenizer.json"}, tmp_path)
     with pytest.raises(InputError, match=r"tokenizer\.json cannot be read"):
+        reader.read("is it red?")
+
+
+def test_word_pieces_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tokenizer.json")
+    reader = text_reader({"input": "question", "tokenizer_file": "tokenizer.json"}, tmp_path)
+    with pytest.raises(InputError, match=r"tokenizer\.json cannot be read: it is no file"):
         reader.read("is it red?")

@@ -12,11 +12,10 @@ from PIL import Image
 from reader import Reader
 from synthetic import write_gqa, write_json, write_vqa_v2
 from synthetic_lxmert import LYING, STANDING, question, write_jpeg, write_lists, write_sizes
-from synthetic_uniter import ANSWERS, SEP, Asked, write_images, write_text
+from synthetic_uniter import ANSWERS, CLS, Asked, write_images, write_text
 
 from bstsearch.inputs import reader as inputs
 from bstsearch.inputs.pictures import LETTERBOX, PictureReader
-from bstsearch.inputs.tokenizers import SPECIAL
 from bstsearch.tasks.gqa import Gqa
 from bstsearch.tasks.task import Split
 from bstsearch.tasks.vqa import VqaTask
@@ -27,7 +26,17 @@ REGIONS = inputs.Reader(like=LIKE)
 OF_UNITER = {**LIKE, "question": torch.zeros(1, 6), "boxes": torch.zeros(1, 5, 7)}
 PICTURE = PictureReader(height=16, width=32, fit=LETTERBOX, mean=(0.5,) * 3, std=(0.5,) * 3)
 PICTURES = inputs.Reader(like={"question": torch.zeros(1, 4)}, picture=PICTURE)
-PIECES = (*SPECIAL, "what", "is", "this", "?", *(f"piece{number}" for number in range(SEP)))
+PIECES = (
+    "[PAD]",
+    "[UNK]",
+    "what",
+    "is",
+    "this",
+    "?",
+    *(f"piece{number}" for number in range(6, CLS)),
+    "[CLS]",
+    "[SEP]",
+)
 TRAIN, VAL, TEST = (f"COCO_{part}_00000000000" for part in ("train2014", "val2014", "test2015"))
 OF_COCO = "coco_val2014_00000000000"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import collections
 import json
 import os
@@ -80,6 +81,13 @@ def test_numpys_old_name_of_a_number(path: Path) -> None:
     assert_weights(read_tensors(path))
 
 
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_means_and_a_commands_options_beside_the_weights(path: Path, is_zip: bool) -> None:
+    options = argparse.Namespace(lr=0.1, out=Path("runs"), steps=[3], mean=numpy.zeros(3))
+    torch.save({"state_dict": WEIGHTS, "args": options}, path, _use_new_zipfile_serialization=is_zip)
+    assert_weights(read_tensors(path))
+
+
 def test_nothing_of_numpys_is_run_for_a_number(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({**WEIGHTS, "best": numpy.float64(0.1)}, path)
     monkeypatch.setattr("numpy.dtype", lambda *_: pytest.fail("numpy.dtype was called"))
@@ -105,9 +113,9 @@ class _Called:
         lambda target: _Called(numpy.fromfile, str(target)),
         lambda target: _Called(numpy.load, str(target), None, True),
         lambda target: _Called(getattr, numpy.float64(1), "tofile"),
-        lambda target: numpy.zeros(2),
+        lambda target: collections.defaultdict(int),
     ],
-    ids=["system", "eval", "open", "fromfile", "load", "getattr", "array"],
+    ids=["system", "eval", "open", "fromfile", "load", "getattr", "defaultdict"],
 )
 def test_a_number_of_numpys_opens_no_door_to_anything_else(path: Path, tmp_path: Path, hostile: Any) -> None:
     target = tmp_path / "was-run"

@@ -180,6 +180,7 @@ def test_truncated_file_is_an_input_error(tmp_path: Path, candidates: list[Candi
         ({"candidates": {}}, "candidates"),
         ({"candidates": [{}]}, r"front, candidates\[0\]: object missing required field"),
         ({"front": []}, "recommended"),
+        ({"front": ["w1-d1", "w1-d1"], "recommended": "w1-d1"}, "front has 'w1-d1' twice"),
         ({"recommended": "w1of3-d1"}, "recommended"),
         ({"front": ["w1of3-d1"], "recommended": "w1of3-d1"}, "lack 'w1of3-d1'"),
         ({"front": [["w1-d1"], "w1-d1"], "recommended": "w1-d1"}, r"front\[0\]: expected str, got array"),
@@ -278,3 +279,11 @@ def test_names_from_outside_cannot_break_a_notebook(candidates: list[Candidate])
     file = solve(candidates)
     origin = dataclasses.replace(file.origin, device={**file.origin.device, "name": "<script>"})
     assert "<script>" not in dataclasses.replace(file, origin=origin)._repr_html_()
+
+
+def test_a_candidate_that_is_there_twice_is_refused(tmp_path: Path, candidates: list[Candidate]) -> None:
+    data = solve(candidates).to_json()
+    data["candidates"].append({**data["candidates"][0], "macs": 7})
+    (tmp_path / "front.json").write_text(json.dumps(data))
+    with pytest.raises(InputError, match=rf"candidates has '{candidates[0].id}' twice"):
+        read_front(tmp_path / "front.json")

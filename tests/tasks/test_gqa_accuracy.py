@@ -100,3 +100,7 @@ def test_a_malformed_record_is_one_clear_error(field: str) -> None:
         checked(record, Record, "val.json")
     with pytest.raises(InputError, match=rf"^val\.json, {field}: expected .*, got float$"):
         checked({**RECORDS["0"], field: 7.5}, Record, "val.json")
+
+
+def test_a_question_may_be_in_no_group() -> None:
+    assert checked({**RECORDS["0"], "groups": {}}, Record, "val.json").groups.shared is None

@@ -244,6 +244,14 @@ def test_what_is_wrong_is_one_line_with_file_and_key(vqa: Path, name: str, chang
     assert "\n" not in str(error.value)
 
 
+def test_the_models_answers_in_another_order_are_refused(vqa: Path) -> None:
+    own = read_answers(vqa, "vqa-v2")
+    (vqa / "vqa" / "trainval_ans2label.json").unlink()
+    rewritten(vqa / "vqa" / "trainval_label2ans.json", own[::-1])
+    with pytest.raises(InputError, match=r"trainval_label2ans\.json has the model's answers in another order; give"):
+        lxmert_lists.load(vqa, "vqa-v2", "validation", own, encode, CLIP)
+
+
 def test_what_is_missing_or_no_image_is_named(vqa: Path) -> None:
     (vqa / "mscoco" / "val2014" / f"{VAL}2.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(InputError, match=rf"{VAL}2\.jpg cannot be read as an image"):

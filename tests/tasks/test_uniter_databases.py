@@ -358,6 +358,13 @@ def test_a_database_that_was_not_copied_to_its_end_is_refused(folder: Path) -> N
     ("name", "data", "message"),
     [
         ("meta.json", {"CLS": 101}, r"meta\.json: object missing required field SEP"),
+        (
+            "meta.json",
+            {"CLS": SEP, "SEP": CLS},
+            r"meta\.json gives \[CLS\] the number 102, the model's pieces 101; give other data",
+        ),
+        ("meta.json", {"CLS": 9999, "SEP": SEP}, r"meta\.json gives \[CLS\] the number 9999"),
+        ("id2len.json", {"10": 2}, r"id2len\.json lacks 2 questions of txt2img\.json, as '11'"),
         ("id2len.json", {"10": "3"}, r"id2len\.json, \[\.\.\.\]: expected int, got str"),
         ("txt2img.json", [], r"txt2img\.json: expected object, got array"),
     ],

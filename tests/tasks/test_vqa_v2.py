@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,6 +132,11 @@ def _edit(folder: Path, name: str, key: str, change: Callable[[list[dict]], obje
     path.write_text(json.dumps(data))
 
 
+def _answer_otherwise(rows: list[Any]) -> None:
+    for row in rows:
+        row["answers"] = [{"answer": "zebra"}] * 10
+
+
 DAMAGES = {
     "a truncated question file": (lambda f: _cut(f, "devval_questions.json"), "truncated"),
     "a truncated annotation file": (lambda f: _cut(f, "devval_annotations.json"), "truncated"),
@@ -163,6 +169,10 @@ DAMAGES = {
     "a record without its id": (
         lambda f: _edit(f, "devval_annotations.json", "annotations", lambda rows: rows[3].pop("question_id")),
         r"annotations\[3\]: object missing required field question_id",
+    ),
+    "answers of another data set": (
+        lambda f: _edit(f, "devval_annotations.json", "annotations", _answer_otherwise),
+        r"devval_annotations\.json: no answer is among the vocabulary's 4; is it another data set's\?",
     ),
     "no questions": (lambda f: write_json(f / "raw" / "devval_questions.json", question_file([])), "has no questions"),
     "no feature file": (
