@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ from bstsearch import doors
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.listener import Listener
 from bstsearch.measuring import selection
-from bstsearch.measuring.driver import Device
+from bstsearch.measuring.driver import Device, Workload
+from bstsearch.measuring.workload import make_workload
+from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile_file import load_profile
+from bstsearch.space import Submodel
 from bstsearch.testing.drivers import DriverContract
 
 Invoke = Callable[..., Any]
@@ -87,11 +92,33 @@ class AtWork:
 '''
 
 
+@pytest.fixture(scope="module")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Workload]:
+    """`make_workload`, but graphs that were built before are copied: each takes a third of a second to build."""
+    built: dict[tuple[str, ...], Workload] = {}
+
+    def make(
+        folder: SupernetFolder, submodels: Sequence[Submodel], where: Path, *, on_graph: Callable[[], None]
+    ) -> Workload:
+        key = (folder.architecture, *(submodel.id for submodel in submodels))
+        if key not in built:
+            built[key] = make_workload(folder, submodels, tmp_path_factory.mktemp("graphs"))
+        kept = built[key]
+        shutil.copytree(kept.inputs.parent, where, dirs_exist_ok=True)
+        for _ in submodels:
+            on_graph()
+        graphs = {name: dataclasses.replace(one, path=where / one.path.name) for name, one in kept.graphs.items()}
+        return Workload(graphs=graphs, inputs=where / kept.inputs.name)
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+def _few(monkeypatch: pytest.MonkeyPatch, make_once: Callable[..., Workload]) -> None:
     """Few submodels are measured, since how well is tried elsewhere."""
     monkeypatch.setattr(selection, "FITTED", 2)
     monkeypatch.setattr(selection, "CHECKED", 1)
+    monkeypatch.setattr("bstsearch.measuring.measure.make_workload", make_once)
 
 
 @pytest.fixture
@@ -117,6 +144,7 @@ class TestThePage(DriverContract):
             yield device
 
 
+@pytest.mark.usefixtures("few_questions")
 def test_a_box_is_measured_and_searched_for(invoke: Invoke, yes_folder: Path, box: str, tmp_path: Path) -> None:
     given = ("--supernet", yes_folder, "--device", "mybox")
     result = invoke("profile", *given, "--via", box, "--option", "port=4242", "--option", "ms=2")
