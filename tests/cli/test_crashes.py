@@ -31,7 +31,7 @@ Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]
 count_once = functools.cache(bstsearch.model.counting.count)
 
-FEW = {KILL: 2, INTERRUPT: 4}  # moments of each kind; a command makes some eighty changes
+FEW = {KILL: 2, INTERRUPT: 3}  # moments of each kind; a command makes some eighty changes
 HOW = pytest.mark.parametrize("how", [KILL, pytest.param(INTERRUPT, marks=pytest.mark.slow)])
 
 

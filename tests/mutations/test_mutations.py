@@ -1,7 +1,7 @@
 """Whatever is wrong with a file, its reader reads it or refuses it in one line that begins with the file.
 
-Over 1,000 files with one damage each, the same every time, 400 of them in the fast suite; `python tests/mutations/try_mutations.py 20` tries others,
-sixty times as many.
+Over 1,000 files with one damage each, the same every time, a third of them in the fast suite;
+`python tests/mutations/try_mutations.py 20` tries others, sixty times as many.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ways_in import WAYS_IN
 HERE = Path(__file__).parent
 # Of the mutations of a file, every how many-th is tried: all take minutes.
 STEPS = [9, pytest.param(3, marks=pytest.mark.slow)]
-LEAST = {"stores": 250, "questions": 350, "records": 110, "searching": 380, "published": 160}  # files at step 3, 1,250 together
+# Files at step 3, 1,250 together.
+LEAST = {"stores": 250, "questions": 350, "records": 110, "searching": 380, "published": 160}
 PACKAGE = HERE.parents[1] / "bstsearch"
 
 # What reads no files of a user's.
