@@ -7,6 +7,9 @@
 
 PYTHON ?= python3
 
+# Containers often set it; each test process would compile every file anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 DEMO_VENV := .demo-venv
 # Each environment holds its own stamp, so that a second run installs nothing and a removed one is made again.

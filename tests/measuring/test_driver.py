@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,11 @@ from bstsearch import doors
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.listener import Listener
 from bstsearch.measuring import selection
-from bstsearch.measuring.driver import Device
+from bstsearch.measuring.driver import Device, Workload
+from bstsearch.measuring.workload import make_workload
+from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile_file import load_profile
+from bstsearch.space import Submodel
 from bstsearch.testing.drivers import DriverContract
 
 Invoke = Callable[..., Any]
@@ -87,11 +92,33 @@ class AtWork:
 '''
 
 
+@pytest.fixture(scope="module")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Workload]:
+    """`make_workload`, but graphs that were built before are copied: each takes a third of a second to build."""
+    built: dict[tuple[str, ...], Workload] = {}
+
+    def make(
+        folder: SupernetFolder, submodels: Sequence[Submodel], where: Path, *, on_graph: Callable[[], None]
+    ) -> Workload:
+        key = (folder.architecture, *(submodel.id for submodel in submodels))
+        if key not in built:
+            built[key] = make_workload(folder, submodels, tmp_path_factory.mktemp("graphs"))
+        kept = built[key]
+        shutil.copytree(kept.inputs.parent, where, dirs_exist_ok=True)
+        for _ in submodels:
+            on_graph()
+        graphs = {name: dataclasses.replace(one, path=where / one.path.name) for name, one in kept.graphs.items()}
+        return Workload(graphs=graphs, inputs=where / kept.inputs.name)
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+def _few(monkeypatch: pytest.MonkeyPatch, make_once: Callable[..., Workload]) -> None:
     """Few submodels are measured, since how well is tried elsewhere."""
     monkeypatch.setattr(selection, "FITTED", 2)
     monkeypatch.setattr(selection, "CHECKED", 1)
+    monkeypatch.setattr("bstsearch.measuring.measure.make_workload", make_once)
 
 
 @pytest.fixture
@@ -117,6 +144,7 @@ class TestThePage(DriverContract):
             yield device
 
 
+@pytest.mark.usefixtures("few_questions")
 def test_a_box_is_measured_and_searched_for(invoke: Invoke, yes_folder: Path, box: str, tmp_path: Path) -> None:
     given = ("--supernet", yes_folder, "--device", "mybox")
     result = invoke("profile", *given, "--via", box, "--option", "port=4242", "--option", "ms=2")
@@ -134,7 +162,7 @@ def test_a_box_is_measured_and_searched_for(invoke: Invoke, yes_folder: Path, bo
     assert json.loads(result.stdout)["front"]
 
 
-def test_from_python_it_is_one_call(tiny_folder: Path, box: str, tmp_path: Path) -> None:
+def test_from_python_it_is_one_call(tiny_easy_folder: Path, box: str, tmp_path: Path) -> None:
     lines: list[str] = []
 
     class Ear(Listener):
@@ -142,9 +170,11 @@ def test_from_python_it_is_one_call(tiny_folder: Path, box: str, tmp_path: Path)
             lines.append(line)
 
     given = {"profiles": tmp_path, "via": box, "port": 1, "listener": Ear()}
-    made = bstsearch.profile("mybox", tiny_folder, **given)
+    made = bstsearch.profile("mybox", tiny_easy_folder, **given)
     assert lines == ["mybox answers on 1"]
-    assert made == load_profile(tmp_path / "mybox.json") == bstsearch.profile("mybox", tiny_folder, profiles=tmp_path)
+    assert (
+        made == load_profile(tmp_path / "mybox.json") == bstsearch.profile("mybox", tiny_easy_folder, profiles=tmp_path)
+    )
     frame = made.to_frame()
     assert list(frame["id"]) == [row.id for row in made.models[0].submodels]
     assert {"latency_ms", "low_ms", "high_ms", "weight_bytes"} <= set(frame.columns)
@@ -154,9 +184,9 @@ def test_from_python_it_is_one_call(tiny_folder: Path, box: str, tmp_path: Path)
 
 
 def test_what_was_not_measured_has_an_empty_frame(
-    tiny_folder: Path, make_estimated: Callable[..., Any], tmp_path: Path
+    tiny_easy_folder: Path, make_estimated: Callable[..., Any], tmp_path: Path
 ) -> None:
-    estimated = make_estimated(tiny_folder)
+    estimated = make_estimated(tiny_easy_folder)
     assert len(estimated.to_frame()) == 0
     assert "estimated" in estimated._repr_html_()
     assert "<table" not in estimated._repr_html_()
@@ -176,30 +206,35 @@ def test_what_was_not_measured_has_an_empty_frame(
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_anything_is_built(
-    options: dict[str, Any], problem: str, tiny_folder: Path, box: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any],
+    problem: str,
+    tiny_easy_folder: Path,
+    box: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bstsearch.measuring.measure.measure", lambda *_, **__: pytest.fail("must not measure"))
     with pytest.raises(UsageError, match=problem):
-        bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, **options)
+        bstsearch.profile("mybox", tiny_easy_folder, profiles=tmp_path, via=box, **options)
 
 
 def test_a_file_that_is_no_profile_is_found_before_the_measurement(
-    tiny_folder: Path, box: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_easy_folder: Path, box: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bstsearch.measuring.measure.measure", lambda *_, **__: pytest.fail("must not measure"))
     (tmp_path / "mybox.json").write_text("{}")
     with pytest.raises(bstsearch.BstsearchError, match=r"mybox\.json has format None"):
-        bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1)
+        bstsearch.profile("mybox", tiny_easy_folder, profiles=tmp_path, via=box, port=1)
 
 
-def test_a_driver_that_forgets_runs_is_told_so_at_the_first(tiny_folder: Path, box: str, tmp_path: Path) -> None:
+def test_a_driver_that_forgets_runs_is_told_so_at_the_first(tiny_easy_folder: Path, box: str, tmp_path: Path) -> None:
     problem = r"^.+ gave \(\) for '\S+; expected 1 runs of more than 0 ms; see docs/device\.md$"
     with pytest.raises(DeviceError, match=problem):
-        bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1, fewer=1)
+        bstsearch.profile("mybox", tiny_easy_folder, profiles=tmp_path, via=box, port=1, fewer=1)
 
 
 def test_two_that_measure_one_device_do_not_get_in_each_others_way(
-    tiny_folder: Path, box: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_easy_folder: Path, box: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bstsearch.measuring.measure.measure", lambda *_, **__: pytest.fail("must not measure"))
     code = "import sys; from bstsearch.writing import holding; from pathlib import Path\n"
@@ -210,20 +245,20 @@ def test_two_that_measure_one_device_do_not_get_in_each_others_way(
         assert other.stdout.readline() == b"held\n"
         problem = r"mybox\.json is being written by another process; wait until it ends, or give another --profiles$"
         with pytest.raises(UsageError, match=problem):
-            bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1)
+            bstsearch.profile("mybox", tiny_easy_folder, profiles=tmp_path, via=box, port=1)
         other.communicate(b"")
 
 
 def test_a_session_that_lacks_a_method_is_told_so_before_it_is_timed(
-    tiny_folder: Path, box: str, tmp_path: Path
+    tiny_easy_folder: Path, box: str, tmp_path: Path
 ) -> None:
     file = Path(box.rpartition(":")[0])
     file.write_text(file.read_text().replace("def peak_memory", "def peak"))
     with pytest.raises(DeviceError, match="the driver's session lacks peak_memory; write what"):
-        bstsearch.profile("mybox", tiny_folder, profiles=tmp_path, via=box, port=1)
+        bstsearch.profile("mybox", tiny_easy_folder, profiles=tmp_path, via=box, port=1)
 
 
-def test_a_provider_that_is_not_there_is_refused(page_file: Path, tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_provider_that_is_not_there_is_refused(page_file: Path, tiny_easy_folder: Path, tmp_path: Path) -> None:
     via = f"{page_file}:Provider"
     with pytest.raises(DeviceError, match="ONNX Runtime has no FarProvider here"):
-        bstsearch.profile("my-gpu", tiny_folder, profiles=tmp_path, via=via, provider="FarProvider")
+        bstsearch.profile("my-gpu", tiny_easy_folder, profiles=tmp_path, via=via, provider="FarProvider")

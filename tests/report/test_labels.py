@@ -39,7 +39,7 @@ def test_no_label_can_be_taken_for_its_neighbours(rows: list[Point], others: lis
     check(rows, others, labels)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 20))])
 @pytest.mark.parametrize("size", [4.0, 20.0, 60.0, 200.0])
 def test_twenty_rows_close_together_all_have_their_number(size: float, seed: int) -> None:
     """Rising like a front, in a square of so many pixels somewhere in the panel."""
