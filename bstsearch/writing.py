@@ -428,4 +428,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DeviceError(f"cannot write {path}: {error.strerror or error}; nothing there was changed") from error
+        is_file = isinstance(error, FileExistsError)  # what lies on the way
+        reason = f"{error.filename} is no folder" if is_file else error.strerror or error
+        raise DeviceError(f"cannot write {path}: {reason}; nothing there was changed") from error

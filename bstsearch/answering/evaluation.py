@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
-from bstsearch.writing import as_path, check_free, check_writable, write_json
+from bstsearch.writing import as_path, check_writable, write_json
 
 if TYPE_CHECKING:
     import pandas
@@ -130,7 +131,8 @@ def _check_request(model: Path, submodels: Sequence[str], results: Path | None, 
     if results is not None:
         if is_all or len(submodels) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
-        check_free(results, marker="", is_forced=False)
+        if os.path.lexists(results):
+            raise UsageError(f"{results} exists; give another name with --results")
         check_writable(results)
 
 
