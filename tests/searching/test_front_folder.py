@@ -93,9 +93,12 @@ def test_folders_are_held_once_each_and_must_be_folders(tmp_path: Path) -> None:
                 pytest.fail("the block ran")
     assert names(tmp_path) == []
     one.write_text("")
-    with pytest.raises(DeviceError, match="it is no folder; give another --out"), holding_all([other, one]):
-        pytest.fail("the block ran")
-    assert names(tmp_path) == ["one"]
+    other.symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    for place in (one, other, tmp_path / "circle"):
+        with pytest.raises(DeviceError, match="it is no folder; give another --out"), holding_all([place]):
+            pytest.fail("the block ran")
+    assert names(tmp_path) == ["circle", "one", "other"]
 
 
 def test_results_go_where_those_of_the_same_origin_are_or_nothing_is(
