@@ -114,7 +114,7 @@ def check_free(path: Path, *, marker: str, is_forced: bool) -> None:
 
     It may be replaced with `is_forced`, and only where it holds `marker`: then it is one of ours.
     """
-    if not os.path.lexists(path) or (path.is_dir() and {entry.name for entry in path.iterdir()} <= {_lock_of(path).name}):
+    if not os.path.lexists(path) or (path.is_dir() and _is_empty(path)):
         return
     if not is_forced:
         raise UsageError(f"{path} exists; give --force to replace it, or another --out")
@@ -122,6 +122,11 @@ def check_free(path: Path, *, marker: str, is_forced: bool) -> None:
         raise UsageError(f"{path} holds no {marker}, so it is not ours to replace; give another --out")
     if path.samefile(Path.cwd()):
         raise UsageError(f"{path} is the current folder, which cannot be replaced; give another --out")
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether nothing is in `folder`, but for its lock."""
+    return {entry.name for entry in folder.iterdir()} <= {_lock_of(folder).name}
 
 
 @contextlib.contextmanager

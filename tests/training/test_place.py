@@ -26,6 +26,10 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
+def stop(_folder: Path) -> None:
+    raise KeyboardInterrupt
+
+
 def finished(folder: Path) -> Path:
     return fill(folder, config_json="old", training__log_csv="old", notes_md="mine")
 
@@ -101,7 +105,6 @@ def test_a_successor_takes_the_place_with_its_logs_and_keeps_what_is_somebody_el
 def test_a_successor_that_fails_at_its_end_leaves_both(tmp_path: Path) -> None:
     out, work = finished(tmp_path / "out"), fill(tmp_path / "out.new", training__log_csv="new") / "training"
     with pytest.raises(KeyboardInterrupt), finishing(out, work) as folder:
-        fill(folder, config_json="half")
-        raise KeyboardInterrupt
+        stop(fill(folder, config_json="half"))
     assert (out / "config.json").read_text() == "old"
     assert names(tmp_path / "out.new") == ["training", "training/log.csv"]
