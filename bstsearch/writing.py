@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import DeviceError, UsageError
+from bstsearch.reading import check_utf8
 
 PART, READY, OLD, LOCK = ".part", ".ready", ".old", ".lock"
 LONGEST = 200  # bytes of a name that more is added to; file systems take 255
@@ -187,6 +188,7 @@ def holding(path: Path, option: str = "--out") -> Iterator[None]:
     `path` need not exist; `option` names another place. What processes that are gone left there, at it or in it, is
     removed or finished first.
     """
+    check_utf8(path)
     place = _real(path)
     lock = _lock_of(place)
     missing = [folder for folder in lock.parents if not folder.exists()]

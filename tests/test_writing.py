@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bstsearch import writing
-from bstsearch.errors import DeviceError, UsageError
+from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.reading import read_json
 
 MARKER = "manifest.json"
@@ -477,6 +477,12 @@ def test_a_folder_is_one_place_whatever_it_is_called(tmp_path: Path, monkeypatch
     for one in (Path(), tmp_path / "link", Path("../out")):
         with writing.holding(tmp_path / "out"), pytest.raises(UsageError), writing.holding(one):
             pytest.fail("the block ran")
+
+
+def test_a_name_that_no_file_can_hold_is_refused_before_anything_is_written_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the name is no UTF-8"), writing.holding(tmp_path / "n\udcff"):
+        pytest.fail("the block ran")
+    assert not list(tmp_path.iterdir())
 
 
 def test_holding_removes_what_dead_processes_left(tmp_path: Path) -> None:
