@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -23,7 +24,7 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
-from bstsearch.writing import as_path, check_writable, write_json
+from bstsearch.writing import as_path, check_writable, holding, write_json
 
 if TYPE_CHECKING:
     import pandas
@@ -96,20 +97,21 @@ def evaluate(
     """
     model, data_dir, results = Path(model), as_path(data_dir), as_path(results)
     read_folder(model)
-    _check_request(model, submodels, results, is_all=is_all)
-    task = open_task(model, data, data_dir)
-    part = split_for(model, task, split)
-    if results is None:
-        part.check_scorable()
-    scored: list[Scored] = []
-    for name, total, outputs in _models(model, submodels, part, is_all=is_all):
-        kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
-        if results is not None:
-            _write_results(results, part, kept, listener)
-            if not part.has_targets:
-                break
-        scored.append(Scored(id=name, score=part.score(kept), details=part.details(kept)))
-    return Evaluation(model=model, split=split, metric=task.metric, submodels=tuple(scored))
+    with contextlib.nullcontext() if results is None else holding(results, "--results"):
+        _check_request(model, submodels, results, is_all=is_all)
+        task = open_task(model, data, data_dir)
+        part = split_for(model, task, split)
+        if results is None:
+            part.check_scorable()
+        scored: list[Scored] = []
+        for name, total, outputs in _models(model, submodels, part, is_all=is_all):
+            kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
+            if results is not None:
+                _write_results(results, part, kept, listener)
+                if not part.has_targets:
+                    break
+            scored.append(Scored(id=name, score=part.score(kept), details=part.details(kept)))
+        return Evaluation(model=model, split=split, metric=task.metric, submodels=tuple(scored))
 
 
 def _write_results(path: Path, part: Split, kept: Tensor, listener: Listener) -> None:
