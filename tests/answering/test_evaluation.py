@@ -21,7 +21,7 @@ def test_a_notebook_shows_a_row_per_submodel_with_the_data_set_s_own_figures() -
 
 def test_results_are_written_by_one_process_at_a_time_and_never_over_others(tmp_path: Path) -> None:
     path = tmp_path / "answers.json"
-    with holding(path), pytest.raises(UsageError, match="being written by another process; .* another --results"):
+    with holding(path), pytest.raises(UsageError, match=r"being written by another process; .* another --results"):
         evaluate(results=path)
     path.write_text("mine")
     with pytest.raises(UsageError, match=r"answers\.json exists; give another name with --results"):
