@@ -23,6 +23,7 @@ INSTRUCTIONS = (
         "plug",
         "raise",
         "remove",
+        "rename",
         "run",
         "save",
     ),

@@ -88,6 +88,14 @@ def parsing(where: Path | str) -> Iterator[None]:
         raise InputError(f"{where}{_reason(error)}") from error
 
 
+def check_utf8(path: Path) -> None:
+    """Passes where the path is text that can be kept in a file of JSON; else InputError."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: the name is no UTF-8, so no file can hold it; rename it") from None
+
+
 @contextlib.contextmanager
 def opened(path: Path, most: int = DATA) -> Iterator[BufferedReader]:
     """`path`, open for reading; InputError where it is no regular file, or has more than `most` bytes.

@@ -11,12 +11,14 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import hashlib
 import itertools
 import json
 import os
 import re
 import shutil
 import signal
+import stat
 import tempfile
 import threading
 from collections.abc import Collection, Iterator
@@ -24,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import DeviceError, UsageError
+from bstsearch.reading import check_utf8
 
 PART, READY, OLD, LOCK = ".part", ".ready", ".old", ".lock"
+LONGEST = 200  # bytes of a name that more is added to; file systems take 255
 _LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}(?P<state>\.part|\.ready|\.old)")
 _BESIDE = re.compile(r"(?P<part>\..+\.[0-9a-f]{8}\.part)-\w+")  # what SQLite keeps beside a file that it writes
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,20 +46,25 @@ def as_path(text: Path | str | None) -> Path | None:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends well, and goes when it does not."""
+    """A temporary path beside `path` that replaces it when the block ends well, and goes when it does not.
+
+    Where `path` is a link, the file behind it is replaced. The new file keeps the old one's permissions and owner.
+    """
+    place = _real(path)
     with _disk_errors(path):
         _check_replaceable(path)
-        with _part(path) as temporary:
+        with _part(place) as temporary:
+            usual = os.stat(temporary).st_mode
             yield temporary
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            _finish(temporary, place, usual)
+            os.replace(temporary, place)
 
 
 def check_writable(path: Path) -> None:
     """Passes where a file can be written at `path`, which is left as it is; else what `writing` would raise."""
     with _disk_errors(path):
         _check_replaceable(path)
-        with _part(path):
+        with _part(_real(path)):
             pass
 
 
@@ -80,11 +89,12 @@ def writing_together(folder: Path, *, last: str) -> Iterator[Path]:
     with _disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _part(folder / "files", is_folder=True) as temporary:
+            usual = os.stat(temporary).st_mode & 0o666
             yield temporary
             for file in temporary.iterdir():
                 if (folder / file.name).is_dir():
                     raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder")
-                os.chmod(file, 0o666 & ~_umask())
+                _finish(file, folder / file.name, usual)
             with _uninterrupted():
                 ready = temporary.with_suffix(READY)
                 os.replace(temporary, ready)
@@ -105,7 +115,7 @@ def check_free(path: Path, *, marker: str, is_forced: bool) -> None:
 
     It may be replaced with `is_forced`, and only where it holds `marker`: then it is one of ours.
     """
-    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+    if not os.path.lexists(path) or (path.is_dir() and _is_empty(path)):
         return
     if not is_forced:
         raise UsageError(f"{path} exists; give --force to replace it, or another --out")
@@ -113,6 +123,11 @@ def check_free(path: Path, *, marker: str, is_forced: bool) -> None:
         raise UsageError(f"{path} holds no {marker}, so it is not ours to replace; give another --out")
     if path.samefile(Path.cwd()):
         raise UsageError(f"{path} is the current folder, which cannot be replaced; give another --out")
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether nothing is in `folder`, but for its lock."""
+    return {entry.name for entry in folder.iterdir()} <= {_lock_of(folder).name}
 
 
 @contextlib.contextmanager
@@ -123,11 +138,14 @@ def writing_folder(path: Path, *, marker: str, own: Collection[str], is_forced: 
     beside our `own` names is kept.
     """
     check_free(path, marker=marker, is_forced=is_forced)
-    with _disk_errors(path), _part(path.resolve(), is_folder=True) as temporary:
+    with _disk_errors(path), _part(_real(path), is_folder=True) as temporary:
+        usual = os.stat(temporary).st_mode
         yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
+        for file in temporary.rglob("*"):
+            _flush(file)
+        _finish(temporary, path, usual)
         check_free(path, marker=marker, is_forced=is_forced)  # another process may have been faster
-        replace_folder(path.resolve(), temporary, own)
+        replace_folder(_real(path), temporary, own)
 
 
 def replace_folder(path: Path, new: Path, own: Collection[str]) -> None:
@@ -141,17 +159,17 @@ def replace_folder(path: Path, new: Path, own: Collection[str]) -> None:
     for entry in path.iterdir():
         if entry.name not in own and not os.path.lexists(new / entry.name):
             _link(entry, new / entry.name)
-    old = _name(path, OLD)
     with _uninterrupted():
-        _exchange(path, new, old)
+        old = _exchange(path, new)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def discard(folder: Path) -> None:
     """Removes `folder`: from the first moment on there is none of it at its place."""
-    gone = _name(folder.resolve(), PART)
+    place = _real(folder)
+    gone = _name(place, PART)
     with _disk_errors(folder):
-        os.replace(folder.resolve(), gone)
+        os.replace(place, gone)
     shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -170,12 +188,13 @@ def holding(path: Path, option: str = "--out") -> Iterator[None]:
     `path` need not exist; `option` names another place. What processes that are gone left there, at it or in it, is
     removed or finished first.
     """
-    place = path.resolve()
-    lock = place.with_name(f".{place.name}{LOCK}")
+    check_utf8(path)
+    place = _real(path)
+    lock = _lock_of(place)
     missing = [folder for folder in lock.parents if not folder.exists()]
     with _disk_errors(path):
         lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = _locked(lock)
+        handle = _locked(lock, os.O_RDWR | os.O_CREAT)
     if handle is None:
         raise UsageError(f"{path} is being written by another process; wait until it ends, or give another {option}")
     try:
@@ -213,19 +232,57 @@ def _part(path: Path, *, is_folder: bool = False) -> Iterator[Path]:
     """A temporary beside `path`, locked by this process, and gone at the end unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tidy(path.parent)
-    temporary = _name(path, PART)
-    if is_folder:
-        temporary.mkdir()
-    else:
-        temporary.touch(exist_ok=False)
-    handle = os.open(temporary, os.O_RDONLY)
+    temporary, handle = _new(path, is_folder=is_folder)
     try:
-        with contextlib.suppress(OSError):  # where the disk knows no locks, nothing is taken for dead either
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
     finally:
         _remove(temporary)
         os.close(handle)
+
+
+def _new(path: Path, *, is_folder: bool) -> tuple[Path, int]:
+    """A temporary beside `path`, and the handle that locks it."""
+    while True:
+        temporary = _name(path, PART)
+        if is_folder:
+            temporary.mkdir()
+        else:
+            temporary.touch(exist_ok=False)
+        with contextlib.suppress(FileNotFoundError):  # another process took it for dead before it was locked
+            if (handle := _locked(temporary, os.O_RDONLY)) is not None:
+                return temporary, handle
+
+
+def _finish(new: Path, path: Path, usual: int) -> None:
+    """Gives `new` the permissions and the owner of what it replaces, or those `usual`, once its bytes are on the disk.
+
+    Else a machine that loses its power may find the new name, and nothing in the file.
+    """
+    _flush(new)
+    try:
+        before = os.stat(path)
+    except OSError:
+        os.chmod(new, stat.S_IMODE(usual))
+        return
+    with contextlib.suppress(OSError):  # only root gives files to others
+        os.chown(new, before.st_uid, before.st_gid)
+    os.chmod(new, stat.S_IMODE(before.st_mode))
+
+
+def _flush(file: Path) -> None:
+    """Waits until a file's bytes are on the disk, not in the system's memory alone."""
+    if not file.is_file() or file.is_symlink():
+        return
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _real(path: Path) -> Path:
+    """`path` without links; a circle of links is left as it is, and refused where it is used."""
+    return Path(os.path.realpath(path))
 
 
 def _check_replaceable(path: Path) -> None:
@@ -235,13 +292,27 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _name(path: Path, state: str) -> Path:
-    return path.with_name(f".{path.name}.{os.urandom(4).hex()}{state}")
+    name = path.name if state == OLD else _short(path.name)  # an old one's name tells where it was
+    return path.with_name(f".{name}.{os.urandom(4).hex()}{state}")
 
 
-def _locked(path: Path) -> int | None:
-    """The handle of the locked file at `path`, made where there is none; None where another process holds it."""
+def _short(name: str) -> str:
+    """`name`, or where that leaves no room for more in a name, its digest."""
+    text = os.fsencode(name)
+    return name if len(text) <= LONGEST else hashlib.sha256(text).hexdigest()
+
+
+def _lock_of(path: Path) -> Path:
+    """The file whose lock keeps others out of `path`: beside it, or in it where nothing can be made beside it."""
+    place = _real(path)
+    is_outside = place.parent != place and (os.access(place.parent, os.W_OK) or not place.is_dir())
+    return (place.parent if is_outside else place) / f".{_short(place.name)}{LOCK}"
+
+
+def _locked(path: Path, flags: int) -> int | None:
+    """The handle of the file or folder at `path`, opened so and locked; None where another process holds it."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, flags, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -252,13 +323,13 @@ def _locked(path: Path) -> int | None:
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(handle)):
                 return handle
-        os.close(handle)  # its last holder removed it meanwhile
+        os.close(handle)  # somebody removed it meanwhile
 
 
 @contextlib.contextmanager
 def _dead(entry: Path) -> Iterator[bool]:
     """Whether nobody holds `entry` any more; it is held while the block runs."""
-    handle = os.open(entry, os.O_RDONLY)
+    handle = os.open(entry, os.O_RDONLY | os.O_NONBLOCK)  # of a pipe, nobody waits for a writer
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield True
@@ -311,13 +382,21 @@ def _link_file(source: str, place: str) -> None:
         shutil.copy2(source, place, follow_symlinks=False)
 
 
-def _exchange(path: Path, new: Path, old: Path) -> None:
-    """Puts `new` in the place of `path`, which becomes `old`: at no moment is neither there, where the system can."""
+def _exchange(path: Path, new: Path) -> Path:
+    """Puts `new` in the place of `path`; returns where the old is now.
+
+    At no moment is neither there, where the system can.
+    """
     if _swap(path, new):
-        os.replace(new, old)
-        return
-    os.replace(path, old)  # `tidy` brings it back where this process ends here
-    os.replace(new, path)
+        return new
+    old, handle = _name(path, OLD), _locked(path, os.O_RDONLY)  # held, or another process brought it back at once
+    try:
+        os.replace(path, old)  # `tidy` brings it back where this process ends here
+        os.replace(new, path)
+    finally:
+        if handle is not None:
+            os.close(handle)
+    return old
 
 
 def _swap(one: Path, other: Path) -> bool:
@@ -356,10 +435,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DeviceError(f"cannot write {path}: {error.strerror or error}; nothing there was changed") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        is_file = isinstance(error, FileExistsError)  # what lies on the way
+        reason = f"{error.filename} is no folder" if is_file else error.strerror or error
+        raise DeviceError(f"cannot write {path}: {reason}; nothing there was changed") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bstsearch import writing
-from bstsearch.errors import DeviceError, UsageError
+from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.reading import read_json
 
 MARKER = "manifest.json"
@@ -93,6 +93,70 @@ def test_only_files_are_replaced_by_files(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"{name} is there and is no file; give another name"):
             writing.write_text(tmp_path / name, "text")
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o440])
+def test_what_is_replaced_leaves_its_permissions(tmp_path: Path, mode: int) -> None:
+    path = existing(tmp_path / "out", "ours")
+    for place in (tmp_path / "a", path / "old"):
+        place.write_text("old")
+        place.chmod(mode)
+    writing.write_text(tmp_path / "a", "new")
+    with writing.writing_together(path, last="old") as folder:
+        (folder / "old").write_text("new")
+    for place in (tmp_path / "a", path / "old"):
+        assert (place.read_text(), stat.S_IMODE(place.stat().st_mode)) == ("new", mode)
+    path.chmod(0o750)
+    with replacing(path):
+        pass
+    assert stat.S_IMODE(path.stat().st_mode) == 0o750
+
+
+def test_behind_a_link_the_file_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "old").write_text("old")
+    for name, target in (("a", "disk/old"), ("b", "disk/none-yet")):
+        (tmp_path / name).symlink_to(target)
+        writing.write_text(tmp_path / name, "new")
+        assert os.readlink(tmp_path / name) == target
+        assert (tmp_path / target).read_text() == "new"
+    assert sorted(found.name for found in (tmp_path / "disk").iterdir()) == ["none-yet", "old"]
+
+
+def test_links_that_go_in_a_circle_are_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(UsageError, match="exists"), writing.holding(tmp_path / "a"):
+        writing.check_free(tmp_path / "a", marker=MARKER, is_forced=False)
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127])
+def test_the_longest_names_are_names_like_others(tmp_path: Path, name: str) -> None:
+    with writing.holding(tmp_path / name):
+        for text in ("old", "new"):
+            writing.write_text(tmp_path / name, text)
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [(name, "new")]
+    (tmp_path / name).unlink()
+    with replacing(existing(tmp_path / name, "ours")) as folder:
+        (folder / "new").write_text("new")
+    assert [found.name for found in tmp_path.iterdir()] == [name]
+    assert [found.name for found in (tmp_path / name).iterdir()] == ["new"]
+
+
+def test_bytes_are_on_the_disk_before_their_file_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = existing(tmp_path / "out", "ours")
+    monkeypatch.setattr(writing.os, "fsync", full)
+    refused = pytest.raises(DeviceError, match="No space left on device; nothing there was changed")
+    with refused:
+        writing.write_text(path / "old", "new")
+    with refused, writing.writing_together(path, last="old") as folder:
+        (folder / "old").write_text("new")
+    with refused, replacing(path) as folder:
+        (folder / "old").write_text("new")
+    assert {found.name: found.read_text() for found in path.iterdir()} == {MARKER: "{}", "old": "old"}
+    assert [found.name for found in tmp_path.iterdir()] == ["out"]
 
 
 # Writing a folder
@@ -320,7 +384,67 @@ def test_a_signal_waits_until_an_exchange_is_done(number: signal.Signals) -> Non
     assert seen == ["done", "handled"]
 
 
+def test_a_temporary_that_another_process_removes_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, removed = writing.fcntl.flock, list[str]()
+
+    def remove_first(handle: int, how: int) -> None:
+        if not removed:
+            removed.extend(found.name for found in tmp_path.iterdir())
+            writing._remove(tmp_path / removed[0])
+        lock(handle, how)
+
+    monkeypatch.setattr(writing.fcntl, "flock", remove_first)
+    writing.write_text(tmp_path / "a", "text")
+    assert len(removed) == 1
+    removed.clear()
+    (tmp_path / "a").unlink()
+    with replacing(tmp_path / "out") as folder:
+        (folder / "new").write_text("new")
+    assert len(removed) == 1
+    assert [found.name for found in tmp_path.iterdir()] == ["out"]
+
+
+def test_while_a_folder_is_exchanged_nobody_takes_the_old_one_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def look_after(source: Path, target: Path) -> None:
+        replace(source, target)
+        writing.tidy(tmp_path)
+
+    path = existing(tmp_path / "out", "ours")
+    monkeypatch.setattr(writing, "_swap", lambda *_: False)
+    with replacing(path) as folder:
+        (folder / "new").write_text("new")
+        monkeypatch.setattr(writing.os, "replace", look_after)
+    assert [found.name for found in path.iterdir()] == ["new"]
+    assert [found.name for found in tmp_path.iterdir()] == ["out"]
+
+
+def test_nobody_waits_for_a_pipe_with_the_name_of_a_temporary(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".a.0123abcd.part")
+    writing.tidy(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 # Who may write
+
+
+def test_where_nothing_can_be_made_beside_a_folder_its_lock_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mounted").mkdir()
+    monkeypatch.setattr(writing.os, "access", lambda path, _mode: path != tmp_path)
+    with writing.holding(tmp_path / "mounted"):
+        assert [found.name for found in (tmp_path / "mounted").iterdir()] == [".mounted.lock"]
+        writing.check_free(tmp_path / "mounted", marker=MARKER, is_forced=False)
+        with pytest.raises(UsageError, match="being written"), writing.holding(tmp_path / "mounted"):
+            pytest.fail("the block ran")
+    assert not list((tmp_path / "mounted").iterdir())
+    assert writing._lock_of(Path("/")).parent == Path("/")
 
 
 def test_a_second_holder_is_refused_in_one_line_and_nothing_is_left(tmp_path: Path) -> None:
@@ -353,6 +477,12 @@ def test_a_folder_is_one_place_whatever_it_is_called(tmp_path: Path, monkeypatch
     for one in (Path(), tmp_path / "link", Path("../out")):
         with writing.holding(tmp_path / "out"), pytest.raises(UsageError), writing.holding(one):
             pytest.fail("the block ran")
+
+
+def test_a_name_that_no_file_can_hold_is_refused_before_anything_is_written_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the name is no UTF-8"), writing.holding(tmp_path / "n\udcff"):
+        pytest.fail("the block ran")
+    assert not list(tmp_path.iterdir())
 
 
 def test_holding_removes_what_dead_processes_left(tmp_path: Path) -> None:
@@ -399,7 +529,7 @@ def test_whether_a_file_can_be_written_is_told_without_writing_it(tmp_path: Path
     writing.check_writable(tmp_path / "deep" / "a")
     assert not list((tmp_path / "deep").iterdir())
     (tmp_path / "file").write_text("")
-    with pytest.raises(DeviceError, match=r"^cannot write .*file/a: "):
+    with pytest.raises(DeviceError, match=r"^cannot write .*file/a: .*file is no folder; nothing there was changed$"):
         writing.check_writable(tmp_path / "file" / "a")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,7 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
-from bstsearch.writing import as_path, check_free, check_writable, write_json
+from bstsearch.writing import as_path, check_writable, holding, write_json
 
 if TYPE_CHECKING:
     import pandas
@@ -95,20 +97,21 @@ def evaluate(
     """
     model, data_dir, results = Path(model), as_path(data_dir), as_path(results)
     read_folder(model)
-    _check_request(model, submodels, results, is_all=is_all)
-    task = open_task(model, data, data_dir)
-    part = split_for(model, task, split)
-    if results is None:
-        part.check_scorable()
-    scored: list[Scored] = []
-    for name, total, outputs in _models(model, submodels, part, is_all=is_all):
-        kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
-        if results is not None:
-            _write_results(results, part, kept, listener)
-            if not part.has_targets:
-                break
-        scored.append(Scored(id=name, score=part.score(kept), details=part.details(kept)))
-    return Evaluation(model=model, split=split, metric=task.metric, submodels=tuple(scored))
+    with contextlib.nullcontext() if results is None else holding(results, "--results"):
+        _check_request(model, submodels, results, is_all=is_all)
+        task = open_task(model, data, data_dir)
+        part = split_for(model, task, split)
+        if results is None:
+            part.check_scorable()
+        scored: list[Scored] = []
+        for name, total, outputs in _models(model, submodels, part, is_all=is_all):
+            kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
+            if results is not None:
+                _write_results(results, part, kept, listener)
+                if not part.has_targets:
+                    break
+            scored.append(Scored(id=name, score=part.score(kept), details=part.details(kept)))
+        return Evaluation(model=model, split=split, metric=task.metric, submodels=tuple(scored))
 
 
 def _write_results(path: Path, part: Split, kept: Tensor, listener: Listener) -> None:
@@ -130,7 +133,8 @@ def _check_request(model: Path, submodels: Sequence[str], results: Path | None, 
     if results is not None:
         if is_all or len(submodels) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
-        check_free(results, marker="", is_forced=False)
+        if os.path.lexists(results):
+            raise UsageError(f"{results} exists; give another name with --results")
         check_writable(results)
 
 

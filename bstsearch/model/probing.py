@@ -19,9 +19,11 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from bstsearch.doors import fault_of
 from bstsearch.errors import InputError
 from bstsearch.model.axes import Group, part_sizes, parts_of
 from bstsearch.model.family import Config, Family
+from bstsearch.reading import said
 
 BYTES = 4  # of a parameter
 SMALL = 1 << 30  # bytes that may be taken for a model before its weights are looked at
@@ -30,7 +32,7 @@ SMALL = 1 << 30  # bytes that may be taken for a model before its weights are lo
 @functools.cache
 def check_axes(family: Family, config: Config) -> None:
     """Passes where every part of every axis that grows with a group is as long as one size of it; else InputError."""
-    shapes, units = _shapes(family, config), family.elastic_units(config)
+    shapes, units = _shapes(build_shapes(family, config)), family.elastic_units(config)
     for group in family.moves(config):
         larger, lengths = _larger_shapes(family, config, group), set(_lengths(config, group, units))
         for name, axis in ((name, axis) for name, shape in shapes.items() for axis in range(len(shape))):
@@ -46,7 +48,7 @@ def check_axes(family: Family, config: Config) -> None:
 
 def check_room(family: Family, config: Config, weights: Path) -> None:
     """Passes where `weights` is as large as the model, or the model small; else InputError, before memory is taken."""
-    size = sum(map(math.prod, _shapes(family, config).values())) * BYTES
+    size = sum(map(math.prod, _shapes(build_shapes(family, config)).values())) * BYTES
     held = weights.stat().st_size if weights.exists() else 0
     if size > max(held, SMALL):
         raise InputError(f"a model of {size / 1e9:,.0f} GB, but {weights.name} has {held:,} bytes; is it another's?")
@@ -73,7 +75,7 @@ def _expected(parts: tuple[int, ...], group: Group, units: Mapping[str, int]) ->
 def _larger_shapes(family: Family, config: Config, group: Group) -> dict[str, tuple[int, ...]]:
     try:
         sizes = {field: _plus(getattr(config, field), step) for field, step in group.items()}
-        return _shapes(family, dataclasses.replace(config, **sizes))
+        return _shapes(_build(family, dataclasses.replace(config, **sizes)))
     except Exception as error:  # the family's own code, which says in its own way that these sizes do not go together
         raise InputError(
             f"{family.name} cannot be built when {_growth(config, group)}: {type(error).__name__}: {error}. "
@@ -92,13 +94,25 @@ def _plus(size: int | tuple[int, ...], step: int) -> int | tuple[int, ...]:
 
 
 def build_shapes(family: Family, config: Config) -> nn.Module:
-    """A model that takes no memory and can never be run: for its names and shapes."""
+    """A model that takes no memory and can never be run: for its names and shapes.
+
+    InputError where the family's layers refuse a size of the config.
+    """
+    try:
+        return _build(family, config)
+    except (ValueError, IndexError) as error:  # as torch's layers raise them
+        if fault_of(error):  # in code of the user's own, whose line is told
+            raise
+        raise InputError(f"{family.name} cannot be built of these sizes: {said(error)}") from error
+
+
+def _build(family: Family, config: Config) -> nn.Module:
     with torch.device("meta"), _WithoutInitialisation():
         return family.build(config)
 
 
-def _shapes(family: Family, config: Config) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(parameter.shape) for name, parameter in build_shapes(family, config).named_parameters()}
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
 
 
 class _WithoutInitialisation(TorchFunctionMode):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from bstsearch.errors import InputError
-from bstsearch.reading import SHOWN, Finite, Line, checked, digest, parsing, plain, read_format
+from bstsearch.reading import SHOWN, Finite, Line, check_utf8, checked, digest, parsing, plain, read_format
 from bstsearch.space import Space
 from bstsearch.writing import write_json
 
@@ -74,6 +74,7 @@ class _Config(msgspec.Struct, forbid_unknown_fields=True):
 
 def read_folder(path: Path) -> SupernetFolder:
     """The supernet folder at `path`; InputError where it is none, or of another format version."""
+    check_utf8(path)
     if not path.is_dir():
         out = shlex.quote(str(path))
         raise InputError(

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bstsearch.environment import without
+from bstsearch.reading import check_file
 from bstsearch.searching.front_file import FrontFile
 
 KEY = "bstsearch"  # the comment in the PNG that tells which front it shows
+SETTINGS = Path("matplotlibrc")  # in the current folder, matplotlib reads it as it is loaded
 _HEAD = 4096  # bytes of a PNG that hold its comments
 
 
@@ -29,6 +31,8 @@ def write_picture(file: FrontFile, path: Path) -> str | None:
     if path.exists():
         return None
     try:
+        if SETTINGS.exists():
+            check_file(SETTINGS)  # matplotlib would wait for what a pipe of that name says
         with _undisturbed():
             from bstsearch.report.picture import draw_picture  # here, since matplotlib takes long to import
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -77,7 +78,7 @@ def holding_all(folders: Iterable[Path]) -> Iterator[None]:
     """Keeps other searches out of these folders until the block ends; UsageError where one holds one of them."""
     with contextlib.ExitStack() as stack:
         for folder in dict.fromkeys(folders):
-            if folder.exists() and not folder.is_dir():
+            if os.path.lexists(folder) and not folder.is_dir():  # a link to nothing included
                 raise DeviceError(f"cannot write {folder}: it is no folder; give another --out")
             stack.enter_context(holding(folder))
         yield

@@ -226,6 +226,7 @@ class _DeviceSearch:
 
         space, request = self.origin.space, self.request
         choose_sampler(request.sampler, space)  # or UsageError
+        self._check()
         cost = make_pricer(self.folder, self.profile)
         first = looked_at_first(space)
         for done, submodel in enumerate(first):
@@ -259,16 +260,21 @@ class _DeviceSearch:
             stacks=find_stacks(self.folder),
         )
 
+    def _check(self) -> None:
+        """Refuses what can be refused before anything is counted or shown, a study is made, or another one goes."""
+        from bstsearch.searching import study_file
+
+        if self.request.is_forced:
+            study_file.check_replaceable(self.place.path / STUDY)
+        if self.request.is_forced or not self.place.study.exists():
+            self.score.load()
+
     @contextlib.contextmanager
     def _study(self, objectives: Objectives) -> Iterator[StudyFile]:
-        """The study to go on in. What can be refused is refused before one is made, or another one goes."""
+        """The study to go on in."""
         from bstsearch.searching import study_file
 
         path, is_forced = self.place.study, self.request.is_forced
-        if is_forced:
-            study_file.check_replaceable(self.place.path / STUDY)
-        if is_forced or not path.exists():
-            self.score.load()
         if is_forced:
             study_file.discard_other(path, self.origin, objectives)
         with study_file.open_study(path, self.origin, objectives) as study:

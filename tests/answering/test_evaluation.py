@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bstsearch.answering.evaluation import Evaluation, Scored
+import pytest
+
+from bstsearch.answering.evaluation import Evaluation, Scored, evaluate
+from bstsearch.errors import UsageError
 from bstsearch.score import ACCURACY, Accuracy
+from bstsearch.writing import holding
 
 
 def test_a_notebook_shows_a_row_per_submodel_with_the_data_set_s_own_figures() -> None:
@@ -13,3 +17,13 @@ def test_a_notebook_shows_a_row_per_submodel_with_the_data_set_s_own_figures() -
     assert (row["accuracy"], row["questions"], row["open"]) == (0.9, 10, 80.0)
     assert "details" not in found.to_frame().columns
     assert "<td>80.0</td>" in found._repr_html_()
+
+
+def test_results_are_written_by_one_process_at_a_time_and_never_over_others(tmp_path: Path) -> None:
+    path = tmp_path / "answers.json"
+    with holding(path), pytest.raises(UsageError, match=r"being written by another process; .* another --results"):
+        evaluate(results=path)
+    path.write_text("mine")
+    with pytest.raises(UsageError, match=r"answers\.json exists; give another name with --results"):
+        evaluate(results=path)
+    assert [found.read_text() for found in tmp_path.iterdir()] == ["mine"]

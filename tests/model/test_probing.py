@@ -13,6 +13,7 @@ from toy import FAMILY, Toy, ToyConfig
 from bstsearch.errors import InputError
 from bstsearch.families import mcan
 from bstsearch.model.axes import Axis
+from bstsearch.model.config import changed
 from bstsearch.model.probing import check_axes
 from bstsearch.model.supernet import Supernet
 
@@ -29,6 +30,13 @@ def test_the_probe_loads_no_compiler() -> None:
         "Supernet(FAMILY, PRESETS['mcan-easy-vqa']); sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("change", ["dropout=9", "word_dim=0", "lstm_hidden=0"])
+def test_sizes_that_layers_refuse_are_refused_in_one_line(change: str) -> None:
+    config = changed(mcan.FAMILY, mcan.PRESETS["mcan-easy-vqa"], [change])
+    with pytest.raises(InputError, match=r"^mcan cannot be built of these sizes: \w+"):
+        Supernet(mcan.FAMILY, config)
 
 
 @pytest.mark.parametrize("parts", [(1,), (1, 1), (1,) * 4, (4, 1, 1), (2, 1)], ids=str)

@@ -108,3 +108,9 @@ def test_a_malformed_configuration_is_refused(folder: Path, change: Change, mess
     edit(folder, change)
     with pytest.raises(InputError, match=message):
         read_folder(folder)
+
+
+def test_a_folder_whose_name_no_front_could_hold_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    place = shutil.copytree(tiny_folder, tmp_path / "n\udcff")
+    with pytest.raises(InputError, match="the name is no UTF-8, so no file can hold it; rename it"):
+        read_folder(place)

@@ -92,3 +92,12 @@ def test_strange_surroundings_do_not_matter(make_front: MakeFront, tmp_path: Pat
     assert (done.stdout, done.stderr) == ("None no_such_backend\n", "")
     assert write_picture(make_front(), tmp_path / "quiet.png") is None
     assert (tmp_path / "front.png").read_bytes() == (tmp_path / "quiet.png").read_bytes()
+
+
+def test_nobody_waits_for_a_pipe_with_the_name_of_matplotlibs_settings(
+    make_front: MakeFront, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("matplotlibrc")
+    said = "front.png could not be drawn: matplotlibrc: a device, pipe or socket; expected a file; all else is there"
+    assert write_picture(make_front(), Path("front.png")) == said

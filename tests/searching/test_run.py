@@ -146,6 +146,26 @@ def test_what_cannot_be_is_refused(net: Path) -> None:
     assert not Path("front").exists()
 
 
+def test_weights_and_data_are_refused_before_anything_is_counted_or_shown(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Damaged(Errors):
+        def load(self) -> None:
+            raise InputError("model.safetensors: damaged")
+
+    scorer, heard, shown = Errors(), Heard(), list[str]()
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: scorer)
+    run(net, budget_gflops="60%", out="kept")
+    scorer = Damaged()
+    for is_forced in (False, True):
+        request = Request(supernet=net, profiles=Path("profiles"), is_forced=is_forced)
+        with pytest.raises(InputError, match="damaged"):
+            list(search_devices(["local"], request, heard, lambda device, *_: shown.append(device)))
+    assert (heard.steps, shown) == ([], [])
+    assert not Path("front").exists()
+    assert run(net, budget_gflops="50%", out="kept").front, "what is answered from saved scores takes no weights"
+
+
 def test_the_room_can_be_called_as_its_function(net: Path) -> None:
     """bstsearch.search is both, whichever was loaded first."""
     file = bstsearch.search(supernet=net, profiles=Path("profiles"), budget_gflops="60%")
