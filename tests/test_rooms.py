@@ -23,6 +23,8 @@ ROOMS = (
         "errors",
         "reading",
         "environment",
+        "exchange",
+        "holding",
         "writing",
         "space",
         "score",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bstsearch import writing
-from bstsearch.errors import DeviceError, InputError, UsageError
+from bstsearch import exchange, holding, writing
+from bstsearch.errors import DeviceError, UsageError
 from bstsearch.reading import read_json
 
 MARKER = "manifest.json"
@@ -125,13 +125,13 @@ def test_behind_a_link_the_file_is_replaced_and_the_link_stays(tmp_path: Path) -
 
 def test_links_that_go_in_a_circle_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("a")
-    with pytest.raises(UsageError, match="exists"), writing.holding(tmp_path / "a"):
+    with pytest.raises(UsageError, match="exists"), holding.holding(tmp_path / "a"):
         writing.check_free(tmp_path / "a", marker=MARKER, is_forced=False)
 
 
 @pytest.mark.parametrize("name", ["n" * 255, "é" * 127])
 def test_the_longest_names_are_names_like_others(tmp_path: Path, name: str) -> None:
-    with writing.holding(tmp_path / name):
+    with holding.holding(tmp_path / name):
         for text in ("old", "new"):
             writing.write_text(tmp_path / name, text)
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [(name, "new")]
@@ -255,7 +255,7 @@ def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.
 def test_where_no_two_names_can_be_swapped_a_folder_is_replaced_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "_swap", lambda *_: False)
+    monkeypatch.setattr(writing, "swap", lambda *_: False)
     path = existing(tmp_path / "out", "ours")
     with replacing(path) as temporary:
         (temporary / "new").write_text("new")
@@ -265,11 +265,11 @@ def test_where_no_two_names_can_be_swapped_a_folder_is_replaced_all_the_same(
 
 def test_names_are_swapped_in_one_step_on_this_system(tmp_path: Path) -> None:
     one, other = existing(tmp_path / "one", "ours"), existing(tmp_path / "other", "foreign")
-    assert writing._swap(one, other)
+    assert exchange.swap(one, other)
     assert (other / MARKER).exists()
     assert not (one / MARKER).exists()
     with pytest.raises(FileNotFoundError):
-        writing._swap(one, tmp_path / "nowhere")
+        exchange.swap(one, tmp_path / "nowhere")
 
 
 def test_of_a_folder_that_is_discarded_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,8 +281,32 @@ def test_of_a_folder_that_is_discarded_nothing_is_left(tmp_path: Path, monkeypat
         with pytest.raises(KeyboardInterrupt):
             writing.discard(path)
     assert not path.exists()
-    writing.tidy(tmp_path)
+    holding.tidy(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_behind_a_link_is_replaced_where_it_lies(tmp_path: Path) -> None:
+    existing(tmp_path / "disk", "ours")
+    (tmp_path / "out").symlink_to("disk")
+    with replacing(tmp_path / "out") as temporary:
+        (temporary / "new").write_text("new")
+    assert (tmp_path / "out").is_symlink()
+    assert [found.name for found in (tmp_path / "disk").iterdir()] == ["new"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["disk", "out"]
+
+
+def test_what_cannot_be_written_in_a_new_folder_is_told_of_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(writing.os, "fsync", full)
+    line = "^cannot write out/a: No space left on device; nothing there was changed$"
+    for change in (replacing(Path("out")), writing.writing_together(Path("out"), last="a")):
+        with pytest.raises(DeviceError, match=line), change as folder:
+            writing.write_text(folder / "a", "text")
 
 
 # Several files
@@ -308,7 +332,7 @@ def test_what_fails_in_between_changes_none_of_them(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bstsearch import writing
+from bstsearch import exchange, holding, writing
 
 place, replace, done = Path(sys.argv[1]), os.replace, []
 
@@ -339,7 +363,7 @@ def test_an_exchange_of_files_that_was_cut_off_is_finished_by_the_next_command(t
     kill_while_writing(tmp_path, "abc")
     assert sorted((tmp_path / name).read_text() for name in "bc") == ["new", "old"]
     assert (tmp_path / "a").read_text() == "old", "the one that comes last"
-    writing.tidy(tmp_path)
+    holding.tidy(tmp_path)
     assert {found.name: found.read_text() for found in tmp_path.iterdir()} == dict.fromkeys("abc", "new")
 
 
@@ -358,7 +382,7 @@ def test_what_sqlite_kept_beside_a_file_goes_with_it_and_not_before(tmp_path: Pa
     with writing.writing(tmp_path / "study.db") as living:
         beside = living.with_name(f"{living.name}-journal")
         beside.write_text("")
-        writing.tidy(tmp_path)
+        holding.tidy(tmp_path)
         assert sorted(found.name for found in tmp_path.iterdir()) == [living.name, beside.name]
         beside.unlink()
     assert [found.name for found in tmp_path.iterdir()] == ["study.db"]
@@ -367,7 +391,7 @@ def test_what_sqlite_kept_beside_a_file_goes_with_it_and_not_before(tmp_path: Pa
 def test_an_old_folder_comes_back_where_its_exchange_was_cut_off(tmp_path: Path) -> None:
     existing(tmp_path / ".out.0123abcd.old", "ours")
     (tmp_path / ".out.89abcdef.part").mkdir()
-    writing.tidy(tmp_path)
+    holding.tidy(tmp_path)
     assert [found.name for found in tmp_path.iterdir()] == ["out"]
 
 
@@ -376,7 +400,7 @@ def test_a_signal_waits_until_an_exchange_is_done(number: signal.Signals) -> Non
     seen: list[str] = []
     before = signal.signal(number, lambda *_: seen.append("handled"))
     try:
-        with writing._uninterrupted():
+        with exchange.uninterrupted():
             signal.raise_signal(number)
             seen.append("done")
     finally:
@@ -387,15 +411,15 @@ def test_a_signal_waits_until_an_exchange_is_done(number: signal.Signals) -> Non
 def test_a_temporary_that_another_process_removes_before_it_is_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, removed = writing.fcntl.flock, list[str]()
+    lock, removed = holding.fcntl.flock, list[str]()
 
     def remove_first(handle: int, how: int) -> None:
         if not removed:
             removed.extend(found.name for found in tmp_path.iterdir())
-            writing._remove(tmp_path / removed[0])
+            holding._remove(tmp_path / removed[0])
         lock(handle, how)
 
-    monkeypatch.setattr(writing.fcntl, "flock", remove_first)
+    monkeypatch.setattr(holding.fcntl, "flock", remove_first)
     writing.write_text(tmp_path / "a", "text")
     assert len(removed) == 1
     removed.clear()
@@ -413,10 +437,10 @@ def test_while_a_folder_is_exchanged_nobody_takes_the_old_one_for_dead(
 
     def look_after(source: Path, target: Path) -> None:
         replace(source, target)
-        writing.tidy(tmp_path)
+        holding.tidy(tmp_path)
 
     path = existing(tmp_path / "out", "ours")
-    monkeypatch.setattr(writing, "_swap", lambda *_: False)
+    monkeypatch.setattr(writing, "swap", lambda *_: False)
     with replacing(path) as folder:
         (folder / "new").write_text("new")
         monkeypatch.setattr(writing.os, "replace", look_after)
@@ -426,128 +450,5 @@ def test_while_a_folder_is_exchanged_nobody_takes_the_old_one_for_dead(
 
 def test_nobody_waits_for_a_pipe_with_the_name_of_a_temporary(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".a.0123abcd.part")
-    writing.tidy(tmp_path)
+    holding.tidy(tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-# Who may write
-
-
-def test_where_nothing_can_be_made_beside_a_folder_its_lock_is_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "mounted").mkdir()
-    monkeypatch.setattr(writing.os, "access", lambda path, _mode: path != tmp_path)
-    with writing.holding(tmp_path / "mounted"):
-        assert [found.name for found in (tmp_path / "mounted").iterdir()] == [".mounted.lock"]
-        writing.check_free(tmp_path / "mounted", marker=MARKER, is_forced=False)
-        with pytest.raises(UsageError, match="being written"), writing.holding(tmp_path / "mounted"):
-            pytest.fail("the block ran")
-    assert not list((tmp_path / "mounted").iterdir())
-    assert writing._lock_of(Path("/")).parent == Path("/")
-
-
-def test_a_second_holder_is_refused_in_one_line_and_nothing_is_left(tmp_path: Path) -> None:
-    with writing.holding(tmp_path / "out"):
-        with (
-            pytest.raises(UsageError, match=r"out is being written by another process; wait until it ends"),
-            writing.holding(tmp_path / "out"),
-        ):
-            pytest.fail("the block ran")
-        with writing.holding(tmp_path / "new" / "other", "--profiles"):
-            pass
-    with writing.holding(tmp_path / "out"):
-        pass
-    assert not list(tmp_path.iterdir())  # nor the folder that was only there for the lock
-
-
-def test_holding_needs_no_folder_and_leaves_none(tmp_path: Path) -> None:
-    with writing.holding(tmp_path / "deep" / "deeper" / "out"):
-        pass
-    assert not list(tmp_path.iterdir())
-    with writing.holding(tmp_path / "deep" / "deeper" / "out"):
-        (tmp_path / "deep" / "mine").write_text("")
-    assert [found.name for found in (tmp_path / "deep").iterdir()] == ["mine"]
-
-
-def test_a_folder_is_one_place_whatever_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "link").symlink_to("out")
-    monkeypatch.chdir(tmp_path / "out")
-    for one in (Path(), tmp_path / "link", Path("../out")):
-        with writing.holding(tmp_path / "out"), pytest.raises(UsageError), writing.holding(one):
-            pytest.fail("the block ran")
-
-
-def test_a_name_that_no_file_can_hold_is_refused_before_anything_is_written_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the name is no UTF-8"), writing.holding(tmp_path / "n\udcff"):
-        pytest.fail("the block ran")
-    assert not list(tmp_path.iterdir())
-
-
-def test_holding_removes_what_dead_processes_left(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    for place in (tmp_path, tmp_path / "out"):
-        (place / ".out.0123abcd.part").mkdir()
-    with writing.holding(tmp_path / "out"):
-        assert not list((tmp_path / "out").iterdir())
-        assert sorted(found.name for found in tmp_path.iterdir()) == [".out.lock", "out"]
-
-
-def test_where_a_disk_knows_no_locks_one_writes_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(37, "No locks available")
-
-    monkeypatch.setattr(writing.fcntl, "flock", no_locks)
-    with writing.holding(tmp_path / "out"):
-        writing.write_text(tmp_path / "a", "text")
-    assert [found.name for found in tmp_path.iterdir()] == ["a"]
-
-
-def test_a_folder_behind_a_link_is_replaced_where_it_lies(tmp_path: Path) -> None:
-    existing(tmp_path / "disk", "ours")
-    (tmp_path / "out").symlink_to("disk")
-    with replacing(tmp_path / "out") as temporary:
-        (temporary / "new").write_text("new")
-    assert (tmp_path / "out").is_symlink()
-    assert [found.name for found in (tmp_path / "disk").iterdir()] == ["new"]
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["disk", "out"]
-
-
-def test_a_folder_in_the_place_of_a_file_is_told_before_anything_changes(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("old")
-    (tmp_path / "b").mkdir()
-    refused = pytest.raises(DeviceError, match=": b is a folder; nothing there was changed")
-    with refused, writing.writing_together(tmp_path, last="a") as folder:
-        for name in "ab":
-            (folder / name).write_text("new")
-    assert (tmp_path / "a").read_text() == "old"
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["a", "b"]
-
-
-def test_whether_a_file_can_be_written_is_told_without_writing_it(tmp_path: Path) -> None:
-    writing.check_writable(tmp_path / "deep" / "a")
-    assert not list((tmp_path / "deep").iterdir())
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DeviceError, match=r"^cannot write .*file/a: .*file is no folder; nothing there was changed$"):
-        writing.check_writable(tmp_path / "file" / "a")
-
-
-def test_scratch_is_empty_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing.tempfile, "gettempdir", lambda: str(tmp_path))
-    with writing.scratch() as folder:
-        (folder / "a").write_text("text")
-    assert not list(tmp_path.iterdir())
-
-
-def test_where_a_file_can_be_written_is_told_without_writing_one(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "answers.json"
-    writing.check_writable(path)
-    assert list((tmp_path / "new").iterdir()) == []
-    path.write_text("kept")
-    writing.check_writable(path)
-    assert path.read_text() == "kept"
-    with pytest.raises(DeviceError, match=r"cannot write .*answers\.json/in/a/file"):
-        writing.check_writable(path / "in" / "a" / "file")
-    with pytest.raises(UsageError, match="is no file"):
-        writing.check_writable(tmp_path / "new")

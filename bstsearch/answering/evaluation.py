@@ -16,6 +16,7 @@ from torch import Tensor
 from bstsearch.answering.choice import named
 from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
 from bstsearch.errors import DeviceError, UsageError
+from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, read_folder
@@ -24,7 +25,7 @@ from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
-from bstsearch.writing import as_path, check_writable, holding, write_json
+from bstsearch.writing import as_path, check_writable, write_json
 
 if TYPE_CHECKING:
     import pandas

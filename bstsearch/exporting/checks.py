@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bstsearch.answering.exported_folder import open_session
 from bstsearch.errors import BstsearchError, InputError
+from bstsearch.holding import scratch
 from bstsearch.measuring.driver import Run, Visit
 from bstsearch.measuring.estimator import Rounds, Timing
 from bstsearch.measuring.rounds import time_in_rounds
@@ -20,7 +21,6 @@ from bstsearch.measuring.runner import Runner
 from bstsearch.score import Accuracy, Score
 from bstsearch.tasks.evaluation import check_finite, count_not_finite
 from bstsearch.tasks.task import Split
-from bstsearch.writing import scratch
 
 OLD_SUMS = 1e-7  # of a right answer for each question: what sums in float32 made of tenths, in fronts of version 0.1
 FAR_SCORE = 1e-3  # of a score that is no count: what the order of sums may change of it

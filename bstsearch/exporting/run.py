@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
+from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.searching.pick import Pick, export_folder, read_pick
-from bstsearch.writing import check_free, holding
+from bstsearch.writing import check_free
 
 if TYPE_CHECKING:
     from bstsearch.tasks.task import Task

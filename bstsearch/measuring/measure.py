@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bstsearch.errors import DeviceError, InputError, NoisyMeasurementError
+from bstsearch.holding import scratch
 from bstsearch.measuring import rounds, selection
 from bstsearch.measuring.assemble import Measurement, model_of
 from bstsearch.measuring.driver import Device, Hardware, OpenDevice, Run, Runtime, Session, Visit, Workload
@@ -28,7 +29,6 @@ from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import Load
 from bstsearch.reading import parsing, shown
-from bstsearch.writing import scratch
 
 # Graphs that are open at once hold at most this many bytes of weights: what the smallest phone has to spare.
 OPEN_BYTES = 256_000_000

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.reach import check_meant, check_stray_options, get_driver, make_driver
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
@@ -20,7 +21,7 @@ from bstsearch.profiles.stored import (
     shipped_folder,
     stored_profiles,
 )
-from bstsearch.writing import as_path, holding
+from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
     from bstsearch.measuring.assemble import Measurement

@@ -12,12 +12,12 @@ from onnx.external_data_helper import set_external_data
 
 from bstsearch.graphs.live_set import largest_live_set
 from bstsearch.graphs.onnx_file import write_onnx
+from bstsearch.holding import scratch
 from bstsearch.measuring.driver import Graph, Workload
 from bstsearch.measuring.runner import INPUTS, POOL, read_inputs
 from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.space import Submodel
-from bstsearch.writing import scratch
 
 BATCH = 1
 ALIGNMENT = 64  # bytes; where a runtime that maps the file would like tensors to begin

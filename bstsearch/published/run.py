@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import CONFIG, OWN
 from bstsearch.published.checkpoint import Imported, read_checkpoint
 from bstsearch.published.words import build_words
-from bstsearch.writing import check_free, holding, writing_folder
+from bstsearch.writing import check_free, writing_folder
 
 
 def import_checkpoint(

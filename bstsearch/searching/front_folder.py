@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from bstsearch.errors import BstsearchError, DeviceError
+from bstsearch.holding import holding
 from bstsearch.searching.front_file import NAME, FrontFile, read_front, write_front
 from bstsearch.searching.provenance import Provenance
-from bstsearch.writing import holding, writing_together
+from bstsearch.writing import writing_together
 
 OUT = Path("front")
 STUDY = "study.db"  # as in study_file.py, which loads Optuna

@@ -51,6 +51,12 @@ def data_of_preset(preset: str) -> str | None:
     return next((name for name in doors.names("task") if preset.endswith(f"-{name}")), None)
 
 
+def check_folder(task: type[Task], folder: Path | None) -> None:
+    """Passes where the task's data may be read from `folder`; UsageError where they come with a package."""
+    if task.is_packaged and folder is not None:
+        raise UsageError(f"{task.name} comes with its package and is read from no folder; leave out --data-dir")
+
+
 def needed_folder(data: str, folder: Path | None) -> Path:
     """`folder`, from which the data set is read; UsageError where it is None, InputError where it does not exist."""
     if folder is None:
@@ -80,7 +86,9 @@ def open_task(folder: Path, data: str | type[Task] | None = None, data_dir: Path
     What the folder says is only looked up: code is run where it is installed, or `data` names its file. InputError
     where the folder names no task, or one that is not known here.
     """
-    return get_task(data or _known(folder)).load(folder, data_dir)
+    task = get_task(data or _known(folder))
+    check_folder(task, data_dir)
+    return task.load(folder, data_dir)
 
 
 def load_split(

@@ -15,6 +15,7 @@ import torch
 
 import bstsearch
 from bstsearch.errors import InputError, UsageError
+from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import changed, config_to_json
 from bstsearch.model.family import Config, Family
@@ -22,7 +23,7 @@ from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS, read_folder
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
-from bstsearch.tasks import data_of_preset, get_task, save_task, trained_for
+from bstsearch.tasks import check_folder, data_of_preset, get_task, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import has_vocabulary
@@ -34,7 +35,7 @@ from bstsearch.training.loop import Progress, Stage, first_position, sandwich_st
 from bstsearch.training.place import check_place, finishing, make_room, work_folder
 from bstsearch.training.precision import check_precision
 from bstsearch.training.recipes import Recipe, check_recipe, get_recipe, recipe_for
-from bstsearch.writing import as_path, holding, write_json
+from bstsearch.writing import as_path, write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,6 +145,7 @@ def _data_for(preset: str, data: str | type[Task] | None) -> str | type[Task]:
 
 def _open(task: type[Task], data_dir: Path | None, teacher: Path | None) -> Task:
     """The task as the teacher knows it, above all its token ids; without a teacher, the task built from the data."""
+    check_folder(task, data_dir)
     if teacher is None:
         return task.build(data_dir)
     if (known := trained_for(teacher)) not in (None, task.name):

@@ -6,8 +6,8 @@ import pytest
 
 from bstsearch.answering.evaluation import Evaluation, Scored, evaluate
 from bstsearch.errors import UsageError
+from bstsearch.holding import holding
 from bstsearch.score import ACCURACY, Accuracy
-from bstsearch.writing import holding
 
 
 def test_a_notebook_shows_a_row_per_submodel_with_the_data_set_s_own_figures() -> None:

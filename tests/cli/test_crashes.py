@@ -17,6 +17,7 @@ from crashing import INTERRUPT, KILL, change, contents, moments, restore, run_in
 import bstsearch.model.counting
 import bstsearch.training.run
 from bstsearch.families.mcan import FAMILY, McanConfig
+from bstsearch.holding import tidy
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
@@ -25,7 +26,6 @@ from bstsearch.searching.pricing import make_pricer
 from bstsearch.searching.study_file import read_study
 from bstsearch.space import Submodel
 from bstsearch.tasks.easy_vqa import EasyVqa
-from bstsearch.writing import tidy
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]

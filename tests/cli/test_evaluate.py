@@ -95,3 +95,9 @@ def test_a_results_file_that_fails_costs_only_itself(
     assert "warning: cannot write answers.json: No space left on device" in result.stderr
     assert result.stdout.splitlines()[-1].split()[0] == "w1-d1"
     assert not list(tmp_path.iterdir())
+
+
+def test_data_that_come_with_a_package_are_read_from_no_folder(invoke: Invoke, tiny_easy_folder: Path) -> None:
+    result = invoke("eval", "--model", tiny_easy_folder, "--data-dir", "somewhere")
+    assert result.exit_code == 2
+    assert "easy-vqa comes with its package and is read from no folder; leave out --data-dir" in result.stderr

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from bstsearch.errors import InputError
+from bstsearch.holding import holding
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.searching.front_file import read_front
 from bstsearch.searching.run import search
 from bstsearch.searching.study_file import read_study
-from bstsearch.writing import holding
 
 Invoke = Callable[..., Any]
 Scorer = Any  # of conftest.py

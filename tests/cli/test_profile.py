@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from bstsearch.errors import DeviceError, NoisyMeasurementError
+from bstsearch.holding import holding
 from bstsearch.measuring import machine
 from bstsearch.measuring.assemble import Measurement
 from bstsearch.measuring.drivers import local
@@ -18,7 +19,6 @@ from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile, Load
 from bstsearch.profiles.profile_file import load_profile, save_profile
 from bstsearch.space import Space
-from bstsearch.writing import holding
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]

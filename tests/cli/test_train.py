@@ -22,12 +22,12 @@ import bstsearch.training.run
 from bstsearch.cli.output import Output
 from bstsearch.cli.progress import Progress
 from bstsearch.families.mcan import FAMILY, McanConfig
+from bstsearch.holding import holding
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.easy_vqa import EasyVqa
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa_v2 import VqaV2
 from bstsearch.training.run import fitted
-from bstsearch.writing import holding
 
 Invoke = Callable[..., Any]
 count_once = functools.cache(bstsearch.model.counting.count)  # the same ten submodels for every card
@@ -148,6 +148,7 @@ def test_a_finished_supernet_is_replaced_only_by_force(train: Invoke, tmp_path: 
     "args",
     [
         ("--preset", "mcan-vqa-v2", "--data-dir", "nowhere"),
+        ("--data-dir", "nowhere"),
         ("--preset", "mcan-nothing-easy-vqa"),
         ("--recipe", "cake"),
         ("--teacher", "nowhere"),

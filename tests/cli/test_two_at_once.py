@@ -21,11 +21,11 @@ MakeProfile = Callable[..., DeviceProfile]
 COMMAND = """
 import sys, time
 from pathlib import Path
-from bstsearch import writing
+from bstsearch import holding
 from bstsearch.cli import app
 from bstsearch.tasks.easy_vqa import EasyVqa
 
-whole, tidy = EasyVqa.split, writing.tidy
+whole, tidy = EasyVqa.split, holding.tidy
 EasyVqa.split = lambda self, name, reader: whole(self, name, reader).head(24)
 
 def wait(folder):
@@ -35,7 +35,7 @@ def wait(folder):
     tidy(folder)
 
 if sys.argv[1] == "first":
-    writing.tidy = wait
+    holding.tidy = wait
 sys.argv[1:] = sys.argv[2:]
 app.main()
 """
