@@ -134,8 +134,9 @@ def write_uniter(folder: Path) -> None:
 
 def write_pieces(folder: Path, count: int) -> None:
     """A BERT's vocabulary of that size."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "this", "?"]
-    pieces = [*special, *(f"piece{index}" for index in range(count - len(special)))]
+    pieces = ["[PAD]", "[UNK]", "what", "is", "this", "?", *(f"piece{index}" for index in range(count))]
+    pieces[synthetic_uniter.CLS : synthetic_uniter.MASK + 1] = ["[CLS]", "[SEP]", "[MASK]"]
+    del pieces[count:]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
 
 

@@ -96,7 +96,7 @@ def _value(kind: type[Driver], field: structs.FieldInfo, given: object) -> Any:
     parts = [part.strip() for part in given.split(",")] if is_list and isinstance(given, str) else given
     try:
         value = msgspec.convert(parts, field.type, strict=False, dec_hook=_path)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # of text that is no UTF-8
         expected = said(error).partition(", got ")[0].partition(" - at ")[0].replace("`", "").replace(" | null", "")
         what = f"{expected[:1].lower()}{expected[1:]}, not {shown(given)}"
         remedy = "; write it like 0,1" if is_list else ""

@@ -238,7 +238,10 @@ def test_the_largest_numbers_are_finite() -> None:
             r"config\.json: a model of .* GB",
         ),
         (lambda data: data["config"].update(regions=10**15), r"config\.json: config, regions: expected int <= "),
-        (lambda data: data["config"].update(dropout=7), r"config\.json cannot be read: dropout probability"),
+        (
+            lambda data: data["config"].update(dropout=7),
+            r"config\.json: mcan cannot be built of these sizes: dropout prob",
+        ),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(
