@@ -122,6 +122,11 @@ def check_file(path: Path, most: int = DATA) -> None:
         _check(os.stat(path), most)
 
 
+def no_folder(path: Path) -> str:
+    """What is wrong with `path`, where a folder should be and none is."""
+    return f"{path} is no folder" if os.path.lexists(path) else f"{path} does not exist"
+
+
 def read_bytes(path: Path, most: int = DATA) -> bytes:
     """What is in `path`; InputError as of `opened`."""
     with opened(path, most) as file:

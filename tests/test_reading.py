@@ -243,3 +243,11 @@ def test_a_part_of_a_file_and_the_file_are_named_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error, parsing(path):
         raise InputError("is empty")
     assert str(error.value) == f"{path}: is empty"
+
+
+def test_what_is_no_folder_is_told_apart_from_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "circle").symlink_to("circle")
+    assert reading.no_folder(tmp_path / "file") == f"{tmp_path}/file is no folder"
+    assert reading.no_folder(tmp_path / "circle") == f"{tmp_path}/circle is no folder"
+    assert reading.no_folder(tmp_path / "nowhere") == f"{tmp_path}/nowhere does not exist"

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from bstsearch.errors import InputError
-from bstsearch.reading import SHOWN, Finite, Line, check_utf8, checked, digest, parsing, plain, read_format
+from bstsearch.reading import SHOWN, Finite, Line, check_utf8, checked, digest, no_folder, parsing, plain, read_format
 from bstsearch.space import Space
 from bstsearch.writing import write_json
 
@@ -78,7 +78,7 @@ def read_folder(path: Path) -> SupernetFolder:
     if not path.is_dir():
         out = shlex.quote(str(path))
         raise InputError(
-            f"{path} does not exist; 'bstsearch train --out {out}' makes a supernet there, 'bstsearch export' an export"
+            f"{no_folder(path)}; 'bstsearch train --out {out}' makes a supernet there, 'bstsearch export' an export"
         )
     found = read_format(path / CONFIG, _Config, FORMAT)
     with parsing(path / CONFIG):

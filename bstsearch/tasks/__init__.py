@@ -14,7 +14,7 @@ import msgspec
 
 from bstsearch import doors
 from bstsearch.errors import InputError, UsageError
-from bstsearch.reading import Line, parsing, read_format, shown
+from bstsearch.reading import Line, no_folder, parsing, read_format, shown
 from bstsearch.score import ACCURACY, Metric
 from bstsearch.writing import write_json
 
@@ -62,7 +62,7 @@ def needed_folder(data: str, folder: Path | None) -> Path:
     if folder is None:
         raise UsageError(f"{data} is read from your disk; say where with --data-dir DIR")
     if not folder.is_dir():
-        raise InputError(f"data folder {folder} does not exist; give the folder that holds {data}'s files")
+        raise InputError(f"{no_folder(folder)}; give the folder that holds {data}'s files")
     return folder
 
 
