@@ -32,9 +32,9 @@ from checkpoints import weights  # noqa: E402
 from crashing import contents, restore  # noqa: E402
 
 from bstsearch.cli.app import main  # noqa: E402
+from bstsearch.holding import tidy  # noqa: E402
 from bstsearch.searching.study_file import read_study  # noqa: E402
 from bstsearch.tasks.easy_vqa import EasyVqa  # noqa: E402
-from bstsearch.writing import tidy  # noqa: E402
 
 QUESTIONS = 48
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)

@@ -237,7 +237,7 @@ def test_two_that_measure_one_device_do_not_get_in_each_others_way(
     tiny_easy_folder: Path, box: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bstsearch.measuring.measure.measure", lambda *_, **__: pytest.fail("must not measure"))
-    code = "import sys; from bstsearch.writing import holding; from pathlib import Path\n"
+    code = "import sys; from bstsearch.holding import holding; from pathlib import Path\n"
     code += "with holding(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     words = [sys.executable, "-c", code, str(tmp_path / "mybox.json")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
