@@ -161,6 +161,11 @@ def read_lists(folder: Path) -> str:
     return built(VqaV2, folder, PICTURES, "validation", "test")
 
 
+def read_gqa(folder: Path) -> object:
+    """GQA's validation part of a model that reads regions."""
+    return built(Gqa, folder, REGIONS, "validation")
+
+
 def read_pictures(folder: Path) -> list[object]:
     return [PICTURE.read(folder / name) for name in ("a.jpg", "a.png")]
 
@@ -174,7 +179,7 @@ STORES = (
     Reader(
         name="gqa-h5",
         make=make_gqa_h5,
-        read=lambda folder: built(Gqa, folder, REGIONS, "validation"),
+        read=read_gqa,
         files={"gqa_objects_0.h5": "h5", "gqa_objects_info.json": "json"},
     ),
     Reader(
@@ -206,7 +211,7 @@ QUESTIONS = (
     Reader(
         name="gqa",
         make=make_gqa,
-        read=lambda folder: built(Gqa, folder, REGIONS, "validation"),
+        read=read_gqa,
         files={"raw/val_balanced_questions.json": "json", "raw/dicts.json": "json"},
     ),
     Reader(
