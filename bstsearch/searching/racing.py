@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
+import itertools
 import math
 import struct
 import zlib
@@ -26,25 +28,27 @@ from bstsearch.searching.pareto import Candidate
 
 ERROR = 1e-4  # of a submodel that belongs on the front, the chance that it is dropped
 SMALLEST = 256  # rows of the smallest part, at least
-RIVALS = 8  # that are looked at, the best of them: each one more takes a share of the error
+RIVALS = 8  # that a submodel is held against, the best ones: each one more takes a share of the error
 SEED = 0  # of the order: the same for every submodel and worker
 UNLIKELY = 0.05  # two scores are apart where chance alone would bring about their difference less often
 
 Values = NDArray[np.float64]
 
 
-def find_rivals(candidate: Candidate, scored: Iterable[Candidate]) -> dict[str, str]:
+def find_rivals(candidate: Candidate, scored: Iterable[Candidate], metric: Metric) -> dict[str, str]:
     """The values by id of those of `scored`, on the whole split, that cost no more than `candidate` in any respect.
 
-    All costs count, not only those that are traded now: so a submodel that a rival beats is on no front of this device,
-    whatever objectives and budgets are asked for later.
+    Only the best are taken. All costs count, not only those that are traded now: so a submodel that a rival beats is on
+    no front of this device, whatever objectives and budgets are asked for later.
     """
     most = _costs(candidate)
-    return {
-        one.id: one.rights
-        for one in scored
+    known = [(metric.loss(one.score), one.id, one) for one in scored if one.accuracy is not None]
+    found = {
+        name: one.rights
+        for _, name, one in sorted(known, key=lambda triple: triple[:2])
         if one.rights is not None and all(cost <= limit for cost, limit in zip(_costs(one), most, strict=True))
     }
+    return dict(itertools.islice(found.items(), RIVALS))
 
 
 def _costs(candidate: Candidate) -> list[float]:
@@ -71,7 +75,7 @@ def part_ends(rows: int) -> list[int]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Race:
-    """Rivals to be held against: the values of all rows, by id, the best first."""
+    """Rivals to be held against at so many looks: their values of all rows, by id."""
 
     metric: Metric
     rivals: Mapping[str, Values]
@@ -79,10 +83,9 @@ class Race:
 
     @classmethod
     def of(cls, rivals: Mapping[str, str], rows: int, metric: Metric) -> Race:
-        """The best of these rivals, given as `write_rights` wrote them, for a split of so many rows."""
+        """Against these rivals, given as `write_rights` wrote them, on a split of so many rows."""
         values = {name: read_rights(text, rows) for name, text in rivals.items()}
-        best = sorted(values, key=lambda name: (metric.loss(float(values[name].mean())), name))[:RIVALS]
-        return cls(metric=metric, rivals={name: values[name] for name in best}, looks=len(part_ends(rows)) - 1)
+        return cls(metric=metric, rivals=values, looks=len(part_ends(rows)) - 1)
 
     def winner(self, values: Values, rows: NDArray[np.int64]) -> str | None:
         """The rival that is better beyond doubt than a submodel of these `values` on these `rows`; None if none is."""
@@ -143,6 +146,7 @@ def write_rights(values: Values) -> str:
     return base64.b64encode(zlib.compress(head + packed, 9)).decode()
 
 
+@functools.lru_cache(maxsize=64)
 def read_rights(text: str, rows: int) -> Values:
     """The values of so many rows that `write_rights` wrote; InputError where they are damaged, or of other rows."""
     most = 4 + 8 * 256 + 4 * rows
