@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def write_csv(file: FrontFile, path: Path) -> None:
-    """Replaces the CSV file at `path`; the columns are `Candidate.to_json`'s, and is_recommended."""
+    """Replaces the CSV file at `path`; the columns are `Candidate.row`'s, and is_recommended."""
     _write(_rows(file), path)
 
 
@@ -25,13 +25,13 @@ def write_devices_csv(files: Sequence[FrontFile], path: Path) -> None:
 
 def _rows(file: FrontFile) -> list[Row]:
     return [
-        {"row": number, **candidate.to_json(), "is_recommended": candidate == file.recommended}
+        {"row": number, **candidate.row(), "is_recommended": candidate == file.recommended}
         for number, candidate in enumerate(file.front, start=1)
     ]
 
 
 def _write(rows: Sequence[Row], path: Path) -> None:
     with writing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(stream, fieldnames=list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)

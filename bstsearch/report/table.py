@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from bstsearch.profiles.latency import digits as digits
 from bstsearch.profiles.latency import range_text as range_text
+from bstsearch.score import Metric
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import COSTS, Cost, by_name
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate
 
+TEST = "test"
+CLOSE = "~"  # before a score that is not significantly apart from that of the row before
 ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -34,13 +37,15 @@ def front_table(file: FrontFile) -> Table:
     """The front, one row per submodel, the recommended one marked.
 
     Layer-wise ids are cut short, and their widths and depths left out: the id begins with them. Latencies that
-    were not measured bring their range and their source.
+    were not measured bring their range and their source. Where members have a score on the test part, it stands beside
+    the one that they were chosen by.
     """
     columns = _front_columns(file)
     kind = "exact" if file.is_exact else f"{file.trials} submodels scored, {file.sampler}"
     within = f", within {file.budget}" if file.budget else ""
+    parts = f", {file.objectives.metric.name} on {file.origin.split} and {TEST}" if file.has_tests else ""
     return Table(
-        title=f"Pareto front on {file.origin.device['name']} ({kind}{within})",
+        title=f"Pareto front on {file.origin.device['name']} ({kind}{within}){parts}",
         heads=[("row", "", True), *(head for head, _ in columns)],
         rows=[[str(number), *(cell(one) for _, cell in columns)] for number, one in enumerate(file.front, start=1)],
         marked=file.front.index(file.recommended),
@@ -54,16 +59,21 @@ def _front_columns(file: FrontFile) -> list[_Column]:
         (("width", "", True, 4), lambda one: str(one.submodel.width)),
         (("depth", "", True, 4), lambda one: str(one.submodel.depth)),
     ]
-    head = f"{objectives.metric.name}\n95 % interval", objectives.metric.unit, True
+    part = file.origin.split if file.has_tests else objectives.metric.name
     others = [cost for cost in COSTS.values() if cost not in objectives.costs and cost.rank is not None]
     columns = [column for cost in (*objectives.costs, *others) for column in _cost_columns(file.front, cost)]
     columns[0] = ((*columns[0][0][:3],), columns[0][1])  # the first cost is never left out
     return [
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
         *([] if file.origin.space.is_layerwise else shape),
-        (head, objectives.score_text),
+        (_score_head(part, objectives.metric), lambda one: f"{CLOSE * file.is_close(one)}{objectives.score_text(one)}"),
+        *([(_score_head(TEST, objectives.metric), objectives.test_text)] if file.has_tests else []),
         *columns,
     ]
+
+
+def _score_head(title: str, metric: Metric) -> Head:
+    return f"{title}\n95 % interval", metric.unit, True
 
 
 def _cost_columns(candidates: Sequence[Candidate], cost: Cost) -> list[_Column]:

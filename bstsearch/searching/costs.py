@@ -215,10 +215,17 @@ class Objectives:
 
     def score_text(self, one: Candidate) -> str:
         """The score and its interval, without unit: "97.9 (97.2-98.4)" per cent."""
-        low, high = one.interval
+        return self._text(one.score, one.interval)
+
+    def test_text(self, one: Candidate) -> str:
+        """The same of the score on the test part; a dash where there is none."""
+        return "-" if one.test is None else self._text(one.test.value, one.test.interval)
+
+    def _text(self, value: float, interval: tuple[float, float]) -> str:
+        low, high = interval
         if self.metric.unit == PERCENT:
-            return f"{one.score:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
-        return f"{self.metric.text(one.score)} ({self.metric.text(low)}-{self.metric.text(high)})"
+            return f"{value:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
+        return f"{self.metric.text(value)} ({self.metric.text(low)}-{self.metric.text(high)})"
 
     def __str__(self) -> str:
         """Their keys, as the command line takes them."""

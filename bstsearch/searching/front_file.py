@@ -19,6 +19,7 @@ from bstsearch import __version__
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
 from bstsearch.reading import Line, Whole, checked, parsing, read_format, shown
+from bstsearch.score import Score
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate, Front, Written, find_front, hypervolume, recommend, reference, rule
@@ -40,9 +41,11 @@ class FrontFile:
 
     `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
     and largest one (of a small space: all there are) and the full model. `searched` is the budget under which the
-    search ran, and `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
+    search ran, and `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it
+    was scored, or beaten by one that costs no more.
     `budget` and `objectives` are those asked for now, and `front`, its `hypervolume` and `recommended` what they leave.
-    `stacks` tell which layers a submodel keeps; files of older versions have none.
+    `stacks` tell which layers a submodel keeps; files of older versions have none. `not_apart` are the neighbours on
+    the front, by their ids, whose scores differ by no more than chance makes likely.
     """
 
     origin: Provenance
@@ -59,6 +62,7 @@ class FrontFile:
     objectives: Objectives = DEFAULT
     aimed_at: Objectives = DEFAULT
     stacks: tuple[StackShape, ...] = ()
+    not_apart: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def solve(
@@ -79,6 +83,8 @@ class FrontFile:
 
         Loads numpy.
         """
+        from bstsearch.searching.racing import find_not_apart
+
         front = find_front((candidate for candidate in candidates if budget.admits(candidate)), objectives)
         full = next(candidate for candidate in candidates if candidate.submodel == Submodel())
         return cls(
@@ -96,7 +102,27 @@ class FrontFile:
             objectives=objectives,
             aimed_at=aimed_at or objectives,
             stacks=stacks,
+            not_apart=find_not_apart(front),
         )
+
+    def tested(self, scores: Mapping[str, Score]) -> FrontFile:
+        """The same front with these scores on the test part, by id."""
+        by_id = {one.id: dataclasses.replace(one, test=scores.get(one.id, one.test)) for one in self.candidates}
+        return dataclasses.replace(
+            self,
+            candidates=tuple(by_id.values()),
+            front=tuple(by_id[one.id] for one in self.front),
+            recommended=by_id[self.recommended.id],
+        )
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether a row of the front has a score on the test part."""
+        return any(one.test is not None for one in self.front)
+
+    def is_close(self, one: Candidate) -> bool:
+        """Whether its score is not significantly apart from that of the row before."""
+        return any(one.id == after for _, after in self.not_apart)
 
     def resolve(self, budget: Budget, objectives: Objectives | None = None) -> FrontFile:
         """The same scores, asked for another budget or other objectives (None: the same)."""
@@ -110,7 +136,7 @@ class FrontFile:
     def answers(self, budget: Budget, trials: int) -> bool:
         """Whether nothing is left to score for `budget` and that many trials."""
         inside = [candidate for candidate in self.candidates if candidate.submodel in self.origin.space]
-        if any(budget.admits(candidate) and candidate.accuracy is None for candidate in inside):
+        if any(budget.admits(one) and one.accuracy is one.partial is None for one in inside):
             return False
         if len(inside) == self.origin.space.size:
             return True
@@ -158,7 +184,7 @@ class FrontFile:
         import pandas
 
         rows = {one.id: number for number, one in enumerate(self.front, start=1)}
-        frame = pandas.DataFrame([one.to_json() for one in self.candidates]).set_index("id")
+        frame = pandas.DataFrame([one.row() for one in self.candidates]).set_index("id")
         frame.insert(0, "row", [rows.get(name) for name in frame.index])
         frame["row"] = frame["row"].astype("Int64")
         frame["is_recommended"] = frame.index == self.recommended.id
@@ -203,6 +229,7 @@ class FrontFile:
             },
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "front": [candidate.id for candidate in self.front],
+            "not_apart": [list(pair) for pair in self.not_apart],
             "recommended": self.recommended.id,
             "rule": self.rule,
         }
@@ -229,6 +256,7 @@ class FrontFile:
             objectives=objectives,
             aimed_at=Objectives.from_json({**data, "objectives": found.aimed_at or objectives.keys}),
             stacks=found.stacks,
+            not_apart=found.not_apart,
         )
 
 
@@ -251,6 +279,7 @@ class _Written(msgspec.Struct):
     hypervolume: _Hypervolume
     stacks: tuple[StackShape, ...] = ()
     aimed_at: tuple[str, ...] = ()
+    not_apart: tuple[tuple[str, str], ...] = ()
 
 
 def read_front(path: Path) -> FrontFile:

@@ -11,7 +11,7 @@ import msgspec
 
 from bstsearch.errors import UsageError
 from bstsearch.profiles.latency import Latency, Memory, Source
-from bstsearch.reading import Amount, Count, Finite, Positive, Whole, checked
+from bstsearch.reading import Amount, Count, Finite, Name, Positive, Whole, checked
 from bstsearch.score import ACCURACY, Accuracy, Score, Value
 from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
 from bstsearch.space import Submodel
@@ -26,8 +26,9 @@ class Candidate:
     """A submodel with what one example costs (batch 1), and its score once it has one.
 
     The score is called accuracy here and in files, also where a task's metric is another one. `partial` is that of a
-    submodel that was dropped while it was scored: on the rows looked at till then. `test` is the score on the test
-    part, of a member of a front. `rights` hold the value of each row, as text of `racing.write_rights`.
+    submodel that was dropped while it was scored, on the rows looked at till then; `beaten_by` is the id of the one
+    that is better beyond doubt, and costs no more. `test` is the score on the test part, of a member of a front.
+    `rights` hold the value of each row, as text of `racing.write_rights`.
     """
 
     submodel: Submodel
@@ -38,6 +39,7 @@ class Candidate:
     size_bytes: int
     accuracy: Score | None = None
     partial: Score | None = None
+    beaten_by: str | None = None
     test: Score | None = None
     rights: str | None = None
 
@@ -89,11 +91,12 @@ class Candidate:
         costs = {cost.name: cost.of(self).value for cost in COSTS.values() if cost.name not in held}
         others = {part: score for part, score in ((PARTIAL, self.partial), (TEST, self.test)) if score is not None}
         rest = {name: value for part, score in others.items() for name, value in _score_json(score, part).items()}
-        return {**held, **costs, **rest, **({} if self.rights is None else {"rights": self.rights})}
+        words = {name: text for name in ("beaten_by", "rights") if (text := getattr(self, name)) is not None}
+        return {**held, **costs, **rest, **words}
 
     def row(self) -> dict[str, Any]:
         """What `to_json` has for a table: without the value of each row, and without what a dropped one has."""
-        return dataclasses.replace(self, partial=None, rights=None).to_json()
+        return dataclasses.replace(self, partial=None, beaten_by=None, rights=None).to_json()
 
     @classmethod
     def from_json(cls, data: object) -> Candidate:
@@ -139,6 +142,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     test_accuracy_high: Finite | None = None
     test_correct: Whole | Amount | None = None
     test_questions: Count | None = None
+    beaten_by: Name | None = None
     rights: str | None = None
 
     def __post_init__(self) -> None:
@@ -162,6 +166,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
             size_bytes=self.size_bytes,
             accuracy=self._score(),
             partial=self._score(PARTIAL),
+            beaten_by=self.beaten_by,
             test=self._score(TEST),
             rights=self.rights,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,10 +15,9 @@ from bstsearch.score import PERCENT, Accuracy, Metric, Score, Value
 from bstsearch.searching.racing import Race, Values, order, part_ends, write_rights
 from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.space import Submodel
-from bstsearch.tasks import load_split
 from bstsearch.tasks.evaluation import Kept
 from bstsearch.tasks.prepared import PreparedSplit
-from bstsearch.tasks.task import Split, Task
+from bstsearch.tasks.task import Split
 
 
 class Racer:
@@ -27,19 +25,6 @@ class Racer:
 
     def __init__(self, supernet: Supernet, split: Split, metric: Metric, where: str = "the supernet") -> None:
         self._supernet, self._split, self._metric, self._where = supernet, split, metric, where
-
-    @classmethod
-    def load(
-        cls, supernet: Path, split: str, metric: Metric, *, data: str | type[Task] | None, data_dir: Path | None
-    ) -> Racer:
-        """With the weights in the folder `supernet`, on that part of the data; InputError where either is missing."""
-        weights = Supernet.load(supernet)
-        return cls(weights, load_split(supernet, split, data=data, data_dir=data_dir), metric, str(supernet))
-
-    @property
-    def has_targets(self) -> bool:
-        """Whether there can be scores."""
-        return self._split.has_targets
 
     def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
         """As `Scorer.score`."""

@@ -16,7 +16,7 @@ import itertools
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,22 @@ def are_apart(one: Values, other: Values) -> bool:
     return 2 * min(chance(one - other), chance(other - one)) < UNLIKELY
 
 
+def find_not_apart(front: Sequence[Candidate]) -> tuple[tuple[str, str], ...]:
+    """The neighbours on a front, by their ids, whose scores are not significantly apart.
+
+    They are compared row by row where the values of both are known, else as if each had been scored on rows of its own,
+    which takes a wider gap (Newcombe, 1998).
+    """
+    return tuple((one.id, other.id) for one, other in itertools.pairwise(front) if not _is_apart(one, other))
+
+
+def _is_apart(one: Candidate, other: Candidate) -> bool:
+    if one.accuracy is not None and one.rights is not None and other.rights is not None:
+        return are_apart(*(read_rights(text, one.accuracy.total) for text in (one.rights, other.rights)))
+    low, high = sorted((one, other), key=lambda found: found.score)
+    return high.score - low.score > math.hypot(high.score - high.interval[0], low.interval[1] - low.score)
+
+
 def _tail(heads: int, throws: int) -> float:
     """How likely a fair coin shows that many heads or more.
 
@@ -154,12 +170,11 @@ def read_rights(text: str, rows: int) -> Values:
         data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), most + 1)
         (count,) = struct.unpack_from("<I", data)
         levels, packed = np.frombuffer(data, "<f8", count, 4), data[4 + 8 * count :]
+        if len(packed) != (-(-rows // 8) if 0 < count <= 2 else rows if count else 4 * rows):
+            raise ValueError(f"{len(packed)} bytes for {rows} rows")
         if not count:
-            return np.frombuffer(packed, "<f4", rows).astype(np.float64)
-        raw = np.frombuffer(packed, np.uint8)
-        codes = np.unpackbits(raw, count=rows) if count <= 2 else raw
-        if len(raw) != (-(-rows // 8) if count <= 2 else rows):
-            raise ValueError(f"{len(raw)} bytes for {rows} rows")
-        return levels[codes].astype(np.float64)
+            return np.frombuffer(packed, "<f4").astype(np.float64)
+        codes = np.frombuffer(packed, np.uint8)
+        return levels[np.unpackbits(codes, count=rows) if count <= 2 else codes].astype(np.float64)
     except (ValueError, IndexError, struct.error, zlib.error) as error:
         raise InputError(f"rights of {rows:,} examples are damaged or of other ones ({error})") from error

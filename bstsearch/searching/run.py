@@ -13,6 +13,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.stored import LOCAL
+from bstsearch.reading import parsing
 from bstsearch.searching.budget import HIGH, Bound, Budget, parse_bounds
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.front_file import FrontFile, read_front
@@ -26,6 +27,7 @@ from bstsearch.searching.front_folder import (
     study_name,
     write_alone,
 )
+from bstsearch.searching.member_tests import with_tests
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, read_profile
 from bstsearch.searching.provenance import Provenance
@@ -211,7 +213,8 @@ class _DeviceSearch:
         self.listener.note(f"answered from {path}: nothing had to be scored")
         if not stored.is_exact and stored.aimed_at != objectives:
             self.listener.note(f"its sampler aimed at {stored.aimed_at}; --force searches anew, for {objectives}")
-        return stored.resolve(budget, objectives)
+        with parsing(path):
+            return stored.resolve(budget, objectives)
 
     def _search(self) -> FrontFile:
         """The front from the scores in the study, and from new ones where some are missing."""
@@ -241,7 +244,7 @@ class _DeviceSearch:
                 seed=request.seed,
                 progress=self.listener.progress,
             )
-        return FrontFile.solve(
+        file = FrontFile.solve(
             found.candidates if full in space else (*found.candidates, cost(full)),
             budget,
             origin=self.origin,
@@ -252,6 +255,7 @@ class _DeviceSearch:
             objectives=objectives,
             stacks=find_stacks(self.folder),
         )
+        return with_tests(file, self.score, self.listener)
 
     def _check(self) -> None:
         """Refuses what can be refused before anything is counted or shown, a study is made, or another one goes."""

@@ -13,11 +13,12 @@ from bstsearch.listener import Listener
 from bstsearch.score import Metric, Score
 
 if TYPE_CHECKING:
+    from bstsearch.model.supernet import Supernet
     from bstsearch.searching.pareto import Candidate
     from bstsearch.searching.provenance import Provenance
     from bstsearch.searching.racer import Racer
     from bstsearch.space import Submodel
-    from bstsearch.tasks.task import Task
+    from bstsearch.tasks.task import Split, Task
 
 NO_RIVALS: Mapping[str, str] = {}
 TEST = "test"  # the part of the data that nothing is chosen by
@@ -44,7 +45,7 @@ class Outcome:
         """`candidate` with what was found of it."""
         if self.is_whole:
             return dataclasses.replace(candidate, accuracy=self.score, rights=self.rights)
-        return dataclasses.replace(candidate, partial=self.score)
+        return dataclasses.replace(candidate, partial=self.score, beaten_by=self.beaten_by)
 
 
 class Scorer(Protocol):
@@ -106,19 +107,31 @@ class _SupernetScorer:
         return self._tests.get(submodel)
 
     @functools.cached_property
-    def _racer(self) -> Racer:
-        from bstsearch.searching.racer import Racer
+    def _supernet(self) -> Supernet:
+        from bstsearch.model.supernet import Supernet
 
-        return Racer.load(self._path, self._split, self.metric, data=self._data, data_dir=self._data_dir)
+        return Supernet.load(self._path)
+
+    @functools.cached_property
+    def _racer(self) -> Racer:
+        return self._on(self._supernet, self._load_split(self._split))
 
     @functools.cached_property
     def _tester(self) -> Racer | None:
-        from bstsearch.searching.racer import Racer
-
         if self._split == TEST:
             return None
-        found = Racer.load(self._path, TEST, self.metric, data=self._data, data_dir=self._data_dir)
-        return found if found.has_targets else None
+        part = self._load_split(TEST)
+        return self._on(self._supernet, part) if part.has_targets else None
+
+    def _load_split(self, name: str) -> Split:
+        from bstsearch.tasks import load_split
+
+        return load_split(self._path, name, data=self._data, data_dir=self._data_dir)
+
+    def _on(self, supernet: Supernet, split: Split) -> Racer:
+        from bstsearch.searching.racer import Racer
+
+        return Racer(supernet, split, self.metric, str(self._path))
 
 
 class KnownScores:

@@ -64,8 +64,9 @@ class PreparedSplit:
             known = self._known.setdefault((part, group), [])
             yield from known
             for ready in self._computed(rows[len(known) * self._batch_size :]):
-                self._left = self._left - ready.size if ready.size <= self._left else 0  # later ones are needed less
-                if self._left:
+                is_kept = ready.size <= self._left
+                self._left = self._left - ready.size if is_kept else 0  # later batches are needed less often
+                if is_kept:
                     known.append(ready)
                 yield ready
 
