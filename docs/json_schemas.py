@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bstsearch.profiles.latency import Source
 from bstsearch.searching.costs import by_name, objective_keys
+from bstsearch.searching.pareto import PARTIAL, TEST
 
 FOLDER = Path(__file__).parent / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -215,7 +216,11 @@ class Devices(_Object, kw_only=True):
 
 
 class Candidate(_Object, kw_only=True):
-    """A submodel, with what one example costs; what was not scored has no accuracy."""
+    """A submodel, with what one example costs; what was not scored has no accuracy.
+
+    One that was dropped has a partial score instead, on the examples looked at; a member of a front may have one on the
+    test part.
+    """
 
     id: Id
     width: Fraction
@@ -239,11 +244,25 @@ class Candidate(_Object, kw_only=True):
     accuracy_high: float | None
     correct: Annotated[Amount | None, Meta(description="Null, too, where the metric is not accuracy.")]
     questions: Whole | None
+    rights: Annotated[
+        str | UnsetType, Meta(description="What each example is worth, packed: see bstsearch.searching.racing.")
+    ] = UNSET
+    beaten_by: Annotated[str | UnsetType, Meta(description="Who is better beyond doubt, and costs no more.")] = UNSET
 
 
+_SCORE = (
+    ("accuracy", float),
+    ("accuracy_low", float),
+    ("accuracy_high", float),
+    ("correct", Amount | None),
+    ("questions", Whole),
+)
 CostedCandidate = msgspec.defstruct(
     "Candidate",
-    [(name, Amount) for name in by_name() if name not in Candidate.__struct_fields__],
+    [
+        *((name, Amount) for name in by_name() if name not in Candidate.__struct_fields__),
+        *((f"{part}{name}", kind | UnsetType, UNSET) for part in (PARTIAL, TEST) for name, kind in _SCORE),
+    ],
     bases=(Candidate,),
     namespace={"__doc__": Candidate.__doc__},
     kw_only=True,
@@ -365,6 +384,9 @@ class Pareto(_Object, kw_only=True):
     hypervolume: Hypervolume
     candidates: list[CostedCandidate]  # type: ignore[valid-type]
     front: Annotated[list[Id], Meta(description="Least of the first cost first; rows are counted from 1.")]
+    not_apart: Annotated[
+        list[tuple[Id, Id]], Meta(description="Neighbours on the front whose scores are not significantly apart.")
+    ]
     recommended: Id
     rule: Annotated[str, Meta(description="How it was chosen.")]
     stacks: Annotated[list[Stack], Meta(description="Of the full model; empty where an older version searched.")]

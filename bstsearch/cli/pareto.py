@@ -183,14 +183,14 @@ def _this_machine(supernet: Path | None, profiles: Path | None, memory: Memory, 
 
 
 def _show(files: Mapping[Path, FrontFile], data: str | None, memory: Memory, output: Output) -> None:
-    from bstsearch.report.table import CLOSE, front_table
+    from bstsearch.report.table import front_table
 
     ((path, file),) = files.items()
     output.text()
     _show_table(front_table(file), output)
     output.text(f"* recommended: {file.rule}")
-    if file.not_apart:
-        output.text(f"{CLOSE} not significantly apart from the row before, on the same examples")
+    if file.close_rows:
+        output.text(f"not significantly apart from the row before: {', '.join(map(str, file.close_rows))}")
     output.plot(file)
     _finish(path, file, output)
     output.hint(f"next: {_next_command(file, path, data, memory)}")

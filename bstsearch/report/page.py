@@ -84,11 +84,12 @@ def packed_candidate(one: Candidate) -> dict[str, Any]:
     """A candidate as the page has it: its score, and of each cost value, ends and source, as far as these say more."""
     data = one.to_json()
     kept = ("id", "width", "depth", "accuracy", "accuracy_low", "accuracy_high")
+    found = ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "beaten_by")  # by some of them
     costs = {}
     for name, cost in by_name().items():
         value, low, high, source, has_range = cost.of(one)
         costs[name] = [value, low, high, source] if source or has_range else [value]
-    return {**{name: data[name] for name in kept}, "costs": costs}
+    return {**{name: data[name] for name in kept}, **{name: data.get(name) for name in found}, "costs": costs}
 
 
 def _packed(file: FrontFile) -> dict[str, Any]:

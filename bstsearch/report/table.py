@@ -14,7 +14,6 @@ from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate
 
 TEST = "test"
-CLOSE = "~"  # before a score that is not significantly apart from that of the row before
 ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -66,7 +65,7 @@ def _front_columns(file: FrontFile) -> list[_Column]:
     return [
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
         *([] if file.origin.space.is_layerwise else shape),
-        (_score_head(part, objectives.metric), lambda one: f"{CLOSE * file.is_close(one)}{objectives.score_text(one)}"),
+        (_score_head(part, objectives.metric), objectives.score_text),
         *([(_score_head(TEST, objectives.metric), objectives.test_text)] if file.has_tests else []),
         *columns,
     ]

@@ -120,9 +120,11 @@ class FrontFile:
         """Whether a row of the front has a score on the test part."""
         return any(one.test is not None for one in self.front)
 
-    def is_close(self, one: Candidate) -> bool:
-        """Whether its score is not significantly apart from that of the row before."""
-        return any(one.id == after for _, after in self.not_apart)
+    @property
+    def close_rows(self) -> list[int]:
+        """The rows whose scores are not significantly apart from that of the row before."""
+        later = {after for _, after in self.not_apart}
+        return [number for number, one in enumerate(self.front, start=1) if one.id in later]
 
     def resolve(self, budget: Budget, objectives: Objectives | None = None) -> FrontFile:
         """The same scores, asked for another budget or other objectives (None: the same)."""

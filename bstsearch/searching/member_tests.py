@@ -15,7 +15,7 @@ MEMBERS = 50  # that are tested: a front over many costs may have hundreds
 
 def with_tests(file: FrontFile, score: Scorer, listener: Listener) -> FrontFile:
     """`file` with the test scores of its members; as it is where the data have no test part with targets."""
-    members, scores = tested_members(file), {}
+    members, scores = members_to_test(file), {}
     for done, one in enumerate(members):
         listener.progress("testing", done, len(members))
         try:
@@ -31,10 +31,11 @@ def with_tests(file: FrontFile, score: Scorer, listener: Listener) -> FrontFile:
     return file.tested(scores)
 
 
-def tested_members(file: FrontFile) -> Sequence[Candidate]:
+def members_to_test(file: FrontFile) -> Sequence[Candidate]:
     """The members to test: all, or the recommended one and others that lie evenly along the front."""
-    last, front = len(file.front) - 1, file.front
-    if last < MEMBERS:
+    front = file.front
+    if len(front) <= MEMBERS:
         return front
-    places = {round(place * last / (MEMBERS - 2)) for place in range(MEMBERS - 1)} | {front.index(file.recommended)}
+    step = (len(front) - 1) / (MEMBERS - 2)  # one place is left for the recommended one
+    places = {round(place * step) for place in range(MEMBERS - 1)} | {front.index(file.recommended)}
     return [front[place] for place in sorted(places)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bstsearch.report.csv_file import write_csv, write_devices_csv
+from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.front_file import FrontFile
 
@@ -20,6 +21,16 @@ def test_one_line_per_row_with_every_number(make_front: Callable[..., FrontFile]
             key: str(value) for key, value in candidate.to_json().items()
         }
     assert [row["id"] for row in rows if row["is_recommended"] == "True"] == [file.recommended.id]
+
+
+def test_test_scores_are_columns_where_some_row_has_one(make_front: Callable[..., FrontFile], tmp_path: Path) -> None:
+    file = make_front()
+    last = file.front[-1]
+    write_csv(file.tested({last.id: Accuracy(correct=9, total=10)}), tmp_path / "front.csv")
+    with (tmp_path / "front.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["test_accuracy"] for row in rows] == [*[""] * (len(rows) - 1), "0.9"]
+    assert not any(name in rows[0] for name in ("rights", "partial_accuracy", "beaten_by"))
 
 
 def test_several_devices_are_told_apart_by_their_first_column(

@@ -9,6 +9,7 @@ from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
 from bstsearch.profiles.latency import Latency
 from bstsearch.report.table import Table, corner_table, digits, front_table, shorten
+from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import COSTS, DEFAULT
 from bstsearch.searching.front_file import FrontFile
@@ -75,6 +76,16 @@ def test_front_has_a_row_each_and_marks_the_recommended(make_front: MakeFront) -
     assert table.rows[table.marked][1] == file.recommended.id
     assert table.title == "Pareto front on local (exact, within latency 0.6 ms)"
     assert all(len(row) == len(table.heads) for row in table.rows)
+
+
+def test_test_scores_stand_in_a_column_of_their_own(make_front: MakeFront) -> None:
+    file = make_front(Budget(latency_ms=0.6))
+    file = file.tested({one.id: Accuracy(correct=777, total=1000) for one in file.front[1:]})
+    table = front_table(file)
+    assert table.title.endswith(", accuracy on validation and test")
+    assert [head[:2] for head in table.heads[4:6]] == [("validation\n95 % interval", "%"), ("test\n95 % interval", "%")]
+    assert [row[5] for row in table.rows] == ["-", *["77.7 (75.0-80.2)"] * (len(file.front) - 1)]
+    assert max(map(len, shown(table, PIPED_WIDTH).splitlines())) <= PIPED_WIDTH
 
 
 def test_layerwise_front_says_how_it_was_found_and_cuts_ids(make_front: MakeFront) -> None:

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
+from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives, by_name
 from bstsearch.searching.front_file import FORMAT, FrontFile, read_front, write_front
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
+from bstsearch.searching.racing import write_rights
 from bstsearch.space import Space
 
 MakeCandidate = Callable[..., Candidate]
@@ -70,6 +74,7 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
         "hypervolume": dict,
         "candidates": list,
         "front": list,
+        "not_apart": list,
         "recommended": str,
         "rule": str,
     }
@@ -97,6 +102,58 @@ def test_files_of_older_versions_have_no_stacks(candidates: list[Candidate]) -> 
     data = json.loads(json.dumps(solve(candidates).to_json()))
     del data["stacks"]
     assert FrontFile.from_json(data) == FrontFile.from_json({**data, "stacks": []})
+
+
+def test_neighbours_that_chance_may_have_ordered_are_named(candidates: list[Candidate]) -> None:
+    """Without the value of each question 900 of 1,000 are apart from 930, but not from 910; row by row they may be."""
+    pairs = [(one.id, other.id) for one, other in itertools.pairwise(candidates)]
+    file = solve(candidates)
+    assert file.not_apart == tuple(pairs[:9])
+    assert file.close_rows == list(range(2, 11))
+    assert solve([candidates[0], *candidates[3:]], is_exact=False).not_apart[0] != (candidates[0].id, candidates[3].id)
+    rights = [write_rights(np.arange(1000) < one.accuracy.correct) for one in candidates if one.accuracy]
+    nested = [dataclasses.replace(one, rights=text) for one, text in zip(candidates, rights, strict=True)]
+    known = solve(nested)
+    assert known.not_apart == ()
+    assert known.close_rows == []
+    assert FrontFile.from_json(json.loads(json.dumps(known.to_json()))) == known
+
+
+def test_damaged_values_are_told(candidates: list[Candidate]) -> None:
+    damaged = [dataclasses.replace(one, rights="AAAA") for one in candidates]
+    with pytest.raises(InputError, match="rights of 1,000 examples are damaged"):
+        solve(damaged)
+
+
+def test_members_get_test_scores_and_keep_them(candidates: list[Candidate], tmp_path: Path) -> None:
+    file = solve(candidates)
+    assert not file.has_tests
+    assert "test_accuracy" not in file.to_json()["candidates"][0]
+    scores = {one.id: Accuracy(correct=row, total=10) for row, one in enumerate(candidates[:9])}
+    tested = file.tested(scores)
+    assert tested.has_tests
+    assert [one.test for one in tested.front] == [*scores.values(), None]
+    assert tested.recommended.test == scores.get(tested.recommended.id)
+    write_front(tested, tmp_path / "front.json")
+    assert read_front(tmp_path / "front.json") == tested
+    again = tested.resolve(Budget(latency_ms=4.0))
+    assert [one.test for one in again.front] == list(scores.values())[:4]
+    assert (
+        dataclasses.replace(tested, candidates=file.candidates, front=file.front, recommended=file.recommended) == file
+    )
+
+
+def test_a_dropped_submodel_is_on_no_front_and_needs_no_scoring(candidates: list[Candidate]) -> None:
+    dropped = dataclasses.replace(
+        candidates[5], accuracy=None, partial=Accuracy(correct=99, total=100), beaten_by=candidates[4].id
+    )
+    file = solve([*candidates[:5], dropped, *candidates[6:]])
+    assert dropped not in file.front
+    assert file.answers(Budget(), trials=1000)
+    assert FrontFile.from_json(json.loads(json.dumps(file.to_json()))) == file
+    assert "beaten_by" not in file.to_frame().columns
+    unscored = dataclasses.replace(dropped, partial=None, beaten_by=None)
+    assert not solve([*candidates[:5], unscored, *candidates[6:]]).answers(Budget(), trials=1000)
 
 
 def test_front_is_of_what_the_budget_admits(candidates: list[Candidate]) -> None:

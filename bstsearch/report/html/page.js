@@ -93,7 +93,7 @@ function remark() {
 /* Whether submodels fit that the search has not looked at. */
 function isUnsearched() {
   const { data, budget } = view;
-  if (data.candidates.some((one) => one.accuracy === null && admits(one, budget))) return true;
+  if (data.candidates.some((one) => one.accuracy === null && one.beaten_by === null && admits(one, budget))) return true;
   return data.candidates.length < fronts[state.device].size && !covers(data.searched, budget);
 }
 

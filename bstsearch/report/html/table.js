@@ -2,7 +2,8 @@
 
 const number = (share) => fraction(share)[0] / fraction(share)[1];
 /* The columns for fronts that trade these costs: what they trade, then what else is known. */
-function columnsFor({ candidates, trade }, costs) {
+function columnsFor({ candidates, split, trade }, costs) {
+  const isTested = candidates.some((one) => one.test_accuracy !== null);
   return [
     {
       key: "row",
@@ -11,18 +12,30 @@ function columnsFor({ candidates, trade }, costs) {
       text: (one, view) => String(view.rowOf(one) ?? "–"),
     },
     { key: "id", name: "Submodel", isText: true, value: (one) => one.id },
-    {
-      key: "accuracy",
-      name: capital(trade.metric.name),
-      unit: () => [trade.metric.unit, "95 % interval"].filter(Boolean).join(", "),
-      value: (one) => one.accuracy,
-      text: (one, view) => scoreText(view, one.accuracy),
-      range: (one, view) => `${scoreText(view, one.accuracy_low)}–${scoreText(view, one.accuracy_high)}`,
-    },
+    scoreColumn("accuracy", isTested ? `${split} ${trade.metric.name}` : trade.metric.name, trade),
+    ...(isTested ? [scoreColumn("test_accuracy", `test ${trade.metric.name}`, trade)] : []),
     ...Object.keys(costs).flatMap((key) => costColumns(key, costs[key], candidates, trade)),
     { key: "width", name: "Width", value: (one) => number(one.width), text: (one) => one.width },
     { key: "depth", name: "Depth", value: (one) => number(one.depth), text: (one) => one.depth },
   ];
+}
+
+/* A score and its interval; only members of a front have one on the test part. */
+function scoreColumn(key, name, trade) {
+  const ends = (one) => [one[`${key}_low`], one[`${key}_high`]];
+  return {
+    key,
+    name: capital(name),
+    unit: () => [trade.metric.unit, "95 % interval"].filter(Boolean).join(", "),
+    value: (one) => one[key],
+    text: (one, view) => (one[key] === null ? "–" : scoreText(view, one[key])),
+    range: (one, view) =>
+      one[key] === null
+        ? ""
+        : ends(one)
+            .map((end) => scoreText(view, end))
+            .join("–"),
+  };
 }
 
 /* Of a traded cost its value and, where it is not just counted, its upper end; of another one what is held against a
@@ -105,7 +118,8 @@ function drawRow(table, view, one) {
 
 function cellParts(column, one, view) {
   const text = column.text(one, view);
-  return column.range ? [text, el("small", {}, ` (${column.range(one, view)})`)] : [text];
+  const range = column.range?.(one, view);
+  return range ? [text, el("small", {}, ` (${range})`)] : [text];
 }
 
 function makeRow(columns, one) {
