@@ -13,7 +13,7 @@ from torch import Tensor
 from bstsearch.model.family import Config, Family
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks import SPLITS, get_task, save_task
-from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.evaluation import evaluate, outputs_of
 from bstsearch.tasks.task import Batch, Split, Task
 from bstsearch.training.loop import teacher_stage
 from bstsearch.training.recipes import check_recipe, recipe_for
@@ -116,6 +116,27 @@ class TaskContract:
                 loss, metric = opened.metric.loss, opened.metric
                 assert metric.best is None or loss(metric.best) <= loss(score.value)
                 assert metric.worst is None or loss(score.value) <= loss(metric.worst)
+
+    def test_a_score_is_the_mean_of_the_rows_values_which_do_not_depend_on_other_rows(
+        self, supernet: Supernet, splits: dict[str, Split]
+    ) -> None:
+        for split in splits.values():
+            kept = outputs_of(supernet, supernet.space.smallest, split)
+            values = split.values(kept) if split.has_targets else None
+            if values is not None:
+                assert values.shape == (len(split),)
+                score = split.score(kept)
+                assert abs(float(values.double().mean()) - score.value) <= 1e-6 * max(1.0, abs(score.value))
+                half = torch.arange(len(split)) % 2 == 0
+                known = kept.masked_fill(~half.view(-1, *[1] * (kept.ndim - 1)), 0)
+                torch.testing.assert_close(split.values(known)[half], values[half])  # type: ignore[index]
+
+    def test_rows_that_are_alike_are_all_rows_in_their_order(self, splits: dict[str, Split]) -> None:
+        for split in splits.values():
+            rows = torch.arange(len(split))[::3]
+            groups = split.alike(rows)
+            assert all(len(group) and group.diff().gt(0).all() for group in groups)
+            assert torch.equal(torch.cat(list(groups)).sort().values, rows)
 
     def test_what_training_shows_is_a_number_per_row(self, supernet: Supernet, splits: dict[str, Split]) -> None:
         batch = next(iter(splits["train"].batches(4)))

@@ -116,10 +116,22 @@ def test_only_balanced_questions_count_and_spelling_matters(folder: Path, vocabu
     right = torch.arange(12) % 4
     found = split.score(right)
     assert (found.correct, found.total) == (10, 10)  # rows 5 and 11 are not balanced
+    assert split.values(right) is None, "the score is no mean over all rows"
     details = split.details(right)
     assert (details["binary"], details["open"]) == (100.0, 100.0)
     assert details["openvqa"] == pytest.approx(70.0)  # "t shirt" is not "t-shirt"
     assert split.results(right)[0] == {"questionId": "val0000", "prediction": "t-shirt"}
+
+
+def test_of_balanced_questions_each_right_answer_is_worth_one(folder: Path, vocabulary: Vocabulary) -> None:
+    path = folder / "raw" / "val_balanced_questions.json"
+    path.write_text(path.read_text().replace('"isBalanced": false', '"isBalanced": true'))
+    split = Gqa(vocabulary, folder).split("validation", Reader(like=LIKE))
+    predicted = torch.tensor([0, 1, 2, 0] * 3)
+    values = split.values(predicted)
+    assert values is not None
+    assert values.tolist() == [1.0, 1.0, 1.0, 0.0] * 3
+    assert values.mean() == split.score(predicted).value
 
 
 def test_an_answer_outside_the_vocabulary_is_never_right(folder: Path, vocabulary: Vocabulary) -> None:

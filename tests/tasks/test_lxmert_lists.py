@@ -137,6 +137,13 @@ def test_a_grouped_order_mixes_at_most_one_batch(vqa: Path, size: int) -> None:
     assert len(mixed) <= 1
 
 
+def test_rows_of_one_orientation_are_alike(vqa: Path) -> None:
+    split = dataclasses.replace(loaded(vqa), lying=14)
+    groups = split.alike(torch.arange(0, 23, 2))
+    assert [group.tolist() for group in groups] == [[0, 2, 4, 6, 8, 10, 12], [14, 16, 18, 20, 22]]
+    assert [group.tolist() for group in split.alike(torch.tensor([3, 5]))] == [[3, 5]]
+
+
 def test_small_square_images_need_no_orientation(vqa: Path) -> None:
     split = loaded(vqa, reader=STEM)
     assert ids(split) == [20, 21, 22, 23]
@@ -152,6 +159,7 @@ def test_accuracy_is_what_the_predicted_answers_are_worth(vqa: Path) -> None:
     predicted = {21: 2, 23: 0, 20: 0, 22: 0}
     accuracy = split.score(torch.tensor([predicted[int(number)] for number in ids(split)]))
     assert accuracy.correct == pytest.approx(1.9)
+    assert split.values(torch.tensor([predicted[int(number)] for number in ids(split)])).sum() == pytest.approx(1.9)
     assert accuracy.total == 4
     assert split.details(torch.zeros(4)) == {}
 

@@ -103,6 +103,9 @@ def test_scores_are_the_accuracies_of_the_predicted_words(folder: Path, vocabula
     expected = [accuracy(vocabulary.answers[row % 3], people[row]) for row in range(40)]
     found = split.score(predicted)
     assert (found.correct, found.total) == (pytest.approx(sum(expected)), 40)
+    values = split.values(predicted)
+    assert values is not None
+    assert values.tolist() == expected
     details = split.details(predicted)
     assert set(details) == {"openvqa", "number", "other"}
     assert details["number"] == 0.0
