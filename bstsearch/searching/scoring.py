@@ -97,10 +97,13 @@ class KnownScores:
 
     def __call__(self, submodel: Submodel) -> Score:
         """As `Scorer.__call__`."""
+        known = self.known(submodel)
+        return self._score(submodel) if known is None else known
+
+    def known(self, submodel: Submodel) -> Score | None:
+        """What an earlier search found; None where none has scored the submodel."""
         known = self._known.get(submodel)
-        if known is None:
-            return self._score(submodel)
-        if not self._is_said:
+        if known is not None and not self._is_said:
             self._listener.note(
                 "accuracies that an earlier search found are taken over: they are the same on any device"
             )

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 import optuna
 import pytest
@@ -12,9 +11,12 @@ from bstsearch.errors import InfeasibleBudgetError, UsageError
 from bstsearch.score import Accuracy, Metric, Value
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.generations import SIZE, Searched, search_study
 from bstsearch.searching.pareto import Candidate, find_front
-from bstsearch.searching.study import ENUMERATED, Searched, choose_sampler, search_study
-from bstsearch.searching.study_file import StudyFile, directions
+from bstsearch.searching.proposing import ENUMERATED, choose_sampler
+from bstsearch.searching.storage import Storage
+from bstsearch.searching.study import create_study
+from bstsearch.searching.working import Worker
 from bstsearch.space import Space, Submodel
 
 MakeCandidate = Callable[..., Candidate]
@@ -37,8 +39,8 @@ class Searcher:
 
     def __init__(self, make: MakeCandidate, space: Space, objectives: Objectives = DEFAULT) -> None:
         self.make, self.space = make, space
-        study = optuna.create_study(directions=directions(objectives))
-        self.study = StudyFile(study, Path("memory"), objectives)
+        storage = Storage(optuna.storages.InMemoryStorage(), "memory")
+        self.study = create_study(storage, "bstsearch", {}, objectives)
         self.scored: Counter[str] = Counter()
         self.costed: Counter[str] = Counter()
         self.interrupt_after = 10_000
@@ -59,7 +61,7 @@ class Searcher:
             self.study,
             self.space,
             cost=self.cost,
-            score=self.score,
+            step=Worker(self.study, self.score).step,
             budget=budget or Budget(),
             sampler=sampler,
             trials=trials,
@@ -137,7 +139,7 @@ def test_interrupted_sampling_goes_on_to_the_same_number_of_trials(large: Search
 @pytest.mark.parametrize("sampler", ["auto", "nsga2", "tpe"])
 def test_large_space_is_sampled_without_duplicates(large: Searcher, sampler: str) -> None:
     searched = large(sampler=sampler, trials=30)
-    assert list(large.scored)[:3] == [LARGE.smallest.id, LARGE.middle.id, LARGE.largest.id]
+    assert {LARGE.smallest.id, LARGE.middle.id, LARGE.largest.id} <= set(list(large.scored)[:SIZE])
     assert large.scored.total() == len(large.scored) == searched.trials == 30
     assert not searched.is_exact
     assert searched.sampler == ("nsga2" if sampler == "auto" else sampler)
@@ -190,7 +192,7 @@ def test_costs_are_asked_for_once(small: Searcher) -> None:
 def test_progress_tells_the_best_so_far(small: Searcher) -> None:
     small()
     assert small.steps[0] == ("scoring", 0, 10, "")
-    best = max(small.study.candidates, key=lambda one: (one.score, -one.latency.ms) if one.id != "w1-d1" else (0, 0))
+    best = max(small.study.candidates, key=lambda one: (one.score, -one.latency.ms))
     assert small.steps[-1] == (
         "scoring",
         9,
@@ -213,7 +215,7 @@ def test_unknown_sampler_lists_the_known_ones() -> None:
 
 def test_scores_and_budget_are_in_the_trials(small: Searcher) -> None:
     small(Budget(latency_ms=5.0))
-    trial = small.study.trials[0]
+    trial = small.study.finished[0]
     assert trial.user_attrs["budget"]["latency_ms"] == 5.0
     assert trial.params == {"width": "1/4", "depth": "1/4"}
     assert trial.values == pytest.approx([trial.user_attrs[key] for key in ("accuracy", "latency_ms", "gflops")])
@@ -236,7 +238,7 @@ def test_a_sampler_aims_at_what_the_study_trades(make_candidate: MakeCandidate, 
     searcher = Guesser(make_candidate, LARGE, objectives)
     searched = searcher(sampler=sampler, trials=25)
     assert searched.trials == 25
-    assert [trial.values for trial in searcher.study.trials] == [
+    assert [trial.values for trial in searcher.study.finished] == [
         list(objectives.values(one)) for one in searcher.study.candidates
     ]
     assert searcher.steps[-1][3].startswith(f"best {1 / size(LARGE.largest):.4g} m at ")

@@ -1,0 +1,93 @@
+"""A worker: it claims a submodel that waits, scores it and tells, again and again, and may end at any moment."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+from optuna.trial import FrozenTrial, TrialState
+
+from bstsearch.errors import InputError
+from bstsearch.score import Score
+from bstsearch.searching.members import GRACE_S, Member, Watch, beating
+from bstsearch.searching.study import LEADER, Study
+from bstsearch.searching.trials import WORKER, scored_attributes
+from bstsearch.space import Submodel
+
+SHORT_S, LONG_S = 0.05, 2.0  # pauses between looks at a study in which nothing waits
+
+
+class Pauses:
+    """Pauses that grow while there is nothing to do."""
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep, self._next_s = sleep, SHORT_S
+
+    def take(self) -> None:
+        """Waits, twice as long as the last time."""
+        self._sleep(self._next_s)
+        self._next_s = min(2 * self._next_s, LONG_S)
+
+    def reset(self) -> None:
+        """Begins with short ones again: there was something to do."""
+        self._next_s = SHORT_S
+
+
+class Worker:
+    """Scores what waits in a study, one submodel at a time; what it has at the moment goes back where it is stopped."""
+
+    def __init__(self, study: Study, score: Callable[[Submodel], Score]) -> None:
+        self.study, self._score = study, score
+        self.member = Member.here()
+        self.done = 0
+
+    def step(self) -> bool:
+        """Scores one submodel; False where none is waiting."""
+        trial = self.study.claim(self.member)
+        if trial is None:
+            return False
+        try:
+            self.done += self._finish(trial)
+        except BaseException:
+            self.study.give_back(trial, self.member)
+            raise
+        return True
+
+    def _finish(self, trial: FrozenTrial) -> bool:
+        candidate = self.study.candidate(trial)
+        with beating(lambda number: self.study.beat(trial, self.member, number)):
+            score = self._score(candidate.submodel)
+        self._check_total(score)
+        attributes = {**scored_attributes(candidate, score), WORKER: self.member.words}
+        values = self.study.objectives.values(dataclasses.replace(candidate, accuracy=score))
+        return self.study.finish(trial, attributes, values)
+
+    def _check_total(self, score: Score) -> None:
+        """Refuses to mix scores on one set of questions with those on another."""
+        totals = {one.accuracy.total for one in self.study.candidates if one.accuracy is not None}
+        if totals and score.total not in totals:
+            raise InputError(
+                f"{self.study.where}: the study was scored on {max(totals):,} questions, here there are "
+                f"{score.total:,}; give the --data-dir that holds the same data"
+            )
+
+
+def work(worker: Worker, told: Callable[[int], None], sleep: Callable[[float], None] = time.sleep) -> None:
+    """Has `worker` score until nobody searches in its study any more and nothing waits; `told` hears how many it has.
+
+    Somebody who searches and falls silent is waited for as long as any member.
+    """
+    watch, pauses, silent = Watch(), Pauses(sleep), 0.0
+    while True:
+        if worker.step():
+            told(worker.done)
+            pauses.reset()
+            continue
+        leader = worker.study.leader()
+        if leader is None and not worker.study.trials((TrialState.WAITING, TrialState.RUNNING)):
+            return
+        silent = watch.stood_s(LEADER, leader)
+        if silent >= GRACE_S:
+            return
+        pauses.take()
