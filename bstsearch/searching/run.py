@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bstsearch.errors import InfeasibleBudgetError, UsageError
+from bstsearch.errors import InfeasibleBudgetError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
@@ -30,14 +30,13 @@ from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, read_profile
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, make_scorer
-from bstsearch.space import Space
+from bstsearch.space import Submodel
+from bstsearch.space_names import TRAINED, trained_part
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
     from bstsearch.searching.study import Study
     from bstsearch.tasks.task import Task
-
-TRAINED, LAYERWISE = "trained", "layerwise"  # the spaces: submodels as trained, or every layer sized by itself
 
 # Called on each device before anything is scored there: its name, the smallest, middle and largest submodel, the
 # budget.
@@ -145,7 +144,7 @@ def search_devices(
     objectives = Objectives.of(request.objectives)
     _check_request(request)
     folder = read_folder(request.supernet)
-    space = _space(folder, request.space)
+    space = trained_part(request.space, folder.space, folder.path)
     found = [
         read_profile(folder, name, request.profiles, space, request.split, request.data_dir, request.data)
         for name in devices
@@ -207,12 +206,6 @@ def _check_request(request: Request) -> None:
         raise UsageError("--force removes no study of a storage, where others may use it; give another --study")
 
 
-def _space(folder: SupernetFolder, name: str) -> Space:
-    if name not in (TRAINED, LAYERWISE):
-        raise UsageError(f"unknown space {name!r}; there are {TRAINED}, {LAYERWISE}")
-    return folder.space if name == TRAINED else folder.space.layerwise
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _DeviceSearch:
     """One device, what is asked of it, and the place of its front."""
@@ -261,7 +254,7 @@ class _DeviceSearch:
         from bstsearch.searching.generations import looked_at_first, search_study, settle_size
         from bstsearch.searching.proposing import choose_sampler
 
-        space, request = self.origin.space, self.request
+        space, request, full = self.origin.space, self.request, Submodel()
         choose_sampler(request.sampler, space)  # or UsageError
         self._check()
         cost = make_pricer(self.folder, self.profile)
@@ -270,7 +263,7 @@ class _DeviceSearch:
             self.listener.progress("counting", done, len(first))
             cost(submodel)
         corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
-        budget = Budget.resolve(request.bounds, corners[-1], request.budget_at)
+        budget = Budget.resolve(request.bounds, cost(full), request.budget_at)
         self._begin(corners, budget, map(cost, first))
         objectives = dataclasses.replace(self.objectives, metric=self.score.metric)
         with self._study(objectives) as (study, step):
@@ -288,7 +281,7 @@ class _DeviceSearch:
                 progress=self.listener.progress,
             )
         return FrontFile.solve(
-            found.candidates,
+            found.candidates if full in space else (*found.candidates, cost(full)),
             budget,
             origin=self.origin,
             sampler=found.sampler,

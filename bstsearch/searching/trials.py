@@ -61,10 +61,13 @@ def make_trial(candidate: Candidate, space: Space, objectives: Objectives, draw:
 
 def choices(submodel: Submodel, space: Space) -> tuple[dict[str, str], dict[str, BaseDistribution]]:
     """What the submodel chose, by names that people understand, and what there was to choose from."""
-    made: dict[str, tuple[Fraction, Sequence[Fraction]]] = {
-        "width": (submodel.width, space.widths),
-        "depth": (submodel.depth, space.depths),
-    }
+    made: dict[str, tuple[Fraction, Sequence[Fraction]]] = {"width": (submodel.width, space.widths)}
+    if space.has_own_depths:
+        made |= {f"depth_{stack}": (submodel.depth_of(stack), space.depths) for stack in range(len(space.stacks))}
+    else:
+        made["depth"] = (submodel.depth, space.depths)
+    if len(space.tokens) > 1:
+        made["tokens"] = (submodel.tokens, space.tokens)
     for kind, row, options in (("heads", submodel.heads, space.layer_heads), ("ffn", submodel.ffn, space.layer_ffn)):
         if options:
             names = _layer_names(kind, submodel, space)
@@ -106,5 +109,5 @@ def first_of_each(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _layer_names(kind: str, submodel: Submodel, space: Space) -> list[str]:
-    kept = [int(submodel.depth * layers) for layers in space.stacks]
+    kept = [int(submodel.depth_of(stack) * layers) for stack, layers in enumerate(space.stacks)]
     return [f"{kind}_{stack}_{layer}" for stack, count in enumerate(kept) for layer in range(count)]
