@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bstsearch.errors import DeviceError, UsageError
@@ -109,6 +109,11 @@ def limit_threads(count: int) -> None:
 def for_script() -> dict[str, str]:
     """What a script of this package has as its environment: its own folder is no place to import from."""
     return {**os.environ, "PYTHONSAFEPATH": "1"}
+
+
+def with_one_thread(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` for a process that shares its machine with others of its kind."""
+    return {**environment, **dict.fromkeys(_THREADS, "1")}
 
 
 @contextlib.contextmanager

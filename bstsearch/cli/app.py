@@ -27,6 +27,7 @@ VERBS = {
     "train": "train.train",
     "profile": "profile.profile",
     "pareto": "pareto.pareto",
+    "worker": "worker.worker",
     "export": "export.export",
     "eval": "evaluate.evaluate",
     "ask": "ask.ask",

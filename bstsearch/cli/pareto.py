@@ -84,6 +84,27 @@ def pareto(
         Path | None,
         typer.Option(metavar="DIR", help="Folder for the front.", show_default="front, or what is free in it"),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Processes of this machine that score, one thread each.")
+    ] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Storage for the scores that other machines reach, such as postgresql://me@server/studies.",
+            show_default="a file in the folder of the front",
+        ),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the study in --storage.", show_default="SUPERNET-DEVICE"),
+    ] = None,
+    generation: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Submodels that are proposed together, at least one a worker.", show_default="8"
+        ),
+    ] = None,
     seed: SeedOption = 0,
     force: ForceOption = False,
     _family: FamilyOption = None,
@@ -98,6 +119,9 @@ def pareto(
 
     A front holds the submodels that no other submodel beats in every objective. Other --objectives are answered from
     the saved scores, too. The first cost that you name orders the rows, and is the x axis of plots.
+
+    With --workers, several processes score, and with --storage other machines can help by 'bstsearch worker'. What is
+    found does not depend on how many there are, only on --generation, and comes in another order.
 
     Without --out, front/ holds the results. If it already holds those of another device, supernet, space or split, they
     stay, and the new ones go to front/DEVICE, front/DEVICE-2 and so on. Known accuracies are used again.
@@ -133,6 +157,10 @@ def pareto(
         out=out,
         seed=seed,
         is_forced=force,
+        workers=workers,
+        storage=storage,
+        study=study,
+        generation=generation,
     )
     files = _search(names, request, output)
     if len(files) == 1:

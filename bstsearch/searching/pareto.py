@@ -63,6 +63,11 @@ class Candidate:
         """The 95 % interval of `score`."""
         return self._scored().interval
 
+    @property
+    def found(self) -> Score | None:
+        """Its score, or where it was dropped that on the rows looked at; None where it has not been scored."""
+        return self.accuracy or self.partial
+
     def _scored(self) -> Score:
         if self.accuracy is None:
             raise ValueError(f"{self.id} has not been scored")

@@ -68,12 +68,12 @@ def read_profile(
             "runtime": {**profile.runtime.to_json(), "words": profile.runtime.words},
         },
         data_folder=None if data_folder is None else str(data_folder.resolve()),
-        data_set=_other_data(folder, data),
+        data_set=other_data(folder, data),
     )
     return profile, origin
 
 
-def _other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | None:
+def other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | None:
     """The name of that data set; None where it is the one that the supernet was trained for."""
     if data is None:
         return None

@@ -13,6 +13,8 @@ from bstsearch.errors import InputError
 from bstsearch.reading import REASON, Amount, Count, Line, Name, checked, cut, shown
 from bstsearch.space import Space
 
+REMEDY = "give another --out to keep it, or --force to start over"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
@@ -43,13 +45,10 @@ class Provenance:
             changes.append(f"device profile {_names(found.device, self.device, 'name')}")
         return changes
 
-    def check_same(self, found: Provenance, path: Path) -> None:
-        """Passes where `found`, read from `path`, is of the same origin; else InputError, which says what changed."""
+    def check_same(self, found: Provenance, where: Path | str, remedy: str = REMEDY) -> None:
+        """Passes where `found`, read from `where`, is of the same origin; else InputError, which says what changed."""
         if changes := self.changes(found):
-            raise InputError(
-                f"{path} was made with another {cut(' and another '.join(changes), REASON)}; "
-                "give another --out to keep it, or --force to start over"
-            )
+            raise InputError(f"{where} was made with another {cut(' and another '.join(changes), REASON)}; {remedy}")
 
     def has_same_scores(self, found: Provenance) -> bool:
         """Whether a submodel's accuracy is the same there: it depends on weights and questions, not on the device."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bstsearch.errors import InfeasibleBudgetError
+from bstsearch.errors import InfeasibleBudgetError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
@@ -31,13 +31,13 @@ from bstsearch.searching.member_tests import with_tests
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, read_profile
 from bstsearch.searching.provenance import Provenance
-from bstsearch.searching.scoring import KnownScores, Scorer, make_scorer
+from bstsearch.searching.scoring import KnownScores, make_scorer
 from bstsearch.space import Submodel
 from bstsearch.space_names import TRAINED, trained_part
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
-    from bstsearch.searching.study_file import StudyFile
+    from bstsearch.searching.study import Study
     from bstsearch.tasks.task import Task
 
 # Called on each device before anything is scored there: its name, the smallest, middle and largest submodel, the
@@ -63,6 +63,10 @@ class Request:
     out: Path | None = None
     seed: int = 0
     is_forced: bool = False
+    workers: int = 1
+    storage: str | None = None
+    study: str | None = None
+    generation: int | None = None
 
 
 def search(
@@ -85,13 +89,18 @@ def search(
     out: Path | str | None = None,
     seed: int = 0,
     is_forced: bool = False,
+    workers: int = 1,
+    storage: str | None = None,
+    study: str | None = None,
+    generation: int | None = None,
     listener: Listener = SILENT,
 ) -> FrontFile:
     """The submodels worth having on a device, within a budget; scores are kept in `out`, and none is made twice.
 
-    Budgets are numbers, or shares of the full model's cost such as "50%"; `budget` bounds any cost by its key. The
-    arguments are the options of `bstsearch pareto`, which says more of each. BstsearchError where something is missing
-    or does not go together, InfeasibleBudgetError where nothing fits the budget.
+    Budgets are numbers, or shares of the full model's cost such as "50%"; `budget` bounds any cost by its key. With
+    a `storage` the scores are kept there under the name `study`, and other machines can help. The arguments are the
+    options of `bstsearch pareto`, which says more of each. BstsearchError where something is missing or does not go
+    together, InfeasibleBudgetError where nothing fits the budget.
     """
     given = {"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}
     request = Request(
@@ -112,6 +121,10 @@ def search(
         out=as_path(out),
         seed=seed,
         is_forced=is_forced,
+        workers=workers,
+        storage=storage,
+        study=study,
+        generation=generation,
     )
     ((_, file),) = search_devices([device], request, listener)
     return file
@@ -131,6 +144,7 @@ def search_devices(
     request is forced, each device's old files stay until its new ones are complete.
     """
     objectives = Objectives.of(request.objectives)
+    _check_request(request)
     folder = read_folder(request.supernet)
     space = trained_part(request.space, folder.space, folder.path)
     found = [
@@ -148,6 +162,7 @@ def search_devices(
             request=request,
             objectives=objectives,
             place=FrontFolder(path=_folder(request.out, origin, is_alone=is_alone), is_forced=request.is_forced),
+            study_name=_study_name(request.study, folder, origin, is_alone=is_alone),
             score=known,
             listener=listener,
             before=before,
@@ -173,6 +188,26 @@ def _folder(out: Path | None, origin: Provenance, *, is_alone: bool) -> Path:
     return out if is_alone else out / str(origin.device["name"])
 
 
+def _study_name(asked: str | None, folder: SupernetFolder, origin: Provenance, *, is_alone: bool) -> str:
+    """The name of the study of one device in a storage that holds others, too."""
+    if asked is not None and is_alone:
+        return asked
+    return f"{asked or folder.path.resolve().name}-{origin.device['name']}"
+
+
+def _check_request(request: Request) -> None:
+    """Refuses what does not go together, with UsageError."""
+    if request.workers != 1 and not isinstance(request.data, str | None):
+        raise UsageError("several workers read the data set by its name; name it as path/file.py:NAME in data")
+    if request.storage is None:
+        if request.study is not None:
+            raise UsageError("--study names a study in a storage; give --storage, too")
+        if request.workers < 1:
+            raise UsageError("without a --storage nobody else scores; give --workers 1 or more")
+    elif request.is_forced:
+        raise UsageError("--force removes no study of a storage, where others may use it; give another --study")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _DeviceSearch:
     """One device, what is asked of it, and the place of its front."""
@@ -183,7 +218,8 @@ class _DeviceSearch:
     request: Request
     objectives: Objectives
     place: FrontFolder
-    score: Scorer
+    study_name: str
+    score: KnownScores
     listener: Listener
     before: Before
     write: Write
@@ -218,7 +254,8 @@ class _DeviceSearch:
 
     def _search(self) -> FrontFile:
         """The front from the scores in the study, and from new ones where some are missing."""
-        from bstsearch.searching.study import choose_sampler, looked_at_first, search_study
+        from bstsearch.searching.generations import looked_at_first, search_study, settle_size
+        from bstsearch.searching.proposing import choose_sampler
 
         space, request, full = self.origin.space, self.request, Submodel()
         choose_sampler(request.sampler, space)  # or UsageError
@@ -232,16 +269,18 @@ class _DeviceSearch:
         budget = Budget.resolve(request.bounds, cost(full), request.budget_at)
         self._begin(corners, budget, map(cost, first))
         objectives = dataclasses.replace(self.objectives, metric=self.score.metric)
-        with self._study(objectives) as study:
+        with self._study(objectives) as (study, step):
             found = search_study(
                 study,
                 space,
                 cost=cost,
-                score=lambda submodel: self.score.score(submodel).score,
+                step=step,
+                known=self.score.known,
                 budget=budget,
                 sampler=request.sampler,
                 trials=request.trials,
                 seed=request.seed,
+                size=settle_size(study, request.generation),
                 progress=self.listener.progress,
             )
         file = FrontFile.solve(
@@ -261,27 +300,25 @@ class _DeviceSearch:
         """Refuses what can be refused before anything is counted or shown, a study is made, or another one goes."""
         from bstsearch.searching import study_file
 
-        if self.request.is_forced:
+        request, is_kept = self.request, self.request.storage is None and self.place.study.exists()
+        if request.is_forced:
             study_file.check_replaceable(self.place.path / STUDY)
-        if self.request.is_forced or not self.place.study.exists():
-            self.score.load()
+        if request.workers == 1 and (request.is_forced or not is_kept):
+            self.score.load()  # else the workers do
 
     @contextlib.contextmanager
-    def _study(self, objectives: Objectives) -> Iterator[StudyFile]:
-        """The study to go on in."""
-        from bstsearch.searching import study_file
+    def _study(self, objectives: Objectives) -> Iterator[tuple[Study, Callable[[], bool]]]:
+        """The study to go on in, and what does a piece of the scoring."""
+        from bstsearch.searching.team import Team
 
-        path, is_forced = self.place.study, self.request.is_forced
-        if is_forced:
-            study_file.discard_other(path, self.origin, objectives)
-        with study_file.open_study(path, self.origin, objectives) as study:
-            if is_forced and study.trials:
-                self.listener.note(f"{path} holds {len(study.trials)} scores of a search that was stopped; it goes on")
+        team = Team(request=self.request, place=self.place, name=self.study_name, listener=self.listener)
+        with team.study(self.origin, objectives) as study:
             try:
-                yield study
+                with team.scoring(study, self.score) as step:
+                    yield study, step
             except KeyboardInterrupt:
                 self.listener.note(
-                    f"{len(study.trials)} submodels are scored and kept; the same command goes on from there"
+                    f"{len(study.finished)} submodels are scored and kept; the same command goes on from there"
                 )
                 raise
 

@@ -159,10 +159,12 @@ class KnownScores:
 
     def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
         """As `Scorer.score`."""
+        return self.known(submodel) or self._score.score(submodel, rivals)
+
+    def known(self, submodel: Submodel) -> Outcome | None:
+        """What an earlier search found; None where none has scored the submodel."""
         known = self._known.get(submodel)
-        if known is None:
-            return self._score.score(submodel, rivals)
-        if not self._is_said:
+        if known is not None and not self._is_said:
             self._listener.note(
                 "accuracies that an earlier search found are taken over: they are the same on any device"
             )

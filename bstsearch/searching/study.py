@@ -1,190 +1,258 @@
-"""The search for the front: an Optuna study over a space, exact where it is small, sampled where it is large.
+"""A study that several processes share: who searches enqueues submodels, and who works claims, scores and tells them.
 
-It sees what submodels cost and a callable that scores one, never a supernet. Costs are known before any
-score, so nothing outside the budget is ever scored.
+Optuna's storages let one process only turn a waiting trial into a running one, and let nobody change a finished one. So
+a submodel has one trial, which is finished once, however many processes come and go.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 
-from bstsearch.errors import UsageError
+from bstsearch import __version__
+from bstsearch.errors import BstsearchError, UsageError
 from bstsearch.reading import parsing
-from bstsearch.score import Score
 from bstsearch.searching.budget import Budget
+from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.members import Member, Watch, beating, read_beat
 from bstsearch.searching.pareto import Candidate
-from bstsearch.searching.samplers import Choices, EnqueuedOnly, ExhaustedError, FeasibleSampler, from_params, to_params
-from bstsearch.searching.study_file import StudyFile, directions
-from bstsearch.space import Space, Submodel
+from bstsearch.searching.storage import Storage
+from bstsearch.searching.trials import (
+    FINISHED,
+    LIVE,
+    budget_of,
+    candidate_of,
+    first_of_each,
+    generation_of,
+)
 
-ENUMERATED = 64  # spaces up to this size are enumerated
-TRIALS = 100
-POPULATION = 20  # of NSGA-II: five generations in the default number of trials
-EXACT, NSGA2, TPE, AUTO = "exact", "nsga2", "tpe", "auto"
-SAMPLERS = (AUTO, NSGA2, TPE)
-
-Progress = Callable[[str, int, int, str], None]  # what is done, how much, of how much, and the best so far
-SHOWN_ID = 24  # characters; those of layer-wise submodels are longer than any line
-
-
-@dataclass(frozen=True, kw_only=True)
-class Searched:
-    """What a search leaves: the candidates it knows, and whether all within the budget were scored."""
-
-    candidates: tuple[Candidate, ...]
-    sampler: str
-    is_exact: bool
-    trials: int
+VERSION = "bstsearch"  # the attribute that names the version; written last, so that who finds it finds the others
+BEAT, LEADER = "bstsearch:beat", "bstsearch:leader"  # system attributes, which Optuna keeps for programs
 
 
-def search_study(
-    study: StudyFile,
-    space: Space,
-    *,
-    cost: Callable[[Submodel], Candidate],
-    score: Callable[[Submodel], Score],
-    budget: Budget,
-    sampler: str = AUTO,
-    trials: int = TRIALS,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Searched:
-    """Scores what `study` lacks, each submodel at most once, and stores each score as soon as it is there.
+class Study:
+    """One study; what it holds is asked of its storage each time, since others change it meanwhile."""
 
-    A sampler aims at the study's objectives. A sampled search ends when `trials` submodels have been scored under this
-    budget or a looser one, now or earlier, or when nothing new is found. InfeasibleBudgetError comes before any
-    scoring.
-    """
-    sampler = choose_sampler(sampler, space)
-    work = _Work(study, cost, score, budget)
-    listed = [work.price(submodel) for submodel in looked_at_first(space)]
-    budget.check_feasible(listed)
-    corners = [work.price(submodel) for submodel in (space.smallest, space.middle, space.largest)]
-    first = [candidate.submodel for candidate in (listed if sampler == EXACT else corners) if work.is_open(candidate)]
-    wanted = len(first) if sampler == EXACT else max(0, trials - work.done)
-    work.start(space, sampler, seed)
-    is_exhausted = False
-    try:
-        for number in range(wanted):
-            if progress:
-                progress("scoring", number, wanted, work.best)
-            work.score_next(first[number] if number < len(first) else None)
-    except ExhaustedError as end:
-        is_exhausted = end.is_certain
-    candidates = {candidate.id: candidate for candidate in [*listed, *work.scored.values()]}
-    return Searched(
-        candidates=tuple(candidates.values()),
-        sampler=sampler,
-        is_exact=is_exhausted or (is_small(space) and not any(map(work.is_open, candidates.values()))),
-        trials=work.done,
-    )
-
-
-def is_small(space: Space) -> bool:
-    """Whether `space` is small enough to be enumerated."""
-    return space.size <= ENUMERATED
-
-
-def looked_at_first(space: Space) -> list[Submodel]:
-    """The submodels whose costs tell whether a budget can be met: all of a small space, else its corners.
-
-    In a large space, the smallest submodel is taken to be the cheapest.
-    """
-    return list(space) if is_small(space) else [space.smallest, space.middle, space.largest]
-
-
-def choose_sampler(name: str, space: Space) -> str:
-    """`name`, or for "auto" what suits the size of `space`; UsageError where there is no such sampler."""
-    if name not in SAMPLERS:
-        raise UsageError(f"unknown sampler {name!r}; there are {', '.join(SAMPLERS)}")
-    if name == AUTO:
-        return EXACT if is_small(space) else NSGA2
-    return name
-
-
-class _Work:
-    """The search in progress: what is known, and the study that the sampler works on.
-
-    That study is a copy in memory: Optuna asks its storage for each choice of each trial, which on SQLite
-    takes 0.3 s for the eighteen choices of a layer-wise trial, a good part of the time to score it. A
-    finished trial goes to the file at once.
-    """
-
-    def __init__(
-        self,
-        study: StudyFile,
-        cost: Callable[[Submodel], Candidate],
-        score: Callable[[Submodel], Score],
-        budget: Budget,
-    ) -> None:
-        self._study, self._cost, self._score, self._budget = study, cost, score, budget
-        self._priced: dict[Submodel, Candidate] = {}
-        self.scored = {candidate.submodel: candidate for candidate in study.candidates}
+    def __init__(self, storage: Storage, name: str, objectives: Objectives = DEFAULT) -> None:
+        self.storage, self.name, self.objectives = storage, name, objectives
+        self._study = storage.ask(lambda backend: optuna.load_study(study_name=name, storage=backend))
+        self._id = storage.ask(lambda backend: backend.get_study_id_from_name(name))
+        self._candidates: dict[int, Candidate] = {}
 
     @property
-    def done(self) -> int:
-        """How many trials were drawn from a region that holds the budget's."""
-        return sum(budget.covers(self._budget) for budget in self._study.budgets)
+    def where(self) -> str:
+        """Where it lies, as messages say it."""
+        return self.storage.where
+
+    # What is known
 
     @property
-    def best(self) -> str:
-        """The best candidate within the budget so far, in words; empty where there is none."""
-        scored = [candidate for candidate in self.scored.values() if self._budget.admits(candidate)]
-        if not scored:
-            return ""
-        metric, cost = self._study.objectives.metric, self._study.objectives.first
-        best = min(scored, key=lambda one: (metric.loss(one.score), cost.of(one).value))
-        name = best.id if len(best.id) <= SHOWN_ID else f"{best.id[: SHOWN_ID - 3]}..."
-        return f"best {metric.words(best.score)} at {f'{cost.of(best).value:.3g} {cost.unit}'.rstrip()} ({name})"
+    def attributes(self) -> Mapping[str, Any]:
+        """What it was made from."""
+        return self.storage.ask(lambda backend: backend.get_study_user_attrs(self._id))
 
-    def price(self, submodel: Submodel) -> Candidate:
-        """What `submodel` costs, and its accuracy where it is known; computed once."""
-        if submodel in self.scored:
-            return self.scored[submodel]
-        if submodel not in self._priced:
-            self._priced[submodel] = self._cost(submodel)
-        return self._priced[submodel]
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Adds to them, in this order."""
+        for item in attributes.items():
+            self._set_attribute(*item)
 
-    def is_open(self, candidate: Candidate) -> bool:
-        """Whether the candidate may be scored and has not been."""
-        return candidate.submodel not in self.scored and self._budget.admits(candidate)
+    def trials(self, states: Collection[TrialState] = LIVE) -> list[FrozenTrial]:
+        """The trials in one of these states, one of each submodel, in order."""
+        found = self.storage.ask(lambda _: self._study.get_trials(deepcopy=False))
+        return [trial for trial in first_of_each(one for one in found if one.state in LIVE) if trial.state in states]
 
-    def start(self, space: Space, sampler: str, seed: int) -> None:
-        """Makes the study to work on: the finished trials, and a sampler for the next ones."""
-        # Each run draws anew: with the same seed a resumed search would begin with duplicates.
-        seed += len(self._study.trials)
-        self._choices = Choices(space)
-        self._trials = optuna.create_study(
-            directions=directions(self._study.objectives), sampler=self._sampler(space, sampler, seed)
+    @property
+    def finished(self) -> list[FrozenTrial]:
+        """The finished trials."""
+        return self.trials(FINISHED)
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """The scored submodels and those that were dropped meanwhile, in the order in which they were enqueued."""
+        return [self.candidate(trial) for trial in self.finished]
+
+    @property
+    def budgets(self) -> list[Budget]:
+        """The budget under which each of them was drawn."""
+        with parsing(self.where):
+            return [budget_of(trial) for trial in self.finished]
+
+    def candidate(self, trial: FrozenTrial) -> Candidate:
+        """The candidate that a trial is of; InputError where it is none."""
+        if trial.number not in self._candidates:
+            with parsing(self.where):
+                found = candidate_of(trial)
+            if trial.state not in FINISHED:
+                return found
+            self._candidates[trial.number] = found
+        return self._candidates[trial.number]
+
+    # Who searches
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Stores a trial in one transaction, whole or not at all, unless there is one of its submodel."""
+        name = trial.user_attrs.get("id")
+
+        def add(_: object) -> None:
+            found = self._study.get_trials(deepcopy=False, states=LIVE)
+            if name is None or all(one.user_attrs.get("id") != name for one in found):
+                self._study.add_trial(trial)
+
+        self.storage.ask(add)
+
+    def withdraw(self, trial: FrozenTrial) -> None:
+        """Has nobody claim a waiting trial any more."""
+        self._set_state(trial, TrialState.FAIL)
+
+    def release_gone(self, watch: Watch) -> list[FrozenTrial]:
+        """Lets others claim the trials of workers that are gone; returns them."""
+        running = self.trials((TrialState.RUNNING,))
+        gone = [trial for trial in running if watch.is_gone(trial.number, trial.system_attrs.get(BEAT))]
+        return [trial for trial in gone if self._set_state(trial, TrialState.WAITING)]
+
+    @contextlib.contextmanager
+    def leading(self, member: Member, wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Makes `member` the one that searches in this study; UsageError where another one does.
+
+        One of another machine that has not said that it ended is looked at, between calls of `wait`, until it has been
+        silent for long. Without `wait` nobody else can be there: the study's file is held.
+        """
+        if wait is not None:
+            self._wait_for_leader(wait)
+        self._lead(member.to_json(0))
+        if wait is not None:
+            wait()  # whoever began in the same moment has written by now
+            self.check_leading(member)
+        with beating(lambda number: self._lead_on(member, number)):
+            try:
+                yield
+            finally:
+                with contextlib.suppress(BstsearchError):
+                    self.storage.at_once(lambda backend: backend.set_study_system_attr(self._id, LEADER, None))
+
+    def check_leading(self, member: Member) -> None:
+        """Passes where `member` is the one that searches; UsageError names another one."""
+        found = read_beat(self.leader())
+        if found is not None and found[0] != member:
+            raise self._led_by(found[0])
+
+    def leader(self) -> Any:
+        """Who searches in this study, as plain data with its beats; None where nobody does."""
+        return self.storage.ask(lambda backend: backend.get_study_system_attrs(self._id)).get(LEADER)
+
+    def _wait_for_leader(self, wait: Callable[[], None]) -> None:
+        watch, first = Watch(), self.leader()
+        while (data := self.leader()) is not None and not watch.is_gone(LEADER, data):
+            found = read_beat(data)
+            if found is not None and (data != first or found[0].machine == Member.here().machine):
+                raise self._led_by(found[0])
+            wait()
+
+    def _led_by(self, other: Member) -> UsageError:
+        return UsageError(
+            f"{self.where}: the study {self.name!r} is being searched by another process ({other.words}); "
+            "wait until it ends, or let 'bstsearch worker' help it"
         )
-        with parsing(self._study.path):
-            self._trials.add_trials(self._study.trials)
 
-    def score_next(self, submodel: Submodel | None) -> None:
-        """Scores `submodel`, or the sampler's choice where it is None; ExhaustedError where that has none."""
-        if submodel is not None:
-            self._trials.enqueue_trial(to_params(self._choices.row(submodel)))
-        trial = self._trials.ask(self._choices.distributions)
-        submodel = self._choices.submodel(from_params(trial.params))
-        candidate = dataclasses.replace(self.price(submodel), accuracy=self._score(submodel))
-        for name, value in {**candidate.to_json(), "budget": self._budget.to_json()}.items():
-            trial.set_user_attr(name, value)
-        self._study.add(self._trials.tell(trial, self._study.objectives.values(candidate)))
-        self.scored[submodel] = candidate
+    def _lead(self, data: Any) -> None:
+        self.storage.ask(lambda backend: backend.set_study_system_attr(self._id, LEADER, data))
 
-    def _sampler(self, space: Space, name: str, seed: int) -> BaseSampler:
-        if name == EXACT:
-            return EnqueuedOnly()
-        inner = TPESampler(seed=seed) if name == TPE else NSGAIISampler(population_size=POPULATION, seed=seed)
-        return FeasibleSampler(
-            inner,
-            space,
-            is_admitted=lambda submodel: self._budget.admits(self.price(submodel)),
-            is_new=lambda submodel: submodel not in self.scored,
-            seed=seed,
-        )
+    def _lead_on(self, member: Member, number: int) -> None:
+        found = read_beat(self.leader())
+        if found is None or found[0] == member:  # else it was taken for gone
+            self._lead(member.to_json(number))
+
+    # Who works
+
+    def claim(self, member: Member) -> FrozenTrial | None:
+        """A waiting trial that is `member`'s from now on; None where none is waiting.
+
+        Of a generation the costliest come first, so that at its end nobody waits long for the last one.
+        """
+        waiting = self.trials((TrialState.WAITING,))
+        for trial in sorted(waiting, key=lambda one: (generation_of(one), -_macs(one), one.number)):
+            if self._set_state(trial, TrialState.RUNNING):
+                self.beat(trial, member, 0)
+                return trial
+        return None
+
+    def beat(self, trial: FrozenTrial, member: Member, number: int) -> None:
+        """Tells that `member` is still at work on the trial."""
+        data = member.to_json(number)
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self.storage.ask(lambda backend: backend.set_trial_system_attr(self._trial_id(trial), BEAT, data))
+
+    def finish(self, trial: FrozenTrial, attributes: Mapping[str, Any], values: tuple[float, ...] | None) -> bool:
+        """Stores what came out, the state last; without values it was dropped. False where another was faster."""
+        try:
+            for item in attributes.items():
+                self._set_trial_attribute(trial, *item)
+        except UpdateFinishedTrialError:
+            return False
+        return self._set_state(trial, TrialState.PRUNED if values is None else TrialState.COMPLETE, values)
+
+    def give_back(self, trial: FrozenTrial, member: Member) -> None:
+        """Lets others claim the trial at once, where it is still `member`'s."""
+
+        def give(backend: optuna.storages.BaseStorage) -> None:
+            now = backend.get_trial(self._trial_id(trial))
+            found = read_beat(now.system_attrs.get(BEAT))
+            if now.state == TrialState.RUNNING and (found is None or found[0] == member):
+                backend.set_trial_state_values(self._trial_id(trial), TrialState.WAITING)
+
+        with contextlib.suppress(BstsearchError, KeyError, UpdateFinishedTrialError):
+            self.storage.at_once(give)  # where the storage is away, its member is found silent later
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        self.storage.ask(lambda backend: backend.set_study_user_attr(self._id, name, value))
+
+    def _set_trial_attribute(self, trial: FrozenTrial, name: str, value: Any) -> None:
+        self.storage.ask(lambda backend: backend.set_trial_user_attr(self._trial_id(trial), name, value))
+
+    def _set_state(self, trial: FrozenTrial, state: TrialState, values: tuple[float, ...] | None = None) -> bool:
+        """Whether the trial has come to this state; a finished one stays as it is."""
+        try:
+            return self.storage.ask(
+                lambda backend: backend.set_trial_state_values(self._trial_id(trial), state, values)
+            )
+        except UpdateFinishedTrialError:
+            return False
+
+    def _trial_id(self, trial: FrozenTrial) -> int:
+        return self.storage.backend.get_trial_id_from_study_id_trial_number(self._id, trial.number)
+
+
+def create_study(storage: Storage, name: str, attributes: Mapping[str, Any], objectives: Objectives) -> Study:
+    """A new study of that name, which must not exist, made for these objectives from what `attributes` say."""
+    import warnings
+
+    from optuna.exceptions import ExperimentalWarning
+
+    def create(backend: optuna.storages.BaseStorage) -> None:
+        with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):  # made before an answer got lost
+            optuna.create_study(study_name=name, storage=backend, directions=directions(objectives))
+        study = optuna.load_study(study_name=name, storage=backend)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # the names that the dashboard shows
+            study.set_metric_names(list(objectives.names))
+
+    storage.ask(create)
+    study = Study(storage, name, objectives)
+    study.set_attributes({**attributes, **objectives.to_json(), VERSION: __version__})
+    return study
+
+
+def directions(objectives: Objectives) -> list[StudyDirection]:
+    """Which way each objective is better, as Optuna says it."""
+    return [StudyDirection.MAXIMIZE if is_up else StudyDirection.MINIMIZE for is_up in objectives.is_maximized]
+
+
+def _macs(trial: FrozenTrial) -> int:
+    found = trial.user_attrs.get("macs")
+    return found if isinstance(found, int) else 0

@@ -5,64 +5,40 @@ from __future__ import annotations
 import contextlib
 import copy
 import sqlite3
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.study import StudyDirection
+import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.pool import QueuePool
 
 from bstsearch import __version__
 from bstsearch.errors import BstsearchError, DeviceError, InputError
 from bstsearch.reading import check_file, parsing, said, shown
-from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate
-from bstsearch.searching.provenance import Provenance
+from bstsearch.searching.provenance import REMEDY, Provenance
+from bstsearch.searching.storage import Note, Storage, close, sqlite_error
+from bstsearch.searching.study import VERSION, Study, create_study
+from bstsearch.searching.trials import candidate_of
 from bstsearch.writing import writing
 
 NAME = "study.db"
 JOURNAL = "-journal"  # behind the name: SQLite's file of a transaction
 STUDY = "bstsearch"
-_REMEDY = "give another --out to keep it, or --force to start over"
+LOCKED_S = 30.0  # how long one process waits for the others' transactions, which take milliseconds
 
 
 class _DamagedError(InputError):
     """The file is none that SQLite can read."""
 
 
-class StudyFile:
-    """The study on disk: read once, then only ever added to, one finished trial at a time."""
-
-    def __init__(self, study: optuna.Study, path: Path, objectives: Objectives = DEFAULT) -> None:
-        self._study, self.path, self.objectives = study, path, objectives
-        self.trials = study.get_trials(states=(TrialState.COMPLETE,))
-
-    @property
-    def candidates(self) -> list[Candidate]:
-        """The scored submodels, in the order in which they were scored."""
-        with parsing(self.path):
-            return [Candidate.from_json(trial.user_attrs) for trial in self.trials]
-
-    @property
-    def budgets(self) -> list[Budget]:
-        """The budget under which each of them was scored."""
-        with parsing(self.path):
-            return [Budget.from_json(trial.user_attrs.get("budget")) for trial in self.trials]
-
-    def add(self, trial: FrozenTrial) -> None:
-        """Stores a finished trial in one transaction: whole, or not at all."""
-        with _storage_errors(self.path):
-            self._study.add_trial(trial)
-        self.trials.append(trial)
-
-
 @contextlib.contextmanager
-def open_study(path: Path, origin: Provenance, objectives: Objectives = DEFAULT) -> Iterator[StudyFile]:
-    """The study at `path`, made where there is none; who opens it holds its folder, so that nobody else writes to it.
+def open_study(
+    path: Path, origin: Provenance, objectives: Objectives = DEFAULT, note: Note = lambda _: None
+) -> Iterator[Study]:
+    """The study at `path`, made where there is none; who opens it holds its folder, so that nobody else searches there.
 
     InputError where another program writes to it, where it is damaged or no such study, or where it is of another
     origin or was scored by another metric. If it has other objectives, it is written again with these, and its scores
@@ -74,15 +50,27 @@ def open_study(path: Path, origin: Provenance, objectives: Objectives = DEFAULT)
     else:
         _create(path, origin, objectives)
     with contextlib.ExitStack() as stack:
-        study = _load(path, stack)
-        trials = _aimed_at_others(study, origin, objectives, path)
-        if trials is not None:
+        study = stack.enter_context(join_study(path, objectives, note))
+        if not _is_aimed_at(study, origin, objectives):
+            trials = study.finished
             stack.close()
             _create(path, origin, objectives, trials)
-            study = _load(path, stack)
+            study = stack.enter_context(join_study(path, objectives, note))
+        if study.attributes.get(VERSION) != __version__:
+            study.set_attributes({VERSION: __version__})
+        yield study
+
+
+@contextlib.contextmanager
+def join_study(path: Path, objectives: Objectives = DEFAULT, note: Note = lambda _: None) -> Iterator[Study]:
+    """The study at `path`, for who works in it beside others; InputError where it is damaged, or there is none."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    check_file(path)
+    with contextlib.ExitStack() as stack:
         with _storage_errors(path):
-            file = StudyFile(study, path, objectives)
-        yield file
+            storage = stack.enter_context(_storage(path, note))
+            study = Study(storage, STUDY, objectives)
+        yield study
 
 
 def check_replaceable(path: Path) -> None:
@@ -122,85 +110,88 @@ def read_study(path: Path) -> tuple[Provenance, Objectives, list[Candidate]]:
 
     InputError where the file is damaged, or no study.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it warns of what it raises
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     check_file(path)
     with _storage_errors(path), _storage(path, is_read_only=True) as storage:
-        study = optuna.load_study(study_name=STUDY, storage=storage)
-        attributes, file = study.user_attrs, StudyFile(study, path)
+        study = Study(storage, STUDY)
+        attributes, candidates = study.attributes, study.candidates
     with parsing(path):
-        return Provenance.from_json(attributes), Objectives.from_json(attributes), file.candidates
+        return Provenance.from_json(attributes), Objectives.from_json(attributes), candidates
 
 
 def _create(path: Path, origin: Provenance, objectives: Objectives, trials: Iterable[FrozenTrial] = ()) -> None:
     # Made beside its place: a file that exists is a whole study, whenever this is interrupted.
     with writing(path) as temporary, _storage_errors(path), _storage(temporary) as storage:
-        study = optuna.create_study(study_name=STUDY, storage=storage, directions=directions(objectives))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # the names that the dashboard shows
-            study.set_metric_names(list(objectives.names))
-        for name, value in {**origin.to_json(), **objectives.to_json(), "bstsearch": __version__}.items():
-            study.set_user_attr(name, value)
-        study.add_trials(revalued(trials, objectives))
-
-
-def directions(objectives: Objectives) -> list[StudyDirection]:
-    """Which way each objective is better, as Optuna says it."""
-    return [StudyDirection.MAXIMIZE if is_up else StudyDirection.MINIMIZE for is_up in objectives.is_maximized]
+        study = create_study(storage, STUDY, origin.to_json(), objectives)
+        for trial in revalued(trials, objectives):
+            study.add(trial)
 
 
 def revalued(trials: Iterable[FrozenTrial], objectives: Objectives) -> list[FrozenTrial]:
     """The same trials with the values of these objectives, which all their costs are stored for."""
     found = copy.deepcopy(list(trials))
     for trial in found:
-        trial.values = objectives.values(Candidate.from_json(trial.user_attrs))
+        if trial.state == TrialState.PRUNED:
+            continue
+        trial.values = objectives.values(candidate_of(trial))
     return found
 
 
 @contextlib.contextmanager
-def _storage(path: Path, *, is_read_only: bool = False) -> Iterator[optuna.storages.RDBStorage]:
+def _storage(path: Path, note: Note = lambda _: None, *, is_read_only: bool = False) -> Iterator[Storage]:
     # Who only reads neither makes tables in somebody's file nor waits for another process. The file is opened here, for
     # in a URL SQLAlchemy and Optuna would take a part of its path for something else.
+    is_shared = False
+
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=0.5 if is_read_only else 5, check_same_thread=False)
+        connection = sqlite3.connect(
+            path,
+            timeout=0.5 if is_read_only else LOCKED_S,
+            check_same_thread=False,
+            isolation_level=None if is_shared else "DEFERRED",
+        )
         connection.execute("PRAGMA mmap_size = 0")  # a damaged page must not end the process
         return connection
 
     options = {"creator": connect, "poolclass": QueuePool}
-    storage = optuna.storages.RDBStorage("sqlite://", options, skip_table_creation=is_read_only)
+    backend = optuna.storages.RDBStorage("sqlite://", options, skip_table_creation=is_read_only)
+    if not is_read_only:
+        is_shared = True
+        backend.engine.dispose()
+        sqlalchemy.event.listen(backend.engine, "begin", _begin)
     try:
-        yield storage
+        yield Storage(backend, str(path), note=note, explain=lambda error: _explained(error, path))
     finally:
-        storage.remove_session()
-        storage.engine.dispose()
+        close(backend)
 
 
-def _load(path: Path, stack: contextlib.ExitStack) -> optuna.Study:
-    """The study at `path`, open until `stack` is closed."""
-    storage = stack.enter_context(_storage(path))
-    with _storage_errors(path):
-        return optuna.load_study(study_name=STUDY, storage=storage)
+def _begin(connection: sqlalchemy.Connection) -> None:
+    """Begins a transaction that others wait for, reads included: SQLite has no locks for rows.
+
+    Else two processes can both read that a trial waits, and then both claim it.
+    """
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _aimed_at_others(
-    study: optuna.Study, origin: Provenance, objectives: Objectives, path: Path
-) -> list[FrozenTrial] | None:
-    """The trials of the study where it was made for other objectives, or by a version that does not name them."""
-    with _storage_errors(path):
-        attributes = study.user_attrs
+def _is_aimed_at(study: Study, origin: Provenance, objectives: Objectives) -> bool:
+    """Whether the study was made for these objectives; False of a version, too, that does not name them."""
+    attributes = study.attributes
+    check_made_from(attributes, origin, objectives, study.where, REMEDY)
+    return "objectives" in attributes and Objectives.from_json(attributes) == objectives
+
+
+def check_made_from(attributes: object, origin: Provenance, objectives: Objectives, where: str, remedy: str) -> None:
+    """Passes where a study's attributes are of the same origin and metric; else InputError, which says what is not."""
     try:
         found, held = Provenance.from_json(attributes), Objectives.from_json(attributes)
     except InputError as error:
-        raise InputError(f"{path}: the study does not say what it was made from ({error}); {_REMEDY}") from error
-    origin.check_same(found, path)
+        raise InputError(f"{where}: the study does not say what it was made from ({error}); {remedy}") from error
+    origin.check_same(found, where, remedy)
     if held.metric != objectives.metric:
         raise InputError(
-            f"{path}: the study holds scores by {shown(held.metric.name)}, now they are by "
-            f"{shown(objectives.metric.name)}; {_REMEDY}"
+            f"{where}: the study holds scores by {shown(held.metric.name)}, now they are by "
+            f"{shown(objectives.metric.name)}; {remedy}"
         )
-    if held == objectives and "objectives" in attributes:
-        return None
-    with _storage_errors(path):
-        return study.get_trials(states=(TrialState.COMPLETE,))
 
 
 def _check_ours(path: Path) -> None:
@@ -215,7 +206,7 @@ def _check_ours(path: Path) -> None:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         database.rollback()
     if health != "ok" or not tables:
-        raise _DamagedError(f"{path}: the study is damaged ({said(ValueError(health))}); {_REMEDY}")
+        raise _DamagedError(f"{path}: the study is damaged ({said(ValueError(health))}); {REMEDY}")
     if not {"studies", "trials"} <= tables:
         raise InputError(f"{path} is an SQLite file, but no Optuna study; give another --out")
 
@@ -227,23 +218,18 @@ def _storage_errors(path: Path) -> Iterator[None]:
         yield
     except BstsearchError:
         raise
-    except KeyError as error:
-        raise InputError(f"{path}: the file holds no study named {STUDY!r}; {_REMEDY}") from error
     except Exception as error:  # a damaged file can make Optuna raise anything
-        cause = _sqlite_error(error)
-        name = getattr(cause, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise InputError(f"{path}: the study is in use by another process; wait, or give another --out") from error
-        if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-            raise DeviceError(
-                f"{path}: the study cannot be written: {said(cause)}; what was finished is kept"
-            ) from error
-        raise _DamagedError(f"{path}: the study cannot be read: {said(cause)}; {_REMEDY}") from error
+        raise _explained(error, path) from error
 
 
-def _sqlite_error(error: BaseException) -> BaseException:
-    """The SQLite error at the bottom of `error`, or `error` itself."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, sqlite3.Error):
-        cause = cause.__cause__
-    return cause or error
+def _explained(error: Exception, path: Path) -> BstsearchError:
+    """What SQLite, SQLAlchemy or Optuna raised, as an error of this package."""
+    if isinstance(error, KeyError):
+        return InputError(f"{path}: the file holds no study named {STUDY!r}; {REMEDY}")
+    cause = sqlite_error(error)
+    name = getattr(cause, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return InputError(f"{path}: the study is in use by another process; wait, or give another --out")
+    if name.startswith(("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return DeviceError(f"{path}: the study cannot be written: {said(cause)}; what was finished is kept")
+    return _DamagedError(f"{path}: the study cannot be read: {said(cause)}; {REMEDY}")

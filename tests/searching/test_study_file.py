@@ -20,9 +20,9 @@ from bstsearch.score import Metric
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
+from bstsearch.searching.study import Study
 from bstsearch.searching.study_file import (
     NAME,
-    StudyFile,
     check_replaceable,
     discard_other,
     open_study,
@@ -56,7 +56,7 @@ def path(tmp_path: Path, empty_study: Path) -> Path:
     return shutil.copy(empty_study, tmp_path / "front" / NAME)
 
 
-def add(study: StudyFile, candidate: Candidate) -> None:
+def add(study: Study, candidate: Candidate) -> None:
     study.add(
         optuna.trial.create_trial(
             params={"width": "1/2"},
@@ -104,7 +104,7 @@ def test_other_objectives_are_given_their_values_and_the_scores_stay(path: Path,
     fill(path, *candidates)
     with open_study(path, ORIGIN, MEMORY) as study:
         assert study.candidates == candidates
-        assert [trial.values for trial in study.trials] == [[0.9, 3.0], [0.95, 1.0]]
+        assert [trial.values for trial in study.finished] == [[0.9, 3.0], [0.95, 1.0]]
     assert read_study(path) == (ORIGIN, MEMORY, candidates)
     found = optuna.load_study(study_name=None, storage=f"sqlite:///{path}")
     assert (found.metric_names, len(found.directions)) == (["accuracy", "memory_mb"], 2)
@@ -119,7 +119,7 @@ def test_a_study_that_names_no_objectives_is_brought_up_to_date(path: Path, make
         database.execute("UPDATE trial_values SET value = 1.0 WHERE objective = 1")
         database.execute("UPDATE trial_values SET value = 2.5 WHERE objective = 2")
     with open_study(path, ORIGIN) as study:
-        assert [trial.values for trial in study.trials] == [[0.9, 2.5, 1.0]]
+        assert [trial.values for trial in study.finished] == [[0.9, 2.5, 1.0]]
     assert optuna.load_study(study_name=None, storage=f"sqlite:///{path}").user_attrs["objectives"]
 
 
