@@ -16,8 +16,7 @@ MEMBERS = 50  # that are tested: a front over many costs may have hundreds
 def with_tests(file: FrontFile, score: Scorer, listener: Listener) -> FrontFile:
     """`file` with the test scores of its members; as it is where the data have no test part with targets."""
     members, scores = members_to_test(file), {}
-    for done, one in enumerate(members):
-        listener.progress("testing", done, len(members))
+    for done, one in enumerate(members, start=1):
         try:
             found = score.test(one.submodel)
         except InputError as error:
@@ -26,6 +25,7 @@ def with_tests(file: FrontFile, score: Scorer, listener: Listener) -> FrontFile:
         if found is None:
             return file
         scores[one.id] = found
+        listener.progress("testing", done, len(members))
     if len(members) < len(file.front):
         listener.note(f"{len(members)} of {len(file.front)} rows have a score on the test part")
     return file.tested(scores)
