@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
+from bstsearch.reading import parsing
 from bstsearch.score import Metric
 from bstsearch.searching.costs import COSTS
 from bstsearch.searching.pareto import Candidate
@@ -39,16 +40,21 @@ def find_rivals(candidate: Candidate, scored: Iterable[Candidate], metric: Metri
     """The values by id of those of `scored`, on the whole split, that cost no more than `candidate` in any respect.
 
     Only the best are taken. All costs count, not only those that are traded now: so a submodel that a rival beats is on
-    no front of this device, whatever objectives and budgets are asked for later.
+    no front of this device, whatever objectives and budgets are asked for later. InputError where values are damaged.
     """
     most = _costs(candidate)
-    known = [(metric.loss(one.score), one.id, one) for one in scored if one.accuracy is not None]
-    found = {
-        name: one.rights
-        for _, name, one in sorted(known, key=lambda triple: triple[:2])
-        if one.rights is not None and all(cost <= limit for cost, limit in zip(_costs(one), most, strict=True))
-    }
-    return dict(itertools.islice(found.items(), RIVALS))
+    whole = [one for one in scored if one.accuracy is not None and one.rights is not None]
+    cheaper = [one for one in whole if all(cost <= limit for cost, limit in zip(_costs(one), most, strict=True))]
+    best = sorted(cheaper, key=lambda one: (metric.loss(one.score), one.id))[:RIVALS]
+    for one in best:
+        _values(one)  # here it can still be told whose they are
+    return {one.id: one.rights or "" for one in best}
+
+
+def _values(one: Candidate) -> Values:
+    """The value of each row of a scored candidate."""
+    with parsing(one.id):
+        return read_rights(one.rights or "", one.accuracy.total if one.accuracy else 0)
 
 
 def _costs(candidate: Candidate) -> list[float]:
@@ -125,8 +131,8 @@ def find_not_apart(front: Sequence[Candidate]) -> tuple[tuple[str, str], ...]:
 
 
 def _is_apart(one: Candidate, other: Candidate) -> bool:
-    if one.accuracy is not None and one.rights is not None and other.rights is not None:
-        return are_apart(*(read_rights(text, one.accuracy.total) for text in (one.rights, other.rights)))
+    if one.rights is not None and other.rights is not None:
+        return are_apart(_values(one), _values(other))
     low, high = sorted((one, other), key=lambda found: found.score)
     return high.score - low.score > math.hypot(high.score - high.interval[0], low.interval[1] - low.score)
 

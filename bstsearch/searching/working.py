@@ -8,6 +8,7 @@ from collections.abc import Callable
 from optuna.trial import FrozenTrial, TrialState
 
 from bstsearch.errors import InputError
+from bstsearch.reading import parsing
 from bstsearch.searching.members import GRACE_S, Member, Watch, beating
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.racing import find_rivals
@@ -71,7 +72,8 @@ class Worker:
         generation = generation_of(trial)
         complete = self.study.trials((TrialState.COMPLETE,))
         earlier = [self.study.candidate(one) for one in complete if generation_of(one) < generation]
-        return find_rivals(candidate, earlier, self.study.objectives.metric)
+        with parsing(self.study.where):
+            return find_rivals(candidate, earlier, self.study.objectives.metric)
 
     def _check_total(self, outcome: Outcome) -> None:
         """Refuses to mix scores on one set of questions with those on another."""

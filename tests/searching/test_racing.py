@@ -122,6 +122,12 @@ def test_rivals_cost_no_more_in_any_respect() -> None:
     assert find_rivals(mine, [rival], ACCURACY) == {"w1of2-d1": rival.rights}
 
 
+def test_damaged_values_of_a_rival_are_told_with_its_id() -> None:
+    damaged = dataclasses.replace(candidate("w1of2-d1", 0.9), rights="AAAA")
+    with pytest.raises(InputError, match=r"^w1of2-d1: rights of 4,000 examples are damaged"):
+        find_rivals(candidate("w1-d1"), [damaged], ACCURACY)
+
+
 def test_only_the_best_rivals_are_taken_whatever_their_order() -> None:
     names = [f"w{width}of16-d1" for width in range(1, 16, 2)] + [f"w{width}of32-d1" for width in range(1, 32, 2)]
     scored = [candidate(name, place / 40) for place, name in enumerate(names, start=1)]
