@@ -101,6 +101,7 @@ def test_a_search_reads_the_test_part_only_when_its_front_stands(
     tiny_easy_folder: Path,
     small_split: ImageSplit,
     make_profile: MakeProfile,
+    make_candidate: MakeCandidate,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -109,6 +110,10 @@ def test_a_search_reads_the_test_part_only_when_its_front_stands(
     solve = FrontFile.solve.__func__  # type: ignore[attr-defined]
     monkeypatch.setattr(FrontFile, "solve", classmethod(lambda *args, **kw: told.append("front") or solve(*args, **kw)))
     save_profile(make_profile(tiny_easy_folder), tmp_path / "profiles")
+    monkeypatch.setattr(
+        "bstsearch.searching.run.make_pricer",
+        lambda *_: lambda one: make_candidate(one.id, ms=float(one.width), macs=int(1000 * one.width * one.depth)),
+    )
     fronts = []
     for wrong in (0, 1):
 
