@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bstsearch.errors import InfeasibleBudgetError
+from bstsearch.errors import InfeasibleBudgetError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile

@@ -6,13 +6,13 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from bstsearch.errors import InputError
 from bstsearch.score import Score
 from bstsearch.searching.members import GRACE_S, Member, Watch, beating
 from bstsearch.searching.study import LEADER, Study
-from bstsearch.searching.trials import WORKER, scored_attributes
+from bstsearch.searching.trials import OPEN, SCORE, score_data
 from bstsearch.space import Submodel
 
 SHORT_S, LONG_S = 0.05, 2.0  # pauses between looks at a study in which nothing waits
@@ -43,7 +43,7 @@ class Worker:
         self.done = 0
 
     def step(self) -> bool:
-        """Scores one submodel; False where none is waiting."""
+        """Scores one of those that waited at the last look at the study; False where there is none."""
         trial = self.study.claim(self.member)
         if trial is None:
             return False
@@ -59,9 +59,8 @@ class Worker:
         with beating(lambda number: self.study.beat(trial, self.member, number)):
             score = self._score(candidate.submodel)
         self._check_total(score)
-        attributes = {**scored_attributes(candidate, score), WORKER: self.member.words}
         values = self.study.objectives.values(dataclasses.replace(candidate, accuracy=score))
-        return self.study.finish(trial, attributes, values)
+        return self.study.finish(trial, {SCORE: score_data(candidate, score)}, values)
 
     def _check_total(self, score: Score) -> None:
         """Refuses to mix scores on one set of questions with those on another."""
@@ -80,12 +79,13 @@ def work(worker: Worker, told: Callable[[int], None], sleep: Callable[[float], N
     """
     watch, pauses, silent = Watch(), Pauses(sleep), 0.0
     while True:
+        worker.study.look()
         if worker.step():
             told(worker.done)
             pauses.reset()
             continue
         leader = worker.study.leader()
-        if leader is None and not worker.study.trials((TrialState.WAITING, TrialState.RUNNING)):
+        if leader is None and not worker.study.trials(OPEN):
             return
         silent = watch.stood_s(LEADER, leader)
         if silent >= GRACE_S:

@@ -16,6 +16,7 @@ from bstsearch.searching.pareto import Candidate, find_front
 from bstsearch.searching.proposing import ENUMERATED, choose_sampler
 from bstsearch.searching.storage import Storage
 from bstsearch.searching.study import create_study
+from bstsearch.searching.trials import candidate_of
 from bstsearch.searching.working import Worker
 from bstsearch.space import Space, Submodel
 
@@ -218,8 +219,10 @@ def test_scores_and_budget_are_in_the_trials(small: Searcher) -> None:
     trial = small.study.finished[0]
     assert trial.user_attrs["budget"]["latency_ms"] == 5.0
     assert trial.params == {"width": "1/4", "depth": "1/4"}
-    assert trial.values == pytest.approx([trial.user_attrs[key] for key in ("accuracy", "latency_ms", "gflops")])
-    assert Candidate.from_json(trial.user_attrs).id == trial.user_attrs["id"]
+    costs = trial.user_attrs["costs"]
+    assert trial.values == [trial.user_attrs["score"]["accuracy"], costs["latency_ms"], costs["gflops"]]
+    assert candidate_of(trial).id == trial.user_attrs["id"]
+    assert trial.user_attrs["draw"] == {"sampler": "exact", "seed": 0, "objectives": "accuracy,latency,gflops"}
 
 
 class Guesser(Searcher):
