@@ -13,6 +13,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -138,11 +139,11 @@ class Study:
         """
         if wait is not None:
             self._wait_for_leader(wait)
-        self._lead(member.to_json(0))
+        self.storage.ask(lambda backend: self._lead(backend, member, 0))
         if wait is not None:
             wait()  # whoever began in the same moment has written by now
             self.check_leading(member)
-        with beating(lambda number: self._lead_on(member, number)):
+        with beating(lambda number: self.storage.at_once(lambda backend: self._lead(backend, member, number))):
             try:
                 yield
             finally:
@@ -173,13 +174,11 @@ class Study:
             "wait until it ends, or let 'bstsearch worker' help it"
         )
 
-    def _lead(self, data: Any) -> None:
-        self.storage.ask(lambda backend: backend.set_study_system_attr(self._id, LEADER, data))
-
-    def _lead_on(self, member: Member, number: int) -> None:
-        found = read_beat(self.leader())
-        if found is None or found[0] == member:  # else it was taken for gone
-            self._lead(member.to_json(number))
+    def _lead(self, backend: BaseStorage, member: Member, number: int) -> None:
+        """Tells that `member` searches here, unless another one does: then it was taken for gone."""
+        found = read_beat(backend.get_study_system_attrs(self._id).get(LEADER))
+        if not number or found is None or found[0] == member:
+            backend.set_study_system_attr(self._id, LEADER, member.to_json(number))
 
     # Who works
 
@@ -190,18 +189,23 @@ class Study:
         """
         waiting = self.trials((TrialState.WAITING,))
         waiting.sort(key=lambda one: (generation_of(one), -self.candidate(one).macs, one.number))
+        place = 0
         while waiting:
-            place = random.randrange(-(-len(waiting) // FEW))  # not all workers try the same one
             trial = waiting.pop(place)
             if self._set_state(trial, TrialState.RUNNING):
-                self.beat(trial, member, 0)
+                self._begin(trial, member)
                 return trial
+            place = random.randrange(-(-len(waiting) // FEW)) if waiting else 0  # not all workers try the next one
         return None
 
     def beat(self, trial: FrozenTrial, member: Member, number: int) -> None:
-        """Tells that `member` is still at work on the trial."""
+        """Tells that `member` is still at work on the trial; AwayError where the storage does not answer now."""
+        data = member.to_json(number)
         with contextlib.suppress(UpdateFinishedTrialError):
-            self._set_trial_attribute(trial, WORKER, member.to_json(number))
+            self.storage.at_once(lambda backend: backend.set_trial_user_attr(self._trial_id(trial), WORKER, data))
+
+    def _begin(self, trial: FrozenTrial, member: Member) -> None:
+        self.storage.ask(lambda _: self.beat(trial, member, 0))
 
     def finish(self, trial: FrozenTrial, attributes: Mapping[str, Any], values: tuple[float, ...]) -> bool:
         """Stores what came out, the state last; False where another worker has been faster."""
@@ -215,7 +219,7 @@ class Study:
     def give_back(self, trial: FrozenTrial, member: Member) -> None:
         """Lets others claim the trial at once, where it is still `member`'s."""
 
-        def give(backend: optuna.storages.BaseStorage) -> None:
+        def give(backend: BaseStorage) -> None:
             now = backend.get_trial(self._trial_id(trial))
             found = read_beat(now.user_attrs.get(WORKER))
             if now.state == TrialState.RUNNING and (found is None or found[0] == member):
@@ -252,7 +256,7 @@ def create_study(storage: Storage, name: str, attributes: Mapping[str, Any], obj
 
     from optuna.exceptions import ExperimentalWarning
 
-    def create(backend: optuna.storages.BaseStorage) -> None:
+    def create(backend: BaseStorage) -> None:
         with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):  # made before an answer got lost
             optuna.create_study(study_name=name, storage=backend, directions=directions(objectives))
         study = optuna.load_study(study_name=name, storage=backend)
