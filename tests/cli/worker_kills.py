@@ -2,9 +2,10 @@
 
     python tests/cli/worker_kills.py FOLDER [--kills N] [--seed N] [--storage URL]
 
-A search of a large space runs with two workers, in a file in FOLDER or in the storage at URL. One of the three is killed
-again and again, and started anew. In the end each submodel must have been scored once, all scores that were there at any
-kill must still be there, and they must be those of an undisturbed search. Scoring is a made-up number and a short pause.
+A search of a large space runs with two workers, in a file in FOLDER or in studies of the storage at URL. One of the
+three is killed again and again, and started anew. In the end each submodel must have been scored once, all scores that
+were there at any kill must still be there, and they must be those of an undisturbed search. Scoring is a made-up number
+and a short pause.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ ORIGIN = Provenance(
 )
 TRIALS = 32
 SCORING_S = 0.03
-NAME = "kills"
+
+Place = Path | tuple[str, str]  # a file, or a storage's URL and a study's name
 
 
 def size(submodel: Submodel) -> float:
@@ -76,17 +78,25 @@ def score(submodel: Submodel) -> Accuracy:
 
 
 @contextlib.contextmanager
-def opened(place: Path | str) -> Iterator[Study]:
+def opened(place: Place) -> Iterator[Study]:
     """The study for who searches: in a file, or in a storage."""
     if isinstance(place, Path):
         with open_study(place, ORIGIN) as study:
             yield study
     else:
-        with open_shared(place, NAME, ORIGIN, DEFAULT, lambda _: None) as study:
+        with open_shared(*place, ORIGIN, DEFAULT, lambda _: None) as study:
             yield study
 
 
-def search(place: Path | str, *, is_working: bool = False) -> None:
+@contextlib.contextmanager
+def joined(place: Place) -> Iterator[Study]:
+    """The study for who works."""
+    url, name = (str(place), None) if isinstance(place, Path) else place
+    with join(url, name, lambda _: None, time.sleep) as study:
+        yield study
+
+
+def search(place: Place, *, is_working: bool = False) -> None:
     """Searches, and scores only where `is_working`."""
     with opened(place) as study:
         worker = Worker(study, score)
@@ -103,10 +113,9 @@ def search(place: Path | str, *, is_working: bool = False) -> None:
             )
 
 
-def help_search(place: Path | str) -> None:
+def help_search(place: Place) -> None:
     """Works until nobody searches any more."""
-    name = None if isinstance(place, Path) else NAME
-    with join(str(place), name, lambda _: None, time.sleep) as study:
+    with joined(place) as study:
         work(Worker(study, score), lambda _: None, lambda seconds: time.sleep(min(seconds, 0.1)))
 
 
@@ -125,9 +134,9 @@ def start(do: Callable[[], None]) -> int:
     return child
 
 
-def found(place: Path | str) -> dict[str, float]:
+def found(place: Place) -> dict[str, float]:
     """The scores by id; each submodel must have one trial."""
-    with join(str(place), None if isinstance(place, Path) else NAME, lambda _: None, time.sleep) as study:
+    with joined(place) as study:
         trials = study._study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
     ids = [trial.user_attrs["id"] for trial in trials]
@@ -135,7 +144,7 @@ def found(place: Path | str) -> dict[str, float]:
     return {trial.user_attrs["id"]: trial.values[0] for trial in complete}
 
 
-def disturb(place: Path | str, kills: int, draw: random.Random, every_s: tuple[float, float]) -> Counter[str]:
+def disturb(place: Place, kills: int, draw: random.Random, every_s: tuple[float, float]) -> Counter[str]:
     """Searches with two workers, of which one or the searching process is killed `kills` times; how often which."""
     roles = {"search": lambda: search(place), "worker 1": lambda: help_search(place)}
     roles["worker 2"] = roles["worker 1"]
@@ -168,7 +177,7 @@ def disturb(place: Path | str, kills: int, draw: random.Random, every_s: tuple[f
                 os.waitpid(child, 0)
 
 
-def _is_there(place: Path | str) -> bool:
+def _is_there(place: Place) -> bool:
     try:
         found(place)
     except Exception:
@@ -182,7 +191,7 @@ def ask() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--storage", help="URL with {} for the name of a database that is new each time")
+    parser.add_argument("--storage", help="URL of a storage, in place of files")
     return parser.parse_args()
 
 
@@ -190,12 +199,14 @@ if __name__ == "__main__":
     asked = ask()
     asked.folder.mkdir(parents=True, exist_ok=True)
     random_draw, total, turn = random.Random(asked.seed), Counter[str](), 0
+    (asked.folder / "undisturbed.db").unlink(missing_ok=True)
     search(asked.folder / "undisturbed.db", is_working=True)
     expected = found(asked.folder / "undisturbed.db")
     begun = time.perf_counter()
     while total.total() < asked.kills:
         turn += 1
-        where = asked.storage.format(turn) if asked.storage else asked.folder / f"{turn}.db"
+        name = f"kills-{os.getpid()}-{turn}"
+        where = (asked.storage, name) if asked.storage else asked.folder / f"{name}.db"
         total += disturb(where, asked.kills - total.total(), random_draw, (0.05, 1.0))
         left = found(where)
         assert left == expected, f"other scores: {sorted(left.items() ^ expected.items())}"
