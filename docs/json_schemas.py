@@ -399,6 +399,17 @@ class ParetoDevices(_Object, kw_only=True):
     on_all_fronts: list[Id]
 
 
+# worker
+
+
+class Worker(_Object, kw_only=True):
+    """What `bstsearch worker --json` prints."""
+
+    storage: Annotated[str, Meta(description="Where the study is, without a password.")]
+    study: Annotated[str, Meta(description="Its name.")]
+    scored: Annotated[Whole, Meta(description="How many submodels this worker has scored.")]
+
+
 # export
 
 
@@ -559,6 +570,7 @@ SCHEMAS: dict[str, type[Struct]] = {
     "profile": Shown,
     "pareto": Pareto,
     "pareto-devices": ParetoDevices,
+    "worker": Worker,
     "export": Export,
     "eval": Eval,
     "ask": Ask,

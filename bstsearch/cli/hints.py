@@ -9,8 +9,8 @@ from bstsearch import doors
 
 # The options that name a file of one's own, and the verbs that take them.
 FILES: dict[str, tuple[doors.Kind, tuple[str, ...]]] = {
-    "--family": ("family", ("space", "train", "profile", "pareto", "export", "eval", "ask")),
-    "--data": ("task", ("train", "pareto", "export", "eval")),
+    "--family": ("family", ("space", "train", "profile", "pareto", "worker", "export", "eval", "ask")),
+    "--data": ("task", ("train", "pareto", "worker", "export", "eval")),
 }
 
 

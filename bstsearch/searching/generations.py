@@ -158,15 +158,17 @@ class _Search:
         self, submodels: Iterable[Submodel], generation: int, known: Callable[[Submodel], Outcome | None]
     ) -> None:
         """Has those of a generation scored that have no trial yet."""
-        there = {trial.user_attrs.get("id") for trial in self._study.trials()}
-        for submodel in submodels:
-            if submodel.id not in there:
-                candidate, outcome = self.price(submodel), known(submodel)
-                candidate = candidate if outcome is None else outcome.of(candidate)
-                self._study.add(make_trial(candidate, self._space, self._study.objectives, self._draw, generation))
+        candidates = [self._known(submodel, known(submodel)) for submodel in submodels]
+        objectives = self._study.objectives
+        self._study.add(make_trial(one, self._space, objectives, self._draw, generation) for one in candidates)
+
+    def _known(self, submodel: Submodel, outcome: Outcome | None) -> Candidate:
+        candidate = self.price(submodel)
+        return candidate if outcome is None else outcome.of(candidate)
 
     def look_after(self) -> bool:
         """Whether something is still to be scored; what workers that are gone have left can be claimed again."""
+        self._study.look()
         for trial in self._study.release_gone(self._watch):
             self._withdraw_other(trial)
         return bool(self._study.trials(OPEN))

@@ -217,9 +217,10 @@ def explained(error: Exception, where: str) -> BstsearchError:
     for cause in _chain(error):
         text = " ".join(str(cause).split())
         if isinstance(cause, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError):
+            reason = _first_line(cause.orig or cause)
             if _REFUSED.search(text) and not _PASSING.search(text):
-                return DeviceError(f"{where} refuses the connection: {said(cause.orig or cause)}; check its URL")
-            return AwayError(where, said(cause.orig or cause))
+                return DeviceError(f"{where} refuses the connection: {reason}; check its URL")
+            return AwayError(where, reason)
         if isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated:
             return AwayError(where, said(cause))
         if isinstance(cause, ConnectionError | sqlalchemy.exc.TimeoutError):
@@ -236,6 +237,11 @@ def _explained_call(error: BaseException, code: object, where: str) -> Bstsearch
     if getattr(code, "name", "") in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN"):
         return AwayError(where, said(ValueError(reason)))
     return InputError(f"{where}: the study cannot be read or written: {said(ValueError(reason))}")
+
+
+def _first_line(error: BaseException) -> str:
+    """What a driver says, without its advice."""
+    return said(ValueError(next(iter(str(error).splitlines()), ""))).rstrip(".")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

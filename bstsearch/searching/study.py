@@ -7,11 +7,13 @@ a submodel has one trial, which is finished once, however many processes come an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,6 +28,7 @@ from bstsearch.searching.storage import Storage
 from bstsearch.searching.trials import (
     FINISHED,
     LIVE,
+    WORKER,
     budget_of,
     candidate_of,
     first_of_each,
@@ -33,17 +36,21 @@ from bstsearch.searching.trials import (
 )
 
 VERSION = "bstsearch"  # the attribute that names the version; written last, so that who finds it finds the others
-BEAT, LEADER = "bstsearch:beat", "bstsearch:leader"  # system attributes, which Optuna keeps for programs
+LEADER = "bstsearch:leader"  # a system attribute, which Optuna keeps for programs
+FEW = 4  # a worker claims one of the costliest quarter of what waits
 
 
 class Study:
-    """One study; what it holds is asked of its storage each time, since others change it meanwhile."""
+    """One study, as it was when this process looked the last time; others change it meanwhile."""
 
     def __init__(self, storage: Storage, name: str, objectives: Objectives = DEFAULT) -> None:
         self.storage, self.name, self.objectives = storage, name, objectives
         self._study = storage.ask(lambda backend: optuna.load_study(study_name=name, storage=backend))
         self._id = storage.ask(lambda backend: backend.get_study_id_from_name(name))
+        self._ids: dict[int, int] = {}
         self._candidates: dict[int, Candidate] = {}
+        self._trials: list[FrozenTrial] = []
+        self.look()
 
     @property
     def where(self) -> str:
@@ -62,10 +69,14 @@ class Study:
         for item in attributes.items():
             self._set_attribute(*item)
 
+    def look(self) -> None:
+        """Takes notice of what has changed meanwhile."""
+        found = self.storage.ask(lambda _: self._study.get_trials(deepcopy=False, states=LIVE))
+        self._trials = first_of_each(found)
+
     def trials(self, states: Collection[TrialState] = LIVE) -> list[FrozenTrial]:
         """The trials in one of these states, one of each submodel, in order."""
-        found = self.storage.ask(lambda _: self._study.get_trials(deepcopy=False))
-        return [trial for trial in first_of_each(one for one in found if one.state in LIVE) if trial.state in states]
+        return [trial for trial in self._trials if trial.state in states]
 
     @property
     def finished(self) -> list[FrozenTrial]:
@@ -95,16 +106,19 @@ class Study:
 
     # Who searches
 
-    def add(self, trial: FrozenTrial) -> None:
-        """Stores a trial in one transaction, whole or not at all, unless there is one of its submodel."""
-        name = trial.user_attrs.get("id")
+    def add(self, trials: Iterable[FrozenTrial]) -> None:
+        """Stores trials, each in one transaction, but for those of submodels that have one."""
 
         def add(_: object) -> None:
             found = self._study.get_trials(deepcopy=False, states=LIVE)
-            if name is None or all(one.user_attrs.get("id") != name for one in found):
-                self._study.add_trial(trial)
+            there = {trial.user_attrs.get("id") for trial in found}
+            for trial in trials:
+                if trial.user_attrs.get("id") not in there:
+                    self._study.add_trial(trial)
 
+        trials = list(trials)
         self.storage.ask(add)
+        self.look()
 
     def withdraw(self, trial: FrozenTrial) -> None:
         """Has nobody claim a waiting trial any more."""
@@ -113,7 +127,7 @@ class Study:
     def release_gone(self, watch: Watch) -> list[FrozenTrial]:
         """Lets others claim the trials of workers that are gone; returns them."""
         running = self.trials((TrialState.RUNNING,))
-        gone = [trial for trial in running if watch.is_gone(trial.number, trial.system_attrs.get(BEAT))]
+        gone = [trial for trial in running if watch.is_gone(trial.number, trial.user_attrs.get(WORKER))]
         return [trial for trial in gone if self._set_state(trial, TrialState.WAITING)]
 
     @contextlib.contextmanager
@@ -125,11 +139,11 @@ class Study:
         """
         if wait is not None:
             self._wait_for_leader(wait)
-        self._lead(member.to_json(0))
+        self.storage.ask(lambda backend: self._lead(backend, member, 0))
         if wait is not None:
             wait()  # whoever began in the same moment has written by now
             self.check_leading(member)
-        with beating(lambda number: self._lead_on(member, number)):
+        with beating(lambda number: self.storage.at_once(lambda backend: self._lead(backend, member, number))):
             try:
                 yield
             finally:
@@ -160,33 +174,38 @@ class Study:
             "wait until it ends, or let 'bstsearch worker' help it"
         )
 
-    def _lead(self, data: Any) -> None:
-        self.storage.ask(lambda backend: backend.set_study_system_attr(self._id, LEADER, data))
-
-    def _lead_on(self, member: Member, number: int) -> None:
-        found = read_beat(self.leader())
-        if found is None or found[0] == member:  # else it was taken for gone
-            self._lead(member.to_json(number))
+    def _lead(self, backend: BaseStorage, member: Member, number: int) -> None:
+        """Tells that `member` searches here, unless another one does: then it was taken for gone."""
+        found = read_beat(backend.get_study_system_attrs(self._id).get(LEADER))
+        if not number or found is None or found[0] == member:
+            backend.set_study_system_attr(self._id, LEADER, member.to_json(number))
 
     # Who works
 
     def claim(self, member: Member) -> FrozenTrial | None:
         """A waiting trial that is `member`'s from now on; None where none is waiting.
 
-        Of a generation the costliest come first, so that at its end nobody waits long for the last one.
+        It is one of the costliest of its generation, so that at the end nobody waits long for the last one.
         """
         waiting = self.trials((TrialState.WAITING,))
-        for trial in sorted(waiting, key=lambda one: (generation_of(one), -_macs(one), one.number)):
+        waiting.sort(key=lambda one: (generation_of(one), -self.candidate(one).macs, one.number))
+        place = 0
+        while waiting:
+            trial = waiting.pop(place)
             if self._set_state(trial, TrialState.RUNNING):
-                self.beat(trial, member, 0)
+                self._begin(trial, member)
                 return trial
+            place = random.randrange(-(-len(waiting) // FEW)) if waiting else 0  # not all workers try the next one
         return None
 
     def beat(self, trial: FrozenTrial, member: Member, number: int) -> None:
-        """Tells that `member` is still at work on the trial."""
+        """Tells that `member` is still at work on the trial; AwayError where the storage does not answer now."""
         data = member.to_json(number)
         with contextlib.suppress(UpdateFinishedTrialError):
-            self.storage.ask(lambda backend: backend.set_trial_system_attr(self._trial_id(trial), BEAT, data))
+            self.storage.at_once(lambda backend: backend.set_trial_user_attr(self._trial_id(trial), WORKER, data))
+
+    def _begin(self, trial: FrozenTrial, member: Member) -> None:
+        self.storage.ask(lambda _: self.beat(trial, member, 0))
 
     def finish(self, trial: FrozenTrial, attributes: Mapping[str, Any], values: tuple[float, ...] | None) -> bool:
         """Stores what came out, the state last; without values it was dropped. False where another was faster."""
@@ -200,9 +219,9 @@ class Study:
     def give_back(self, trial: FrozenTrial, member: Member) -> None:
         """Lets others claim the trial at once, where it is still `member`'s."""
 
-        def give(backend: optuna.storages.BaseStorage) -> None:
+        def give(backend: BaseStorage) -> None:
             now = backend.get_trial(self._trial_id(trial))
-            found = read_beat(now.system_attrs.get(BEAT))
+            found = read_beat(now.user_attrs.get(WORKER))
             if now.state == TrialState.RUNNING and (found is None or found[0] == member):
                 backend.set_trial_state_values(self._trial_id(trial), TrialState.WAITING)
 
@@ -225,7 +244,10 @@ class Study:
             return False
 
     def _trial_id(self, trial: FrozenTrial) -> int:
-        return self.storage.backend.get_trial_id_from_study_id_trial_number(self._id, trial.number)
+        if trial.number not in self._ids:
+            find = self.storage.backend.get_trial_id_from_study_id_trial_number
+            self._ids[trial.number] = find(self._id, trial.number)
+        return self._ids[trial.number]
 
 
 def create_study(storage: Storage, name: str, attributes: Mapping[str, Any], objectives: Objectives) -> Study:
@@ -234,7 +256,7 @@ def create_study(storage: Storage, name: str, attributes: Mapping[str, Any], obj
 
     from optuna.exceptions import ExperimentalWarning
 
-    def create(backend: optuna.storages.BaseStorage) -> None:
+    def create(backend: BaseStorage) -> None:
         with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):  # made before an answer got lost
             optuna.create_study(study_name=name, storage=backend, directions=directions(objectives))
         study = optuna.load_study(study_name=name, storage=backend)
@@ -251,8 +273,3 @@ def create_study(storage: Storage, name: str, attributes: Mapping[str, Any], obj
 def directions(objectives: Objectives) -> list[StudyDirection]:
     """Which way each objective is better, as Optuna says it."""
     return [StudyDirection.MAXIMIZE if is_up else StudyDirection.MINIMIZE for is_up in objectives.is_maximized]
-
-
-def _macs(trial: FrozenTrial) -> int:
-    found = trial.user_attrs.get("macs")
-    return found if isinstance(found, int) else 0

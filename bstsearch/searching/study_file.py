@@ -123,8 +123,7 @@ def _create(path: Path, origin: Provenance, objectives: Objectives, trials: Iter
     # Made beside its place: a file that exists is a whole study, whenever this is interrupted.
     with writing(path) as temporary, _storage_errors(path), _storage(temporary) as storage:
         study = create_study(storage, STUDY, origin.to_json(), objectives)
-        for trial in revalued(trials, objectives):
-            study.add(trial)
+        study.add(revalued(trials, objectives))
 
 
 def revalued(trials: Iterable[FrozenTrial], objectives: Objectives) -> list[FrozenTrial]:

@@ -1,4 +1,8 @@
-"""What a trial of a study says: a submodel, what it costs, how it was drawn, and once it is scored its score."""
+"""What a trial of a study says: a submodel, what it costs, how it was drawn, and once it is scored its score.
+
+A trial has few attributes and parameters: whoever looks for work reads those of all that wait. Per-layer shares are in
+its id; as parameters, which Optuna's plots show, their means say more.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from bstsearch.searching.budget import Budget
@@ -20,7 +24,9 @@ LIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
 
-BUDGET, GENERATION, WORKER = "budget", "generation", "worker"
+# The attributes of a trial, besides its id.
+COSTS, SCORE, BUDGET, DRAW, GENERATION, WORKER = "costs", "score", "budget", "draw", "generation", "worker"
+SCORES = ("accuracy", "accuracy_low", "accuracy_high", "correct", "questions")  # what a candidate says of its score
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,12 +40,8 @@ class Draw:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as it is among a trial's attributes."""
-        return {
-            BUDGET: self.budget.to_json(),
-            "objectives": self.objectives,
-            "sampler": self.sampler,
-            "seed": self.seed,
-        }
+        drawn = {"sampler": self.sampler, "seed": self.seed, "objectives": self.objectives}
+        return {BUDGET: self.budget.to_json(), DRAW: drawn}
 
     def has_drawn(self, trial: FrozenTrial) -> bool:
         """Whether the trial is one of this draw."""
@@ -49,37 +51,54 @@ class Draw:
 def make_trial(candidate: Candidate, space: Space, objectives: Objectives, draw: Draw, generation: int) -> FrozenTrial:
     """A trial that waits for its score, or where the candidate has one, a finished one."""
     params, distributions = choices(candidate.submodel, space)
+    score = {} if candidate.accuracy is None else {SCORE: score_data(candidate)}
     return optuna.trial.create_trial(
-        state=TrialState.WAITING if candidate.accuracy is None else TrialState.COMPLETE,
-        values=None if candidate.accuracy is None else objectives.values(candidate),
+        state=TrialState.COMPLETE if score else TrialState.WAITING,
+        values=objectives.values(candidate) if score else None,
         params=params,
         distributions=distributions,
-        user_attrs={**candidate.to_json(), **draw.to_json(), GENERATION: generation},
+        user_attrs={
+            "id": candidate.id,
+            COSTS: _cost_data(candidate),
+            **score,
+            **draw.to_json(),
+            GENERATION: generation,
+        },
     )
 
 
-def choices(submodel: Submodel, space: Space) -> tuple[dict[str, str], dict[str, BaseDistribution]]:
+def choices(submodel: Submodel, space: Space) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
     """What the submodel chose, by names that people understand, and what there was to choose from."""
     made: dict[str, tuple[Fraction, Sequence[Fraction]]] = {"width": (submodel.width, space.widths)}
     if space.has_own_depths:
-        made |= {f"depth_{stack}": (submodel.depth_of(stack), space.depths) for stack in range(len(space.stacks))}
+        made |= {f"depth {stack + 1}": (submodel.depth_of(stack), space.depths) for stack in range(len(space.stacks))}
     else:
         made["depth"] = (submodel.depth, space.depths)
     if len(space.tokens) > 1:
         made["tokens"] = (submodel.tokens, space.tokens)
-    for kind, row, options in (("heads", submodel.heads, space.layer_heads), ("ffn", submodel.ffn, space.layer_ffn)):
-        if options:
-            names = _layer_names(kind, submodel, space)
-            made |= {
-                name: (share, options) for name, share in zip(names, row or (submodel.width,) * len(names), strict=True)
-            }
-    params = {name: str(share) for name, (share, _) in made.items()}
-    return params, {name: CategoricalDistribution(tuple(map(str, options))) for name, (_, options) in made.items()}
+    params: dict[str, Any] = {name: str(share) for name, (share, _) in made.items()}
+    ranges: dict[str, BaseDistribution] = {
+        name: CategoricalDistribution(tuple(map(str, options))) for name, (_, options) in made.items()
+    }
+    for name, row, options in (("heads", submodel.heads, space.layer_heads), ("ffn", submodel.ffn, space.layer_ffn)):
+        if len(options) > 1:
+            params[f"mean {name}"] = float(sum(row) / len(row) if row else submodel.width)
+            ranges[f"mean {name}"] = FloatDistribution(float(options[0]), float(options[-1]))
+    return params, ranges
 
 
 def candidate_of(trial: FrozenTrial) -> Candidate:
     """The candidate that the trial is of; InputError where it is none."""
-    return Candidate.from_json(trial.user_attrs)
+    attributes = trial.user_attrs
+    if COSTS not in attributes:  # older versions had an attribute for each number
+        return Candidate.from_json(attributes)
+    parts = [attributes[COSTS], attributes.get(SCORE, {})]
+    if not all(isinstance(part, dict) for part in parts):
+        parts = []  # the candidate says what it lacks
+    data = dict.fromkeys(SCORES)
+    for part in parts:
+        data |= part
+    return Candidate.from_json(data | {"id": attributes.get("id")})
 
 
 def budget_of(trial: FrozenTrial) -> Budget:
@@ -93,10 +112,15 @@ def generation_of(trial: FrozenTrial) -> int:
     return found if isinstance(found, int) else 0
 
 
-def scored_attributes(candidate: Candidate, scored: Candidate) -> Mapping[str, Any]:
-    """What the score of a candidate changes among the trial's attributes."""
-    before, after = candidate.to_json(), scored.to_json()
-    return {name: value for name, value in after.items() if name not in before or value != before[name]}
+def score_data(scored: Candidate) -> Mapping[str, Any]:
+    """What a candidate says of its score, whole or partial, as plain data."""
+    data, costs = scored.to_json(), _cost_data(scored)
+    return {name: value for name, value in data.items() if name not in costs and name != "id"}
+
+
+def _cost_data(candidate: Candidate) -> dict[str, Any]:
+    bare = dataclasses.replace(candidate, accuracy=None, partial=None, beaten_by=None, test=None, rights=None)
+    return {name: value for name, value in bare.to_json().items() if name not in SCORES and name != "id"}
 
 
 def first_of_each(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -105,8 +129,3 @@ def first_of_each(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     for trial in sorted(trials, key=lambda trial: (trial.state not in FINISHED, trial.number)):
         found.setdefault(trial.user_attrs.get("id"), trial)
     return sorted(found.values(), key=lambda trial: trial.number)
-
-
-def _layer_names(kind: str, submodel: Submodel, space: Space) -> list[str]:
-    kept = [int(submodel.depth_of(stack) * layers) for stack, layers in enumerate(space.stacks)]
-    return [f"{kind}_{stack}_{layer}" for stack, count in enumerate(kept) for layer in range(count)]

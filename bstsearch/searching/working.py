@@ -14,7 +14,7 @@ from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.racing import find_rivals
 from bstsearch.searching.scoring import Outcome, Scorer
 from bstsearch.searching.study import LEADER, Study
-from bstsearch.searching.trials import WORKER, generation_of, scored_attributes
+from bstsearch.searching.trials import OPEN, SCORE, generation_of, score_data
 
 SHORT_S, LONG_S = 0.05, 2.0  # pauses between looks at a study in which nothing waits
 
@@ -48,7 +48,7 @@ class Worker:
         self.done = 0
 
     def step(self) -> bool:
-        """Scores one submodel; False where none is waiting."""
+        """Scores one of those that waited at the last look at the study; False where there is none."""
         trial = self.study.claim(self.member)
         if trial is None:
             return False
@@ -65,8 +65,8 @@ class Worker:
             outcome = self._score.score(candidate.submodel, self._rivals(trial, candidate))
         self._check_total(outcome)
         scored = outcome.of(candidate)
-        attributes = {**scored_attributes(candidate, scored), WORKER: self.member.words}
-        return self.study.finish(trial, attributes, self.study.objectives.values(scored) if outcome.is_whole else None)
+        values = self.study.objectives.values(scored) if outcome.is_whole else None
+        return self.study.finish(trial, {SCORE: score_data(scored)}, values)
 
     def _rivals(self, trial: FrozenTrial, candidate: Candidate) -> dict[str, str]:
         generation = generation_of(trial)
@@ -93,12 +93,13 @@ def work(worker: Worker, told: Callable[[int], None], sleep: Callable[[float], N
     """
     watch, pauses, silent = Watch(), Pauses(sleep), 0.0
     while True:
+        worker.study.look()
         if worker.step():
             told(worker.done)
             pauses.reset()
             continue
         leader = worker.study.leader()
-        if leader is None and not worker.study.trials((TrialState.WAITING, TrialState.RUNNING)):
+        if leader is None and not worker.study.trials(OPEN):
             return
         silent = watch.stood_s(LEADER, leader)
         if silent >= GRACE_S:

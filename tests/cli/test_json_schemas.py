@@ -31,6 +31,7 @@ COMMANDS = {
     "profile": "profile --supernet net",
     "pareto": "pareto --supernet net",
     "pareto-devices": "pareto --supernet net --device local,phone --out fronts",
+    "worker": "worker --supernet net --storage front/study.db",
     "export": "export --pick 1 --out exported --int8",
     "eval": "eval --model exported",
     "ask": "ask red? --image picture.png --model exported",

@@ -123,7 +123,7 @@ def make_study(folder: Path) -> None:
             one = candidate(Submodel.from_id(name), ms, Accuracy(correct=5, total=10))
             widths = CategoricalDistribution(["1/2", "1"])
             params: dict[str, Any] = {"params": {"width": "1"}, "distributions": {"width": widths}}
-            study.add(optuna.trial.create_trial(values=DEFAULT.values(one), user_attrs=one.to_json(), **params))
+            study.add([optuna.trial.create_trial(values=DEFAULT.values(one), user_attrs=one.to_json(), **params)])
 
 
 def use_study(folder: Path) -> tuple[Candidate, ...]:

@@ -22,7 +22,7 @@ from bstsearch.searching.racing import Race, Values, order, part_ends, write_rig
 from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.searching.storage import Storage
 from bstsearch.searching.study import create_study
-from bstsearch.searching.trials import generation_of
+from bstsearch.searching.trials import candidate_of, generation_of
 from bstsearch.searching.working import Worker
 from bstsearch.space import Space, Submodel
 
@@ -233,8 +233,10 @@ def test_scores_and_budget_are_in_the_trials(small: Searcher) -> None:
     trial = small.study.finished[0]
     assert trial.user_attrs["budget"]["latency_ms"] == 5.0
     assert trial.params == {"width": "1/4", "depth": "1/4"}
-    assert trial.values == pytest.approx([trial.user_attrs[key] for key in ("accuracy", "latency_ms", "gflops")])
-    assert Candidate.from_json(trial.user_attrs).id == trial.user_attrs["id"]
+    costs = trial.user_attrs["costs"]
+    assert trial.values == [trial.user_attrs["score"]["accuracy"], costs["latency_ms"], costs["gflops"]]
+    assert candidate_of(trial).id == trial.user_attrs["id"]
+    assert trial.user_attrs["draw"] == {"sampler": "exact", "seed": 0, "objectives": "accuracy,latency,gflops"}
 
 
 class Guesser(Searcher):
@@ -313,14 +315,14 @@ def test_who_was_dropped_is_a_pruned_trial_that_names_an_earlier_rival(racing: R
     dropped = [trial for trial in trials.values() if trial.state == TrialState.PRUNED]
     assert dropped
     for trial in dropped:
-        one = Candidate.from_json(trial.user_attrs)
+        one = candidate_of(trial)
         rival = trials[str(one.beaten_by)]
         assert trial.values is None
         assert one.accuracy is None
         assert one.partial is not None
         assert one.partial.total in part_ends(ROWS)[:-1]
         assert generation_of(rival) < generation_of(trial)
-        better = Candidate.from_json(rival.user_attrs)
+        better = candidate_of(rival)
         assert better.score > one.partial.value
         assert (better.latency.ms, better.macs) <= (one.latency.ms, one.macs)
 

@@ -57,14 +57,13 @@ def path(tmp_path: Path, empty_study: Path) -> Path:
 
 
 def add(study: Study, candidate: Candidate) -> None:
-    study.add(
-        optuna.trial.create_trial(
-            params={"width": "1/2"},
-            distributions={"width": CategoricalDistribution(["1/2", "1"])},
-            values=DEFAULT.values(candidate),
-            user_attrs=candidate.to_json(),
-        )
+    trial = optuna.trial.create_trial(
+        params={"width": "1/2"},
+        distributions={"width": CategoricalDistribution(["1/2", "1"])},
+        values=DEFAULT.values(candidate),
+        user_attrs=candidate.to_json(),
     )
+    study.add([trial])
 
 
 def fill(path: Path, *candidates: Candidate) -> None:
@@ -288,7 +287,7 @@ def test_a_trial_that_no_search_stored_is_refused(
     with open_study(path, ORIGIN) as study:
         candidate = make_candidate(correct=1)
         attributes = {**candidate.to_json(), **change}
-        study.add(optuna.trial.create_trial(values=DEFAULT.values(candidate), user_attrs=attributes))
+        study.add([optuna.trial.create_trial(values=DEFAULT.values(candidate), user_attrs=attributes)])
     with pytest.raises(InputError, match=words) as found, open_study(path, ORIGIN) as study:
         _ = study.candidates
     assert str(found.value).startswith(str(path))
@@ -301,11 +300,8 @@ def test_a_trial_that_no_search_stored_is_refused(
 def test_a_trial_of_no_budget_is_refused(path: Path, make_candidate: MakeCandidate, budget: object) -> None:
     candidate = make_candidate(correct=1)
     with open_study(path, ORIGIN) as study:
-        study.add(
-            optuna.trial.create_trial(
-                values=DEFAULT.values(candidate), user_attrs={**candidate.to_json(), "budget": budget}
-            )
-        )
+        attributes = {**candidate.to_json(), "budget": budget}
+        study.add([optuna.trial.create_trial(values=DEFAULT.values(candidate), user_attrs=attributes)])
         with pytest.raises(InputError, match=r"study\.db: budget[:,] "):
             _ = study.budgets
 
