@@ -22,6 +22,7 @@ from bstsearch.searching.racing import Race, Values, order, part_ends, write_rig
 from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.searching.storage import Storage
 from bstsearch.searching.study import create_study
+from bstsearch.searching.study_file import revalued
 from bstsearch.searching.trials import candidate_of, generation_of
 from bstsearch.searching.working import Worker
 from bstsearch.space import Space, Submodel
@@ -325,6 +326,14 @@ def test_who_was_dropped_is_a_pruned_trial_that_names_an_earlier_rival(racing: R
         better = candidate_of(rival)
         assert better.score > one.partial.value
         assert (better.latency.ms, better.macs) <= (one.latency.ms, one.macs)
+
+
+def test_under_other_objectives_who_was_dropped_has_no_values_either(racing: Racing) -> None:
+    racing(trials=40)
+    finished = racing.study.finished
+    found = revalued(finished, Objectives.of(["accuracy", "size"]))
+    assert [trial.values is None for trial in found] == [trial.state == TrialState.PRUNED for trial in finished]
+    assert any(trial.values is None for trial in found)
 
 
 def test_an_interrupted_race_goes_on_as_it_would_have(racing: Racing, make_candidate: MakeCandidate) -> None:
