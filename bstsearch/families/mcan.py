@@ -120,10 +120,7 @@ class Attention(nn.Module):
 
 
 class HiddenLinear(nn.Module):
-    """Linear, ReLU, dropout, the last two in the order that remembers less: the first half of an MLP.
-
-    Its parameters have the published code's names.
-    """
+    """Linear, ReLU, dropout: the first half of an MLP, under the published code's parameter names."""
 
     def __init__(self, size_in: int, size_out: int, dropout: float) -> None:
         super().__init__()
@@ -131,8 +128,7 @@ class HiddenLinear(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden: Tensor = self.dropout(self.linear(x)).relu_()
-        return hidden
+        return self.dropout.relu(self.linear(x))
 
 
 class Mlp(nn.Module):

@@ -59,3 +59,16 @@ def test_added_is_the_sum_with_what_dropout_leaves_and_so_are_its_gradients(dtyp
         results.append((out, *torch.autograd.grad(out.square().sum(), (x, y))))
     torch.testing.assert_close(results[0], results[1], rtol=2e-2 if dtype == torch.bfloat16 else 1e-6, atol=1e-6)
     assert torch.equal(dropout.eval().added(x, y), x + y)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_relu_is_dropout_of_relu_and_so_are_its_gradients(rate: float, dtype: torch.dtype) -> None:
+    dropout, x = Dropout(rate), torch.randn(5, 60, dtype=dtype, requires_grad=True)
+    results = []
+    for both in (dropout.relu, lambda x: dropout(x.relu())):
+        torch.manual_seed(3)
+        y = both(x)
+        results.append((y, *torch.autograd.grad(y.square().sum(), x)))
+    torch.testing.assert_close(results[0], results[1])
+    assert torch.equal(dropout.eval().relu(x), x.relu())
