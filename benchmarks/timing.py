@@ -26,12 +26,15 @@ def in_turns(
     *,
     is_warmed: bool = False,
     clock: Callable[[], float] = time.perf_counter,
+    is_told: bool = True,
 ) -> dict[str, list[float]]:
     """Seconds of each side in each of `rounds` rounds, after one uncounted round; the order turns every round.
 
-    With `is_warmed` each side runs once untimed before it is timed: the caches are still another side's.
+    With `is_warmed` each side runs once untimed before it is timed: the caches are still another side's. Unless told
+    not to, it says after the uncounted round how long the others will take, and then prints each as it comes.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
+    begin = time.perf_counter()
     for turn in range(rounds + 1):
         for name in sides if turn % 2 else reversed(sides):
             if is_warmed:
@@ -40,7 +43,23 @@ def in_turns(
             sides[name]()
             if turn:
                 seconds[name].append(clock() - start)
+        if is_told and turn:
+            tell(f"round {turn}: {', '.join(f'{name} {1000 * times[-1]:.4g} ms' for name, times in seconds.items())}")
+        elif is_told:
+            tell(
+                f"{rounds} rounds of {', '.join(sides)}, about {rounds * (time.perf_counter() - begin):.0f} s; {busy()}"
+            )
     return seconds
+
+
+def tell(line: str) -> None:
+    """Prints a line beside the figures, at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def busy() -> str:
+    """How busy the machine is, in words."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 def processor_time() -> float:
@@ -67,7 +86,7 @@ def medians_ms(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
 def gemm_flops(size: int = 1024, rounds: int = 20, dtype: torch.dtype = torch.float32) -> float:
     """FLOPs a second of a square matrix product with the threads in use: the floor to hold against."""
     a, b = (torch.rand(size, size).to(dtype) for _ in range(2))
-    best = min(in_turns({"gemm": lambda: a @ b}, rounds)["gemm"])
+    best = min(in_turns({"gemm": lambda: a @ b}, rounds, is_told=False)["gemm"])
     return 2 * size**3 / best
 
 

@@ -26,6 +26,7 @@ from bstsearch.inputs.pictures import LETTERBOX, PictureReader
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
 from bstsearch.layers.clip_resnet import ClipResNet, tower_features, tower_stride
+from bstsearch.layers.dropout import Dropout
 from bstsearch.model.family import Family, FreeAxes, Stack, seeded
 
 # Of the RGB values between 0 and 1 in CLIP's training data (Radford et al., 2021; public code openai/CLIP).
@@ -96,7 +97,7 @@ class VisualProjection(nn.Module):
         super().__init__()
         self.visn_fc = nn.Linear(config.visual_features, config.hidden)
         self.visn_layer_norm = nn.LayerNorm(config.hidden, eps=bert.EPS)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_BVF: Tensor) -> Tensor:
         x_BVD: Tensor = self.dropout(self.visn_layer_norm(self.visn_fc(x_BVF)))

@@ -16,10 +16,11 @@ import dataclasses
 from fractions import Fraction
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
+from bstsearch.layers.attention import attention
+from bstsearch.layers.dropout import Dropout
 from bstsearch.layers.grid_stem import GridStem, check_side, grid_tokens
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
@@ -108,7 +109,7 @@ class Attention(nn.Module):
         v_BNVH = self._heads(self.linear_v(memory_BVD))
         dropout = self.dropout if self.training else 0.0
         scale = self.head_dim**-0.5
-        x_BNTH = F.scaled_dot_product_attention(q_BNTH, k_BNVH, v_BNVH, bias_B11V, dropout, scale=scale)
+        x_BNTH = attention(q_BNTH, k_BNVH, v_BNVH, bias_B11V, dropout, scale)
         # Numbers, not traced sizes (hence int), for all axes but the batch: ONNX then holds no shape arithmetic.
         tokens = int(query_BTD.shape[1])
         merged: Tensor = self.linear_merge(x_BNTH.transpose(1, 2).reshape(-1, tokens, self.heads * self.head_dim))
@@ -124,11 +125,10 @@ class HiddenLinear(nn.Module):
     def __init__(self, size_in: int, size_out: int, dropout: float) -> None:
         super().__init__()
         self.linear = nn.Linear(size_in, size_out)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden: Tensor = self.dropout(F.relu(self.linear(x)))
-        return hidden
+        return self.dropout.relu(self.linear(x))
 
 
 class Mlp(nn.Module):
@@ -164,11 +164,11 @@ class EncoderLayer(nn.Module):
         self.mhatt = Attention(config.hidden, heads, config.head_dim, config.dropout)
         self.ffn = FeedForward(config.hidden, ffn, config.dropout)
         self.norm1, self.norm2 = make_norm(config, config.hidden), make_norm(config, config.hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_BTD: Tensor, bias_B11T: Tensor | None) -> Tensor:
-        x_BTD = self.norm1(x_BTD + self.dropout(self.mhatt(x_BTD, x_BTD, bias_B11T)))
-        y_BTD: Tensor = self.norm2(x_BTD + self.dropout(self.ffn(x_BTD)))
+        x_BTD = self.norm1(self.dropout.added(x_BTD, self.mhatt(x_BTD, x_BTD, bias_B11T)))
+        y_BTD: Tensor = self.norm2(self.dropout.added(x_BTD, self.ffn(x_BTD)))
         return y_BTD
 
 
@@ -182,14 +182,14 @@ class DecoderLayer(nn.Module):
         self.ffn = FeedForward(config.hidden, ffn, config.dropout)
         self.norm1, self.norm2 = make_norm(config, config.hidden), make_norm(config, config.hidden)
         self.norm3 = make_norm(config, config.hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self, x_BVD: Tensor, question_BTD: Tensor, bias_B11V: Tensor | None, bias_B11T: Tensor | None
     ) -> Tensor:
-        x_BVD = self.norm1(x_BVD + self.dropout(self.mhatt1(x_BVD, x_BVD, bias_B11V)))
-        x_BVD = self.norm2(x_BVD + self.dropout(self.mhatt2(x_BVD, question_BTD, bias_B11T)))
-        y_BVD: Tensor = self.norm3(x_BVD + self.dropout(self.ffn(x_BVD)))
+        x_BVD = self.norm1(self.dropout.added(x_BVD, self.mhatt1(x_BVD, x_BVD, bias_B11V)))
+        x_BVD = self.norm2(self.dropout.added(x_BVD, self.mhatt2(x_BVD, question_BTD, bias_B11T)))
+        y_BVD: Tensor = self.norm3(self.dropout.added(x_BVD, self.ffn(x_BVD)))
         return y_BVD
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.layers import bert
 from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
+from bstsearch.layers.dropout import Dropout
 from bstsearch.layers.grid_stem import GridStem, check_side, grid_tokens
 from bstsearch.model.family import Family, Stack, seeded
 
@@ -68,7 +69,7 @@ class ImageEmbeddings(nn.Module):
         self.pos_layer_norm = nn.LayerNorm(config.hidden, eps=bert.EPS)
         self.pos_linear = nn.Linear(BOX, config.hidden)
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=bert.EPS)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_BVF: Tensor, boxes_BV7: Tensor, kind_D: Tensor) -> Tensor:
         features_BVD = self.img_layer_norm(self.img_linear(x_BVF))

@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bstsearch.layers.attention import attention
+from bstsearch.layers.dropout import Dropout
+
 EPS = 1e-12  # of every LayerNorm in BERT
 MASKED = -10000.0  # added to the score of a masked key
 STD = 0.02  # of initial weights
@@ -32,7 +35,7 @@ class TextEmbeddings(nn.Module):
         self.position_embeddings = nn.Embedding(positions, size, padding_idx=padding["position"])
         self.token_type_embeddings = nn.Embedding(2, size, padding_idx=padding["type"])
         self.LayerNorm = nn.LayerNorm(size, eps=EPS)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, question_BT: Tensor) -> Tensor:
         device = question_BT.device
@@ -69,7 +72,7 @@ class SelfAttention(nn.Module):
     def forward(self, x_BTD: Tensor, bias_B11T: Tensor | None) -> Tensor:
         query, key, value = (self._heads(linear(x_BTD)) for linear in (self.query, self.key, self.value))
         dropout = self.dropout if self.training else 0.0
-        y_BNTH = F.scaled_dot_product_attention(query, key, value, bias_B11T, dropout, scale=self.head_dim**-0.5)
+        y_BNTH = attention(query, key, value, bias_B11T, dropout, self.head_dim**-0.5)
         # Numbers, not traced sizes (hence int), for all axes but the batch: ONNX then holds no shape arithmetic.
         return y_BNTH.transpose(1, 2).reshape(-1, int(x_BTD.shape[1]), self.heads * self.head_dim)
 
@@ -84,10 +87,10 @@ class ResidualNorm(nn.Module):
         super().__init__()
         self.dense = nn.Linear(size_in, hidden)
         self.LayerNorm = nn.LayerNorm(hidden, eps=EPS)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
-        y: Tensor = self.LayerNorm(self.dropout(self.dense(x)) + residual)
+        y: Tensor = self.LayerNorm(self.dropout.added(residual, self.dense(x)))
         return y
 
 
