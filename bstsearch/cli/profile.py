@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bstsearch import doors
-from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, ProfilesOption, SupernetOption
+from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, ProfilesOption, SpaceOption, SupernetOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.reading import read_json, shown
+from bstsearch.space_names import TRAINED
 
 if TYPE_CHECKING:
     from bstsearch.measuring.run import Profiled
@@ -31,6 +32,7 @@ def _complete_driver(incomplete: str) -> list[str]:
 def profile(
     device: DeviceOption = LOCAL,
     supernet: SupernetOption = DEMO,
+    space: SpaceOption = TRAINED,
     profiles: ProfilesOption = None,
     has_to_measure: Annotated[bool, typer.Option("--measure", help="Measure, even if a profile is stored.")] = False,
     via: Annotated[
@@ -94,7 +96,7 @@ def profile(
     """
     from bstsearch.measuring.run import profile_device
 
-    output, folder = Output(is_json), read_folder(supernet)
+    output, folder = Output(is_json), read_folder(supernet).part(space)
     data_words = _data_words(folder)  # first, since it may be refused
     options = {"threads": threads, "cores": cores, "host": host, "board_python": board_python, "ort_web": ort_web}
     options |= {"lan": is_lan or None, "webgpu": is_webgpu or None, "serial": serial, **_pairs(option or ())}

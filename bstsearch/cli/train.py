@@ -18,9 +18,11 @@ from bstsearch.cli.options import (
     JsonOption,
     SeedOption,
     SetOption,
+    SpaceOption,
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.listener import SILENT
+from bstsearch.space_names import BST
 
 OF_RECIPE = "the recipe's"
 SPLITS = ("validation", "test")
@@ -45,9 +47,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the supernet.")],
     preset: Annotated[str, typer.Option(metavar="NAME", help="Named configuration.")] = "mcan-easy-vqa",
     settings: SetOption = None,
-    space: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Submodels to train: bst, elastic, or a JSON file.")
-    ] = "bst",
+    space: SpaceOption = BST,
     data: DataOption = None,
     data_dir: DataDirOption = None,
     recipe: Annotated[
