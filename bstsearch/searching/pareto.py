@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,17 @@ from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
 from bstsearch.space import Submodel
 
 MEASURED = "measured"
+PARTIAL, TEST = "partial_", "test_"  # before the fields of a score that is not the one on the whole split
+_SCORE_FIELDS = ("accuracy", "accuracy_low", "accuracy_high", "correct", "questions")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A submodel with what one example costs (batch 1), and its score once it has one.
 
-    The score is called accuracy here and in files, also where a task's metric is another one.
+    The score is called accuracy here and in files, also where a task's metric is another one. `partial` is that of a
+    submodel that was dropped while it was scored: on the rows looked at till then. `test` is the score on the test
+    part, of a member of a front. `rights` hold the value of each row, as text of `racing.write_rights`.
     """
 
     submodel: Submodel
@@ -32,6 +37,9 @@ class Candidate:
     memory: Memory
     size_bytes: int
     accuracy: Score | None = None
+    partial: Score | None = None
+    test: Score | None = None
+    rights: str | None = None
 
     @property
     def id(self) -> str:
@@ -60,7 +68,6 @@ class Candidate:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, the value of every cost under its name included; `from_json` reads it back."""
-        low, high = self.accuracy.interval if self.accuracy else (None, None)
         held = {
             "id": self.id,
             "width": str(self.submodel.width),
@@ -77,18 +84,29 @@ class Candidate:
             "memory_high_bytes": self.memory.high_bytes,
             "memory_source": self.memory.source,
             "size_bytes": self.size_bytes,
-            "accuracy": self.accuracy.value if self.accuracy else None,
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "correct": self.accuracy.correct if isinstance(self.accuracy, Accuracy) else None,
-            "questions": self.accuracy.total if self.accuracy else None,
+            **_score_json(self.accuracy),
         }
-        return {**held, **{cost.name: cost.of(self).value for cost in COSTS.values() if cost.name not in held}}
+        costs = {cost.name: cost.of(self).value for cost in COSTS.values() if cost.name not in held}
+        others = {part: score for part, score in ((PARTIAL, self.partial), (TEST, self.test)) if score is not None}
+        rest = {name: value for part, score in others.items() for name, value in _score_json(score, part).items()}
+        return {**held, **costs, **rest, **({} if self.rights is None else {"rights": self.rights})}
+
+    def row(self) -> dict[str, Any]:
+        """What `to_json` has for a table: without the value of each row, and without what a dropped one has."""
+        return dataclasses.replace(self, partial=None, rights=None).to_json()
 
     @classmethod
     def from_json(cls, data: object) -> Candidate:
         """The candidate written by `to_json`; InputError says what is missing or no such number."""
         return checked(data, Written, "candidate").candidate
+
+
+def _score_json(score: Score | None, part: str = "") -> dict[str, Any]:
+    """The score as plain data, `part` before the name of each field."""
+    values: list[float | None] = [None] * len(_SCORE_FIELDS)
+    if score is not None:
+        values = [score.value, *score.interval, score.correct if isinstance(score, Accuracy) else None, score.total]
+    return {f"{part}{name}": value for name, value in zip(_SCORE_FIELDS, values, strict=True)}
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +129,17 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_high: Finite | None
     correct: Whole | Amount | None  # a whole number stays one
     questions: Count | None
+    partial_accuracy: Finite | None = None
+    partial_accuracy_low: Finite | None = None
+    partial_accuracy_high: Finite | None = None
+    partial_correct: Whole | Amount | None = None
+    partial_questions: Count | None = None
+    test_accuracy: Finite | None = None
+    test_accuracy_low: Finite | None = None
+    test_accuracy_high: Finite | None = None
+    test_correct: Whole | Amount | None = None
+    test_questions: Count | None = None
+    rights: str | None = None
 
     def __post_init__(self) -> None:
         """ValueError, which names the place, where the numbers do not go together."""
@@ -131,20 +160,23 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
             latency=Latency(ms=self.latency_ms, source=source, low_ms=low, high_ms=high),
             memory=Memory(bytes=peak, source=self.memory_source, low_bytes=least, high_bytes=most),
             size_bytes=self.size_bytes,
-            accuracy=self._score,
+            accuracy=self._score(),
+            partial=self._score(PARTIAL),
+            test=self._score(TEST),
+            rights=self.rights,
         )
 
-    @property
-    def _score(self) -> Score | None:
-        value, low, high, total = self.accuracy, self.accuracy_low, self.accuracy_high, self.questions
-        if value is None and self.correct is None:
+    def _score(self, part: str = "") -> Score | None:
+        fields = [f"{part}{name}" for name in _SCORE_FIELDS]
+        value, low, high, correct, total = (getattr(self, field) for field in fields)
+        if value is None and correct is None:
             return None
         if total is None:
-            raise ValueError("a scored candidate has questions")
-        if self.correct is not None:
-            return Accuracy(correct=self.correct, total=total)
+            raise ValueError(f"a scored candidate has {fields[-1]}")
+        if correct is not None:
+            return Accuracy(correct=correct, total=total)
         if value is None or low is None or high is None:
-            raise ValueError("accuracy_low and accuracy_high belong to an accuracy")
+            raise ValueError(f"{fields[1]} and {fields[2]} belong to an accuracy")
         return Value(value=value, low=low, high=high, total=total)
 
 

@@ -234,7 +234,7 @@ class _DeviceSearch:
                 study,
                 space,
                 cost=cost,
-                score=self.score,
+                score=lambda submodel: self.score.score(submodel).score,
                 budget=budget,
                 sampler=request.sampler,
                 trials=request.trials,

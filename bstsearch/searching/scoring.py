@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,10 +13,38 @@ from bstsearch.listener import Listener
 from bstsearch.score import Metric, Score
 
 if TYPE_CHECKING:
-    from bstsearch.model.supernet import Supernet
+    from bstsearch.searching.pareto import Candidate
     from bstsearch.searching.provenance import Provenance
+    from bstsearch.searching.racer import Racer
     from bstsearch.space import Submodel
-    from bstsearch.tasks.task import Split, Task
+    from bstsearch.tasks.task import Task
+
+NO_RIVALS: Mapping[str, str] = {}
+TEST = "test"  # the part of the data that nothing is chosen by
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How good a submodel is: its score, on the whole split unless a rival beat it before.
+
+    `rights` hold the value of each row of the whole split as short text; None where the task has no such values, or
+    `beaten_by` names the rival.
+    """
+
+    score: Score
+    rights: str | None = None
+    beaten_by: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the score is that on the whole split."""
+        return self.beaten_by is None
+
+    def of(self, candidate: Candidate) -> Candidate:
+        """`candidate` with what was found of it."""
+        if self.is_whole:
+            return dataclasses.replace(candidate, accuracy=self.score, rights=self.rights)
+        return dataclasses.replace(candidate, partial=self.score)
 
 
 class Scorer(Protocol):
@@ -28,8 +57,15 @@ class Scorer(Protocol):
     def load(self) -> None:
         """Reads what scoring takes, so that what is wrong with it is told now."""
 
-    def __call__(self, submodel: Submodel) -> Score:
-        """How good the submodel is."""
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+        """How good the submodel is; it is dropped as soon as one of the rivals is better beyond doubt.
+
+        Rivals are submodels that have a whole score and cost no more, by id, with their `rights`: see
+        `racing.find_rivals`.
+        """
+
+    def test(self, submodel: Submodel) -> Score | None:
+        """The score on the test part; None where that has no targets, or is what submodels are scored on already."""
 
 
 def make_scorer(
@@ -42,7 +78,8 @@ def make_scorer(
 class _SupernetScorer:
     def __init__(self, supernet: Path, split: str, data_dir: Path | None, data: str | type[Task] | None) -> None:
         self._path, self._split, self._data_dir, self._data = supernet, split, data_dir, data
-        self._scores: dict[Submodel, Score] = {}
+        self._outcomes: dict[Submodel, Outcome] = {}
+        self._tests: dict[Submodel, Score] = {}
 
     @property
     def metric(self) -> Metric:
@@ -53,23 +90,35 @@ class _SupernetScorer:
 
     def load(self) -> None:
         """As `Scorer.load`: weights and data."""
-        assert self._loaded
+        assert self._racer is not None
 
-    def __call__(self, submodel: Submodel) -> Score:
-        """As `Scorer.__call__`."""
-        from bstsearch.tasks.evaluation import evaluate
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+        """As `Scorer.score`."""
+        known = self._outcomes.get(submodel)
+        if known is None or not known.is_whole:  # who was dropped before may have other rivals now
+            self._outcomes[submodel] = known = self._racer.score(submodel, rivals)
+        return known
 
-        if submodel not in self._scores:
-            supernet, part = self._loaded
-            self._scores[submodel] = evaluate(supernet, submodel, part, where=str(self._path))
-        return self._scores[submodel]
+    def test(self, submodel: Submodel) -> Score | None:
+        """As `Scorer.test`."""
+        if submodel not in self._tests and self._tester is not None:
+            self._tests[submodel] = self._tester.score(submodel).score
+        return self._tests.get(submodel)
 
     @functools.cached_property
-    def _loaded(self) -> tuple[Supernet, Split]:
-        from bstsearch.model.supernet import Supernet
-        from bstsearch.tasks import load_split
+    def _racer(self) -> Racer:
+        from bstsearch.searching.racer import Racer
 
-        return Supernet.load(self._path), load_split(self._path, self._split, data=self._data, data_dir=self._data_dir)
+        return Racer.load(self._path, self._split, self.metric, data=self._data, data_dir=self._data_dir)
+
+    @functools.cached_property
+    def _tester(self) -> Racer | None:
+        from bstsearch.searching.racer import Racer
+
+        if self._split == TEST:
+            return None
+        found = Racer.load(self._path, TEST, self.metric, data=self._data, data_dir=self._data_dir)
+        return found if found.has_targets else None
 
 
 class KnownScores:
@@ -95,11 +144,11 @@ class KnownScores:
         if not self._known:
             self._score.load()
 
-    def __call__(self, submodel: Submodel) -> Score:
-        """As `Scorer.__call__`."""
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+        """As `Scorer.score`."""
         known = self._known.get(submodel)
         if known is None:
-            return self._score(submodel)
+            return self._score.score(submodel, rivals)
         if not self._is_said:
             self._listener.note(
                 "accuracies that an earlier search found are taken over: they are the same on any device"
@@ -107,16 +156,24 @@ class KnownScores:
             self._is_said = True
         return known
 
+    def test(self, submodel: Submodel) -> Score | None:
+        """As `Scorer.test`."""
+        return self._score.test(submodel)
+
     @functools.cached_property
-    def _known(self) -> dict[Submodel, Score]:
+    def _known(self) -> dict[Submodel, Outcome]:
         from bstsearch.searching import study_file
 
-        known: dict[Submodel, Score] = {}
+        known: dict[Submodel, Outcome] = {}
         for path in sorted(place for folder in self._folders for name in self._names for place in folder.glob(name)):
             try:
                 origin, objectives, candidates = study_file.read_study(path)
             except BstsearchError:
                 continue  # scoring anew is always right
             if self._origin.has_same_scores(origin) and objectives.metric == self.metric:
-                known |= {one.submodel: one.accuracy for one in candidates if one.accuracy is not None}
+                known |= {
+                    one.submodel: Outcome(score=one.accuracy, rights=one.rights)
+                    for one in candidates
+                    if one.accuracy is not None
+                }
         return known

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +149,18 @@ class GqaJudge:
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The share of balanced questions with exactly the right answer."""
         self.check_scorable()
-        pairs = zip(self._questions, predicted.tolist(), strict=True)
-        rights = [self.names[index] == question.answer for question, index in pairs if question.is_balanced]
+        rights = [right for question, right in self._rights(predicted) if question.is_balanced]
         return Accuracy(correct=sum(rights), total=len(rights))
+
+    def values(self, predicted: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """1 for each right answer, else 0; None where a question does not count."""
+        if not all(question.is_balanced for question in self._questions):
+            return None
+        return np.array([right for _, right in self._rights(predicted)], np.float64)
+
+    def _rights(self, predicted: NDArray[np.int64]) -> Iterator[tuple[GqaQuestion, bool]]:
+        for question, index in zip(self._questions, predicted.tolist(), strict=True):
+            yield question, self.names[index] == question.answer
 
     def details(self, predicted: NDArray[np.int64]) -> dict[str, float]:
         """Binary and open accuracy, distribution, and the accuracy of normalised answers."""

@@ -53,14 +53,17 @@ class PictureSplit(VqaSplit):
         framed to a common size (`grouped` gives an order in which few have).
         """
         if order is None:
-            lying, standing = torch.arange(len(self)).tensor_split([self.lying])
-            parts = [part for rows in (lying, standing) if len(rows) for part in torch.split(rows, size)]
+            parts = [part for rows in self.alike(torch.arange(len(self))) for part in torch.split(rows, size)]
         else:
             parts = list(torch.split(order, size))
         for rows, images in zip(parts, read_ahead(self._image, (part.tolist() for part in parts)), strict=True):
             question = torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64))
             inputs = {"question": question, **picture_inputs(self.picture, framed(images))}
             yield Batch(inputs=inputs, targets=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
+
+    def alike(self, rows: Tensor) -> Sequence[Tensor]:
+        """As `Split.alike`: lying images, then standing ones."""
+        return [group for group in (rows[rows < self.lying], rows[rows >= self.lying]) if len(group)]
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
         """As `Split.grouped`: at most one of the batches of `size` has images of both orientations.
@@ -77,6 +80,10 @@ class PictureSplit(VqaSplit):
     def score(self, kept: Tensor) -> Accuracy:
         """What the predicted answers are worth."""
         return self.judge.score(kept.numpy())
+
+    def values(self, kept: Tensor) -> Tensor:
+        """What each answer is worth."""
+        return torch.from_numpy(self.judge.values(kept.numpy()))
 
     def details(self, kept: Tensor) -> dict[str, float]:
         """As `Split.details`."""

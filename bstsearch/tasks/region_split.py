@@ -83,6 +83,9 @@ class Judge(Protocol):
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The accuracy of these class ids."""
 
+    def values(self, predicted: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """What each of these class ids is worth; None where the accuracy is no mean over all of them."""
+
     def details(self, predicted: NDArray[np.int64]) -> dict[str, float]:
         """Further figures, in percent."""
 
@@ -129,6 +132,11 @@ class RegionSplit(VqaSplit):
     def score(self, kept: Tensor) -> Accuracy:
         """As `Split.score`."""
         return self.judge.score(kept.numpy())
+
+    def values(self, kept: Tensor) -> Tensor | None:
+        """As `Split.values`."""
+        values = self.judge.values(kept.numpy())
+        return None if values is None else torch.from_numpy(values)
 
     def details(self, kept: Tensor) -> dict[str, float]:
         """As `Split.details`."""

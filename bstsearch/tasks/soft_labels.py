@@ -44,7 +44,11 @@ class SoftJudge:
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The sum of what the predicted classes are worth; InputError where that is not known."""
         self.check_scorable()
-        return Accuracy.of(self.worths.at(predicted).tolist())
+        return Accuracy.of(self.values(predicted).tolist())
+
+    def values(self, predicted: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What each predicted class is worth."""
+        return self.worths.at(predicted)
 
     def details(self, _predicted: NDArray[np.int64]) -> dict[str, float]:
         """Nothing: these code bases do not store what kind a question is of, or do not use it."""

@@ -55,6 +55,10 @@ class MemorySplit(VqaSplit):
         """The share of right answers."""
         return Accuracy(correct=int((kept == self.answers).sum()), total=len(self))
 
+    def values(self, kept: Tensor) -> Tensor:
+        """1 for each right answer, else 0."""
+        return (kept == self.answers).double()
+
     def details(self, kept: Tensor) -> dict[str, float]:
         """The accuracy of each kind of question."""
         is_right = (kept == self.answers).tolist()

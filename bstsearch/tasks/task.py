@@ -67,6 +67,18 @@ class Split(abc.ABC):
         """What `score` needs of a batch's outputs (B, ...): all of them, or less, such as the likeliest class (B,)."""
         return outputs
 
+    def values(self, kept: Tensor) -> Tensor | None:  # noqa: ARG002
+        """What each row's output is worth, or costs (N,), in the metric's unit; None for a score that is no such mean.
+
+        Their mean is the score. With them a submodel that falls behind is dropped before all rows are scored; rows of
+        `kept` that are not known yet are then zeros, and what comes back for them is not read.
+        """
+        return None
+
+    def alike(self, rows: Tensor) -> Sequence[Tensor]:
+        """`rows`, which ascend, in groups in each of which inputs have one shape; one group by default."""
+        return (rows,)
+
     def right(self, outputs: Tensor, targets: Tensor) -> Tensor | None:  # noqa: ARG002
         """A number per row (B,), in the metric's unit, whose running mean training shows; None for nothing to show."""
         return None

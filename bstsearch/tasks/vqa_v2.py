@@ -140,7 +140,11 @@ class VqaJudge:
 
     def score(self, predicted: NDArray[np.int64]) -> Accuracy:
         """The official accuracy."""
-        return Accuracy.of(self._scores(OFFICIAL).at(predicted).tolist())
+        return Accuracy.of(self.values(predicted).tolist())
+
+    def values(self, predicted: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The official accuracy of each answer."""
+        return self._scores(OFFICIAL).at(predicted)
 
     def details(self, predicted: NDArray[np.int64]) -> dict[str, float]:
         """The accuracy as openvqa counts it, and the official one for each type of answer."""

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bstsearch.profiles.profile_file import save_profile
 from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import make_pricer
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]
@@ -39,11 +40,14 @@ class Scorer:
         self.scored: Counter[str] = Counter()
         self.stop_after = 10_000
 
-    def __call__(self, submodel: Submodel) -> Accuracy:
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
         if self.scored.total() >= self.stop_after:
             raise KeyboardInterrupt
         self.scored[submodel.id] += 1
-        return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
+        return Outcome(score=Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000))
+
+    def test(self, submodel: Submodel) -> None:
+        """There is no test part."""
 
 
 class Once:
@@ -52,10 +56,10 @@ class Once:
     metric = ACCURACY
 
     def __init__(self, scorer: Scorer) -> None:
-        self.score, self.load = functools.cache(scorer), scorer.load
+        self._score, self.load, self.test = functools.cache(scorer.score), scorer.load, scorer.test
 
-    def __call__(self, submodel: Submodel) -> Accuracy:
-        return self.score(submodel)
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+        return self._score(submodel)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.searching.pricing import make_pricer
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.searching.study_file import read_study
 from bstsearch.space import Submodel
 from bstsearch.tasks.easy_vqa import EasyVqa
@@ -142,9 +143,12 @@ class Scorer:
     def load(self) -> None:
         """Nothing is read."""
 
-    def __call__(self, submodel: Submodel) -> Accuracy:
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
         change()
-        return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
+        return Outcome(score=Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000))
+
+    def test(self, submodel: Submodel) -> None:
+        """There is no test part."""
 
 
 @pytest.fixture
@@ -200,7 +204,7 @@ def test_a_search_in_place_of_a_finished_one(
     how: str,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Scorer, "__call__", lambda *_: Accuracy(correct=1, total=1000))
+        patch.setattr(Scorer, "score", lambda *_: Outcome(score=Accuracy(correct=1, total=1000)))
         assert pareto().exit_code == 0
     (tmp_path / "front/notes.md").write_text("mine")
     case = SearchAnew(pareto, tmp_path, tmp_path_factory.mktemp("kept") / "a", "front", "--force")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bstsearch.score import ACCURACY, Accuracy
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.space import Submodel
 
 Invoke = Callable[..., Any]
@@ -20,6 +21,7 @@ HEAVY = {"torch", "fvcore", "numpy", "pandas", "onnx", "onnxruntime", "optuna", 
 RUN = """
 import sys
 from bstsearch.cli.app import main
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
 code = 0
 try:
     main()
@@ -80,8 +82,11 @@ def test_another_budget_on_an_estimated_device_computes_nothing(
         def load(self) -> None:
             pass
 
-        def __call__(self, submodel: Submodel) -> Accuracy:
-            return Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000)
+        def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+            return Outcome(score=Accuracy(correct=900 + int(90 * submodel.width * submodel.depth), total=1000))
+
+        def test(self, submodel: Submodel) -> None:
+            """There is no test part."""
 
     monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Scorer())
     assert invoke("pareto", "--device", "pixel7").exit_code == 0

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import load_profile, save_profile
 from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.searching.front_file import read_front
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.space import Submodel
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.split import ImageSplit
@@ -54,9 +55,12 @@ def scored(score: Callable[[Submodel], Accuracy], monkeypatch: pytest.MonkeyPatc
             pass
 
         @functools.cache  # noqa: B019 (it lives as long as one command)
-        def __call__(self, submodel: Submodel) -> Accuracy:
+        def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
             counts[submodel.id] += 1
-            return score(submodel)
+            return Outcome(score=score(submodel))
+
+        def test(self, submodel: Submodel) -> None:
+            """There is no test part."""
 
     monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Scorer())
     return counts
@@ -192,11 +196,14 @@ def test_an_interrupted_search_goes_on_in_its_folder_and_lends_its_scores(
         def load(self) -> None:
             pass
 
-        def __call__(self, submodel: Submodel) -> Accuracy:
+        def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
             if len(scored) == 4:
                 raise KeyboardInterrupt
             scored[submodel.id] += 1
-            return score(submodel)
+            return Outcome(score=score(submodel))
+
+        def test(self, submodel: Submodel) -> None:
+            """There is no test part."""
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Stopping())

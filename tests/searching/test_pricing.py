@@ -48,7 +48,7 @@ def test_scorer_evaluates_with_the_supernets_weights(
     assert loads == []
     supernet = Supernet.load(tiny_easy_folder)
     for submodel in (supernet.space.smallest, supernet.space.largest):
-        assert score(submodel) == evaluate(supernet, submodel, small_split)
+        assert score.score(submodel).score == evaluate(supernet, submodel, small_split)
     assert loads == ["validation"]
 
 

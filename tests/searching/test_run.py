@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from bstsearch.score import Metric, Value
 from bstsearch.searching.front_file import FrontFile, read_front
 from bstsearch.searching.pricing import make_pricer
 from bstsearch.searching.run import Request, search, search_devices
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.space import Submodel
 
 MakeProfile = Callable[..., DeviceProfile]
@@ -50,9 +51,12 @@ class Errors:
     def load(self) -> None:
         """Nothing is read."""
 
-    def __call__(self, submodel: Submodel) -> Value:
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
         error = 1 / float(submodel.width * submodel.depth)
-        return Value(value=error, low=0.9 * error, high=1.1 * error, total=100)
+        return Outcome(score=Value(value=error, low=0.9 * error, high=1.1 * error, total=100))
+
+    def test(self, submodel: Submodel) -> None:
+        """There is no test part."""
 
 
 @pytest.fixture

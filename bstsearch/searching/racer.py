@@ -1,0 +1,98 @@
+"""A supernet and a split on which its submodels are scored, part after part, until one is beaten."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bstsearch.errors import InputError
+from bstsearch.model.supernet import Supernet
+from bstsearch.score import PERCENT, Accuracy, Metric, Score, Value
+from bstsearch.searching.racing import Race, Values, order, part_ends, write_rights
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
+from bstsearch.space import Submodel
+from bstsearch.tasks import load_split
+from bstsearch.tasks.evaluation import Kept
+from bstsearch.tasks.prepared import PreparedSplit
+from bstsearch.tasks.task import Split, Task
+
+
+class Racer:
+    """Scores submodels; `where` is what errors call the supernet."""
+
+    def __init__(self, supernet: Supernet, split: Split, metric: Metric, where: str = "the supernet") -> None:
+        self._supernet, self._split, self._metric, self._where = supernet, split, metric, where
+
+    @classmethod
+    def load(
+        cls, supernet: Path, split: str, metric: Metric, *, data: str | type[Task] | None, data_dir: Path | None
+    ) -> Racer:
+        """With the weights in the folder `supernet`, on that part of the data; InputError where either is missing."""
+        weights = Supernet.load(supernet)
+        return cls(weights, load_split(supernet, split, data=data, data_dir=data_dir), metric, str(supernet))
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether there can be scores."""
+        return self._split.has_targets
+
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+        """As `Scorer.score`."""
+        self._split.check_scorable()
+        race = Race.of(rivals, len(self._split), self._metric)
+        kept = Kept(self._split, f"{self._where}, submodel {submodel.id}")
+        parts = self._prepared.rows
+        with self._supernet.bind(submodel) as model:
+            for part in range(len(parts)):
+                self._prepared.run(model, part, kept)
+                if beaten := self._beaten(race, kept, torch.cat(parts[: part + 1])):
+                    return beaten
+        return self._whole(self._placed(kept.all(), torch.cat(parts)))
+
+    def _beaten(self, race: Race, kept: Kept, rows: Tensor) -> Outcome | None:
+        """The score on these rows where a rival is better beyond doubt, else None; None where they are all rows."""
+        if not race.rivals or kept.broken or len(rows) == len(self._split):
+            return None
+        values = self._values(self._placed(kept.so_far(), rows))
+        if values is None:
+            return None
+        looked_at = rows.numpy()
+        name = race.winner(values[looked_at], looked_at)
+        return None if name is None else Outcome(score=self._partial(values[looked_at]), beaten_by=name)
+
+    def _partial(self, values: Values) -> Score:
+        """The score on some rows, from their values."""
+        if self._metric.unit == PERCENT and values.min() >= 0 and values.max() <= 1:
+            return Accuracy.of(values.tolist())
+        return Value.mean(values.tolist())
+
+    def _whole(self, kept: Tensor) -> Outcome:
+        """The score on all rows, with their values where it is the mean of them: a split's own score may be another."""
+        score, values = self._split.score(kept), self._values(kept)
+        if values is None or not math.isclose(values.mean(), score.value, rel_tol=1e-6, abs_tol=1e-9):
+            return Outcome(score=score)
+        return Outcome(score=score, rights=write_rights(values))
+
+    def _values(self, kept: Tensor) -> Values | None:
+        """What the split makes of what it kept; InputError where that is not one number per row."""
+        found = self._split.values(kept)
+        if found is not None and found.shape != (len(self._split),):
+            name = type(self._split).__name__
+            raise InputError(f"{name}.values gave {tuple(found.shape)} for {len(self._split):,} rows; check {name}")
+        return None if found is None else found.double().numpy()
+
+    def _placed(self, kept: Tensor, rows: Tensor) -> Tensor:
+        """What was kept of these rows, each in its place among all of them; zeros for the others."""
+        placed = torch.zeros(len(self._split), *kept.shape[1:], dtype=kept.dtype)
+        placed[rows] = kept
+        return placed
+
+    @functools.cached_property
+    def _prepared(self) -> PreparedSplit:
+        rows, ends = torch.from_numpy(order(len(self._split))), part_ends(len(self._split))
+        return PreparedSplit(self._supernet, self._split, rows.tensor_split(ends[:-1]), where=self._where)

@@ -1,0 +1,79 @@
+"""A split made ready for many submodels: what they all compute with fixed parameters is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from bstsearch.model.supernet import Supernet
+from bstsearch.tasks.evaluation import BATCH_SIZE, Kept, computed
+from bstsearch.tasks.task import Split
+
+MOST_BYTES = 2 * 10**9  # of features that a process keeps, and at most
+SHARE = 4  # of the memory that is free one in so many
+
+
+class _Ready(NamedTuple):
+    """A batch as the elastic part reads it."""
+
+    features: tuple[Tensor, ...]
+    targets: Tensor | None
+
+    @property
+    def size(self) -> int:
+        """What it holds in memory, in bytes."""
+        tensors = self.features if self.targets is None else (*self.features, self.targets)
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class PreparedSplit:
+    """A split in parts, of which `rows` are given, with the outputs of a supernet's fixed part for all their batches.
+
+    They are kept in memory as far as they fit; those of later parts that do not are computed again when they are asked
+    for. `limit` is what may be kept, in bytes (None: a quarter of the free memory, 2 GB at most).
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        split: Split,
+        parts: Sequence[Tensor],
+        *,
+        batch_size: int = BATCH_SIZE,
+        limit: int | None = None,
+        where: str = "the supernet",
+    ) -> None:
+        self._supernet, self.split, self._batch_size, self._where = supernet, split, batch_size, where
+        self._left = min(MOST_BYTES, psutil.virtual_memory().available // SHARE) if limit is None else limit
+        self._groups = [split.alike(part.sort().values) for part in parts]
+        self._known: dict[tuple[int, int], list[_Ready]] = {}
+        self.rows = [torch.cat(list(groups)) for groups in self._groups]
+
+    def run(self, model: nn.Module, part: int, kept: Kept) -> None:
+        """Adds what the split keeps of the outputs of `model`, a bound submodel, for `rows` of that part."""
+        with torch.inference_mode():
+            for batch in self._batches(part):
+                kept.add(model.elastic(*batch.features), batch.targets)  # type: ignore[operator]
+
+    def _batches(self, part: int) -> Iterator[_Ready]:
+        for group, rows in enumerate(self._groups[part]):
+            known = self._known.setdefault((part, group), [])
+            yield from known
+            for ready in self._computed(rows[len(known) * self._batch_size :]):
+                self._left = self._left - ready.size if ready.size <= self._left else 0  # later ones are needed less
+                if self._left:
+                    known.append(ready)
+                yield ready
+
+    def _computed(self, rows: Tensor) -> Iterator[_Ready]:
+        """The batches of these rows; none of no rows."""
+        model = self._supernet.model
+        device = next(model.parameters()).device
+        fixed: Callable[..., tuple[Tensor, ...]] = model.fixed  # type: ignore[assignment]
+        for batch in self.split.batches(self._batch_size, rows) if len(rows) else ():
+            on_device = batch.to(device)
+            yield _Ready(computed(fixed, on_device, self.split, self._where), on_device.targets)
