@@ -135,4 +135,8 @@ def _show(output: Output, metrics: dict[str, Any]) -> None:
         names = metrics[splits[0]]
         scores = {name: [metric.text(score_of(metrics[split][name]).value) for split in splits] for name in names}
         output.table(columns, [[name, *texts] for name, texts in scores.items()])
+    if "order" in metrics:
+        from bstsearch.training.order import Order
+
+        output.text(Order(**metrics["order"]).words)
     output.json(metrics)
