@@ -12,7 +12,7 @@ import pytest
 
 from bstsearch.report import draw_report, write_reports
 from bstsearch.report.table import corner_table, front_table
-from bstsearch.searching.budget import Bound, Budget
+from bstsearch.searching.budget import Budget, parse_bounds
 from bstsearch.searching.front_file import FrontFile, read_front
 from bstsearch.space import Submodel
 
@@ -29,7 +29,7 @@ def half(make_front: MakeFront) -> FrontFile:
     candidates.append(dataclasses.replace(whole.full, accuracy=None))
     return FrontFile.solve(
         candidates,
-        Budget.resolve({"latency": Bound.parse("30%", "--budget-ms")}, whole.full),
+        Budget.resolve(parse_bounds({"latency": "30%"}, ()), whole.full),
         origin=dataclasses.replace(whole.origin, space=space),
         sampler="exact",
         is_exact=True,
