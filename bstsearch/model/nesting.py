@@ -1,4 +1,4 @@
-"""Which submodels of a space lie within which: no larger in any direction, layer by layer of the full model (no torch)."""
+"""Which submodels lie within which: no larger in any direction, layer by layer of the full model (no torch)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from bstsearch.answering.choice import choose, read_accuracies
-from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+from bstsearch.errors import InfeasibleBudgetError, InputError
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import LatencyTable
 from bstsearch.profiles.profile import DeviceProfile

@@ -6,16 +6,20 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bstsearch.families.mcan import FAMILY
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.searching.front_file import read_front, write_front
 from bstsearch.space import Submodel
+from bstsearch.tasks.easy_vqa import EasyVqa
+from bstsearch.training import order
 
 Invoke = Callable[..., Any]
 MakeProfile = Callable[..., DeviceProfile]
@@ -25,7 +29,7 @@ FREE = "w1of2-d1.2of2-h121212of4-f221122of4"  # depths, heads and FFN units of i
 
 
 @pytest.fixture
-def net(invoke: Invoke, yes_folder: Path, make_profile: MakeProfile, tmp_path: Path) -> Path:  # noqa: ARG001
+def net(invoke: Invoke, yes_folder: Path, make_profile: MakeProfile, tmp_path: Path) -> Path:
     """A supernet that was trained on ten submodels, and a profile of it, in the current folder."""
     shutil.copytree(yes_folder, tmp_path / "net")
     save_profile(make_profile(tmp_path / "net"), tmp_path / "profiles")
@@ -202,7 +206,9 @@ def test_an_untrained_or_other_submodel_is_not_exported(invoke: Invoke, front: P
 
 
 @pytest.mark.usefixtures("few_questions")
-def test_what_it_costs_is_told_by_the_profile_of_the_front(invoke: Invoke, front: Path, elastic: SupernetFolder) -> None:
+def test_what_it_costs_is_told_by_the_profile_of_the_front(
+    invoke: Invoke, front: Path, elastic: SupernetFolder
+) -> None:
     path = Path("profiles/local.json")
     path.write_text(path.read_text().replace("Test CPU", "Another CPU"))
     result = invoke("export", "--front", front, "--pick", FREE)
@@ -212,3 +218,38 @@ def test_what_it_costs_is_told_by_the_profile_of_the_front(invoke: Invoke, front
     result = invoke("export", "--front", front, "--pick", FREE)
     assert (result.exit_code, "no profile of device 'local'" in result.stderr) == (4, True)
     assert elastic.path.exists()
+
+
+# From training to the page
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_questions")
+def test_a_part_of_what_was_trained_is_searched_and_exported(
+    invoke: Invoke, make_profile: MakeProfile, tiny_easy_config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = EasyVqa.split
+    monkeypatch.setattr(EasyVqa, "split", lambda *args: few(*args).head(32))
+    monkeypatch.setitem(FAMILY.presets, "mcan-easy-vqa", tiny_easy_config)
+    monkeypatch.setattr(order, "COUPLES", 2)
+    options = ("--teacher-epochs", 1, "--epochs", 1, "--batch-size", 16, "--threads", 1, "--device", "cpu")
+    trained = invoke("train", "--out", "net", "--space", "elastic", *options)
+    assert trained.exit_code == 0, trained.stderr
+    folder = read_folder(Path("net"))
+    assert folder.space == folder.space.elastic
+    card = " ".join(Path("net/README.md").read_text().split())
+    assert "each layer with its own share of heads (1/4, 1/2, 3/4, 1) and of FFN units" in card
+    assert "Order: of " in card
+    save_profile(make_profile(Path("net")), Path("profiles"))
+    half = ("--space", write(HALF, "half.json"))
+    found = invoke(*VERBS["pareto"], *half, "--trials", 6, "--budget-ms", "60%")
+    assert found.exit_code == 0, found.stderr
+    file = read_front(Path("front/front.json"))
+    assert file.full.accuracy is None
+    assert file.budget.latency_ms == pytest.approx(0.6 * file.full.latency.high_ms)
+    assert all(one.submodel.width <= Fraction(1, 2) for one in file.front)
+    assert {"front.csv", "front.html", "front.png"} <= {path.name for path in Path("front").iterdir()}
+    again = invoke(*VERBS["pareto"], *half, "--trials", 6, "--budget-ms", "50%")
+    assert again.exit_code == 0, again.stderr
+    assert invoke("export", "--pick", "recommended", "--out", "small").exit_code == 0
+    assert invoke("export", "--pick", FREE, *half, "--out", "other").exit_code == 0

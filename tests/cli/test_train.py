@@ -58,6 +58,13 @@ def test_train_writes_a_supernet_with_card_and_accuracies(train: Invoke, tmp_pat
     card = (tmp_path / "net/README.md").read_text()
     assert all(f"`{submodel_id}`" in card for submodel_id in ids)
     assert "| seed | 0 |" in card
+    assert metrics["space"] == {"size": 10, "words": "10 submodels: widths 1/4, 1/2, 3/4, 1, depths 1/4, 1/2, 3/4, 1"}
+    order = metrics["order"]
+    assert (order["submodels"], order["rows"]) == (10, 24)
+    assert 0 <= order["clearly_worse"] <= order["worse"] <= order["pairs"] == 40
+    assert f"The space that was trained has {metrics['space']['words']}." in card
+    worse = f"the larger one is worse in {order['worse'] / 0.4:.1f} %"
+    assert f"Order: of 40 pairs of submodels, one within the other, {worse}, and" in " ".join(card.split())
     assert Vocabulary.load(tmp_path / "net").data == "easy-vqa"
     assert (tmp_path / "net/training/sandwich-log.csv").read_text().count("\n") == 4
 
@@ -83,9 +90,27 @@ def test_every_step_is_reported_and_then_the_scoring_of_every_submodel(train: In
     result = train("--out", "net")
     assert result.exit_code == 0, result.output
     steps = [(stage, step, 3) for stage in ("teacher", "sandwich") for step in (1, 2, 3)]
-    assert [report[:3] for report in seen.reports] == [*steps, *(("scoring", done, 20) for done in range(20))]
+    scoring = [("scoring", done, 20) for done in range(20)]
+    comparing = [("comparing larger with smaller submodels", done, 10) for done in range(10)]
+    assert [report[:3] for report in seen.reports] == [*steps, *scoring, *comparing]
     news = str(seen.reports[5][3])
     assert re.fullmatch(r"running accuracy: smallest [\d.]+ %,( middle [\d.]+ %,)? largest [\d.]+ %", news)
+
+
+def test_a_space_to_train_is_refused_before_anything_is_trained(train: Invoke, tmp_path: Path) -> None:
+    """One that leaves the full model out, splits a head, or is of other stacks."""
+    bad = {
+        '{"widths": ["1/4", "1/2"]}': (2, "the space 'space.json' leaves the full model out, which teaches all others"),
+        '{"layer_heads": ["3/8", "1"]}': (4, "space.json: encoder_heads=4 times 3/8 is not a whole number"),
+        '{"depths": ["1/3", "1"]}': (4, "space.json: depth 1/3 of 4 layers is not a whole number of layers"),
+        '{"stacks": [4, 4]}': (4, "space.json: object contains unknown field stacks"),
+    }
+    for text, (code, message) in bad.items():
+        (tmp_path / "space.json").write_text(text)
+        result = train("--out", "net", "--space", "space.json")
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert message in result.stderr
+        assert not (tmp_path / "net").exists()
 
 
 def test_only_the_first_of_several_processes_tells_how_far_they_are(

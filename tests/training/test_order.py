@@ -120,7 +120,6 @@ def test_a_score_that_is_no_mean_over_rows_has_no_order(
 def test_it_is_told_in_one_line() -> None:
     found = Order(submodels=10, pairs=1200, worse=60, clearly_worse=3, loss=0.001, rows=4000)
     assert found.words == (
-        "of 1,200 pairs of submodels, one within the other, the larger one is worse in 5.0 %, "
-        "and beyond noise in 0.2 %"
+        "of 1,200 pairs of submodels, one within the other, the larger one is worse in 5.0 %, and beyond noise in 0.2 %"
     )
     assert Order(**found.to_json()) == found
