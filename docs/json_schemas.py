@@ -178,7 +178,9 @@ class Train(_Object, kw_only=True):
     recipe: Annotated[dict[str, Setting], Meta(description="Every setting, under a dotted name.")]
     data: str
     space: Trained
-    order: Annotated[Order | UnsetType, Meta(description="Missing where a score is no mean over rows.")] = UNSET
+    order: Annotated[
+        Order | UnsetType, Meta(description="Missing where a score is no mean over rows, or none lies within another.")
+    ] = UNSET
     metric: Annotated[Metric | UnsetType, Meta(description="Of the scores; only where it is not accuracy.")] = UNSET
     bstsearch: Annotated[str, Meta(description="Version.")]
     commit: str | None
