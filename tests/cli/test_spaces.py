@@ -246,7 +246,7 @@ def test_a_part_of_what_was_trained_is_searched_and_exported(
     assert found.exit_code == 0, found.stderr
     file = read_front(Path("front/front.json"))
     assert file.full.accuracy is None
-    assert file.budget.latency_ms == pytest.approx(0.6 * file.full.latency.high_ms)
+    assert file.budget.limits["latency_ms"] == pytest.approx(0.6 * file.full.latency.high_ms)
     assert all(one.submodel.width <= Fraction(1, 2) for one in file.front)
     assert {"front.csv", "front.html", "front.png"} <= {path.name for path in Path("front").iterdir()}
     again = invoke(*VERBS["pareto"], *half, "--trials", 6, "--budget-ms", "50%")

@@ -30,6 +30,7 @@ from bstsearch.tasks.vqa_v2 import VqaV2
 from bstsearch.training.run import fitted
 
 Invoke = Callable[..., Any]
+COMPARING = "comparing larger with smaller submodels"
 count_once = functools.cache(bstsearch.model.counting.count)  # the same ten submodels for every card
 
 
@@ -91,7 +92,7 @@ def test_every_step_is_reported_and_then_the_scoring_of_every_submodel(train: In
     assert result.exit_code == 0, result.output
     steps = [(stage, step, 3) for stage in ("teacher", "sandwich") for step in (1, 2, 3)]
     scoring = [("scoring", done, 20) for done in range(20)]
-    comparing = [("comparing larger with smaller submodels", done, 10) for done in range(10)]
+    comparing = [(COMPARING, done, 10) for done in range(10)]
     assert [report[:3] for report in seen.reports] == [*steps, *scoring, *comparing]
     news = str(seen.reports[5][3])
     assert re.fullmatch(r"running accuracy: smallest [\d.]+ %,( middle [\d.]+ %,)? largest [\d.]+ %", news)
@@ -138,7 +139,10 @@ def test_an_interrupted_training_goes_on(
     assert not (tmp_path / "net/config.json").exists()
     seen.reports.clear()
     assert train("--out", "net").exit_code == 0
-    assert {report[0] for report in seen.reports} == {"scoring"}  # both stages were done; only the finish was left
+    assert {report[0] for report in seen.reports} == {
+        "scoring",
+        COMPARING,
+    }  # both stages were done; only the finish was left
     assert Supernet.load(tmp_path / "net").space
 
 
@@ -208,7 +212,7 @@ def test_a_forced_training_that_was_stopped_goes_on_beside_the_old_one(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "net.new"]
     seen.reports.clear()
     assert train("--out", "net", "--seed", 1, "--force").exit_code == 0
-    assert {report[0] for report in seen.reports} == {"scoring"}
+    assert {report[0] for report in seen.reports} == {"scoring", COMPARING}
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
     assert "| seed | 1 |" in (tmp_path / "net/README.md").read_text()
 
@@ -226,7 +230,7 @@ def test_force_discards_the_checkpoints_of_another_recipe(
     assert contents(tmp_path) == before
     seen.reports.clear()
     assert train("--out", "net", "--seed", 1, "--force").exit_code == 0
-    assert {report[0] for report in seen.reports} == {"teacher", "sandwich", "scoring"}
+    assert {report[0] for report in seen.reports} == {"teacher", "sandwich", "scoring", COMPARING}
 
 
 @pytest.mark.parametrize("damage", ["log", "checkpoint"])

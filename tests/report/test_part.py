@@ -39,7 +39,7 @@ def half(make_front: MakeFront) -> FrontFile:
 
 
 def test_a_share_is_of_the_full_model_which_is_on_no_front(half: FrontFile) -> None:
-    assert half.budget.latency_ms == pytest.approx(0.3 * half.full.latency.ms)
+    assert half.budget.limits["latency_ms"] == pytest.approx(0.3 * half.full.latency.ms)
     assert half.full.submodel == Submodel()
     assert half.full not in half.front
     assert half.corners[2].id == "w1of2-d1"
