@@ -27,7 +27,7 @@ OPTIONAL = {
     "order",
     "data_folder",
     "data_set",
-}  # of the objects themselves; see docs/json_schemas.py
+}  # see docs/json_schemas.py
 
 # What is run for each schema, one after the other, in a folder with the supernet `net` and two profiles of it.
 COMMANDS = {
