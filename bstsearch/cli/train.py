@@ -88,9 +88,13 @@ def train(
     If training is stopped, the same command goes on from the last checkpoint. It ends with the same weights as without
     the stop. When torchrun starts several processes, they train together: each takes its share of every batch.
 
+    --space says which submodels are trained, and only these can be searched later: BST's, whose layers are alike; with
+    elastic those whose layers choose for themselves, too.
+
     \b
     Examples:
       bstsearch train --out runs/easy-vqa
+      bstsearch train --out runs/elastic --space elastic
       bstsearch train --out runs/vqa --preset mcan-vqa-v2 --data-dir vqa-v2 --teacher imported/mcan
     """
     from bstsearch.training.distributed import is_first_process
