@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import msgspec
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.reading import parsing, read_json, shown
-from bstsearch.space import Shares, Space, Submodel
+from bstsearch.space import ONE, Shares, Space, Submodel
 
 TRAINED, BST, ELASTIC = "trained", "bst", "elastic"
 NAMES = (TRAINED, BST, ELASTIC)
+MANY = 10**6  # from so many submodels on, nobody reads each digit of their number
 
 
 class _Changes(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,10 +59,44 @@ def trained_part(name: str, trained: Space, where: Path) -> Space:
     space = named_space(name, trained)
     if not trained.holds(space):
         raise UsageError(
-            f"{where} was not trained on all of the space {shown(name)}: its submodels would not be what they could "
-            f"be; choose a part of what its config.json says, or train it with --space {name}"
+            f"{where} was not trained on all of the space {shown(name)}, but on {describe(trained)}; "
+            f"choose a part of that, or train it with --space {name}"
         )
     return space
+
+
+def describe(space: Space) -> str:
+    """How many submodels a space has, and what they differ in, in words.
+
+    >>> describe(Space.bst(stacks=(6, 6)))
+    '10 submodels: widths 1/4, 1/2, 3/4, 1, depths 1/6, 1/3, 2/3, 1'
+    >>> describe(Space.bst(stacks=(6, 6)).elastic).partition(", each layer")[2]
+    ' with its own share of heads (1/4, 1/2, 3/4, 1) and of FFN units (1/4, 1/2, 3/4, 1)'
+    """
+    own = " of each stack by itself" if space.has_own_depths else ""
+    words = f"widths {_listed(space.widths)}, depths {_listed(space.depths)}{own}"
+    rows = (("heads", space.layer_heads), ("FFN units", space.layer_ffn))
+    if free := " and ".join(f"of {what} ({_listed(shares)})" for what, shares in rows if shares):
+        words += f", each layer with its own share {free}"
+    if space.tokens != (ONE,):
+        words += f", shares of the image's tokens {_listed(space.tokens)}"
+    return f"{size_text(space.size)} submodel{'' if space.size == 1 else 's'}: {words}"
+
+
+def size_text(size: int) -> str:
+    """A number of submodels, rounded where it is large.
+
+    >>> size_text(10), size_text(123_456), size_text(1_149_886_038_441_984)
+    ('10', '123,456', '1.1e15')
+    """
+    if size < MANY:
+        return f"{size:,}"
+    digits, exponent = f"{Decimal(size):.1e}".split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def _listed(shares: Shares) -> str:
+    return ", ".join(map(str, shares))
 
 
 def _changed(base: Space, path: Path) -> Space:

@@ -85,8 +85,15 @@ class Space(_Object, kw_only=True):
     budget_at: Annotated[
         Literal["high", "middle"], Meta(description="Which end of a range is held against the budget.")
     ]
+    size: Annotated[Whole, Meta(description="How many submodels the space has.")]
+    corners: Annotated[
+        dict[Literal["smallest", "middle", "largest"], Id], Meta(description="The ends and the middle of the space.")
+    ]
     devices: list[SpaceDevice]
-    submodels: list[Counted]
+    submodels: Annotated[
+        list[Counted],
+        Meta(description="All; of an elastic space the uniform ones, then the corners and some drawn at random."),
+    ]
 
 
 # import, train
@@ -148,11 +155,33 @@ class Measured(_Object, kw_only=True):
 Score = Annotated[Any, Meta(extra_json_schema={"anyOf": [{"$ref": "#/$defs/Tally"}, {"$ref": "#/$defs/Measured"}]})]
 
 
+class Trained(_Object, kw_only=True):
+    """The space that was trained; config.json beside it holds it whole."""
+
+    size: Annotated[Whole, Meta(description="How many submodels.")]
+    words: Annotated[str, Meta(description="What they differ in.")]
+
+
+class Order(_Object, kw_only=True):
+    """How often a larger submodel is worse than one that lies within it, among some of the space."""
+
+    submodels: Whole
+    pairs: Annotated[Whole, Meta(description="Of submodels, one within the other.")]
+    worse: Annotated[Whole, Meta(description="Pairs whose larger one is worse.")]
+    clearly_worse: Annotated[Whole, Meta(description="Those where that is beyond 1.96 standard errors.")]
+    loss: Annotated[Amount, Meta(description="By how much the larger ones are worse, in the mean over all pairs.")]
+    rows: Annotated[Whole, Meta(description="Of the validation part, on which they were compared.")]
+
+
 class Train(_Object, kw_only=True):
     """What `bstsearch train --json` prints, and metrics.json holds."""
 
     recipe: Annotated[dict[str, Setting], Meta(description="Every setting, under a dotted name.")]
     data: str
+    space: Trained
+    order: Annotated[
+        Order | UnsetType, Meta(description="Missing where a score is no mean over rows, or none lies within another.")
+    ] = UNSET
     metric: Annotated[Metric | UnsetType, Meta(description="Of the scores; only where it is not accuracy.")] = UNSET
     bstsearch: Annotated[str, Meta(description="Version.")]
     commit: str | None

@@ -28,6 +28,7 @@ ROOMS = (
         "writing",
         "space",
         "space_names",
+        "space_sample",
         "score",
         "listener",
         "doors",
@@ -140,6 +141,7 @@ def test_light_rooms_load_no_heavy_library() -> None:
     expected = {
         "space",
         "space_names",
+        "space_sample",
         "reading",
         "environment",
         "writing",

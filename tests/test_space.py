@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.space import Space, Submodel, triangle
-from bstsearch.training.sandwich import draw_submodel
+from bstsearch.space_sample import draw_submodel
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
 QUARTERS = tuple(Fraction(n, 4) for n in (1, 2, 3, 4))

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.answering.choice import choose, named
+from bstsearch.answering.choice import choose
 from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is_exported, open_session, read_exported
 from bstsearch.errors import InputError, UsageError
 from bstsearch.inputs.pictures import PictureReader
@@ -97,7 +97,7 @@ def ask(
     if budget_ms is not None:
         chosen = _within(folder, Bound.parse(str(budget_ms), "--budget-ms"), device, profiles, listener)
     else:
-        chosen = folder.space.largest if submodel is None else named(folder, submodel)
+        chosen = folder.space.largest if submodel is None else folder.get_submodel(submodel)
     return ask_supernet(asked, model, chosen, top=top)
 
 

@@ -7,22 +7,13 @@ from __future__ import annotations
 
 import msgspec
 
-from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+from bstsearch.errors import InfeasibleBudgetError, InputError
 from bstsearch.model.supernet_folder import METRICS, SupernetFolder
 from bstsearch.profiles.latency import Latency, Table
 from bstsearch.reading import parsing, read_json, shown
 from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Bound
 from bstsearch.space import Submodel
-
-
-def named(folder: SupernetFolder, name: str) -> Submodel:
-    """The submodel of that id; UsageError where the supernet's space has none, listing ids."""
-    submodel = Submodel.from_id(name)
-    if submodel not in folder.space:
-        ids = ", ".join(one.id for one in folder.space.grid())
-        raise UsageError(f"the space of {folder.path} has no submodel {shown(name)}; among its ids: {ids}")
-    return submodel
 
 
 class _Metrics(msgspec.Struct):
@@ -53,7 +44,7 @@ def choose(folder: SupernetFolder, table: Table, bound: Bound) -> tuple[Submodel
     """
     accuracies = read_accuracies(folder)
     latencies = {submodel: table.latency(submodel) for submodel in accuracies}
-    limit_ms = bound.value * (table.latency(folder.space.largest).safe_ms if bound.is_share else 1)
+    limit_ms = bound.value * (table.latency(Submodel()).safe_ms if bound.is_share else 1)
     within = [submodel for submodel in accuracies if latencies[submodel].safe_ms <= limit_ms]
     if not within:
         nearest = min(accuracies, key=lambda submodel: latencies[submodel].safe_ms)

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from bstsearch.answering.choice import named
 from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
-from bstsearch.model.supernet_folder import DEMO, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.reading import parsing
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
+from bstsearch.space import Submodel
+from bstsearch.space_names import TRAINED
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import outputs_of, outputs_with
 from bstsearch.tasks.task import Split, Task
@@ -29,6 +30,8 @@ from bstsearch.writing import as_path, check_writable, write_json
 
 if TYPE_CHECKING:
     import pandas
+
+MOST = 64  # of a larger space, all submodels are more than anybody waits for, or reads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,7 @@ def evaluate(
     model: Path | str = DEMO,
     submodels: Sequence[str] = (),
     *,
+    space: str = TRAINED,
     is_all: bool = False,
     split: str = "validation",
     data: str | type[Task] | None = None,
@@ -91,13 +95,15 @@ def evaluate(
     results: Path | str | None = None,
     listener: Listener = SILENT,
 ) -> Evaluation:
-    """Scores these submodels (by default the full model) of a supernet, or an exported model, on a split.
+    """Scores these submodels (by default the largest one) of a supernet, or an exported model, on a split.
 
-    The options are those of `bstsearch eval`. With `results` the answers of the one submodel are written to that file;
-    a split whose targets are kept back can only be answered so. UsageError or InputError where the request cannot be.
+    With `is_all` they are all of the space, or of one with more than `MOST` submodels the uniform ones. The options are
+    those of `bstsearch eval`. With `results` the answers of the one submodel are written to that file; a split whose
+    targets are kept back can only be answered so. UsageError or InputError where the request cannot be.
     """
     model, data_dir, results = Path(model), as_path(data_dir), as_path(results)
-    read_folder(model)
+    folder = read_folder(model).part(space)
+    chosen = _chosen(folder, submodels, is_all=is_all)
     with contextlib.nullcontext() if results is None else holding(results, "--results"):
         _check_request(model, submodels, results, is_all=is_all)
         task = open_task(model, data, data_dir)
@@ -105,7 +111,7 @@ def evaluate(
         if results is None:
             part.check_scorable()
         scored: list[Scored] = []
-        for name, total, outputs in _models(model, submodels, part, is_all=is_all):
+        for name, total, outputs in _models(folder, chosen, part):
             kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
             if results is not None:
                 _write_results(results, part, kept, listener)
@@ -142,8 +148,17 @@ def _check_request(model: Path, submodels: Sequence[str], results: Path | None, 
 Outputs = Callable[..., Tensor]  # what a split keeps of a model's outputs; tells `on_batch` how far it is
 
 
-def _models(path: Path, names: Sequence[str], split: Split, *, is_all: bool) -> Iterator[tuple[str, int, Outputs]]:
+def _chosen(folder: SupernetFolder, names: Sequence[str], *, is_all: bool) -> list[Submodel]:
+    """The submodels to score, each once; UsageError where the space has none of that name."""
+    space = folder.space
+    listed = [] if not is_all else list(space) if space.size <= MOST else list(space.grid())
+    chosen = [*listed, *map(folder.get_submodel, names)]
+    return list(dict.fromkeys(chosen)) or [space.largest]
+
+
+def _models(folder: SupernetFolder, submodels: Sequence[Submodel], split: Split) -> Iterator[tuple[str, int, Outputs]]:
     """For each model to score: its id, how many there are, and a way to get its outputs."""
+    path = folder.path
     if is_exported(path):
         exported = read_exported(path)
         session = open_session(exported.onnx)
@@ -155,8 +170,6 @@ def _models(path: Path, names: Sequence[str], split: Split, *, is_all: bool) -> 
         yield exported.submodel_id, 1, functools.partial(outputs_with, model, split, where=str(path))
         return
     supernet = Supernet.load(path)
-    chosen = [named(read_folder(path), name) for name in names] or [supernet.space.largest]
-    submodels = list(supernet.space.grid()) if is_all else chosen
     for submodel in submodels:
         yield submodel.id, len(submodels), functools.partial(outputs_of, supernet, submodel, split, where=str(path))
 

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bstsearch.cli.options import DataDirOption, DataOption, FamilyOption, JsonOption, ModelOption, SplitName
+from bstsearch.cli.options import (
+    DataDirOption,
+    DataOption,
+    FamilyOption,
+    JsonOption,
+    ModelOption,
+    SpaceOption,
+    SplitName,
+)
 from bstsearch.cli.output import Column, Output
 from bstsearch.model.supernet_folder import DEMO
 from bstsearch.score import PERCENT, Accuracy, Metric
+from bstsearch.space_names import TRAINED
 
 if TYPE_CHECKING:
     from bstsearch.answering.evaluation import Evaluation, Scored
@@ -22,7 +31,10 @@ def evaluate(
     submodel: Annotated[
         list[str] | None, typer.Option("--submodel", metavar="ID", help="Submodel to score; may be given again.")
     ] = None,
-    is_all: Annotated[bool, typer.Option("--all", help="Score every submodel of the supernet.")] = False,
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Score every submodel; of an elastic space those whose layers are alike.")
+    ] = False,
+    space: SpaceOption = TRAINED,
     split: Annotated[SplitName, typer.Option("--split", help="Which part of the data.")] = SplitName.validation,
     data: DataOption = None,
     data_dir: DataDirOption = None,
@@ -37,12 +49,13 @@ def evaluate(
 ) -> None:
     """Score submodels of a supernet, or an exported model, on a split.
 
-    Without --submodel and --all, a supernet's full model is scored. A split without answers (VQA-v2's
-    test part) can only be answered: give --results.
+    Without --submodel and --all, a supernet's full model is scored, or the largest one of --space. A split without
+    answers (VQA-v2's test part) can only be answered: give --results.
 
     \b
     Examples:
       bstsearch eval --all
+      bstsearch eval --all --space bst --split test
       bstsearch eval --model export/w1of2-d1 --split test
       bstsearch eval --submodel w1of2-d1 --split test --results answers.json
     """
@@ -53,6 +66,7 @@ def evaluate(
         found = run(
             model,
             submodel or (),
+            space=space,
             is_all=is_all,
             split=split.value,
             data=data,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.answering.exported_folder import metric_of
-from bstsearch.cli.options import DataOption, FamilyOption, ForceOption, JsonOption
+from bstsearch.cli.options import DataOption, FamilyOption, ForceOption, JsonOption, ProfilesOption, SpaceOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.score import Metric
+from bstsearch.space_names import TRAINED
 from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="export/<id>")
     ] = None,
+    space: SpaceOption = TRAINED,
+    profiles: ProfilesOption = None,
     data: DataOption = None,
     has_int8: Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file, too.")] = False,
     is_forced: ForceOption = False,
@@ -46,6 +49,9 @@ def export(
     is_json: JsonOption = False,
 ) -> None:
     """Write a submodel of the front as safetensors and ONNX, checked.
+
+    An id may name any submodel that the supernet was trained on, or is in --space. One that the search has not scored
+    is scored now.
 
     \b
     Examples:
@@ -56,9 +62,19 @@ def export(
     from bstsearch.exporting.run import export as run
 
     output = Output(is_json)
-    front = front or Memory(output).front or FRONT
+    memory = Memory(output)
     with output.listening("reading") as listener:
-        exported = run(pick, front=front, out=out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
+        exported = run(
+            pick,
+            front=front or memory.front or FRONT,
+            space=space,
+            profiles=profiles or memory.folder("profiles"),
+            out=out,
+            data=data,
+            has_int8=has_int8,
+            is_forced=is_forced,
+            listener=listener,
+        )
     _show(output, exported)
     for hint in _hints(exported.manifest, shlex.quote(str(exported.path))):
         output.hint(hint)

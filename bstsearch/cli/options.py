@@ -11,6 +11,7 @@ import typer
 
 from bstsearch.cli.errors import translated
 from bstsearch.errors import BstsearchError, UsageError
+from bstsearch.space_names import NAMES
 
 
 class SplitName(StrEnum):
@@ -40,6 +41,11 @@ def complete_device(context: typer.Context, incomplete: str) -> list[str]:
     names = stored_profiles(profile_folders(Path(profiles) if profiles else None))
     earlier, comma, begun = incomplete.rpartition(",")
     return sorted(f"{earlier}{comma}{name}" for name in names if name.startswith(begun))
+
+
+def complete_space(incomplete: str) -> list[str]:
+    """The names of spaces that start with `incomplete`."""
+    return [name for name in NAMES if name.startswith(incomplete)]
 
 
 def _admit_family(text: str | None) -> None:
@@ -115,6 +121,16 @@ DataOption = Annotated[
 DataDirOption = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Folder of the data set, if it is not in a package."),
+]
+SpaceOption = Annotated[
+    str,
+    typer.Option(
+        "--space",
+        metavar="NAME|FILE",
+        help="Which submodels: trained (all that the supernet was trained on), bst (those of them whose layers are "
+        "alike), elastic, or a JSON file that changes some keys of the space.",
+        autocompletion=complete_space,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

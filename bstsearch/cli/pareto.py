@@ -21,6 +21,7 @@ from bstsearch.cli.options import (
     LastSupernetOption,
     ProfilesOption,
     SeedOption,
+    SpaceOption,
     SplitName,
     split_devices,
 )
@@ -70,9 +71,7 @@ def pareto(
         str,
         typer.Option(metavar="KEY,KEY...", help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}."),
     ] = str(DEFAULT),
-    space: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Submodels to choose from: trained, bst, elastic, or a JSON file.")
-    ] = TRAINED,
+    space: SpaceOption = TRAINED,
     sampler: Annotated[
         SamplerName, typer.Option(help="auto takes all of a small space, and samples others by nsga2.")
     ] = SamplerName.auto,

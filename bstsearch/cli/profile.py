@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bstsearch import doors
-from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, ProfilesOption, SupernetOption
+from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, ProfilesOption, SpaceOption, SupernetOption
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.reading import read_json, shown
+from bstsearch.space_names import TRAINED
 
 if TYPE_CHECKING:
     from bstsearch.measuring.run import Profiled
@@ -31,6 +32,7 @@ def _complete_driver(incomplete: str) -> list[str]:
 def profile(
     device: DeviceOption = LOCAL,
     supernet: SupernetOption = DEMO,
+    space: SpaceOption = TRAINED,
     profiles: ProfilesOption = None,
     has_to_measure: Annotated[bool, typer.Option("--measure", help="Measure, even if a profile is stored.")] = False,
     via: Annotated[
@@ -78,7 +80,8 @@ def profile(
 ) -> None:
     """Measure a device, or show what is stored of it.
 
-    A profile holds latencies and memory for a model's shapes; its weights do not matter. Profiles are looked for in
+    A profile holds latencies and memory for a model's shapes; its weights do not matter. With --space only submodels of
+    that part are measured, and replace what the profile holds of this model. Profiles are looked for in
     --profiles, $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch. A new one goes to --profiles, else to
     $BSTSEARCH_PROFILES, else to ./profiles. 'bstsearch devices' lists them. Later commands in this folder use this
     device and its options, unless you name others.
@@ -94,8 +97,8 @@ def profile(
     """
     from bstsearch.measuring.run import profile_device
 
-    output, folder = Output(is_json), read_folder(supernet)
-    data_words = _data_words(folder)  # first, since it may be refused
+    output, folder = Output(is_json), read_folder(supernet).part(space)
+    words = [*_data_words(folder), *([] if space == TRAINED else ["--space", space])]  # first: it may be refused
     options = {"threads": threads, "cores": cores, "host": host, "board_python": board_python, "ort_web": ort_web}
     options |= {"lan": is_lan or None, "webgpu": is_webgpu or None, "serial": serial, **_pairs(option or ())}
     with output.listening("profile") as listener:
@@ -111,7 +114,7 @@ def profile(
         )
     _show(found.profile, folder, output)
     _say(found, folder, threads, output)
-    _hint(found.profile, None if supernet == DEMO else supernet, data_words, profiles, output)
+    _hint(found.profile, None if supernet == DEMO else supernet, words, profiles, output)
     output.json({"path": str(found.path), "is_new": found.is_new, "profile": found.profile.to_json()})
 
 
@@ -135,7 +138,7 @@ def _say(found: Profiled, folder: SupernetFolder, threads: int | None, output: O
 
 
 def _hint(
-    shown: DeviceProfile, supernet: Path | None, data_words: Sequence[str], profiles: Path | None, output: Output
+    shown: DeviceProfile, supernet: Path | None, further: Sequence[str], profiles: Path | None, output: Output
 ) -> None:
     """What to type next; the folder remembers this device from now on."""
     is_remembered = Memory(output).keep_profiled(shown.device, profiles, supernet)
@@ -144,7 +147,7 @@ def _hint(
         output.note(
             f"to measure the real one: {shlex.join(['bstsearch', 'profile', *words, '--via', 'browser', '--lan'])}"
         )
-    output.hint(f"next: {shlex.join(['bstsearch', 'pareto', *([] if is_remembered else words), *data_words])}")
+    output.hint(f"next: {shlex.join(['bstsearch', 'pareto', *([] if is_remembered else words), *further])}")
 
 
 def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:

@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from bstsearch.cli.options import (
@@ -15,6 +14,7 @@ from bstsearch.cli.options import (
     JsonOption,
     ProfilesOption,
     SetOption,
+    SpaceOption,
     SupernetOption,
     complete_device,
     split_devices,
@@ -22,6 +22,7 @@ from bstsearch.cli.options import (
 from bstsearch.cli.output import Column, Output
 from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.space_names import TRAINED, describe
 
 if TYPE_CHECKING:
     from bstsearch.model.cost_table import Cost
@@ -47,6 +48,7 @@ def space(
         str | None, typer.Option(metavar="NAME", help="Named configuration to count in place of a supernet.")
     ] = None,
     settings: SetOption = None,
+    part: SpaceOption = TRAINED,
     is_all: Annotated[
         bool, typer.Option("--all", help="Also count the wide and shallow submodels that the space leaves out.")
     ] = False,
@@ -70,16 +72,20 @@ def space(
     _family: FamilyOption = None,
     is_json: JsonOption = False,
 ) -> None:
-    """Count every submodel's parameters, MACs and FLOPs.
+    """Count the submodels' parameters, MACs and FLOPs.
 
     No weights are needed and none are allocated, so published models of full size can be counted anywhere. FLOPs are
     two for each multiply-add (MAC), at batch 1. --set changes a size of a preset, such as the number of tokens. With
     --device, the table also shows latencies and their ranges; nothing has to be trained for that.
 
+    An elastic space (--space elastic) has too many submodels for a table. It shows those whose layers are alike, then
+    the smallest, the middle and the largest one, and some drawn at random.
+
     \b
     Examples:
       bstsearch space
       bstsearch space --preset mcan-vqa-v2 --all
+      bstsearch space --preset mcan-vqa-v2 --space elastic
       bstsearch space --preset mcan-vqa-v2 --device pixel7,raspberrypi4 --budget-ms 60
       bstsearch space --preset uniter-base --set question_length=20 --set regions=36
     """
@@ -88,7 +94,7 @@ def space(
     output, names = Output(is_json), split_devices(devices) if devices is not None else []
     if budget_ms is not None and not names:
         raise UsageError("--budget-ms needs a device to keep to it on; give --device NAME ('bstsearch devices' lists)")
-    folder = _folder(supernet, preset, settings or [])
+    folder = _folder(supernet, preset, settings or [], part)
     with output.listening("counting") as listener:
         found = count_space(
             folder,
@@ -102,32 +108,22 @@ def space(
     _show(output, found, is_all=is_all)
     if found.devices:
         _show_verdict(output, found)
-        words = _next_command(supernet, preset, settings or [], devices, profiles, budget_ms, budget_at)
+        words = _next_command(supernet, preset, settings or [], part, devices, profiles, budget_ms, budget_at)
         output.hint(f"next: {shlex.join(words)}")
     output.json(found.to_json())
 
 
-def _folder(supernet: Path, preset: str | None, settings: list[str]) -> SupernetFolder:
-    """The supernet's folder, or that which one of the preset would have."""
-    from bstsearch.model.cost_table import shipped_preset
+def _folder(supernet: Path, preset: str | None, settings: list[str], part: str) -> SupernetFolder:
+    """The supernet's folder, or that which one of the preset would have, with the space that is asked for."""
+    from bstsearch.model.preset_folder import preset_folder
 
     if preset is None:
         if settings:
             raise UsageError("--set changes a preset; give --preset NAME (a supernet's sizes are those of its weights)")
-        return read_folder(supernet)
+        return read_folder(supernet).part(part)
     if supernet != DEMO:
         raise UsageError("--preset and --supernet name two models; give one of them")
-    return (None if settings else shipped_preset(preset)) or _changed_preset(preset, settings)
-
-
-def _changed_preset(preset: str, settings: list[str]) -> SupernetFolder:
-    from bstsearch.model.config import changed, config_to_json
-    from bstsearch.model.lookup import get_preset
-
-    family, config = get_preset(preset)
-    config = changed(family, config, settings)
-    plain = msgspec.to_builtins(config_to_json(config))
-    return SupernetFolder(path=Path(preset), family=family.name, config=plain, space=family.space(config))
+    return preset_folder(preset, settings, part)
 
 
 def _show(output: Output, found: CountedSpace, *, is_all: bool) -> None:
@@ -139,7 +135,10 @@ def _show(output: Output, found: CountedSpace, *, is_all: bool) -> None:
     if is_all:
         columns.append(Column("in the\nspace"))
         rows = [[*row, "yes" if one.is_in_space else "-"] for row, one in zip(rows, found.rows, strict=True)]
-    output.table(columns, rows, title=f"{found.folder.path.name}: {len(rows)} submodels, batch 1, float32")
+    output.table(columns, rows, title=f"{found.title}, batch 1, float32")
+    if found.space.is_elastic:
+        output.text(describe(found.space))
+        output.text("; ".join(f"{name}: {one.id}" for name, one in found.corners.items()))
     if fixed := found.fixed_macs:
         output.text(f"each of them: {fixed:,} MACs in the part that is never slimmed")
 
@@ -194,6 +193,7 @@ def _next_command(
     supernet: Path,
     preset: str | None,
     settings: list[str],
+    part: str,
     devices: str | None,
     profiles: Path | None,
     budget_ms: str | None,
@@ -206,9 +206,11 @@ def _next_command(
         data = data_of_preset(preset)
         words = ["bstsearch", "train", "--preset", preset, *(word for text in settings for word in ("--set", text))]
         where = ["--data-dir", "DIR"] if data in (None, *ON_DISK) else []
+        words += [] if part == TRAINED else ["--space", part]
         return [*words, "--out", f"runs/{preset}", *([] if data else ["--data", "NAME"]), *where]
     options: dict[str, object] = {
         "--supernet": None if supernet == DEMO else supernet,
+        "--space": None if part == TRAINED else part,
         "--device": devices,
         "--profiles": profiles,
         "--budget-ms": budget_ms,

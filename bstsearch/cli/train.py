@@ -18,9 +18,11 @@ from bstsearch.cli.options import (
     JsonOption,
     SeedOption,
     SetOption,
+    SpaceOption,
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.listener import SILENT
+from bstsearch.space_names import BST
 
 OF_RECIPE = "the recipe's"
 SPLITS = ("validation", "test")
@@ -45,9 +47,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the supernet.")],
     preset: Annotated[str, typer.Option(metavar="NAME", help="Named configuration.")] = "mcan-easy-vqa",
     settings: SetOption = None,
-    space: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Submodels to train: bst, elastic, or a JSON file.")
-    ] = "bst",
+    space: SpaceOption = BST,
     data: DataOption = None,
     data_dir: DataDirOption = None,
     recipe: Annotated[
@@ -88,9 +88,13 @@ def train(
     If training is stopped, the same command goes on from the last checkpoint. It ends with the same weights as without
     the stop. When torchrun starts several processes, they train together: each takes its share of every batch.
 
+    --space says which submodels are trained, and only these can be searched later: BST's, whose layers are alike; with
+    elastic those whose layers choose for themselves, too.
+
     \b
     Examples:
       bstsearch train --out runs/easy-vqa
+      bstsearch train --out runs/elastic --space elastic
       bstsearch train --out runs/vqa --preset mcan-vqa-v2 --data-dir vqa-v2 --teacher imported/mcan
     """
     from bstsearch.training.distributed import is_first_process
@@ -135,4 +139,8 @@ def _show(output: Output, metrics: dict[str, Any]) -> None:
         names = metrics[splits[0]]
         scores = {name: [metric.text(score_of(metrics[split][name]).value) for split in splits] for name in names}
         output.table(columns, [[name, *texts] for name, texts in scores.items()])
+    if "order" in metrics:
+        from bstsearch.training.order import Order
+
+        output.text(Order(**metrics["order"]).words)
     output.json(metrics)

@@ -11,7 +11,8 @@ from bstsearch.answering.exported_folder import INT8, MANIFEST, ONNX
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.searching.pick import Pick, export_folder, read_pick
-from bstsearch.writing import check_free
+from bstsearch.space_names import TRAINED
+from bstsearch.writing import as_path, check_free
 
 if TYPE_CHECKING:
     from bstsearch.tasks.task import Task
@@ -43,6 +44,8 @@ def export(
     pick: str | int = "recommended",
     *,
     front: Path | str = FRONT,
+    space: str = TRAINED,
+    profiles: Path | str | None = None,
     out: Path | str | None = None,
     data: str | type[Task] | None = None,
     has_int8: bool = False,
@@ -51,20 +54,23 @@ def export(
 ) -> Exported:
     """Writes the picked submodel into the folder `out` (by default export/ID), whole or not at all, and checks it.
 
-    `pick` is a row number of the front file, an id, or "recommended". `data` is the task that the front was scored for,
-    where it is not known by the name that its supernet remembers. What was written is read back: outputs and score
-    on the front's split must be those of torch and of the search, else BstsearchError. Latencies are measured, and
-    the listener is warned of what is far from the profile, or was never measured. InputError where there is no such
+    `pick` is a row number of the front file, an id, or "recommended". An id may be any in `space`, a part of what the
+    supernet was trained on (by default all of it); what the search has not scored is scored now, and costs what the
+    front's device profile says, which is looked for in `profiles` first. `data` is the task that the front was scored
+    for, where it is not known by the name that its supernet remembers. What was written is read back: outputs and
+    score on the front's split must be those of torch and of the search, else BstsearchError. Latencies are measured,
+    and the listener is warned of what is far from the profile, or was never measured. InputError where there is no such
     row, or the front is older than its supernet; UsageError where `out` is taken.
     """
-    picked = read_pick(Path(front), str(pick))
+    picked = read_pick(Path(front), str(pick), space=space, profiles=as_path(profiles))
     out = Path(out or export_folder(picked.candidate))
     with holding(out):
         check_free(out, marker=MANIFEST, is_forced=is_forced)
         listener.note(f"took {picked}")
 
-        from bstsearch.exporting.write import write_export  # loads torch, which refusals do without
+        from bstsearch.exporting.write import scored, write_export  # loads torch, which refusals do without
 
+        picked = scored(picked, data, listener)
         manifest = write_export(picked, out, data=data, has_int8=has_int8, is_forced=is_forced, listener=listener)
     exported = Exported(path=out, pick=picked, manifest=manifest)
     _tell(exported, listener)

@@ -6,6 +6,7 @@ holds the ONNX files, a manifest, a model card, a sample and a script that needs
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,28 @@ from bstsearch.searching.pick import Pick
 from bstsearch.space import ONE, Space
 from bstsearch.tasks import FILE as TASK
 from bstsearch.tasks import open_task, save_task, split_for
+from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Task
 from bstsearch.tasks.vocabulary import FILE as VOCABULARY
 from bstsearch.tasks.vqa import VqaTask
 from bstsearch.writing import write_json, write_text, writing_folder
+
+
+def scored(pick: Pick, data: str | type[Task] | None = None, listener: Listener = SILENT) -> Pick:
+    """The pick with its score on the front's split; it is scored now where the search has not."""
+    if pick.candidate.accuracy is not None:
+        return pick
+    listener.progress("scoring")
+    origin, source = pick.front.origin, Path(pick.front.origin.supernet["path"])
+    split = split_for(source, _task(pick, data), origin.split)
+    score = evaluate(Supernet.load(source), pick.candidate.submodel, split, where=str(source))
+    return dataclasses.replace(pick, candidate=dataclasses.replace(pick.candidate, accuracy=score))
+
+
+def _task(pick: Pick, data: str | type[Task] | None) -> Task:
+    origin = pick.front.origin
+    data_dir = None if origin.data_folder is None else Path(origin.data_folder)
+    return open_task(Path(origin.supernet["path"]), data, data_dir)
 
 
 def write_export(
@@ -47,8 +66,7 @@ def write_export(
     front was scored for, where it is not the supernet's own.
     """
     origin = pick.front.origin
-    data_dir = None if origin.data_folder is None else Path(origin.data_folder)
-    task = open_task(Path(origin.supernet["path"]), data, data_dir)
+    task = _task(pick, data)
     with writing_folder(out, marker=exported_folder.MANIFEST, own=exported_folder.OWN, is_forced=is_forced) as folder:
         graphs = _write_model(pick, folder, _output(task), has_int8=has_int8)
         save_task(task, folder)

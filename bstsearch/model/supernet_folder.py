@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shlex
 from collections.abc import Mapping
@@ -13,9 +14,22 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from bstsearch.errors import InputError
-from bstsearch.reading import SHOWN, Finite, Line, check_utf8, checked, digest, no_folder, parsing, plain, read_format
-from bstsearch.space import Space
+from bstsearch.errors import InputError, UsageError
+from bstsearch.reading import (
+    SHOWN,
+    Finite,
+    Line,
+    check_utf8,
+    checked,
+    digest,
+    no_folder,
+    parsing,
+    plain,
+    read_format,
+    shown,
+)
+from bstsearch.space import Space, Submodel
+from bstsearch.space_names import describe, trained_part
 from bstsearch.writing import write_json
 
 FORMAT = 1
@@ -24,6 +38,7 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
 OWN = (CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "training")
+IDS = 10  # of a space that an error names: all of BST's
 
 LARGEST = 10_000_000  # of the sizes in a config: the longest published vocabularies have a tenth of that
 # A value of a config, whatever the family: a size, a rate, a switch, a word, or one of them for each layer.
@@ -53,6 +68,21 @@ class SupernetFolder:
         """Sixteen hex digits that change with the family or any size: what a latency depends on."""
         text = json.dumps([self.family, self.config], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def part(self, space: str) -> SupernetFolder:
+        """The same supernet with the space of that name, or in that file; UsageError where that was not trained."""
+        return dataclasses.replace(self, space=trained_part(space, self.space, self.path))
+
+    def get_submodel(self, name: str) -> Submodel:
+        """The submodel of that id; UsageError where the space has none, which says what it has."""
+        submodel = Submodel.from_id(name)
+        if submodel not in self.space:
+            ids = [one.id for one in itertools.islice(self.space.grid(), IDS)] or [self.space.smallest.id]
+            raise UsageError(
+                f"the space of {self.path} has no submodel {shown(name)}, but {describe(self.space)}; "
+                f"choose one of them, such as {', '.join(ids)}"
+            )
+        return submodel
 
     def digest(self) -> str:
         """Sixteen hex digits that change with the architecture, the space or any weight."""

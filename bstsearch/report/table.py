@@ -64,7 +64,7 @@ def _front_columns(file: FrontFile) -> list[_Column]:
     columns[0] = ((*columns[0][0][:3],), columns[0][1])  # the first cost is never left out
     return [
         (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
-        *([] if file.origin.space.is_layerwise else shape),
+        *([] if file.origin.space.is_elastic else shape),
         (_score_head(part, objectives.metric), objectives.score_text),
         *([(_score_head(TEST, objectives.metric), objectives.test_text)] if file.has_tests else []),
         *columns,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,15 @@ from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency
 from bstsearch.searching.budget import HIGH, MIDDLE, Bound
 from bstsearch.searching.pricing import extrapolations, get_profile, known_costs, make_table
-from bstsearch.space import Submodel
+from bstsearch.space import Space, Submodel
+from bstsearch.space_names import size_text
+from bstsearch.space_sample import draw_submodel
 
 if TYPE_CHECKING:
     import pandas
+
+DRAWN = 12  # of an elastic space, beside its uniform submodels: a table that one screen holds
+SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Counted:
 class OnDevice:
     """The latencies on one device, by submodel, fewest FLOPs first; `limit_ms` is the budget there, if there is one.
 
-    With `is_middle` the value itself must keep to it, else the upper end of its range.
+    With `is_middle` the value itself must keep to it, else the upper end of its range. With `is_part` the space has
+    more submodels than these.
     """
 
     name: str
@@ -40,6 +47,7 @@ class OnDevice:
     latencies: Mapping[Submodel, Latency]
     limit_ms: float | None
     is_middle: bool
+    is_part: bool
     warnings: Sequence[str]
 
     def fits(self, submodel: Submodel) -> bool | None:
@@ -55,7 +63,8 @@ class OnDevice:
     def verdict(self) -> str:
         """How many keep to the budget and which is the largest of them, or which comes nearest."""
         found, end = self.fitting, "" if self.is_middle else " at the upper end of their range"
-        words = f"{self.name}: {len(found)} of {len(self.latencies)} keep to {self.limit_ms:.4g} ms{end}"
+        of = f"{len(self.latencies)} listed ones" if self.is_part else str(len(self.latencies))
+        words = f"{self.name}: {len(found)} of {of} keep to {self.limit_ms:.4g} ms{end}"
         shown = found[-1] if found else min(self.latencies, key=self._held)
         return f"{words}; {'the largest' if found else 'the nearest'} is {shown.id}, {self.latencies[shown]}"
 
@@ -70,17 +79,33 @@ class OnDevice:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CountedSpace:
-    """The submodels of a supernet or preset, smallest first, with their costs and their latencies on `devices`."""
+    """Submodels of a supernet or preset, smallest first, with their costs and their latencies on `devices`.
+
+    Of an elastic space they are the uniform ones, then its corners and some drawn at random. `full` is what the full
+    model costs, which may be outside.
+    """
 
     folder: SupernetFolder
     rows: Sequence[Counted]
+    full: Cost
     devices: Sequence[OnDevice] = ()
     budget_at: str = HIGH
 
     @property
-    def full(self) -> Cost:
-        """What the full model costs."""
-        return self.rows[-1].cost
+    def space(self) -> Space:
+        """The space that is counted."""
+        return self.folder.space
+
+    @property
+    def corners(self) -> dict[str, Submodel]:
+        """The smallest, the middle and the largest submodel of the space."""
+        return {"smallest": self.space.smallest, "middle": self.space.middle, "largest": self.space.largest}
+
+    @property
+    def title(self) -> str:
+        """What the rows are."""
+        what = f"{self.folder.path.name}: {len(self.rows)} submodels"
+        return f"{what} of {size_text(self.space.size)}" if self.space.is_elastic else what
 
     @property
     def fixed_macs(self) -> int:
@@ -100,6 +125,8 @@ class CountedSpace:
             "config": dict(self.folder.config),
             "fixed_macs": self.fixed_macs,
             "budget_at": self.budget_at,
+            "size": self.space.size,
+            "corners": {name: one.id for name, one in self.corners.items()},
             "devices": [
                 {"name": one.name, "obtained": one.obtained, "budget_ms": one.limit_ms, "warnings": list(one.warnings)}
                 for one in self.devices
@@ -148,21 +175,32 @@ def count_space(
     is_all: bool = False,
     listener: Listener = SILENT,
 ) -> CountedSpace:
-    """Every submodel's costs, and its latencies on the devices of these names; nothing needs to be trained.
+    """The costs of the submodels, and their latencies on the devices of these names; nothing needs to be trained.
 
-    A share of the full model's latency, as a budget, is taken on each device by itself. With `is_all` the wide and
-    shallow submodels that the space leaves out are counted, too. InputError where a device is unknown, or knows other
-    models only.
+    An elastic space has too many: then they are the uniform ones, the corners and some drawn at random. A share of the
+    full model's latency, as a budget, is taken on each device by itself. With `is_all` the wide and shallow submodels
+    that the space leaves out are counted, too. InputError where a device is unknown, or knows other models only.
     """
     bound = None if budget_ms is None else Bound.parse(budget_ms, "--budget-ms")
-    grid = list((folder.space.unfiltered if is_all else folder.space).grid())
+    listed = _listed(folder.space, is_all=is_all)
     costs, rows = known_costs(folder), []
-    for done, submodel in enumerate(grid):
-        listener.progress("counting", done, len(grid))
+    for done, submodel in enumerate(listed):
+        listener.progress("counting", done, len(listed))
         rows.append(Counted(submodel, submodel in folder.space, costs.cost(submodel)))
     by_macs = {one.submodel: one.cost.gflops for one in sorted(rows, key=lambda one: one.cost.macs)}
     found = [_on_device(folder, name, profiles, by_macs, bound, budget_at) for name in devices]
-    return CountedSpace(folder=folder, rows=rows, devices=found, budget_at=budget_at)
+    full = costs.cost(Submodel())
+    return CountedSpace(folder=folder, rows=rows, full=full, devices=found, budget_at=budget_at)
+
+
+def _listed(space: Space, *, is_all: bool) -> list[Submodel]:
+    """The uniform submodels, and of an elastic space its corners and some others, from narrow to wide."""
+    grid = list((space.unfiltered if is_all else space).grid())
+    if not space.is_elastic:
+        return grid
+    source = random.Random(SEED)
+    others = {space.smallest, space.middle, space.largest, *(draw_submodel(space, source) for _ in range(DRAWN))}
+    return grid + sorted(others - set(grid), key=lambda one: (one.width, one.depth, one.id))
 
 
 def _on_device(
@@ -179,8 +217,9 @@ def _on_device(
         name=profile.device,
         obtained=profile.obtained,
         latencies={submodel: table.latency(submodel) for submodel in gflops},
-        limit_ms=_limit(bound, table.latency(folder.space.largest), is_middle=is_middle),
+        limit_ms=_limit(bound, table.latency(Submodel()), is_middle=is_middle),
         is_middle=is_middle,
+        is_part=folder.space.is_elastic,
         warnings=extrapolations(folder, profile, gflops),
     )
 

@@ -12,6 +12,7 @@ import msgspec
 from bstsearch.errors import InputError
 from bstsearch.reading import REASON, Amount, Count, Line, Name, checked, cut, shown
 from bstsearch.space import Space
+from bstsearch.space_names import size_text
 
 REMEDY = "give another --out to keep it, or --force to start over"
 
@@ -33,7 +34,7 @@ class Provenance:
         if found.supernet["digest"] != self.supernet["digest"]:
             changes.append(f"supernet {_names(found.supernet, self.supernet, 'path')}")
         if found.space != self.space:
-            changes.append(f"space of {found.space.size} submodels (now {self.space.size})")
+            changes.append(f"space of {size_text(found.space.size)} submodels (now {size_text(self.space.size)})")
         if found.split != self.split:
             changes.append(f"split {shown(found.split)} (now {self.split!r})")
         if found.data_set != self.data_set:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import ACCURACY, PERCENT, Accuracy, Metric, Score, Value
 from bstsearch.space import Submodel
+from bstsearch.space_names import describe
+from bstsearch.training.order import Order
 from bstsearch.writing import write_text
 
 PARTS = {"validation": "validation {}", "test": "test {}, which took no part in any choice"}
@@ -30,6 +33,8 @@ One set of weights; every row below is a submodel of it. Trained as the bilatera
 Transformer (Yu et al., arXiv 2203.12814): a teacher, which is the full model alone, then the sandwich of
 smallest, largest and three random submodels, all taught by that teacher.
 
+{_space(supernet, metrics)}
+
 {_scores(supernet, metrics, "questions" if is_vqa else "examples")}
 
 ## Recipe
@@ -42,6 +47,26 @@ Made by bstsearch {metrics["bstsearch"]}, commit {metrics["commit"] or "unknown"
 {metrics["machine"]}. The same recipe and seed on the same machine and threads give the same weights.
 """
     write_text(folder / "README.md", text)
+
+
+def _space(supernet: Supernet, metrics: Mapping[str, Any]) -> str:
+    """What was trained, and how often a larger submodel is worse than a smaller one."""
+    order = Order(**metrics["order"]) if "order" in metrics else None
+    only = "These, and no others, can be searched. " if supernet.space.is_elastic else ""
+    lines = [f"The space that was trained has {describe(supernet.space)}. {only}".rstrip()]
+    if order is not None:
+        some = "uniform ones and others drawn at random" if supernet.space.is_elastic else "all"
+        lines.append(
+            f"Order: {order.words} (paired differences beyond 1.96 standard errors). {order.submodels} submodels "
+            f"({some}), {order.rows:,} rows of the validation part; in the mean over all pairs the larger one is "
+            f"{_size(metric_of(metrics), order.loss)} worse."
+        )
+    return "\n".join(textwrap.fill(line, 120) for line in lines)
+
+
+def _size(metric: Metric, loss: float) -> str:
+    """A difference of scores in words."""
+    return f"{100 * loss:.2g} points" if metric.unit == PERCENT else f"{loss:.2g} {metric.unit}".rstrip()
 
 
 def metric_of(metrics: Mapping[str, Any]) -> Metric:

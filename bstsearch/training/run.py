@@ -22,9 +22,10 @@ from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS, read_folder
+from bstsearch.reading import parsing
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.space import Space
-from bstsearch.space_names import BST, trainable
+from bstsearch.space_names import BST, describe, trainable
 from bstsearch.tasks import check_folder, data_of_preset, get_task, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
@@ -34,6 +35,7 @@ from bstsearch.training.device import choose_device, choose_threads, exceptions
 from bstsearch.training.distributed import Processes, is_first_process, joined
 from bstsearch.training.kept import made_by
 from bstsearch.training.loop import Progress, Stage, first_position, sandwich_stage, teacher_stage
+from bstsearch.training.order import Order, measure_order
 from bstsearch.training.place import check_place, finishing, make_room, work_folder
 from bstsearch.training.precision import check_precision
 from bstsearch.training.recipes import Recipe, check_recipe, get_recipe, recipe_for
@@ -119,7 +121,7 @@ def train(
         task = _open(chosen, data_dir, teacher)
         config = fitted(config, task)
         plan = Plan(
-            space=trainable(space, model.space(config)),
+            space=_space(space, model, config),
             family=model,
             config=config,
             task=task,
@@ -130,6 +132,14 @@ def train(
             is_forced=is_forced,
         )
         return _run(plan, listener)
+
+
+def _space(name: str, family: Family, config: Config) -> Space:
+    """The space to train; InputError where a share of a size is no whole number, such as part of a head."""
+    space = trainable(name, family.space(config))
+    with parsing(name):
+        family.check(config, space)
+    return space
 
 
 def _run(plan: Plan, listener: Listener) -> dict[str, Any]:
@@ -236,14 +246,17 @@ def _running(progress: Progress, metric: Metric) -> str:
 def _measure(plan: Plan, supernet: Supernet, processes: Processes, listener: Listener) -> dict[str, Any]:
     loaded = {name: plan.split(name) for name in ("validation", "test")}
     splits = {name: split for name, split in loaded.items() if split.has_targets}
-    submodels = list(supernet.space.grid())
+    space, submodels = supernet.space, list(supernet.space.grid())
     scores: dict[str, dict[str, Any]] = {name: {} for name in splits}
     for done, (name, submodel) in enumerate(itertools.product(splits, submodels)):
         listener.progress("scoring", done, len(splits) * len(submodels))
         scores[name][submodel.id] = _record(evaluate(supernet, submodel, splits[name]))
+    order = _order(plan, supernet, splits.get("validation"), listener)
     return {
         "recipe": _settings(plan),
         "data": plan.task.name,
+        "space": {"size": space.size, "words": describe(space)},
+        **({} if order is None else {"order": order.to_json()}),
         **({} if plan.task.metric == ACCURACY else {"metric": plan.task.metric.to_json()}),
         "bstsearch": bstsearch.__version__,
         "commit": _commit(),
@@ -251,6 +264,10 @@ def _measure(plan: Plan, supernet: Supernet, processes: Processes, listener: Lis
         "machine": _machine(plan.device, processes),
         **scores,
     }
+
+
+def _order(plan: Plan, supernet: Supernet, split: Split | None, listener: Listener) -> Order | None:
+    return None if split is None else measure_order(supernet, split, plan.task.metric, listener)
 
 
 def _record(score: Score) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Protocol
 
 import torch
@@ -13,11 +11,11 @@ from torch import Tensor
 
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
+from bstsearch.space_sample import draw_submodel
 from bstsearch.training.precision import in_precision
 
 RANDOM_SUBMODELS = 3  # beside the smallest and the largest (BST section III-D: five a step)
 UNIFORM_SUBMODELS = 1  # of these, where the space is elastic
-ALIKE = 0.5  # the share of rows that are the same for all layers
 
 
 class LossFunction(Protocol):
@@ -40,32 +38,6 @@ def draw_sandwich(space: Space, random_source: random.Random) -> list[Submodel]:
     if space.is_elastic:
         chosen += [draw_submodel(space, random_source) for _ in range(RANDOM_SUBMODELS - count)]
     return list(dict.fromkeys([smallest, largest, *chosen]))
-
-
-def draw_submodel(space: Space, random_source: random.Random) -> Submodel:
-    """A submodel of an elastic space: width, depths and tokens by themselves, then heads and FFN units of its layers.
-
-    Half of the rows of heads, and of FFN units, are one share for all layers: were all layers drawn by themselves, few
-    submodels would be small, or large, throughout.
-    """
-    width = random_source.choice(space.widths)
-    depths = [random_source.choice(space.depths_of(width)) for _ in space.stacks]
-    submodel = Submodel(
-        width=width,
-        depths=tuple(depths) if space.has_own_depths else (depths[0],) * len(depths),
-        tokens=random_source.choice(space.tokens),
-    )
-    layers = space.kept_layers(submodel)
-    heads, ffn = (_draw_row(choices, layers, random_source) for choices in (space.layer_heads, space.layer_ffn))
-    return dataclasses.replace(submodel, heads=heads, ffn=ffn)
-
-
-def _draw_row(choices: Sequence[Fraction], layers: int, random_source: random.Random) -> tuple[Fraction, ...]:
-    if not choices:
-        return ()
-    if random_source.random() < ALIKE:
-        return (random_source.choice(choices),) * layers
-    return tuple(random_source.choices(choices, k=layers))
 
 
 def sandwich_step(

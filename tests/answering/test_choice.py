@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from bstsearch.answering.choice import choose, named, read_accuracies
-from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
+from bstsearch.answering.choice import choose, read_accuracies
+from bstsearch.errors import InfeasibleBudgetError, InputError
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import LatencyTable
 from bstsearch.profiles.profile import DeviceProfile
@@ -101,13 +101,3 @@ def test_missing_metrics_are_an_input_error(folder: SupernetFolder) -> None:
     (folder.path / "metrics.json").unlink()
     with pytest.raises(InputError, match="does not exist"):
         read_accuracies(folder)
-
-
-def test_a_submodel_is_found_by_its_id(folder: SupernetFolder) -> None:
-    assert named(folder, "w1of2-d1").id == "w1of2-d1"
-
-
-@pytest.mark.parametrize("name", ["w1-d1of4", "w1of2-d1-h1.2of4", "seven"])
-def test_an_id_outside_the_space_is_a_usage_error(folder: SupernetFolder, name: str) -> None:
-    with pytest.raises(UsageError, match=name.replace(".", r"\.")):
-        named(folder, name)

@@ -86,7 +86,7 @@ def test_an_infeasible_budget_names_the_nearest(invoke: Invoke, supernet: Path, 
     ("args", "message"),
     [
         (("--submodel", "w1-d1", "--budget-ms", "1"), "exclude each other"),
-        (("--submodel", "w1-d1of4"), "no submodel 'w1-d1of4'; among its ids: w1of4-d1of4"),
+        (("--submodel", "w1-d1of4"), "no submodel 'w1-d1of4', but 10 submodels: widths 1/4"),
         (("--submodel", "big"), "'big' is not a submodel id"),
         (("--budget-ms", "soon"), "--budget-ms 'soon' is no budget"),
         (("--top", "0"), "--top"),

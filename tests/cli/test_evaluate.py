@@ -47,7 +47,8 @@ def test_all_scores_every_submodel_and_nothing_the_full_one(invoke: Invoke, tiny
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (("--submodel", "w1of3-d1"), 2, "no submodel 'w1of3-d1'; among its ids: w1of4-d1of4"),
+        (("--submodel", "w1of3-d1"), 2, "no submodel 'w1of3-d1', but 10 submodels: widths 1/4, 1/2, 3/4, 1"),
+        (("--submodel", "w1-d1", "--space", "elastic"), 2, "was not trained on all of the space 'elastic'"),
         (("--submodel", "large"), 2, "'large' is not a submodel id"),
         (("--split", "dev"), 2, "dev"),
     ],

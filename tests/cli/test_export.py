@@ -113,8 +113,7 @@ def test_what_was_not_measured_is_said(invoke: Invoke, easy_front: Path, tmp_pat
     [
         ("99", "the front has rows 1 to 2, no row 99"),
         ("0", "the front has rows 1 to 2, no row 0"),
-        ("w1of3-d1", "the front has no submodel 'w1of3-d1'; its ids: w1of4-d1of4, w1of2-d1of2"),
-        ("w3of4-d1", "the front has no submodel 'w3of4-d1'"),  # in the file, but not scored
+        ("best", "the front has no submodel 'best'; its ids: w1of4-d1of4, w1of2-d1of2"),
     ],
 )
 def test_a_pick_that_is_not_there_lists_those_that_are(

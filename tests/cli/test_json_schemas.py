@@ -21,7 +21,13 @@ from bstsearch.profiles.profile_file import save_profile
 from bstsearch.tasks.easy_vqa import EasyVqa
 
 SCHEMAS = sorted((Path(__file__).parents[2] / "docs" / "schemas").glob("*.json"))
-OPTIONAL = {"validation", "test", "data_folder", "data_set"}  # of the objects themselves; see docs/json_schemas.py
+OPTIONAL = {
+    "validation",
+    "test",
+    "order",
+    "data_folder",
+    "data_set",
+}  # see docs/json_schemas.py
 
 # What is run for each schema, one after the other, in a folder with the supernet `net` and two profiles of it.
 COMMANDS = {

@@ -30,6 +30,7 @@ from bstsearch.tasks.vqa_v2 import VqaV2
 from bstsearch.training.run import fitted
 
 Invoke = Callable[..., Any]
+COMPARING = "comparing larger with smaller submodels"
 count_once = functools.cache(bstsearch.model.counting.count)  # the same ten submodels for every card
 
 
@@ -58,6 +59,13 @@ def test_train_writes_a_supernet_with_card_and_accuracies(train: Invoke, tmp_pat
     card = (tmp_path / "net/README.md").read_text()
     assert all(f"`{submodel_id}`" in card for submodel_id in ids)
     assert "| seed | 0 |" in card
+    assert metrics["space"] == {"size": 10, "words": "10 submodels: widths 1/4, 1/2, 3/4, 1, depths 1/4, 1/2, 3/4, 1"}
+    order = metrics["order"]
+    assert (order["submodels"], order["rows"]) == (10, 24)
+    assert 0 <= order["clearly_worse"] <= order["worse"] <= order["pairs"] == 40
+    assert f"The space that was trained has {metrics['space']['words']}." in card
+    worse = f"the larger one is worse in {order['worse'] / 0.4:.1f} %"
+    assert f"Order: of 40 pairs of submodels, one within the other, {worse}, and" in " ".join(card.split())
     assert Vocabulary.load(tmp_path / "net").data == "easy-vqa"
     assert (tmp_path / "net/training/sandwich-log.csv").read_text().count("\n") == 4
 
@@ -83,9 +91,27 @@ def test_every_step_is_reported_and_then_the_scoring_of_every_submodel(train: In
     result = train("--out", "net")
     assert result.exit_code == 0, result.output
     steps = [(stage, step, 3) for stage in ("teacher", "sandwich") for step in (1, 2, 3)]
-    assert [report[:3] for report in seen.reports] == [*steps, *(("scoring", done, 20) for done in range(20))]
+    scoring = [("scoring", done, 20) for done in range(20)]
+    comparing = [(COMPARING, done, 10) for done in range(10)]
+    assert [report[:3] for report in seen.reports] == [*steps, *scoring, *comparing]
     news = str(seen.reports[5][3])
     assert re.fullmatch(r"running accuracy: smallest [\d.]+ %,( middle [\d.]+ %,)? largest [\d.]+ %", news)
+
+
+def test_a_space_to_train_is_refused_before_anything_is_trained(train: Invoke, tmp_path: Path) -> None:
+    """One that leaves the full model out, splits a head, or is of other stacks."""
+    bad = {
+        '{"widths": ["1/4", "1/2"]}': (2, "the space 'space.json' leaves the full model out, which teaches all others"),
+        '{"layer_heads": ["3/8", "1"]}': (4, "space.json: encoder_heads=4 times 3/8 is not a whole number"),
+        '{"depths": ["1/3", "1"]}': (4, "space.json: depth 1/3 of 4 layers is not a whole number of layers"),
+        '{"stacks": [4, 4]}': (4, "space.json: object contains unknown field stacks"),
+    }
+    for text, (code, message) in bad.items():
+        (tmp_path / "space.json").write_text(text)
+        result = train("--out", "net", "--space", "space.json")
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert message in result.stderr
+        assert not (tmp_path / "net").exists()
 
 
 def test_only_the_first_of_several_processes_tells_how_far_they_are(
@@ -113,7 +139,10 @@ def test_an_interrupted_training_goes_on(
     assert not (tmp_path / "net/config.json").exists()
     seen.reports.clear()
     assert train("--out", "net").exit_code == 0
-    assert {report[0] for report in seen.reports} == {"scoring"}  # both stages were done; only the finish was left
+    assert {report[0] for report in seen.reports} == {
+        "scoring",
+        COMPARING,
+    }  # both stages were done; only the finish was left
     assert Supernet.load(tmp_path / "net").space
 
 
@@ -183,7 +212,7 @@ def test_a_forced_training_that_was_stopped_goes_on_beside_the_old_one(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net", "net.new"]
     seen.reports.clear()
     assert train("--out", "net", "--seed", 1, "--force").exit_code == 0
-    assert {report[0] for report in seen.reports} == {"scoring"}
+    assert {report[0] for report in seen.reports} == {"scoring", COMPARING}
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
     assert "| seed | 1 |" in (tmp_path / "net/README.md").read_text()
 
@@ -201,7 +230,7 @@ def test_force_discards_the_checkpoints_of_another_recipe(
     assert contents(tmp_path) == before
     seen.reports.clear()
     assert train("--out", "net", "--seed", 1, "--force").exit_code == 0
-    assert {report[0] for report in seen.reports} == {"teacher", "sandwich", "scoring"}
+    assert {report[0] for report in seen.reports} == {"teacher", "sandwich", "scoring", COMPARING}
 
 
 @pytest.mark.parametrize("damage", ["log", "checkpoint"])

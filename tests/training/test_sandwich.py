@@ -39,6 +39,17 @@ def test_the_draws_are_the_published_ones() -> None:
         assert ids == ["w1of4-d1of6", "w1-d1", *names.split()]
 
 
+def test_of_an_elastic_space_one_is_uniform_and_two_are_any() -> None:
+    space, source = Space.bst(stacks=(6, 6)).elastic, random.Random(0)
+    grid, drawn = set(space.grid()), [draw_sandwich(space, source) for _ in range(50)]
+    for smallest, largest, uniform, *others in drawn:
+        assert (smallest, largest) == (space.smallest, space.largest)
+        assert uniform in grid
+        assert len(others) <= 2
+        assert all(submodel in space for submodel in others)
+    assert sum(submodel not in grid for _, _, _, *others in drawn for submodel in others) > 80
+
+
 def test_a_space_of_one_is_drawn_once() -> None:
     one = Submodel().width
     assert draw_sandwich(Space(widths=(one,), depths=(one,), stacks=(2,)), random.Random(0)) == [Submodel()]
