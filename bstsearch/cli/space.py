@@ -24,7 +24,7 @@ from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 
 if TYPE_CHECKING:
-    from bstsearch.model.cost_table import Cost
+    from bstsearch.model.cost import Cost
     from bstsearch.searching.counted_space import Counted, CountedSpace, OnDevice
     from bstsearch.space import Submodel
 

@@ -19,7 +19,8 @@ from bstsearch.environment import cache_folder
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.selection import uniform
-from bstsearch.model.cost_table import Cost, CostTable, shipped_table
+from bstsearch.model.cost import Cost
+from bstsearch.model.cost_table import CostTable, shipped_table
 from bstsearch.reading import digest, read_json, said
 from bstsearch.writing import write_json
 
@@ -36,15 +37,23 @@ MODELS = ("families/*.py", "layers/*.py")
 
 
 class KnownCosts:
-    """The costs of the submodels of one supernet or preset; each is counted at most once."""
+    """The costs of the submodels of one supernet or preset: sums over their layers, else each counted at most once."""
 
     def __init__(self, folder: SupernetFolder, listener: Listener = SILENT) -> None:
         self._listener = listener
         self._folder, self._table, self._has_read_cache = folder, shipped_table(folder), False
+        self._has_composed = False
 
     def cost(self, submodel: Submodel) -> Cost:
-        """Parameters and multiply-adds; InputError where its model cannot be counted."""
-        return self._find(lambda table: table.costs.get(submodel.id), lambda: self._counted(submodel))
+        """Parameters and multiply-adds, in microseconds once layers are known; InputError where it cannot be counted.
+
+        What layers cost is found when a submodel is asked for that no table tells of.
+        """
+        if found := _summed(self._table, submodel):
+            return found
+        if not self._has_composed and self._read(lambda table: _told(table, submodel)) is None:
+            self._compose()
+        return self._find(lambda table: _told(table, submodel), lambda: self._counted(submodel))
 
     @property
     def fixed_macs(self) -> int:
@@ -64,18 +73,38 @@ class KnownCosts:
         return self._find(lambda table: table.live_bytes.get(submodel.id), lambda: self._counted_live(submodel))
 
     def _find(self, read: Callable[[CostTable], Value | None], count: Callable[[], CostTable]) -> Value:
+        found = self._read(read)
+        if found is None:
+            with self._counting():
+                counted = count()
+            self._keep(counted)
+            found = read(counted)
+            assert found is not None
+        return found
+
+    def _read(self, read: Callable[[CostTable], Value | None]) -> Value | None:
+        """What `read` finds in what is known, the user's cache included."""
         found = read(self._table)
         if found is None and not self._has_read_cache:
             self._table, self._has_read_cache = self._table.merged(read_cached(self._folder)), True
             found = read(self._table)
-        if found is None:
-            with self._counting():
-                counted = count()
-            self._table = self._table.merged(counted)
-            keep(counted)
-            found = read(counted)
-            assert found is not None
         return found
+
+    def _keep(self, counted: CostTable) -> None:
+        self._table = self._table.merged(counted)
+        keep(counted)
+
+    def _compose(self) -> None:
+        """Finds what the layers of the space's submodels cost; nothing where it cannot: each is counted then.
+
+        What is wrong with a single one is told when that one is counted.
+        """
+        from bstsearch.model.composing import compose
+
+        self._has_composed = True
+        with contextlib.suppress(InputError), self._counting():
+            if layers := compose(*self._model, self._folder.space, self._listener):
+                self._keep(CostTable(folder=self._folder, layers=layers))
 
     @contextlib.contextmanager
     def _counting(self) -> Iterator[None]:
@@ -107,6 +136,14 @@ class KnownCosts:
         from bstsearch.measuring.workload import live_set
 
         return CostTable(folder=self._folder, live_bytes={submodel.id: live_set(self._folder, submodel)})
+
+
+def _summed(table: CostTable, submodel: Submodel) -> Cost | None:
+    return table.layers.cost(submodel) if table.layers else None
+
+
+def _told(table: CostTable, submodel: Submodel) -> Cost | None:
+    return _summed(table, submodel) or table.costs.get(submodel.id)
 
 
 def cache_file(folder: SupernetFolder) -> Path:

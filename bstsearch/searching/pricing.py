@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bstsearch.model.cost_table import Cost
+    from bstsearch.model.cost import Cost
     from bstsearch.model.stack_shape import StackShape
     from bstsearch.model.supernet_folder import SupernetFolder
     from bstsearch.profiles.estimate import Work

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bstsearch.errors import InputError
-from bstsearch.model.cost_table import SHIPPED, Cost, CostTable, shipped_preset, shipped_table
+from bstsearch.model.cost import Cost
+from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_preset, shipped_table
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.space import Space, Submodel
 

@@ -11,7 +11,8 @@ import pytest
 from bstsearch.errors import InputError
 from bstsearch.measuring import workload
 from bstsearch.model import counting
-from bstsearch.model.cost_table import Cost, shipped_preset
+from bstsearch.model.cost import Cost
+from bstsearch.model.cost_table import shipped_preset
 from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.searching import known_costs
