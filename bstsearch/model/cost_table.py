@@ -17,7 +17,7 @@ from bstsearch.errors import InputError
 from bstsearch.model.cost import Amounts, Cost
 from bstsearch.model.layer_costs import LayerCosts
 from bstsearch.model.supernet_folder import SupernetFolder
-from bstsearch.reading import Name, Whole, checked, read_json
+from bstsearch.reading import Name, Whole, checked, parsing, read_json
 from bstsearch.space import Space
 
 SHIPPED = Path(__file__).with_name("cost_tables.json")
@@ -65,9 +65,9 @@ class CostTable:
     def from_json(cls, data: object) -> CostTable:
         """The table written by `to_json`; InputError where it is malformed, or of another architecture than it says."""
         found = checked(data, _Written, "cost table")
-        folder = SupernetFolder(
-            path=Path(found.name), family=found.family, config=found.config, space=Space.from_json(found.space)
-        )
+        with parsing("cost table"):
+            space = Space.from_json(found.space)
+        folder = SupernetFolder(path=Path(found.name), family=found.family, config=found.config, space=space)
         if found.architecture != folder.architecture:
             raise InputError("cost table, architecture: not that of its family and config")
         layers = None if found.layers is None else checked(found.layers, LayerCosts, "cost table, layers")
