@@ -45,7 +45,7 @@ def counted(folder: SupernetFolder, known: CostTable) -> CostTable:
 
 def listed_live(folder: SupernetFolder) -> list[Submodel]:
     """The submodels whose live sets are shipped: the shallowest of each width, whose layers all follow it."""
-    return [one for (width, share), one in uniform(folder.space).items() if width == share]
+    return list(uniform(folder.space.uniform).values())
 
 
 def text(tables: Mapping[str, Sequence[CostTable]]) -> str:

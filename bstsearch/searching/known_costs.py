@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,15 +18,16 @@ from bstsearch import doors
 from bstsearch.environment import cache_folder
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.listener import SILENT, Listener
-from bstsearch.measuring.selection import uniform
+from bstsearch.measuring.selection import alike, measured_space
 from bstsearch.model.cost import Cost
 from bstsearch.model.cost_table import CostTable, shipped_table
 from bstsearch.reading import digest, read_json, said
 from bstsearch.writing import write_json
 
 if TYPE_CHECKING:
+    from bstsearch.model.layer_costs import Ratio
     from bstsearch.model.supernet_folder import SupernetFolder
-    from bstsearch.space import Submodel
+    from bstsearch.space import Space, Submodel
 
 Value = TypeVar("Value", Cost, int)
 
@@ -43,6 +44,7 @@ class KnownCosts:
         self._listener = listener
         self._folder, self._table, self._has_read_cache = folder, shipped_table(folder), False
         self._has_composed = False
+        self._live: dict[tuple[Ratio, Ratio, Ratio], int] = {}
 
     def cost(self, submodel: Submodel) -> Cost:
         """Parameters and multiply-adds, in microseconds once layers are known; InputError where it cannot be counted.
@@ -62,12 +64,21 @@ class KnownCosts:
 
     def live_bytes(self, submodel: Submodel) -> int:
         """The largest live set of activations, that of the hungriest of its layers' shares."""
-        shares = {submodel.width, *submodel.heads, *submodel.ffn}
-        return max(self._live_bytes(self._uniform[submodel.width, share]) for share in shares)
+        width, tokens = submodel.width.as_integer_ratio(), submodel.tokens.as_integer_ratio()
+        shares = {width, *map(Fraction.as_integer_ratio, (*submodel.heads, *submodel.ffn))}
+        return max([self._live_of(width, tokens, share) for share in shares])
+
+    def _live_of(self, width: Ratio, tokens: Ratio, share: Ratio) -> int:
+        """The largest live set of the submodels of that width and those tokens whose layers all have that share."""
+        found = self._live.get((width, tokens, share))
+        if found is None:
+            one = alike(self._measured, Fraction(*width), Fraction(*share), Fraction(*tokens))
+            found = self._live[width, tokens, share] = self._live_bytes(one)
+        return found
 
     @functools.cached_property
-    def _uniform(self) -> Mapping[tuple[Fraction, Fraction], Submodel]:
-        return uniform(self._folder.space)
+    def _measured(self) -> Space:
+        return measured_space(self._folder.space, is_layerwise=True)
 
     def _live_bytes(self, submodel: Submodel) -> int:
         return self._find(lambda table: table.live_bytes.get(submodel.id), lambda: self._counted_live(submodel))

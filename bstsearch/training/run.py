@@ -119,7 +119,7 @@ def train(
         task = _open(chosen, data_dir, teacher)
         config = fitted(config, task)
         plan = Plan(
-            space=trainable(space, model.space(config)),
+            space=trainable(space, model.space(config), model.token_shares(config)),
             family=model,
             config=config,
             task=task,
