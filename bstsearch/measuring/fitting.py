@@ -35,7 +35,9 @@ def fit_blocks(
     models = [_count(row, stacks, powers) for row in fitted]
     latency = composition.fit(models, [row.latency_ms for row in fitted])
     weights = composition.fit(models, [row.weight_bytes for row in fitted])
-    error = latency_error(latency, [_count(row, stacks, powers) for row in checked], [row.latency_ms for row in checked])
+    error = latency_error(
+        latency, [_count(row, stacks, powers) for row in checked], [row.latency_ms for row in checked]
+    )
     return tuple(_rows(latency, weights, stacks, space)), error
 
 

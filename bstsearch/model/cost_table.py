@@ -72,9 +72,7 @@ class CostTable:
             raise InputError("cost table, architecture: not that of its family and config")
         layers = None if found.layers is None else checked(found.layers, LayerCosts, "cost table, layers")
         costs = {name: Cost.of(amounts) for name, amounts in found.costs.items()}
-        return cls(
-            folder=folder, fixed_macs=found.fixed_macs, layers=layers, costs=costs, live_bytes=found.live_bytes
-        )
+        return cls(folder=folder, fixed_macs=found.fixed_macs, layers=layers, costs=costs, live_bytes=found.live_bytes)
 
 
 class _Written(msgspec.Struct):

@@ -284,7 +284,10 @@ class MeasuredModel(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """ValueError where a submodel or a block occurs twice."""
         _check_unique("submodels", [row.id for row in self.submodels])
-        blocks = [f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn} tokens {row.tokens}" for row in self.blocks]
+        blocks = [
+            f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}{f' tokens {row.tokens}' if row.tokens else ''}"
+            for row in self.blocks
+        ]
         _check_unique("blocks", blocks)
 
 

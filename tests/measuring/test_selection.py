@@ -29,7 +29,10 @@ def test_the_grid_the_uniform_and_random_ones_are_chosen() -> None:
 
 def test_what_checks_is_never_on_the_grid() -> None:
     chosen = choose(SPACE, is_layerwise=True, seed=0)
-    assert not {one for one, role in chosen.items() if role == CHECK} & {*SPACE.grid(), *uniform(SPACE.layerwise).values()}
+    assert not {one for one, role in chosen.items() if role == CHECK} & {
+        *SPACE.grid(),
+        *uniform(SPACE.layerwise).values(),
+    }
 
 
 def test_every_width_and_depth_is_checked() -> None:

@@ -35,8 +35,8 @@ QUARTERS = tuple(Fraction(n, 4) for n in (1, 2, 3, 4))
 
 
 def elastic(family: Family, config: Config) -> Space:
-    """All that is free in the family: stacks, layers, every width with every depth."""
-    return family.space(config).elastic.unfiltered
+    """All that is free in the family: stacks, layers, every width with every depth, tokens of the image."""
+    return dataclasses.replace(family.space(config).elastic.unfiltered, tokens=family.token_shares(config))
 
 
 def drawn(space: Space, count: int, seed: int = 1) -> Iterator[Submodel]:
