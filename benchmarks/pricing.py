@@ -3,8 +3,8 @@
     python benchmarks/pricing.py        a minute
 
 Random submodels of the elastic space, of the demo and of the full-size MCAN; on a measured device, where latency and
-memory are sums of blocks, and on an estimated one, where live sets of activations are found the first time. The floor is one look into a dictionary for each layer. Parameters
-and multiply-adds of those that are counted are compared as integers.
+memory are sums of blocks, and on an estimated one, where live sets of activations are found the first time. The floor
+is one look into a dictionary for each layer. Multiply-adds of those that are counted are compared as integers.
 """
 
 from __future__ import annotations

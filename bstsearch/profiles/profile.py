@@ -285,7 +285,8 @@ class MeasuredModel(Record, frozen=True, kw_only=True):
         """ValueError where a submodel or a block occurs twice."""
         _check_unique("submodels", [row.id for row in self.submodels])
         blocks = [
-            f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}{f' tokens {row.tokens}' if row.tokens else ''}"
+            f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}"
+            + (f" tokens {row.tokens}" if row.tokens else "")
             for row in self.blocks
         ]
         _check_unique("blocks", blocks)
