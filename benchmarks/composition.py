@@ -15,7 +15,6 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,9 @@ from bstsearch.model.config import config_to_json
 from bstsearch.model.counting import count
 from bstsearch.model.lookup import get_preset, restored
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
-from bstsearch.profiles.latency import BASE, LatencyTable
+from bstsearch.profiles.latency import LatencyTable
 from bstsearch.profiles.profile import MeasuredModel
-from bstsearch.space import Submodel
+from bstsearch.space import Space, Submodel
 from timing import report
 
 COMPOSED = 100_000
@@ -80,20 +79,20 @@ def _figures(folder: SupernetFolder, threads: int) -> dict[str, Any]:
             **_summary(_composed_errors(model)),
             "rank_correlation": round(model.error.rank_correlation or 0, 4),
         },
-        "composed_from_medians": _summary(_composed_errors(_with_medians(model))),
+        "composed_from_medians": _summary(_composed_errors(_with_medians(model, folder.space))),
         "other_schemes": {name: _summary(errors(folder, model)) for name, errors in SCHEMES.items()},
         "memory_unseen": _summary(_memory_errors(folder, model, table, threads)),
         f"seconds_to_compose_{COMPOSED}": round(_seconds_to_compose(folder, table), 3),
     }
 
 
-def _with_medians(model: MeasuredModel) -> MeasuredModel:
+def _with_medians(model: MeasuredModel, space: Space) -> MeasuredModel:
     """The same measurement with the median of all runs for each submodel's latency."""
     rows = tuple(
         structs.replace(row, **dict.fromkeys(("latency_ms", "low_ms", "high_ms"), row.seen_ms))
         for row in model.submodels
     )
-    blocks, _ = fit_blocks(rows, model.stacks, [Fraction(row.width) for row in model.blocks if row.block == BASE])
+    blocks, _ = fit_blocks(rows, model.stacks, selection.measured_space(space, is_layerwise=True))
     return structs.replace(model, submodels=rows, blocks=blocks)
 
 

@@ -46,9 +46,14 @@ def named_space(name: str, base: Space) -> Space:
     return _changed(base, path)
 
 
-def trainable(name: str, usual: Space) -> Space:
-    """The space of that name to train a supernet on, made from BST's; UsageError where the full model is outside."""
+def trainable(name: str, usual: Space, tokens: Shares = (ONE,)) -> Space:
+    """The space of that name to train a supernet on, made from BST's; UsageError where the full model is outside.
+
+    `tokens` are the shares of the image's tokens that are free in "elastic".
+    """
     space = named_space(name, usual)
+    if name == ELASTIC:
+        space = dataclasses.replace(space, tokens=tokens)
     if Submodel() not in space:
         raise UsageError(f"the space {shown(name)} leaves the full model out, which teaches all others; add share 1")
     return space

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from bstsearch.measuring.selection import uniform
 from bstsearch.measuring.workload import live_set
+from bstsearch.model.composing import compose
 from bstsearch.model.config import config_to_json
 from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_table
-from bstsearch.model.counting import count, fixed_macs
+from bstsearch.model.counting import fixed_macs
 from bstsearch.model.lookup import family_names, get_family, restored
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.space import Submodel
@@ -32,20 +33,19 @@ def presets() -> Iterator[SupernetFolder]:
 
 
 def counted(folder: SupernetFolder, known: CostTable) -> CostTable:
-    """The table of `folder`: every width with every depth, and live sets as `listed_live` says; `known` is kept."""
+    """The table of `folder`: the layers of its elastic space, and live sets as `listed_live` says; `known` is kept."""
     family, config = restored(folder.family, folder.config)
-    grid = list(folder.space.unfiltered.grid())
     return CostTable(
         folder=folder,
         fixed_macs=fixed_macs(family, config),
-        costs={one.id: known.costs.get(one.id) or count(family, config, one) for one in grid},
+        layers=known.layers or compose(family, config, folder.space.elastic),
         live_bytes={one.id: known.live_bytes.get(one.id) or live_set(folder, one) for one in listed_live(folder)},
     )
 
 
 def listed_live(folder: SupernetFolder) -> list[Submodel]:
     """The submodels whose live sets are shipped: the shallowest of each width, whose layers all follow it."""
-    return [one for (width, share), one in uniform(folder.space).items() if width == share]
+    return list(uniform(folder.space.uniform).values())
 
 
 def text(tables: Mapping[str, Sequence[CostTable]]) -> str:

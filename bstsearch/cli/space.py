@@ -25,7 +25,7 @@ from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.space_names import TRAINED, describe
 
 if TYPE_CHECKING:
-    from bstsearch.model.cost_table import Cost
+    from bstsearch.model.cost import Cost
     from bstsearch.searching.counted_space import Counted, CountedSpace, OnDevice
     from bstsearch.space import Submodel
 

@@ -21,9 +21,11 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.layers.attention import attention
 from bstsearch.layers.dropout import Dropout
+from bstsearch.layers.fewer_tokens import check_seen, pooled, seen_by, token_shares
 from bstsearch.layers.grid_stem import GridStem, check_side, grid_tokens
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.layers.mcan_norm import FusedMcanLayerNorm, McanLayerNorm
+from bstsearch.model.config import later
 from bstsearch.model.family import Family, Stack, seeded, whole
 from bstsearch.space import Submodel
 
@@ -38,7 +40,7 @@ class McanConfig:
     """Sizes of one MCAN. The visual input is region features, or an image where `stem_channels` is given.
 
     `hidden`, `encoder_heads`, `encoder_ffn`, `decoder_heads`, `decoder_ffn` (one entry per layer),
-    `flat_mlp` and `flat_out` are elastic; all others are fixed.
+    `flat_mlp`, `flat_out` and `seen_tokens` are elastic; all others are fixed.
     """
 
     vocab: int
@@ -66,6 +68,9 @@ class McanConfig:
     has_image_norm: bool = True  # LayerNorm after the image projection: BST's VQA-v2 model has it, its GQA model not
     image_side: int = 0
     stem_channels: tuple[int, ...] = ()
+    # How many visual tokens the decoder sees; 0: all. Regions are the leading ones, for detectors give the most
+    # confident first; cells of a grid are averaged over blocks of neighbours.
+    seen_tokens: int = later(0)
 
     def __post_init__(self) -> None:
         if (len(self.encoder_heads), len(self.decoder_heads)) != (len(self.encoder_ffn), len(self.decoder_ffn)):
@@ -75,10 +80,11 @@ class McanConfig:
             if order and sorted(order) != list(range(layers)):
                 raise InputError(f"McanConfig: {stack}_keep_order must name each of {layers} layers once")
         check_side("McanConfig", self.stem_channels, self.image_side)
+        check_seen("McanConfig", self.seen_tokens, self.visual_tokens, is_grid=bool(self.stem_channels))
 
     @property
     def visual_tokens(self) -> int:
-        """How many visual tokens the decoder sees."""
+        """How many visual tokens there are."""
         return grid_tokens(self.stem_channels, self.image_side) if self.stem_channels else self.regions
 
     @property
@@ -283,6 +289,7 @@ class Mcan(nn.Module):
         if config.has_language_adapter:
             self.lang_adapter = LanguageAdapter(config)
         self.hidden, self.has_language_adapter = config.hidden, config.has_language_adapter
+        self.seen_tokens = config.seen_tokens
         self.img_adapter = ImageAdapter(config)
         self.backbone = Backbone(config)
         self.attflat_img = AttFlat(config)
@@ -313,6 +320,10 @@ class Mcan(nn.Module):
         self, states_BTL: Tensor, bias_B11T: Tensor, visual_BVF: Tensor, bias_B11V: Tensor | None = None
     ) -> Tensor:
         """Logits (B, A) from what `fixed` returned."""
+        if self.seen_tokens and bias_B11V is None:
+            visual_BVF = pooled(visual_BVF, self.seen_tokens)
+        elif self.seen_tokens and bias_B11V is not None:
+            visual_BVF, bias_B11V = visual_BVF[:, : self.seen_tokens], bias_B11V[..., : self.seen_tokens]
         # Without adapter a narrower model reads the leading part of the states: our reading, BST has the adapter.
         words_BTD = self.lang_adapter(states_BTL) if self.has_language_adapter else states_BTL[..., : self.hidden]
         question_BTD, image_BVD = self.backbone(words_BTD, self.img_adapter(visual_BVF), bias_B11T, bias_B11V)
@@ -377,6 +388,7 @@ def shrink(config: McanConfig, submodel: Submodel) -> McanConfig:
         decoder_ffn=scaled("decoder_ffn", decoder, ffn_shares[split:]),
         flat_mlp=whole(config.flat_mlp, submodel.width, "flat_mlp"),
         flat_out=whole(config.flat_out, submodel.width, "flat_out"),
+        seen_tokens=seen_by(config.seen_tokens, config.visual_tokens, submodel.tokens),
     )
 
 
@@ -458,4 +470,6 @@ FAMILY = Family(
     stacks=stacks,
     example_inputs=example_inputs,
     elastic_units=elastic_units,
+    tokens="seen_tokens",
+    token_shares=lambda config: token_shares(config.visual_tokens, is_grid=bool(config.stem_channels)),
 )

@@ -20,11 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.layers import bert
-from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack, shrink
+from bstsearch.layers import bert, bert_sizes
+from bstsearch.layers.bert_sizes import BertSizes, elastic_units, make_stack
 from bstsearch.layers.dropout import Dropout
+from bstsearch.layers.fewer_tokens import check_seen, pooled, seen_by, token_shares
 from bstsearch.layers.grid_stem import GridStem, check_side, grid_tokens
+from bstsearch.model.config import later
 from bstsearch.model.family import Family, Stack, seeded
+from bstsearch.space import Submodel
 
 BOX = 7  # x1, y1, x2, y2, width, height as shares of the image, and width x height
 
@@ -39,6 +42,9 @@ class UniterConfig(BertSizes):
     region_features: int = 2048
     image_side: int = 0
     stem_channels: tuple[int, ...] = ()
+    # How many visual tokens the encoder sees; 0: all. Regions are the leading ones, for detectors give the most
+    # confident first; cells of a grid are averaged over blocks of neighbours.
+    seen_tokens: int = later(0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,6 +53,7 @@ class UniterConfig(BertSizes):
                 f"UniterConfig: hidden={self.hidden} takes its image vector from tables of only {self.table_hidden}"
             )
         check_side("UniterConfig", self.stem_channels, self.image_side)
+        check_seen("UniterConfig", self.seen_tokens, self.visual_tokens, is_grid=bool(self.stem_channels))
 
     @property
     def visual_tokens(self) -> int:
@@ -138,6 +145,7 @@ class Uniter(nn.Module):
         super().__init__()
         self.uniter = UniterModel(config)
         self.vqa_output = bert.Classifier(config.hidden, config.head_hidden, config.answers)
+        self.seen_tokens, self.is_grid = config.seen_tokens, bool(config.stem_channels)
         bert.initialise(self, config.weight_std)
         nn.init.normal_(self.uniter.embeddings.word_embeddings.weight, std=config.word_std)
 
@@ -163,6 +171,13 @@ class Uniter(nn.Module):
 
     def elastic(self, question: Tensor, regions_BVF: Tensor, boxes_BV7: Tensor, bias_B11S: Tensor) -> Tensor:
         """Logits (B, A) from what `fixed` returned."""
+        if seen := self.seen_tokens:
+            bias_B11S, boxes_BV7 = bias_B11S[..., : int(question.shape[1]) + seen], boxes_BV7[:, :seen]
+            if self.is_grid:
+                regions_BVF = pooled(regions_BVF, seen)
+                boxes_BV7 = cell_boxes(seen).to(boxes_BV7) + torch.zeros_like(boxes_BV7)
+            else:
+                regions_BVF = regions_BVF[:, :seen]
         logits_BA: Tensor = self.vqa_output(self.uniter(question, regions_BVF, boxes_BV7, bias_B11S))
         return logits_BA
 
@@ -187,6 +202,12 @@ def cell_boxes(cells: int) -> Tensor:
     y_V, x_V = (axis.flatten() for axis in torch.meshgrid(low, low, indexing="ij"))
     size_V = torch.full_like(x_V, 1 / side)
     return torch.stack([x_V, y_V, x_V + size_V, y_V + size_V, size_V, size_V, size_V * size_V], 1)
+
+
+def shrink(config: UniterConfig, submodel: Submodel) -> UniterConfig:
+    """The sizes of `submodel`; InputError where it does not fit the config."""
+    seen = seen_by(config.seen_tokens, config.visual_tokens, submodel.tokens)
+    return dataclasses.replace(bert_sizes.shrink(config, submodel), seen_tokens=seen)
 
 
 def stacks(config: UniterConfig) -> tuple[Stack, ...]:
@@ -240,4 +261,6 @@ FAMILY = Family(
     stacks=stacks,
     example_inputs=example_inputs,
     elastic_units=elastic_units,
+    tokens="seen_tokens",
+    token_shares=lambda config: token_shares(config.visual_tokens, is_grid=bool(config.stem_channels)),
 )

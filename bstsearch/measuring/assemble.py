@@ -31,7 +31,7 @@ from bstsearch.profiles.profile import (
     Units,
 )
 from bstsearch.profiles.robust import count_outliers, median, p90, spread
-from bstsearch.space import Submodel
+from bstsearch.space import Space, Submodel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,8 @@ def model_of(
         _row(submodel, role, workload, timings[submodel.id], shapes, peaks) for submodel, role in roles.items()
     )
     stacks = _stacks(folder)
-    blocks, error = fit_blocks(rows, stacks, folder.space.widths)
+    space = selection.measured_space(folder.space, is_layerwise=any(row.role == selection.CHECK for row in rows))
+    blocks, error = fit_blocks(rows, stacks, space)
     return MeasuredModel(
         family=folder.family,
         architecture=folder.architecture,
@@ -106,7 +107,7 @@ def model_of(
         memory=fit_memory(rows),
         warnings=find_warnings(timings),
         blocks=blocks,
-        activations=_activations(folder, rows),
+        activations=_activations(space, rows),
         submodels=rows,
     )
 
@@ -146,11 +147,12 @@ def _row(
     )
 
 
-def _activations(folder: SupernetFolder, rows: Sequence[MeasuredRow]) -> tuple[ActivationRow, ...]:
-    """The largest live set for each width and share, where a submodel of that kind was measured."""
+def _activations(space: Space, rows: Sequence[MeasuredRow]) -> tuple[ActivationRow, ...]:
+    """The largest live set for each width, share and number of tokens, where such a submodel was measured."""
     measured = {row.id: row.activation_bytes for row in rows}
     found = []
-    for (width, share), submodel in selection.uniform(folder.space).items():
+    for (width, share, tokens), submodel in selection.uniform(space).items():
         if (size := measured.get(submodel.id)) is not None:
-            found.append(ActivationRow(width=str(width), share=str(share), activation_bytes=size))
+            text = None if tokens == 1 else str(tokens)
+            found.append(ActivationRow(width=str(width), share=str(share), activation_bytes=size, tokens=text))
     return tuple(found)

@@ -7,35 +7,38 @@ beside weights and activations is fitted to the peaks that were measured.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from bstsearch.measuring.selection import CHECK, FIT
+from bstsearch.model.layer_costs import choices
 from bstsearch.profiles import composition
-from bstsearch.profiles.composition import BlockCosts, Blocks
+from bstsearch.profiles.composition import Block, BlockCosts, Blocks
 from bstsearch.profiles.latency import BASE, blocks_of
 from bstsearch.profiles.profile import BlockRow, LatencyError, MeasuredRow, MemoryFit
 from bstsearch.profiles.robust import median, p90, rank_correlation
-from bstsearch.space import Submodel
+from bstsearch.space import Shares, Space, Submodel
 
 COMPUTED_ON = "whole submodels, measured in the same rounds, that the blocks were not fitted to"
 
 
 def fit_blocks(
-    rows: Sequence[MeasuredRow], stacks: Mapping[str, int], shares: Sequence[Fraction]
+    rows: Sequence[MeasuredRow], stacks: Mapping[str, int], space: Space
 ) -> tuple[tuple[BlockRow, ...], LatencyError | None]:
-    """A row for every block that a submodel can have, and the error of their sums; nothing where nothing checks."""
+    """A row for every block of the space's submodels, and the error of their sums; nothing where nothing checks."""
     fitted, checked = ([row for row in rows if row.role == role] for role in (FIT, CHECK))
     if not checked:
         return (), None
-    models = [_count(row, stacks) for row in fitted]
+    powers = _powers(space)
+    models = [_count(row, stacks, powers) for row in fitted]
     latency = composition.fit(models, [row.latency_ms for row in fitted])
     weights = composition.fit(models, [row.weight_bytes for row in fitted])
-    error = latency_error(latency, [_count(row, stacks) for row in checked], [row.latency_ms for row in checked])
-    return tuple(_rows(latency, weights, stacks, shares)), error
+    error = latency_error(
+        latency, [_count(row, stacks, powers) for row in checked], [row.latency_ms for row in checked]
+    )
+    return tuple(_rows(latency, weights, stacks, space)), error
 
 
 def latency_error(costs: BlockCosts, models: Sequence[Blocks], actual_ms: Sequence[float]) -> LatencyError:
@@ -74,24 +77,43 @@ def fit_memory(rows: Sequence[MeasuredRow]) -> MemoryFit:
     )
 
 
-def _count(row: MeasuredRow, stacks: Mapping[str, int]) -> Blocks:
-    blocks = blocks_of(Submodel.from_id(row.id), stacks)
-    return Counter((kind, tuple(map(float, shape))) for kind, shape in blocks)
+def _count(row: MeasuredRow, stacks: Mapping[str, int], powers: int) -> Blocks:
+    submodel, found = Submodel.from_id(row.id), dict[Block, float]()
+    for block in blocks_of(submodel, stacks):
+        for part, times in _parts(block, submodel.tokens, powers).items():
+            found[part] = found.get(part, 0.0) + times
+    return found
 
 
-def _rows(
-    latency: BlockCosts, weights: BlockCosts, stacks: Mapping[str, int], shares: Sequence[Fraction]
-) -> Iterator[BlockRow]:
-    shapes = [(BASE, (width,)) for width in shares]
-    shapes += [(stack, shape) for stack in stacks for shape in itertools.product(shares, repeat=3)]  # type: ignore[misc]
-    for kind, shape in shapes:
-        block = kind, tuple(map(float, shape))
-        _, heads, ffn = map(str, shape) if kind != BASE else (None, None, None)
+def _parts(block: tuple[str, Shares], tokens: Fraction, powers: int) -> Blocks:
+    """A block as what is fitted: a part that it always has, one for each token, and one for each pair of them."""
+    kind, shape = block
+    return {(f"{kind} {power}", tuple(map(float, shape))): float(tokens) ** power for power in range(powers)}
+
+
+def _rows(latency: BlockCosts, weights: BlockCosts, stacks: Mapping[str, int], space: Space) -> Iterator[BlockRow]:
+    powers = _powers(space)
+    for (kind, shape), tokens in itertools.product(_blocks(stacks, space), space.tokens):
+        parts = _parts((kind, shape), tokens, powers)
+        width, heads, ffn = map(str, shape) if kind != BASE else (str(shape[0]), None, None)
         yield BlockRow(
             block=kind,
-            width=str(shape[0]),
+            width=width,
             heads=heads,
             ffn=ffn,
-            latency_ms=float(f"{latency.cost(block):.6g}"),
-            weight_bytes=max(0, round(weights.cost(block))),
+            latency_ms=float(f"{latency.total(parts):.6g}"),
+            weight_bytes=max(0, round(weights.total(parts))),
+            tokens=None if tokens == 1 else str(tokens),
         )
+
+
+def _powers(space: Space) -> int:
+    """How many powers of the number of tokens a block's cost is made of: three with pairs, one where it is fixed."""
+    return min(3, len(space.tokens))
+
+
+def _blocks(stacks: Mapping[str, int], space: Space) -> Iterator[tuple[str, Shares]]:
+    """Every block of the space's submodels, whatever the number of tokens."""
+    yield from ((BASE, (width,)) for width in space.widths)
+    for stack, width in itertools.product(stacks, space.widths):
+        yield from ((stack, (width, *shares)) for shares in itertools.product(*choices(space, width)))

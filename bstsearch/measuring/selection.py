@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final, Literal
 
+from bstsearch.model.layer_costs import choices
 from bstsearch.space import Space, Submodel
 
 # Random submodels; docs/log.md tells how the error falls with their number (1.1 % with 30, 0.8 % with 60).
@@ -20,40 +21,63 @@ CHECK: Final = "check"
 Role = Literal["fit", "check"]
 
 
-def choose(space: Space, *, is_layerwise: bool, seed: int) -> dict[Submodel, Role]:
-    """Submodels and their roles: the grid, and where layers may differ uniform and random ones; some of those check.
+def measured_space(space: Space, *, is_layerwise: bool) -> Space:
+    """The space whose submodels can all be composed: an elastic one itself.
 
-    Random ones go through the cells of the grid in turn, so that every width and depth is among them.
+    Of another one, with `is_layerwise` its layers may differ, which costs little more to measure.
     """
+    return space.layerwise if is_layerwise and not space.is_elastic else space
+
+
+def choose(space: Space, *, is_layerwise: bool, seed: int) -> dict[Submodel, Role]:
+    """Submodels and their roles: the grid, and where more is free uniform and random ones; some of those check.
+
+    Random ones go through the cells of the grid in turn, so that every width and depth is among them. Where the number
+    of tokens is free, twice as many are fitted.
+    """
+    free = measured_space(space, is_layerwise=is_layerwise)
     chosen: dict[Submodel, Role] = dict.fromkeys(space.grid(), FIT)
-    if not is_layerwise:
+    if not free.is_elastic:
         return chosen
-    chosen.update(dict.fromkeys(uniform(space).values(), FIT))
-    random_ones = _random(space, seed)
-    parts: list[tuple[Role, int]] = [(FIT, FITTED), (CHECK, CHECKED)]
+    chosen.update(dict.fromkeys(uniform(free).values(), FIT))
+    random_ones = _random(free, seed)
+    parts: list[tuple[Role, int]] = [(FIT, FITTED * min(2, len(free.tokens))), (CHECK, CHECKED)]
     for role, count in parts:
-        wanted = min(space.layerwise.size, len(chosen) + count)
+        wanted = min(free.size, len(chosen) + count)
         while len(chosen) < wanted:
             chosen.setdefault(next(random_ones), role)
     return chosen
 
 
-def uniform(space: Space) -> dict[tuple[Fraction, Fraction], Submodel]:
-    """(width, share) -> the shallowest submodel of that width whose layers all have that share of heads and FFN."""
-    shallowest: dict[Fraction, Submodel] = {}
-    for cell in space.grid():
-        shallowest.setdefault(cell.width, cell)
+def uniform(space: Space) -> dict[tuple[Fraction, Fraction, Fraction], Submodel]:
+    """(width, share, tokens) -> the shallowest submodel whose layers all have that share of heads and FFN units."""
     found = {}
-    for cell, share in itertools.product(shallowest.values(), space.widths):
-        row = (share,) * space.kept_layers(cell)
-        found[cell.width, share] = dataclasses.replace(cell, heads=row, ffn=row)
+    for width, tokens in itertools.product(space.widths, space.tokens):
+        for share in sorted({share for row in choices(space, width) for share in row}):
+            found[width, share, tokens] = alike(space, width, share, tokens)
     return found
 
 
+def alike(space: Space, width: Fraction, share: Fraction, tokens: Fraction) -> Submodel:
+    """The shallowest submodel of that width whose layers all have `share`, or the next one below that they may have."""
+    cell = Submodel(width=width, depth=space.depths_of(width)[0], tokens=tokens)
+    layers = space.kept_layers(cell)
+    heads, ffn = (
+        (max((one for one in row if one <= share), default=row[0]),) * layers if row else ()
+        for row in (space.layer_heads, space.layer_ffn)
+    )
+    return dataclasses.replace(cell, heads=heads, ffn=ffn)
+
+
 def _random(space: Space, seed: int) -> Iterator[Submodel]:
-    draw, cells = random.Random(seed).choice, list(space.grid())
+    draw, cells = random.Random(seed).choice, list(space.cells())
     while True:
         for cell in cells:
-            layers = range(space.kept_layers(cell))
-            heads, ffn = (tuple(draw(space.widths) for _ in layers) for _ in range(2))
-            yield dataclasses.replace(cell, heads=heads, ffn=ffn)
+            one = cell
+            if space.has_own_depths:
+                one = dataclasses.replace(one, depths=tuple(draw(space.depths_of(cell.width)) for _ in space.stacks))
+            if len(space.tokens) > 1:
+                one = dataclasses.replace(one, tokens=draw(space.tokens))
+            layers = range(space.kept_layers(one))
+            heads, ffn = (tuple(draw(row) for _ in layers if row) for row in (space.layer_heads, space.layer_ffn))
+            yield dataclasses.replace(one, heads=heads, ffn=ffn)

@@ -11,10 +11,22 @@ from bstsearch.model.family import Config, Family
 from bstsearch.model.supernet_folder import check_sizes
 from bstsearch.reading import checked, decoded, shown
 
+LATER = "later"  # the key in the metadata of such a field
+
+
+def later(default: Any) -> Any:
+    """A field of a config that came after folders were written; plain data leaves it out while it is at `default`.
+
+    So an architecture's digest stays what it was: by it profiles and tables of costs know a model.
+    """
+    return dataclasses.field(default=default, metadata={LATER: True})
+
 
 def config_to_json(config: Config) -> dict[str, Any]:
     """A config as plain data."""
-    return dataclasses.asdict(config)
+    left_out = {field.name for field in dataclasses.fields(config) if LATER in field.metadata}
+    left_out = {name for name in left_out if getattr(config, name) == getattr(type(config), name)}
+    return {name: value for name, value in dataclasses.asdict(config).items() if name not in left_out}
 
 
 def config_from_json(config_type: type[Any], data: Mapping[str, Any]) -> Config:

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from bstsearch.errors import InputError
+from bstsearch.model.cost import Amounts, Cost
+from bstsearch.model.layer_costs import LayerCosts
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.reading import Name, Whole, checked, parsing, read_json
 from bstsearch.space import Space
@@ -22,47 +24,16 @@ SHIPPED = Path(__file__).with_name("cost_tables.json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Parameters, and multiply-adds (MACs) at batch 1.
-
-    `recurrent_macs` of them are products that each wait for the one before: an LSTM's hidden-to-hidden ones.
-    They are products with vectors, whose time is that of reading the weights once for every step.
-
-    >>> cost = Cost(parameters=9_533_963, macs=82_279_936, recurrent_macs=14_680_064)
-    >>> round(cost.gflops, 4), cost.size_bytes, cost.recurrent_bytes
-    (0.1646, 38135852, 58720256)
-    """
-
-    parameters: int
-    macs: int
-    recurrent_macs: int = 0
-
-    @property
-    def gflops(self) -> float:
-        """Floating-point operations in units of 1e9, two to a multiply-add."""
-        return 2 * self.macs / 1e9
-
-    @property
-    def recurrent_bytes(self) -> int:
-        """Bytes of float32 weights read for the recurrent products: each weight takes part in one MAC a step."""
-        return 4 * self.recurrent_macs
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the parameters in float32."""
-        return 4 * self.parameters
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class CostTable:
     """What is known of one architecture; each mapping may hold few of its submodels, or none.
 
-    `costs` and `live_bytes`, the largest live set of activations, go by a submodel's id. `fixed_macs` are those of the
-    part that is never slimmed.
+    `layers` tells the costs of all submodels of a space. `costs`, of single ones, and `live_bytes`, the largest live
+    set of activations, go by a submodel's id. `fixed_macs` are those of the part that is never slimmed.
     """
 
     folder: SupernetFolder
     fixed_macs: int | None = None
+    layers: LayerCosts | None = None
     costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
     live_bytes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
@@ -71,6 +42,7 @@ class CostTable:
         return dataclasses.replace(
             self,
             fixed_macs=self.fixed_macs if other.fixed_macs is None else other.fixed_macs,
+            layers=other.layers or self.layers,
             costs={**self.costs, **other.costs},
             live_bytes={**self.live_bytes, **other.live_bytes},
         )
@@ -84,7 +56,8 @@ class CostTable:
             "config": dict(self.folder.config),
             "space": self.folder.space.to_json(),
             "fixed_macs": self.fixed_macs,
-            "costs": {name: list(dataclasses.astuple(cost)) for name, cost in self.costs.items()},
+            "layers": None if self.layers is None else self.layers.to_json(),
+            "costs": {name: list(cost.amounts) for name, cost in self.costs.items()},
             "live_bytes": dict(self.live_bytes),
         }
 
@@ -97,11 +70,9 @@ class CostTable:
         folder = SupernetFolder(path=Path(found.name), family=found.family, config=found.config, space=space)
         if found.architecture != folder.architecture:
             raise InputError("cost table, architecture: not that of its family and config")
-        costs = {
-            name: Cost(parameters=parameters, macs=macs, recurrent_macs=recurrent)
-            for name, (parameters, macs, recurrent) in found.costs.items()
-        }
-        return cls(folder=folder, fixed_macs=found.fixed_macs, costs=costs, live_bytes=found.live_bytes)
+        layers = None if found.layers is None else checked(found.layers, LayerCosts, "cost table, layers")
+        costs = {name: Cost.of(amounts) for name, amounts in found.costs.items()}
+        return cls(folder=folder, fixed_macs=found.fixed_macs, layers=layers, costs=costs, live_bytes=found.live_bytes)
 
 
 class _Written(msgspec.Struct):
@@ -113,8 +84,9 @@ class _Written(msgspec.Struct):
     config: dict[str, Any]
     space: dict[str, Any]
     fixed_macs: Whole | None
-    costs: dict[str, tuple[Whole, Whole, Whole]]
+    costs: dict[str, Amounts]
     live_bytes: dict[str, Whole]
+    layers: dict[str, Any] | None = None
 
 
 def shipped_preset(name: str) -> SupernetFolder | None:

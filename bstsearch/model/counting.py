@@ -11,10 +11,11 @@ be counted here raises an error: its multiply-adds would be missing silently.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -32,11 +33,11 @@ from torch import Tensor, nn
 
 from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.cost_table import Cost
+from bstsearch.model.cost import Cost, total
 from bstsearch.model.family import Config, Family
 from bstsearch.space import Submodel
 
-__all__ = ["Cost", "count", "fixed_macs", "is_product", "weightless"]
+__all__ = ["Parts", "count", "count_parts", "fixed_macs", "is_product", "weightless"]
 
 # Free by the convention, beside what fvcore leaves out itself (views, copies, comparisons); nothing is said of them.
 VIEWS = ("meshgrid", "unflatten")
@@ -59,23 +60,66 @@ _PRODUCTS = re.compile(
 RECURRENT = "recurrent"  # the name under which an LSTM's steps are counted, beside "lstm" for its other products
 
 
+class Parts(NamedTuple):
+    """One submodel's cost in parts: of each layer that it keeps, a row per stack, and of all the rest.
+
+    `unnamed` are its operators that count as free though the convention does not name them.
+    """
+
+    base: Cost
+    layers: tuple[tuple[Cost, ...], ...]
+    unnamed: frozenset[str] = frozenset()
+
+    @property
+    def total(self) -> Cost:
+        """The cost of the submodel."""
+        return total([self.base, *itertools.chain.from_iterable(self.layers)])
+
+
 def count(family: Family, config: Config, submodel: Submodel, listener: Listener = SILENT) -> Cost:
-    """The cost of `submodel`. InputError where its model runs a product that cannot be counted.
+    """The cost of one submodel; InputError where its model runs a product that cannot be counted.
 
     No weight is allocated, whatever the model's size. The fixed part is counted once for all submodels. `listener`
     hears of the full model, which has all operators, which ones are free though the convention does not name them.
     """
+    parts = count_parts(family, config, submodel)
+    if submodel == Submodel():
+        say_unnamed(family, parts, listener)
+    return parts.total
+
+
+def count_parts(family: Family, config: Config, submodel: Submodel) -> Parts:
+    """The cost of one submodel in parts, told apart by the names of parameters and modules; InputError as of `count`.
+
+    A layer that does not run under its own name counts nothing there, and the rest has what it costs.
+    """
     model = weightless(family, family.shrink(config, submodel))
     fixed, features = _fixed_part(family, config)
     elastic = _macs(_Part(model, "elastic"), features, family.name)
-    unnamed = sorted(fixed.unnamed | elastic.unnamed)
-    if unnamed and submodel == Submodel():
-        listener.note(f"{family.name}: counted as free, for they are no matrix products: {', '.join(unnamed)}")
-    return Cost(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        macs=fixed.total + elastic.total,
-        recurrent_macs=fixed.recurrent + elastic.recurrent,
+    sizes = Counter[str]()
+    for name, parameter in model.named_parameters():
+        sizes.update(dict.fromkeys(_owners(name), parameter.numel()))
+
+    def layer(name: str) -> Cost:
+        operators = elastic.by_module.get(f"model.{name}", Counter())
+        return Cost(parameters=sizes[name], macs=operators.total(), recurrent_macs=operators[RECURRENT])
+
+    kept = family.kept_layers(config, submodel)
+    layers = tuple(tuple(layer(f"{prefix}.{index}") for index in range(len(rows))) for prefix, rows in kept.items())
+    of_layers = total(itertools.chain.from_iterable(layers))
+    base = Cost(
+        parameters=sizes[""] - of_layers.parameters,
+        macs=fixed.total + elastic.total - of_layers.macs,
+        recurrent_macs=fixed.recurrent + elastic.recurrent - of_layers.recurrent_macs,
     )
+    return Parts(base=base, layers=layers, unnamed=fixed.unnamed | elastic.unnamed)
+
+
+def say_unnamed(family: Family, parts: Parts, listener: Listener) -> None:
+    """Tells of the operators that count as free though the convention does not name them, where there are some."""
+    if parts.unnamed:
+        names = ", ".join(sorted(parts.unnamed))
+        listener.note(f"{family.name}: counted as free, for they are no matrix products: {names}")
 
 
 def is_product(operator: str) -> bool:
@@ -113,11 +157,18 @@ def weightless(family: Family, config: Config) -> nn.Module:
 
 
 class _Macs(NamedTuple):
-    """The multiply-adds of a part, and its free operators that the convention does not name."""
+    """The multiply-adds of a part by module ("" is the part) and operator; its free operators that nothing names."""
 
-    total: int
-    recurrent: int
+    by_module: Mapping[str, Counter[str]]
     unnamed: frozenset[str]
+
+    @property
+    def total(self) -> int:
+        return self.by_module[""].total()
+
+    @property
+    def recurrent(self) -> int:
+        return self.by_module[""][RECURRENT]
 
 
 @functools.lru_cache(maxsize=8)
@@ -136,7 +187,10 @@ def _macs(part: _Part, inputs: tuple[Tensor, ...], name: str) -> _Macs:
     analysis.set_op_handle(**_COUNTED, **{f"aten::{operator}": None for operator in FREE})
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with torch.no_grad():
-        total, recurrent = int(analysis.total()), int(analysis.by_operator()[RECURRENT])
+        counted = analysis.by_module_and_operator()
+    by_module = {
+        name: Counter({operator: int(macs) for operator, macs in macs_of.items()}) for name, macs_of in counted.items()
+    }
     others = sorted(analysis.unsupported_ops())
     if unknown := [operator for operator in others if is_product(operator)]:
         raise InputError(
@@ -144,7 +198,17 @@ def _macs(part: _Part, inputs: tuple[Tensor, ...], name: str) -> _Macs:
             "write it with torch's matmul, linear, convolution or attention"
         )
     unnamed = frozenset(operator.removeprefix("aten::") for operator in others)
-    return _Macs(total=total, recurrent=recurrent, unnamed=unnamed)
+    return _Macs(by_module=by_module, unnamed=unnamed)
+
+
+def _owners(name: str) -> list[str]:
+    """The modules that a parameter of that name is in, from the whole model, "", on.
+
+    >>> _owners("layers.0.weight")
+    ['', 'layers', 'layers.0']
+    """
+    words = name.split(".")
+    return [".".join(words[:end]) for end in range(len(words))]
 
 
 class _Part(nn.Module):

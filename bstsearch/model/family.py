@@ -14,7 +14,7 @@ from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Reader
 from bstsearch.model.axes import Axis, Group, all_groups, check_group
-from bstsearch.space import Space, Submodel
+from bstsearch.space import ONE, Shares, Space, Submodel
 
 Config = Any  # each family's own frozen dataclass of sizes
 FreeAxes = Mapping[str, Mapping[int, str]]
@@ -76,6 +76,7 @@ class Family:
       (images lying or upright), each with a name for the exported model.
     - `tokens`: the field of the config that says how many of the image's tokens the Transformer sees, where a submodel
       may see fewer; no axis of a parameter follows it.
+    - `token_shares(config)`: the shares of the image's tokens that its elastic space has, in rising order.
     - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
       (see `Reader`).
 
@@ -94,6 +95,7 @@ class Family:
     axes: tuple[Axis, ...] = ()
     free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
     tokens: str | None = None
+    token_shares: Callable[[Config], Shares] = lambda _config: (ONE,)
     picture: Callable[[Config], PictureReader | None] = lambda _config: None
 
     def reader(self, config: Config) -> Reader:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from bstsearch.errors import InputError
 from bstsearch.space import Submodel
@@ -137,7 +137,10 @@ class LatencyTable:
         self._rows = {_key(Submodel.from_id(row.id)): row for row in model.submodels}
         self._blocks = {_block_key(row): row for row in model.blocks}
         self._ms = {key: row.latency_ms for key, row in self._blocks.items()}
-        self._activations = {(_ratio(row.width), _ratio(row.share)): row.activation_bytes for row in model.activations}
+        self._activations = {
+            (_ratio(row.width), _ratio(row.share), _ratio(row.tokens or "1")): row.activation_bytes
+            for row in model.activations
+        }
 
     @classmethod
     def from_profile(cls, profile: DeviceProfile, architecture: str, family: str) -> LatencyTable:
@@ -168,7 +171,8 @@ class LatencyTable:
         except KeyError as error:
             raise self._lacks(submodel, error.args[0]) from None
         try:
-            live = max([self._activations[key[0], share] for share in (key[0], *key[2], *key[3])])
+            shares = {key.width, *key.heads, *key.ffn}
+            live = max([self._activations[key.width, share, key.tokens] for share in shares])
         except KeyError:
             raise InputError(
                 f"device profile {self._device!r} lacks activations of submodel {submodel.id!r}; {self._remedy}"
@@ -177,8 +181,9 @@ class LatencyTable:
         return _memory(size, "composed" if fit.rows else "estimated", fit.worst)
 
     def _lacks(self, submodel: Submodel, block: Sequence[object]) -> InputError:
-        names = ("", "width", "heads", "ffn")
-        words = [f"{name} {_text(value)}" for name, value in zip(names, block, strict=True) if value is not None]
+        names = ("", "width", "heads", "ffn", "tokens")
+        values = zip(names, block, strict=True)
+        words = [f"{name} {_text(value)}" for name, value in values if value not in (None, ONE)]
         return InputError(
             f"device profile {self._device!r} lacks the block '{' '.join(words).strip()}' of submodel {submodel.id!r}; "
             f"{self._remedy}"
@@ -189,8 +194,18 @@ class LatencyTable:
         return f"measure it with 'bstsearch profile --device {self._device} --measure' and the same --supernet"
 
 
-_Key = tuple[Ratio, tuple[Ratio, ...], tuple[Ratio, ...], tuple[Ratio, ...]]  # width, depths, heads, FFN
-_Block = tuple[str, Ratio, Ratio | None, Ratio | None]
+_Block = tuple[str, Ratio, Ratio | None, Ratio | None, Ratio]  # kind, width, heads, FFN, tokens
+ONE: Ratio = (1, 1)
+
+
+class _Key(NamedTuple):
+    """A submodel as what hashes fast."""
+
+    width: Ratio
+    depths: tuple[Ratio, ...]  # one for all stacks, or one for each
+    heads: tuple[Ratio, ...]
+    ffn: tuple[Ratio, ...]
+    tokens: Ratio
 
 
 def blocks_of(submodel: Submodel, stacks: Mapping[str, int]) -> list[tuple[str, tuple[Fraction, ...]]]:
@@ -200,34 +215,35 @@ def blocks_of(submodel: Submodel, stacks: Mapping[str, int]) -> list[tuple[str, 
     'encoder'
     """
     blocks = _split(_key(submodel), stacks)
-    return [(kind, tuple(Fraction(*share) for share in shape if share)) for kind, *shape in blocks]
+    return [(kind, tuple(Fraction(*share) for share in shape if share)) for kind, *shape, _tokens in blocks]
 
 
 def _split(key: _Key, stacks: Mapping[str, int]) -> Iterator[_Block]:
-    """The kind and the shares of width, heads and FFN of the submodel's blocks, in running order."""
-    width, depths, heads, ffn = key
-    yield (BASE, width, None, None)
+    """The submodel's blocks, in running order."""
+    width, depths, heads, ffn, tokens = key
+    yield (BASE, width, None, None, tokens)
     first = 0
     for index, (stack, layers) in enumerate(stacks.items()):
-        numerator, denominator = depths[index % len(depths)]  # one for all stacks, or one for each
+        numerator, denominator = depths[index % len(depths)]
         for layer in range(first, end := first + layers * numerator // denominator):
-            yield (stack, width, heads[layer] if heads else width, ffn[layer] if ffn else width)
+            yield (stack, width, heads[layer] if heads else width, ffn[layer] if ffn else width, tokens)
         first = end
 
 
 def _key(submodel: Submodel) -> _Key:
     ratio = Fraction.as_integer_ratio
-    return (
+    return _Key(
         ratio(submodel.width),
         tuple(map(ratio, submodel.depths or (submodel.depth,))),
         tuple(map(ratio, submodel.heads)),
         tuple(map(ratio, submodel.ffn)),
+        ratio(submodel.tokens),
     )
 
 
 def _block_key(row: BlockRow) -> _Block:
     heads, ffn = (None if share is None else _ratio(share) for share in (row.heads, row.ffn))
-    return row.block, _ratio(row.width), heads, ffn
+    return row.block, _ratio(row.width), heads, ffn, _ratio(row.tokens or "1")
 
 
 def _number(value: float) -> str:

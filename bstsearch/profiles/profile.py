@@ -156,10 +156,11 @@ class Schedule(Record, frozen=True, kw_only=True):
     seed: Whole
 
 
-class BlockRow(Record, frozen=True, kw_only=True):
+class BlockRow(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What one block adds: a layer of the stack `block`, or (block "base", heads and ffn null) all outside stacks.
 
-    `latency_ms` may be below zero: a share of a sum, not a time that was seen.
+    `tokens` is the share of the image's tokens, all of them where it is left out. `latency_ms` may be below zero: a
+    share of a sum, not a time that was seen.
     """
 
     block: Text
@@ -168,6 +169,7 @@ class BlockRow(Record, frozen=True, kw_only=True):
     ffn: FractionText | None
     latency_ms: Finite
     weight_bytes: Whole
+    tokens: FractionText | None = None
 
 
 class Load(Record, frozen=True, kw_only=True):
@@ -181,12 +183,16 @@ class Load(Record, frozen=True, kw_only=True):
     preempted: Share | None
 
 
-class ActivationRow(Record, frozen=True, kw_only=True):
-    """The largest live set of activations of a submodel of that width, all layers with `share` of heads and ffn."""
+class ActivationRow(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """The largest live set of activations of a submodel of that width, all layers with `share` of heads and ffn.
+
+    `tokens` is the share of the image's tokens, all of them where it is left out.
+    """
 
     width: FractionText
     share: FractionText
     activation_bytes: Count
+    tokens: FractionText | None = None
 
 
 class MemoryFit(Record, frozen=True, kw_only=True):
@@ -278,7 +284,11 @@ class MeasuredModel(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """ValueError where a submodel or a block occurs twice."""
         _check_unique("submodels", [row.id for row in self.submodels])
-        blocks = [f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}" for row in self.blocks]
+        blocks = [
+            f"{row.block} width {row.width} heads {row.heads} ffn {row.ffn}"
+            + (f" tokens {row.tokens}" if row.tokens else "")
+            for row in self.blocks
+        ]
         _check_unique("blocks", blocks)
 
 

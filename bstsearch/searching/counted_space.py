@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.cost_table import Cost
+from bstsearch.model.cost import Cost
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency
 from bstsearch.searching.budget import HIGH, MIDDLE, Bound

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,14 +18,16 @@ from bstsearch import doors
 from bstsearch.environment import cache_folder
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.listener import SILENT, Listener
-from bstsearch.measuring.selection import uniform
-from bstsearch.model.cost_table import Cost, CostTable, shipped_table
+from bstsearch.measuring.selection import alike, measured_space
+from bstsearch.model.cost import Cost
+from bstsearch.model.cost_table import CostTable, shipped_table
 from bstsearch.reading import digest, read_json, said
 from bstsearch.writing import write_json
 
 if TYPE_CHECKING:
+    from bstsearch.model.layer_costs import Ratio
     from bstsearch.model.supernet_folder import SupernetFolder
-    from bstsearch.space import Submodel
+    from bstsearch.space import Space, Submodel
 
 Value = TypeVar("Value", Cost, int)
 
@@ -36,15 +38,24 @@ MODELS = ("families/*.py", "layers/*.py")
 
 
 class KnownCosts:
-    """The costs of the submodels of one supernet or preset; each is counted at most once."""
+    """The costs of the submodels of one supernet or preset: sums over their layers, else each counted at most once."""
 
     def __init__(self, folder: SupernetFolder, listener: Listener = SILENT) -> None:
         self._listener = listener
         self._folder, self._table, self._has_read_cache = folder, shipped_table(folder), False
+        self._has_composed = False
+        self._live: dict[tuple[Ratio, Ratio, Ratio], int] = {}
 
     def cost(self, submodel: Submodel) -> Cost:
-        """Parameters and multiply-adds; InputError where its model cannot be counted."""
-        return self._find(lambda table: table.costs.get(submodel.id), lambda: self._counted(submodel))
+        """Parameters and multiply-adds, in microseconds once layers are known; InputError where it cannot be counted.
+
+        What layers cost is found when a submodel is asked for that no table tells of.
+        """
+        if found := _summed(self._table, submodel):
+            return found
+        if not self._has_composed and self._read(lambda table: _told(table, submodel)) is None:
+            self._compose()
+        return self._find(lambda table: _told(table, submodel), lambda: self._counted(submodel))
 
     @property
     def fixed_macs(self) -> int:
@@ -53,29 +64,58 @@ class KnownCosts:
 
     def live_bytes(self, submodel: Submodel) -> int:
         """The largest live set of activations, that of the hungriest of its layers' shares."""
-        shares = {submodel.width, *submodel.heads, *submodel.ffn}
-        return max(self._live_bytes(self._uniform[submodel.width, share]) for share in shares)
+        width, tokens = submodel.width.as_integer_ratio(), submodel.tokens.as_integer_ratio()
+        shares = {width, *map(Fraction.as_integer_ratio, (*submodel.heads, *submodel.ffn))}
+        return max([self._live_of(width, tokens, share) for share in shares])
+
+    def _live_of(self, width: Ratio, tokens: Ratio, share: Ratio) -> int:
+        """The largest live set of the submodels of that width and those tokens whose layers all have that share."""
+        found = self._live.get((width, tokens, share))
+        if found is None:
+            one = alike(self._measured, Fraction(*width), Fraction(*share), Fraction(*tokens))
+            found = self._live[width, tokens, share] = self._live_bytes(one)
+        return found
 
     @functools.cached_property
-    def _uniform(self) -> Mapping[tuple[Fraction, Fraction], Submodel]:
-        return uniform(self._folder.space)
+    def _measured(self) -> Space:
+        return measured_space(self._folder.space, is_layerwise=True)
 
     def _live_bytes(self, submodel: Submodel) -> int:
         return self._find(lambda table: table.live_bytes.get(submodel.id), lambda: self._counted_live(submodel))
 
     def _find(self, read: Callable[[CostTable], Value | None], count: Callable[[], CostTable]) -> Value:
+        found = self._read(read)
+        if found is None:
+            with self._counting():
+                counted = count()
+            self._keep(counted)
+            found = read(counted)
+            assert found is not None
+        return found
+
+    def _read(self, read: Callable[[CostTable], Value | None]) -> Value | None:
+        """What `read` finds in what is known, the user's cache included."""
         found = read(self._table)
         if found is None and not self._has_read_cache:
             self._table, self._has_read_cache = self._table.merged(read_cached(self._folder)), True
             found = read(self._table)
-        if found is None:
-            with self._counting():
-                counted = count()
-            self._table = self._table.merged(counted)
-            keep(counted)
-            found = read(counted)
-            assert found is not None
         return found
+
+    def _keep(self, counted: CostTable) -> None:
+        self._table = self._table.merged(counted)
+        keep(counted)
+
+    def _compose(self) -> None:
+        """Finds what the layers of the space's submodels cost; nothing where it cannot: each is counted then.
+
+        What is wrong with a single one is told when that one is counted.
+        """
+        from bstsearch.model.composing import compose
+
+        self._has_composed = True
+        with contextlib.suppress(InputError), self._counting():
+            if layers := compose(*self._model, self._folder.space, self._listener):
+                self._keep(CostTable(folder=self._folder, layers=layers))
 
     @contextlib.contextmanager
     def _counting(self) -> Iterator[None]:
@@ -107,6 +147,14 @@ class KnownCosts:
         from bstsearch.measuring.workload import live_set
 
         return CostTable(folder=self._folder, live_bytes={submodel.id: live_set(self._folder, submodel)})
+
+
+def _summed(table: CostTable, submodel: Submodel) -> Cost | None:
+    return table.layers.cost(submodel) if table.layers else None
+
+
+def _told(table: CostTable, submodel: Submodel) -> Cost | None:
+    return _summed(table, submodel) or table.costs.get(submodel.id)
 
 
 def cache_file(folder: SupernetFolder) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bstsearch.model.cost_table import Cost
+    from bstsearch.model.cost import Cost
     from bstsearch.model.stack_shape import StackShape
     from bstsearch.model.supernet_folder import SupernetFolder
     from bstsearch.profiles.estimate import Work
@@ -155,12 +155,11 @@ def _known_costs(family: str, config: str, space: Space) -> KnownCosts:
 
 
 def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Submodel], Candidate]:
-    """What a submodel costs: as counted, and timed by the profile; each is looked at once."""
+    """What a submodel costs: as counted, and timed by the profile. It takes microseconds, and nothing is kept of it."""
     from bstsearch.searching.pareto import Candidate
 
     table, count = make_table(folder, profile), known_costs(folder).cost
 
-    @functools.cache
     def price(submodel: Submodel) -> Candidate:
         cost = count(submodel)
         return Candidate(

@@ -99,6 +99,25 @@ class FamilyContract:
             stacks = tuple(len(kept) for kept in self.family.kept_layers(self.config, submodel).values())
             self.family.check(small, Space(widths=(ONE,), depths=(ONE,), stacks=stacks))
 
+    def test_fewer_tokens_of_the_image_are_seen_by_a_model_of_its_own(self, supernet: Supernet, tmp_path: Path) -> None:
+        """Bound, materialised and in ONNX alike, from one fixed part."""
+        shares = self.family.token_shares(self.config)
+        if shares == (ONE,):
+            pytest.skip("all submodels see all tokens of the image")
+        space = dataclasses.replace(supernet.space.elastic, tokens=shares)
+        self.family.check(self.config, space)
+        inputs = self.inputs()
+        features = supernet.model.fixed(**inputs)  # type: ignore[operator]
+        for submodel in (space.smallest, Submodel(tokens=shares[0])):
+            with supernet.bind(submodel) as bound:
+                assert_same(bound.elastic(*features), supernet.materialise(submodel)(**inputs), submodel)  # type: ignore[operator]
+        supernet.float()
+        model, examples = supernet.materialise(space.smallest), self.family.example_inputs(self.config, 3)
+        write_onnx(model, examples, tmp_path / "model.onnx", self.family.free_axes(self.config))
+        session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+        (logits,) = session.run(None, {name: value.numpy() for name, value in examples.items()})
+        torch.testing.assert_close(torch.from_numpy(logits), model(**examples).detach(), rtol=1e-4, atol=1e-4)
+
     # The masked oracle: what is left of a slimmer layer, without slicing
 
     def test_fewer_heads_are_the_full_model_with_their_outgoing_weights_at_zero(self, supernet: Supernet) -> None:

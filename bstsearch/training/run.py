@@ -136,7 +136,7 @@ def train(
 
 def _space(name: str, family: Family, config: Config) -> Space:
     """The space to train; InputError where a share of a size is no whole number, such as part of a head."""
-    space = trainable(name, family.space(config))
+    space = trainable(name, family.space(config), family.token_shares(config))
     with parsing(name):
         family.check(config, space)
     return space

@@ -10,6 +10,7 @@ from torch import Tensor
 from bstsearch.errors import InputError
 from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig, stacks
 from bstsearch.layers.keep_order import ends_first
+from bstsearch.model.config import config_from_json, config_to_json
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.testing.families import FamilyContract
@@ -155,3 +156,42 @@ def test_without_adapter_the_hidden_size_is_at_most_that_of_the_lstm() -> None:
 def test_an_impossible_configuration_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         dataclasses.replace(SMALL, **changes)
+
+
+def test_fewer_regions_are_the_leading_ones() -> None:
+    """As if all others were padding."""
+    config = dataclasses.replace(SMALL, regions=8, region_features=6, box_features=4)
+    supernet = Supernet(FAMILY, config).double().eval()
+    inputs = {
+        name: value.double() if value.is_floating_point() else value
+        for name, value in FAMILY.example_inputs(config, 3).items()
+    }
+    few = {**inputs, "regions": inputs["regions"].clone()}
+    few["regions"][:, 2:] = 0
+    for share in (Fraction(1, 4), Fraction(1, 2)):
+        submodel = Submodel(width=Fraction(1, 2), depth=Fraction(1, 4), tokens=share)
+        whole = supernet.materialise(dataclasses.replace(submodel, tokens=Fraction(1)))
+        found = supernet.materialise(submodel)
+        torch.testing.assert_close(found(**few), whole(**few), rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(found(**inputs), whole(**inputs))
+
+
+def test_fewer_cells_of_a_grid_are_means_of_neighbours() -> None:
+    config = dataclasses.replace(SMALL, image_side=16, stem_channels=(4, 8))
+    supernet = Supernet(FAMILY, config).double().eval()
+    inputs = FAMILY.example_inputs(config, 3)
+    states, bias, visual = supernet.model.fixed(**inputs)
+    quarter = supernet.materialise(Submodel(tokens=Fraction(1, 4)))
+    blocks = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+    means = torch.stack([visual[:, block].mean(1) for block in blocks], 1)
+    torch.testing.assert_close(quarter(**inputs), supernet.model.elastic(states, bias, means), rtol=1e-9, atol=1e-9)
+
+
+def test_a_model_that_sees_all_tokens_is_written_as_before() -> None:
+    """So that architectures keep their digests: by them profiles and tables of costs know a model."""
+    plain = config_to_json(SMALL)
+    assert "seen_tokens" not in plain
+    assert config_from_json(McanConfig, plain) == SMALL
+    few = FAMILY.shrink(SMALL, Submodel(tokens=Fraction(1, 4)))
+    assert config_to_json(few)["seen_tokens"] == 25
+    assert config_from_json(McanConfig, config_to_json(few)) == few

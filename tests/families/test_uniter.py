@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ SMALL = UniterConfig(
     heads=(4,) * 4,
     ffn=(32,) * 4,
     head_hidden=24,
-    regions=7,
+    regions=8,
     region_features=10,
     dropout=0.0,
 )
@@ -130,3 +131,27 @@ def test_a_few_steps_lower_the_loss() -> None:
         optimizer.zero_grad()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_fewer_regions_are_the_leading_ones() -> None:
+    """As if all others were padding."""
+    supernet = Supernet(FAMILY, SMALL).eval()
+    inputs = FAMILY.example_inputs(SMALL, 3)
+    few = {**inputs, "regions": inputs["regions"].clone()}
+    few["regions"][:, 2:] = 0
+    quarter = supernet.materialise(Submodel(tokens=Fraction(1, 4)))
+    torch.testing.assert_close(quarter(**few), supernet.model(**few), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(quarter(**inputs), supernet.model(**inputs))
+
+
+def test_fewer_cells_of_a_grid_have_means_and_larger_boxes() -> None:
+    config = dataclasses.replace(SMALL, image_side=16, stem_channels=(4, 8))
+    supernet = Supernet(FAMILY, config).eval()
+    inputs = FAMILY.example_inputs(config, 3)
+    question, cells, _, bias = supernet.model.fixed(**inputs)
+    quarter = supernet.materialise(Submodel(tokens=Fraction(1, 4)))
+    blocks = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
+    means = torch.stack([cells[:, block].mean(1) for block in blocks], 1)
+    boxes = cell_boxes(4).expand(3, -1, -1)
+    expected = supernet.model.elastic(question, means, boxes, bias[..., : SMALL.question_length + 4])
+    torch.testing.assert_close(quarter(**inputs), expected, rtol=1e-4, atol=1e-5)

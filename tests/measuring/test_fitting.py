@@ -58,7 +58,7 @@ def rows() -> list[MeasuredRow]:
 
 
 def test_every_block_has_a_row_with_its_cost(rows: list[MeasuredRow]) -> None:
-    blocks, error = fit_blocks(rows, STACKS, SPACE.widths)
+    blocks, error = fit_blocks(rows, STACKS, SPACE.layerwise)
     found = {
         (row.block, tuple(Fraction(share) for share in (row.width, row.heads, row.ffn) if share)): row for row in blocks
     }
@@ -72,7 +72,7 @@ def test_every_block_has_a_row_with_its_cost(rows: list[MeasuredRow]) -> None:
 
 
 def test_the_rows_of_a_submodel_add_up_to_what_it_takes(rows: list[MeasuredRow]) -> None:
-    blocks, _ = fit_blocks(rows, STACKS, SPACE.widths)
+    blocks, _ = fit_blocks(rows, STACKS, SPACE.layerwise)
     known = {(row.block, row.width, row.heads, row.ffn): row.latency_ms for row in blocks}
     for row in rows:
         parts = blocks_of(Submodel.from_id(row.id), STACKS)
@@ -84,7 +84,7 @@ def test_the_rows_of_a_submodel_add_up_to_what_it_takes(rows: list[MeasuredRow])
 def test_the_error_is_that_of_rows_which_check(rows: list[MeasuredRow]) -> None:
     """Rows to check by that read 10 % more than the others: all predictions are 10 % off, and the blocks as before."""
     other = [make_row(submodel, 1.1 if role == CHECK else 1.0) for submodel, role in CHOSEN.items()]
-    (blocks, error), (before, _) = (fit_blocks(some, STACKS, SPACE.widths) for some in (other, rows))
+    (blocks, error), (before, _) = (fit_blocks(some, STACKS, SPACE.layerwise) for some in (other, rows))
     assert error is not None
     assert (error.median, error.p90, error.worst) == pytest.approx((0.1, 0.1, 0.1), abs=1e-3)
     assert error.interval == error.worst
@@ -93,7 +93,7 @@ def test_the_error_is_that_of_rows_which_check(rows: list[MeasuredRow]) -> None:
 
 
 def test_without_rows_to_check_by_nothing_is_composed(rows: list[MeasuredRow]) -> None:
-    assert fit_blocks([row for row in rows if row.role == FIT], STACKS, SPACE.widths) == ((), None)
+    assert fit_blocks([row for row in rows if row.role == FIT], STACKS, SPACE.layerwise) == ((), None)
 
 
 def test_the_error_tells_how_well_the_order_is_predicted() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from fractions import Fraction
 
@@ -19,7 +20,7 @@ def test_a_family_without_layerwise_sizes_is_measured_on_its_grid() -> None:
 
 def test_the_grid_the_uniform_and_random_ones_are_chosen() -> None:
     chosen = choose(SPACE, is_layerwise=True, seed=0)
-    first = [*SPACE.grid(), *uniform(SPACE).values()]
+    first = [*SPACE.grid(), *uniform(SPACE.layerwise).values()]
     assert list(chosen)[: len(set(first))] == list(dict.fromkeys(first))
     counts = Counter(chosen.values())
     assert counts == {FIT: len(set(first)) + FITTED, CHECK: CHECKED}
@@ -28,7 +29,10 @@ def test_the_grid_the_uniform_and_random_ones_are_chosen() -> None:
 
 def test_what_checks_is_never_on_the_grid() -> None:
     chosen = choose(SPACE, is_layerwise=True, seed=0)
-    assert not {one for one, role in chosen.items() if role == CHECK} & {*SPACE.grid(), *uniform(SPACE).values()}
+    assert not {one for one, role in chosen.items() if role == CHECK} & {
+        *SPACE.grid(),
+        *uniform(SPACE.layerwise).values(),
+    }
 
 
 def test_every_width_and_depth_is_checked() -> None:
@@ -47,6 +51,34 @@ def test_every_block_size_is_fitted(seed: int) -> None:
         for place in (1, 2):
             seen = {(shape[0], shape[place]) for kind, shape in fitted if kind == stack}
             assert seen == {(width, share) for width in SPACE.widths for share in SPACE.widths}
+
+
+ELASTIC = dataclasses.replace(SPACE.elastic, layer_ffn=SPACE.widths[1:], tokens=SPACE.widths[::2])
+
+
+def test_of_an_elastic_space_only_its_own_submodels_are_chosen() -> None:
+    chosen = choose(ELASTIC, is_layerwise=True, seed=0)
+    assert all(submodel in ELASTIC for submodel in chosen)
+    assert sum(bool(submodel.depths) for submodel in chosen) > FITTED
+    assert Counter(chosen.values())[CHECK] == CHECKED
+    checked = [one for one, role in chosen.items() if role == CHECK]
+    assert {one.width for one in checked} == set(ELASTIC.widths)
+    assert {one.tokens for one in checked} == set(ELASTIC.tokens)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_block_of_an_elastic_space_is_fitted(seed: int) -> None:
+    chosen = choose(ELASTIC, is_layerwise=True, seed=seed)
+    fitted = [block for one, role in chosen.items() if role == FIT for block in blocks_of(one, STACKS)]
+    for stack in STACKS:
+        for place, row in ((1, ELASTIC.layer_heads), (2, ELASTIC.layer_ffn)):
+            seen = {(shape[0], shape[place]) for kind, shape in fitted if kind == stack}
+            assert seen >= {(width, share) for width in ELASTIC.widths for share in row}
+
+
+def test_uniform_ones_of_an_elastic_space_are_its_own() -> None:
+    assert all(submodel in ELASTIC for submodel in uniform(ELASTIC).values())
+    assert len(uniform(ELASTIC)) == 4 * 4 * 2
 
 
 def test_the_seed_decides() -> None:
@@ -68,7 +100,7 @@ def test_the_full_model_alone_needs_no_blocks() -> None:
 
 
 def test_uniform_ones_have_every_width_and_share_once() -> None:
-    found = list(uniform(SPACE).values())
+    found = list(uniform(SPACE.layerwise).values())
     shares = [(one.width, (one.heads or (one.width,))[0], (one.ffn or (one.width,))[0]) for one in found]
     assert Counter(shares) == {(width, share, share): 1 for width in SPACE.widths for share in SPACE.widths}
     shallowest = {width: min(cell.depth for cell in SPACE.grid() if cell.width == width) for width in SPACE.widths}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bstsearch.errors import InputError
-from bstsearch.model.cost_table import SHIPPED, Cost, CostTable, shipped_preset, shipped_table
+from bstsearch.model.cost import Cost
+from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_preset, shipped_table
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.space import Space, Submodel
 
@@ -54,6 +55,8 @@ def test_a_table_takes_what_another_knows(table: CostTable) -> None:
         {"costs": {"w1-d1": [1, -2, 0]}},
         {"costs": {"w1-d1": [1, 2.5, 0]}},
         {"costs": []},
+        {"layers": {}},
+        {"layers": {"space": {}, "stacks": [], "cells": []}},
         {"live_bytes": {"w1-d1": True}},
         {"fixed_macs": "3"},
         {"space": {}},
@@ -77,10 +80,11 @@ def test_every_preset_has_a_table_that_names_its_sizes(folder: SupernetFolder) -
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.path.name)
-def test_every_table_holds_the_whole_grid(folder: SupernetFolder) -> None:
+def test_every_table_holds_the_whole_grid_and_what_is_free_in_it(folder: SupernetFolder) -> None:
     table = shipped_table(folder)
-    grid = folder.space.unfiltered.grid()
-    assert set(table.costs) == {submodel.id for submodel in grid}
+    assert table.layers is not None
+    space = folder.space.elastic
+    assert all(table.layers.cost(one) for one in (*folder.space.unfiltered.grid(), space.smallest, space.middle))
     assert set(table.live_bytes) == {submodel.id for submodel in cost_tables.listed_live(folder)}
     assert table.fixed_macs is not None
 

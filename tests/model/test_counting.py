@@ -18,7 +18,8 @@ from toy import Toy, ToyConfig
 from bstsearch.errors import InputError
 from bstsearch.families.mcan import FAMILY, PRESETS, Mcan, McanConfig
 from bstsearch.listener import Listener
-from bstsearch.model.counting import Cost, count, fixed_macs, is_product, weightless
+from bstsearch.model.cost import Cost
+from bstsearch.model.counting import count, fixed_macs, is_product, weightless
 from bstsearch.model.family import Family
 from bstsearch.space import Space, Submodel
 

@@ -10,7 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bstsearch.families.uniter import FAMILY, PRESETS, Uniter, UniterConfig
-from bstsearch.model.counting import Cost, count
+from bstsearch.model.cost import Cost
+from bstsearch.model.counting import count
 from bstsearch.space import Space, Submodel
 
 BASE = PRESETS["uniter-base"]

@@ -21,7 +21,8 @@ from bstsearch.answering.exported_folder import open_session
 from bstsearch.cli import profile as cli_profile
 from bstsearch.exporting.write import write_export
 from bstsearch.families.mcan import FAMILY
-from bstsearch.model.cost_table import Cost, CostTable
+from bstsearch.model.cost import Cost
+from bstsearch.model.cost_table import CostTable
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.latency import Latency, Memory

@@ -96,6 +96,34 @@ def test_a_submodel_without_a_row_is_the_sum_of_its_blocks(
         assert memory.source == "composed"
 
 
+def test_stacks_of_their_own_depth_are_composed_of_the_same_blocks(table: LatencyTable, model: MeasuredModel) -> None:
+    """Profiles that were measured before stacks could differ tell of them, too."""
+    one = Submodel.from_id("w1of2-d1.3of4-h1234of4-f4441of4")
+    assert [kind for kind, _ in blocks_of(one, STACKS)] == [BASE, "backbone.enc_list", *["backbone.dec_list"] * 3]
+    rows = [block(model, kind, shape) for kind, shape in blocks_of(one, STACKS)]
+    assert table.latency(one).ms == pytest.approx(sum(row.latency_ms for row in rows))
+    assert table.memory(one).bytes > sum(row.weight_bytes for row in rows)
+
+
+def test_fewer_tokens_have_blocks_of_their_own(table: LatencyTable, model: MeasuredModel) -> None:
+    fewer = tuple(structs.replace(row, tokens="1/4", latency_ms=row.latency_ms / 2) for row in model.blocks)
+    hungry = tuple(structs.replace(row, tokens="1/4", activation_bytes=1) for row in model.activations)
+    both = structs.replace(model, blocks=model.blocks + fewer, activations=model.activations + hungry)
+    mixed, few = Submodel.from_id(MIXED), Submodel.from_id("w1of2-d1of2-h1234of4-t1of4")
+    found = LatencyTable("phone", both)
+    assert found.latency(few).ms == pytest.approx(table.latency(mixed).ms / 2)
+    assert found.latency(mixed) == table.latency(mixed)
+    assert found.memory(few).bytes < found.memory(mixed).bytes
+    with pytest.raises(InputError, match="lacks the block 'base width 1/2 tokens 1/4' of submodel"):
+        table.latency(few)
+
+
+def test_tokens_are_written_only_where_they_are_fewer(model: MeasuredModel) -> None:
+    row = model.blocks[0]
+    assert "tokens" not in row.to_json()
+    assert structs.replace(row, tokens="1/4").to_json()["tokens"] == "1/4"
+
+
 def test_the_profiles_error_is_the_range(table: LatencyTable) -> None:
     found, memory = table.latency(Submodel.from_id(MIXED)), table.memory(Submodel.from_id(MIXED))
     assert (found.low_ms, found.high_ms) == pytest.approx((found.ms / 1.25, 1.25 * found.ms))

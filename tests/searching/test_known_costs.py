@@ -10,8 +10,9 @@ import pytest
 
 from bstsearch.errors import InputError
 from bstsearch.measuring import workload
-from bstsearch.model import counting
-from bstsearch.model.cost_table import Cost, shipped_preset
+from bstsearch.model import composing, counting
+from bstsearch.model.cost import Cost
+from bstsearch.model.cost_table import shipped_preset
 from bstsearch.model.lookup import restored
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.searching import known_costs
@@ -30,7 +31,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is counted in this test: ids, "fixed", and ids behind "live"."""
+    """What is counted in this test: "layers" of the space, single ids, "fixed", and ids behind "live"."""
     found: list[str] = []
 
     def noting(module: Any, function: str, name: Callable[..., str]) -> None:
@@ -38,6 +39,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(module, function, lambda *args: found.append(name(*args)) or real(*args))
 
     noting(counting, "count", lambda family, config, submodel, *_: submodel.id)
+    noting(composing, "compose", lambda family, config, space, *_: "layers")
     noting(counting, "fixed_macs", lambda family, config: "fixed")
     noting(workload, "live_set", lambda folder, submodel: f"live {submodel.id}")
     return found
@@ -63,7 +65,7 @@ def test_what_ships_is_not_counted(counted: list[str], caches: Path) -> None:
 def test_the_rest_is_counted_once_for_all_processes(folder: SupernetFolder, counted: list[str]) -> None:
     first = KnownCosts(folder)
     found = [(first.cost(HALF), first.fixed_macs, first.live_bytes(HALF)) for _ in range(2)]
-    assert counted == [HALF.id, "fixed", "live w1of2-d1of2"]
+    assert counted == ["layers", "fixed", "live w1of2-d1of2"]
     second = KnownCosts(folder)
     assert (second.cost(HALF), second.fixed_macs, second.live_bytes(HALF)) == found[0] == found[1]
     assert len(counted) == 3
@@ -81,19 +83,45 @@ def test_of_mixed_layers_the_hungriest_share_counts(folder: SupernetFolder, coun
 def test_what_ships_is_completed_by_what_is_kept(counted: list[str]) -> None:
     folder = shipped_preset("mcan-easy-vqa")
     assert folder is not None
-    layered = Submodel.from_id("w1-d1of4-h1.2of2")
-    found = KnownCosts(folder).cost(layered)
-    assert KnownCosts(folder).cost(layered) == found
-    assert counted == [layered.id]
-    assert list(json.loads(cache_file(folder).read_text())["costs"]) == [layered.id]
+    eighths = Submodel.from_id("w1-d1of4-f18of8")  # a share that no space of its own has
+    found = KnownCosts(folder).cost(eighths)
+    assert KnownCosts(folder).cost(eighths) == found
+    assert counted == ["layers", eighths.id]
+    assert list(json.loads(cache_file(folder).read_text())["costs"]) == [eighths.id]
+
+
+def test_layers_that_ship_tell_every_submodel_of_the_elastic_space(counted: list[str], caches: Path) -> None:
+    folder = shipped_preset("mcan-easy-vqa")
+    assert folder is not None
+    known = KnownCosts(folder)
+    for name in ("w1-d1", "w1of4-d1.2of4", "w1of2-d1of2-h1234of4", "w3of4-d1of4-f14of4"):
+        submodel = Submodel.from_id(name)
+        expected = counting.count(*restored(folder.family, folder.config), submodel)
+        counted.clear()
+        assert known.cost(submodel) == expected
+        assert counted == []
+    assert not caches.exists()
+
+
+def test_where_costs_are_no_sums_each_submodel_is_counted(
+    folder: SupernetFolder, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composing, "compose", lambda *_: None)
+    known = KnownCosts(folder)
+    family, config = restored(folder.family, folder.config)
+    found = {one: known.cost(one) for one in [*folder.space.grid()] * 2}
+    assert counted == [one.id for one in folder.space.grid()]
+    assert found[HALF] == counting.count(family, config, HALF)
 
 
 def test_two_processes_keep_what_both_counted(folder: SupernetFolder, counted: list[str]) -> None:
     one, other = KnownCosts(folder), KnownCosts(folder)
+    first, second = (Submodel.from_id(f"w1-d1of4-f{row}of8") for row in ("18", "81"))
+    one.cost(first)
+    other.cost(second)
     one.cost(HALF)
-    other.cost(folder.space.smallest)
-    one.cost(folder.space.largest)
-    assert set(json.loads(cache_file(folder).read_text())["costs"]) == {HALF.id, "w1of4-d1of4", "w1-d1"}
+    assert set(json.loads(cache_file(folder).read_text())["costs"]) == {first.id, second.id}
+    assert KnownCosts(folder).cost(HALF) == one.cost(HALF)
     assert [path.name for path in cache_file(folder).parent.iterdir()] == [cache_file(folder).name]
 
 
@@ -122,7 +150,7 @@ def test_a_file_that_cannot_be_trusted_is_as_good_as_none(
     path = cache_file(folder)
     path.write_text(damage(json.loads(path.read_text())))
     assert KnownCosts(folder).cost(HALF) == KnownCosts(folder).cost(HALF) == found
-    assert counted == [HALF.id] * 2
+    assert counted == ["layers"] * 2
 
 
 def test_another_architecture_s_file_under_this_name_is_not_believed(
@@ -132,7 +160,7 @@ def test_another_architecture_s_file_under_this_name_is_not_believed(
     KnownCosts(other).cost(HALF)
     cache_file(folder).write_bytes(cache_file(other).read_bytes())
     assert KnownCosts(folder).cost(HALF) != KnownCosts(other).cost(HALF)
-    assert counted == [HALF.id] * 2
+    assert counted == ["layers"] * 2
 
 
 def test_where_nothing_can_be_written_it_is_counted_each_time(
@@ -140,13 +168,13 @@ def test_where_nothing_can_be_written_it_is_counted_each_time(
 ) -> None:
     caches.write_text("a file, where a folder is needed")
     assert KnownCosts(folder).cost(HALF) == KnownCosts(folder).cost(HALF)
-    assert counted == [HALF.id] * 2
+    assert counted == ["layers"] * 2
 
 
 def test_a_folder_in_the_file_s_place_does_no_harm(folder: SupernetFolder, counted: list[str]) -> None:
     cache_file(folder).mkdir(parents=True)
     assert KnownCosts(folder).cost(HALF) == KnownCosts(folder).cost(HALF)
-    assert counted == [HALF.id] * 2
+    assert counted == ["layers"] * 2
 
 
 def test_without_a_home_it_is_counted_each_time(
@@ -158,7 +186,7 @@ def test_without_a_home_it_is_counted_each_time(
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setattr(Path, "home", homeless)
     assert KnownCosts(folder).cost(HALF) == KnownCosts(folder).cost(HALF)
-    assert counted == [HALF.id] * 2
+    assert counted == ["layers"] * 2
 
 
 @pytest.mark.parametrize("value", ["", "relative/caches"])
@@ -183,7 +211,7 @@ def test_the_code_that_counts_is_part_of_the_key(
     KnownCosts(folder).cost(HALF)
     monkeypatch.setattr(known_costs, "_counted_by", lambda: "0" * 16)
     KnownCosts(folder).cost(HALF)
-    assert counted == [HALF.id] * 2
+    assert counted == ["layers"] * 2
 
 
 def test_every_file_that_a_model_is_made_of_is_part_of_the_key() -> None:
