@@ -193,10 +193,8 @@ def _connect_database(url: str) -> BaseStorage:
         name = parsed.get_backend_name()
         if name in _DRIVERS and parsed.drivername == name:
             parsed = parsed.set(drivername=f"{name}+{_DRIVERS[name]}")
-        options = {
-            "pool_pre_ping": True,
-            "connect_args": _TIMEOUTS if parsed.drivername == "postgresql+psycopg" else {},
-        }
+        timeouts = dict(_TIMEOUTS) if parsed.drivername == "postgresql+psycopg" else {}
+        options = {"pool_pre_ping": True, "connect_args": timeouts}
         text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")  # Optuna formats it
         _make_tables(text, timeouts)
         return RDBStorage(text, options, skip_table_creation=True)
