@@ -56,15 +56,6 @@ def test_workers_are_told_what_to_do_and_use_one_thread(script: Script, tmp_path
         (worker,) = team._workers
     words = (tmp_path / "words").read_text().split()
     assert words == ["-m", "bstsearch", "worker", "--attached", "--json", "--study", "a", "1"]
-        "-m",
-        "bstsearch",
-        "worker",
-        "--attached",
-        "--json",
-        "--study",
-        "a",
-        "1",
-    ]
     assert worker.returncode == -signal.SIGTERM
 
 
