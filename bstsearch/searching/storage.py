@@ -18,6 +18,7 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 from bstsearch.reading import said, shown
@@ -35,7 +36,9 @@ _DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 # A server that answers so will not answer otherwise in a minute; one that is starting will.
 _REFUSED = re.compile(r"FATAL:|Access denied|Unknown database|\(10(?:44|45|49),")
 _PASSING = re.compile(r"starting up|shutting down|recovery mode|too many|remaining connection slots")
-_TIMEOUTS = {  # of a network that has gone away without a word, in seconds but for the last, in milliseconds
+_TIMEOUTS: dict[
+    str, int
+] = {  # of a network that has gone away without a word, in seconds but for the last, in milliseconds
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -190,19 +193,24 @@ def _connect_database(url: str) -> BaseStorage:
         name = parsed.get_backend_name()
         if name in _DRIVERS and parsed.drivername == name:
             parsed = parsed.set(drivername=f"{name}+{_DRIVERS[name]}")
-        options = {
-            "pool_pre_ping": True,
-            "connect_args": _TIMEOUTS if parsed.drivername == "postgresql+psycopg" else {},
-        }
+        timeouts = dict(_TIMEOUTS) if parsed.drivername == "postgresql+psycopg" else {}
+        options = {"pool_pre_ping": True, "connect_args": timeouts}
         text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")  # Optuna formats it
-        try:
-            return RDBStorage(text, dict(options))
-        except (sqlalchemy.exc.ProgrammingError, sqlalchemy.exc.IntegrityError):
-            return RDBStorage(text, dict(options))  # another process made the tables in the same moment
+        _make_tables(text, timeouts)
+        return RDBStorage(text, options, skip_table_creation=True)
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise UsageError(f"--storage {shown(public(url))} is no URL of a storage: {said(error)}") from error
     except ImportError as error:
         raise DeviceError(_missing(url, url.partition(":")[0])) from error
+
+
+def _make_tables(url: str, timeouts: dict[str, int]) -> None:
+    """Makes Optuna's tables where there are none; no connection is left open where another process is faster."""
+    options = {"poolclass": NullPool, "connect_args": timeouts}
+    try:
+        RDBStorage(url, dict(options))
+    except (sqlalchemy.exc.ProgrammingError, sqlalchemy.exc.IntegrityError):
+        RDBStorage(url, dict(options))
 
 
 def _missing(url: str, what: str) -> str:

@@ -27,6 +27,7 @@ from bstsearch.writing import writing
 NAME = "study.db"
 JOURNAL = "-journal"  # behind the name: SQLite's file of a transaction
 STUDY = "bstsearch"
+IN_USE_S = 10.0  # how long a file that somebody writes to is waited for before it is opened
 LOCKED_S = 30.0  # how long one process waits for the others' transactions, which take milliseconds
 
 
@@ -198,7 +199,7 @@ def _check_ours(path: Path) -> None:
     check_file(path)
     with (
         _storage_errors(path),
-        contextlib.closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as database,
+        contextlib.closing(sqlite3.connect(path, timeout=IN_USE_S, isolation_level=None)) as database,
     ):
         database.execute("BEGIN IMMEDIATE")
         health = database.execute("PRAGMA quick_check").fetchone()[0]

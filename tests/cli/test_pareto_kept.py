@@ -275,7 +275,8 @@ def test_corrupt_study_is_refused_and_kept(pareto: Invoke, finished: Path) -> No
     assert (finished / "study.db").read_bytes() == b"no database" * 1000
 
 
-def test_locked_study_is_refused(pareto: Invoke, finished: Path) -> None:
+def test_locked_study_is_refused(pareto: Invoke, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bstsearch.searching.study_file.IN_USE_S", 0.1)
     (finished / "front.json").unlink()
     with contextlib.closing(sqlite3.connect(finished / "study.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

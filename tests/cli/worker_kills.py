@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -132,6 +132,12 @@ def start(do: Callable[[], None]) -> int:
         finally:
             os._exit(code)
     return child
+
+
+def all_end_well(roles: Sequence[Callable[[], None]]) -> bool:
+    """Whether processes that do these at the same time all end well."""
+    children = [start(role) for role in roles]
+    return all(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 for child in children)
 
 
 def found(place: Place) -> dict[str, float]:

@@ -17,6 +17,7 @@ from optuna.distributions import CategoricalDistribution
 
 from bstsearch.errors import DeviceError, InputError
 from bstsearch.score import Metric
+from bstsearch.searching import study_file
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
@@ -210,7 +211,8 @@ def test_study_of_another_name_is_refused(path: Path) -> None:
         pass
 
 
-def test_file_that_another_program_writes_to_is_refused(path: Path) -> None:
+def test_file_that_another_program_writes_to_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_file, "IN_USE_S", 0.1)
     program = (
         "import sqlite3, sys; database = sqlite3.connect(sys.argv[1], isolation_level=None); "
         "database.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); input()"
