@@ -1,0 +1,106 @@
+"""Which submodels to score next: the trained grid, then what is likely to enlarge the front most (no torch)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
+from typing import Protocol
+
+from bstsearch.errors import UsageError
+from bstsearch.searching.breeding import Breeder
+from bstsearch.searching.costs import Objectives
+from bstsearch.searching.pareto import Candidate
+from bstsearch.space import Space, Submodel
+
+AUTO = "auto"
+OPTUNA = ("nsga2", "nsga3", "tpe", "gp", "random")  # samplers of Optuna
+SAMPLERS = (AUTO, *OPTUNA)
+
+Cost = Callable[[Submodel], Candidate]
+IsAdmitted = Callable[[Submodel], bool]
+
+
+class Proposer(Protocol):
+    """Says what to score next."""
+
+    @property
+    def quality(self) -> float | None:
+        """The rank correlation of what it foretold with the scores that came; None where it foretells nothing."""
+
+    def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
+        """Up to `count` submodels of the space that are not among `scored` and are admitted; fewer where there are none.
+
+        They follow from the seed and from what is scored, in whatever order.
+        """
+
+
+class Strategy(Protocol):
+    """Says what to score next once the trained grid has been scored."""
+
+    @property
+    def quality(self) -> float | None:
+        """As `Proposer.quality`."""
+
+    def choose(
+        self, scored: Sequence[Candidate], taken: Collection[Submodel], count: int, draw: random.Random
+    ) -> Iterable[Submodel]:
+        """Up to `count` admitted submodels that are not `taken`."""
+
+
+def make_proposer(
+    name: str,
+    space: Space,
+    *,
+    objectives: Objectives,
+    cost: Cost,
+    is_admitted: IsAdmitted = lambda _: True,
+    seed: int = 0,
+) -> Proposer:
+    """Proposes submodels of `space` by the sampler `name`; UsageError lists the samplers.
+
+    `cost` prices a submodel, which must take microseconds: thousands are priced for a few that are proposed.
+    """
+    breeder = Breeder(space, is_admitted)
+    if name == AUTO:
+        from bstsearch.searching.foretelling import Foretelling
+
+        return _GridFirst(space, breeder, is_admitted, Foretelling(space, breeder, objectives, cost), seed)
+    if name in OPTUNA:
+        from bstsearch.searching.optuna_sampling import OptunaSampling
+
+        return _GridFirst(space, breeder, is_admitted, OptunaSampling(name, breeder, objectives, seed), seed)
+    raise UsageError(f"unknown sampler {name!r}; there are {', '.join(SAMPLERS)}")
+
+
+class _GridFirst:
+    """The trained grid first, so that no front is behind that of a smaller space; then what `strategy` chooses."""
+
+    def __init__(
+        self, space: Space, breeder: Breeder, is_admitted: IsAdmitted, strategy: Strategy, seed: int
+    ) -> None:
+        self._space, self._breeder, self._is_admitted = space, breeder, is_admitted
+        self._strategy, self._seed = strategy, seed
+
+    @property
+    def quality(self) -> float | None:
+        return self._strategy.quality
+
+    def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
+        scored = sorted(scored, key=lambda one: one.id)
+        taken = {one.submodel for one in scored}
+        new = list(islice(self._first(taken), count))
+        draw = random.Random(f"{self._seed} {len(scored)}")
+        if len(new) < count:
+            new += self._strategy.choose(scored, taken.union(new), count - len(new), draw)
+        if len(new) < count:
+            rest = (one for one in self._breeder.listed() if one not in taken and one not in new)
+            new += list(islice(rest, count - len(new)))
+        return new
+
+    def _first(self, taken: Collection[Submodel]) -> Iterable[Submodel]:
+        """Of the trained grid, with the two ends of the space before all, what is admitted and not taken."""
+        ends = [self._space.smallest, self._space.largest]
+        for submodel in dict.fromkeys([*ends, *self._space.grid()]):
+            if submodel in self._space and submodel not in taken and self._is_admitted(submodel):
+                yield submodel
