@@ -21,7 +21,6 @@ Groups = Sequence[Sequence[int]]  # columns of features that are scaled alike
 STEPS = 25  # of the search for the likeliest values
 FITTED = 256  # scores at most whose likelihood is computed; all serve to predict
 JITTER = 1e-6
-LEAST_CHANCE = 1e-4  # variance of chance at least, as a share of the scores' own
 
 
 class AccuracyModel:
@@ -32,129 +31,144 @@ class AccuracyModel:
 
     def __init__(self, features_NF: Array, scores_N: Array, variances_N: Array, groups: Groups) -> None:
         self._mean, self._scale = float(scores_N.mean()), float(scores_N.std()) or 1.0
+        target_N, chance_N = (scores_N - self._mean) / self._scale, variances_N / self._scale**2
+        self.values = _likeliest(features_NF, target_N, chance_N, groups)
         self._known_NF, self._groups = features_NF, groups
-        target_N = (scores_N - self._mean) / self._scale
-        chance_N = variances_N / self._scale**2
-        self._logs = _likeliest(features_NF, target_N, chance_N, groups)
-        kernel = _Kernel(features_NF, features_NF, groups)
-        covariance = kernel.value(self._logs) + np.diag(_noise(self._logs, chance_N))
-        self._lower = cholesky(covariance, lower=True)
-        self._weights_N = cho_solve((self._lower, True), target_N)
-        self._target_N, self._noise = target_N, _noise(self._logs, chance_N)
+        self.noise_N = self.values.chance * chance_N + JITTER
+        self._known = self.values.scaled(features_NF, groups)
+        self._lower = cholesky(self.values.covariance(self._known, self._known) + np.diag(self.noise_N), lower=True)
+        self._target_N, self._weights_N = target_N, cho_solve((self._lower, True), target_N)
 
     def predict(self, features_MF: Array) -> Prediction:
         """What the model expects of M other submodels."""
-        cross_NM = _Kernel(self._known_NF, features_MF, self._groups).value(self._logs)
-        solved_NM = solve_triangular(self._lower, cross_NM, lower=True)
-        own_M = _Kernel(features_MF, features_MF, self._groups, is_diagonal=True).value(self._logs)
+        scaled = self.values.scaled(features_MF, self._groups)
+        cross_NM = self.values.covariance(self._known, scaled)
+        solved_NM = solve_triangular(self._lower, cross_NM, lower=True, check_finite=False)
+        variance_M = self.values.variance(scaled) - np.einsum("nm,nm->m", solved_NM, solved_NM)
         mean_M = self._mean + self._scale * (cross_NM.T @ self._weights_N)
-        variance_M = np.maximum(own_M - np.einsum("nm,nm->m", solved_NM, solved_NM), 1e-9)
-        return Prediction(self, features_MF, solved_NM, mean_M, variance_M)
+        return Prediction(self, scaled, solved_NM, mean_M, variance_M, self._scale)
 
     def left_out(self) -> Array:
-        """What the model would expect of each scored submodel without its own score."""
+        """What the model would expect of each scored submodel without that one's score."""
         inverse = cho_solve((self._lower, True), np.eye(len(self._target_N)))
         return self._mean + self._scale * (self._target_N - self._weights_N / np.diag(inverse))
 
-    def covariance(self, one_1F: Array, features_MF: Array) -> Array:
-        return _Kernel(one_1F, features_MF, self._groups).value(self._logs)[0]
-
 
 class Prediction:
-    """Means and deviations of M submodels, in the unit of scores; they narrow as some of them are taken as scored."""
+    """Means and deviations of M submodels in the unit of scores; they narrow as some are taken for scored."""
 
-    def __init__(self, model: AccuracyModel, features_MF: Array, solved_NM: Array, mean_M: Array, variance_M: Array):
-        self._model, self._features_MF, self._solved_NM = model, features_MF, solved_NM
-        self.mean_M, self._variance_M = mean_M, variance_M
+    def __init__(
+        self, model: AccuracyModel, scaled: Scaled, solved_NM: Array, mean_M: Array, variance_M: Array, scale: float
+    ) -> None:
+        self._model, self._scaled, self._solved_NM = model, scaled, solved_NM
+        self.mean_M, self._variance_M, self._scale = mean_M, np.maximum(variance_M, 1e-9), scale
 
     @property
     def deviation_M(self) -> Array:
-        return self._model._scale * np.sqrt(self._variance_M)
+        """How far the scores may well lie from the means."""
+        return self._scale * np.sqrt(self._variance_M)
 
     def believe(self, index: int) -> None:
-        """Takes that one as scored with its mean: how uncertain it is, and what is alike, shrinks."""
-        row_1F = self._features_MF[index : index + 1]
-        covariance_M = self._model.covariance(row_1F, self._features_MF)
+        """Takes that one as scored with its mean, which makes it and its likes less uncertain."""
+        covariance_M = self._model.values.covariance(self._scaled.at(index), self._scaled)[0]
         covariance_M -= self._solved_NM[:, index] @ self._solved_NM
-        noise = float(np.median(self._model._noise))
-        shrink_M = covariance_M / np.sqrt(max(covariance_M[index], 1e-9) + noise)
+        noise = float(np.median(self._model.noise_N))
+        shrink_M = covariance_M / np.sqrt(max(float(covariance_M[index]), 1e-9) + noise)
         self._solved_NM = np.vstack([self._solved_NM, shrink_M])
         self._variance_M = np.maximum(self._variance_M - shrink_M**2, 1e-9)
 
 
-class _Kernel:
-    """The parts of the covariance of two sets of submodels that do not change while the likeliest values are sought."""
+class Scaled:
+    """Features of submodels as the two parts of the covariance take them."""
 
-    def __init__(self, one_NF: Array, other_MF: Array, groups: Groups, *, is_diagonal: bool = False) -> None:
-        self.straight, self.distance = [], []
-        for group in groups:
-            one, other = one_NF[:, group], other_MF[:, group]
-            root, other_root = np.sqrt(one), np.sqrt(other)
-            if is_diagonal:
-                self.straight.append((one * other).sum(1) + (root * other_root).sum(1))
-                self.distance.append(np.zeros(len(one)))
-            else:
-                self.straight.append(one @ other.T + root @ other_root.T)
-                squares = (one**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * one @ other.T
-                self.distance.append(np.maximum(squares, 0.0))
+    def __init__(self, straight: Array, smooth: Array) -> None:
+        self.straight, self.smooth = straight, smooth
 
-    def value(self, logs: Array) -> Array:
-        return self.parts(logs)[0]
+    def at(self, index: int) -> Scaled:
+        """One of the submodels alone."""
+        return Scaled(self.straight[index : index + 1], self.smooth[index : index + 1])
 
-    def parts(self, logs: Array) -> tuple[Array, Array, Array]:
-        """The covariance, its smooth part, and that part's slope over squared distances."""
-        count = len(self.straight)
-        weights, size, scales = np.exp(logs[:count]), np.exp(logs[count]), np.exp(-2 * logs[count + 1 : 2 * count + 1])
-        squared = 5 * sum(scale * part for scale, part in zip(scales, self.distance, strict=True))
-        root = np.sqrt(squared)
-        decay = size * np.exp(-root)
-        smooth = decay * (1 + root + squared / 3)
-        slope = -5 / 6 * decay * (1 + root)
-        covariance = smooth + sum(weight * part for weight, part in zip(weights, self.straight, strict=True)) + 1.0
-        return covariance, smooth, slope
+
+class Values:
+    """What the likelihood decides, from logarithms.
+
+    In this order: the weight of each group in the straight part, the size of the smooth part, the length over which
+    each group tells of its likes there, and what share of the scores' variance is chance.
+    """
+
+    def __init__(self, logs: Array) -> None:
+        count = len(logs) // 2 - 1
+        self.weights, self.size = np.exp(logs[:count]), float(np.exp(logs[count]))
+        self.lengths, self.chance = np.exp(logs[count + 1 : -1]), float(np.exp(logs[-1]))
+
+    def scaled(self, features_NF: Array, groups: Groups) -> Scaled:
+        """Features such that the straight part is a product, and the smooth part one of distances."""
+        roots = [np.sqrt(features_NF[:, group] * self.weights[place]) for place, group in enumerate(groups)]
+        straight = [features_NF[:, group] * np.sqrt(self.weights[place]) for place, group in enumerate(groups)]
+        smooth = [features_NF[:, group] / self.lengths[place] for place, group in enumerate(groups)]
+        return Scaled(np.hstack([*straight, *roots]), np.hstack(smooth))
+
+    def covariance(self, one: Scaled, other: Scaled) -> Array:
+        """How alike the scores of each two submodels are."""
+        return 1.0 + one.straight @ other.straight.T + self.smooth_part(_distances(one.smooth, other.smooth))[0]
+
+    def variance(self, one: Scaled) -> Array:
+        """How far the score of each submodel may lie from the mean, squared."""
+        return np.asarray(1.0 + self.size + np.einsum("nf,nf->n", one.straight, one.straight))
+
+    def smooth_part(self, distances: Array) -> tuple[Array, Array]:
+        """The Matern kernel (5/2) of squared distances, and its slope."""
+        root = np.sqrt(5 * distances)
+        decay = self.size * np.exp(-root)
+        return decay * (1 + root + 5 / 3 * distances), -5 / 6 * decay * (1 + root)
+
+
+def _distances(one_NF: Array, other_MF: Array) -> Array:
+    squares = (one_NF**2).sum(axis=1)[:, None] + (other_MF**2).sum(axis=1) - 2 * one_NF @ other_MF.T
+    return np.maximum(squares, 0.0)
 
 
 def _start(groups: Groups) -> tuple[Array, Array]:
-    """The logarithms of what is sought where no score tells, and how far each goes at its ease.
-
-    In this order: each group's weight in the straight part, the smooth part's size, each group's scale, chance.
-    """
+    """The logarithms where no score tells, and how far each goes from there at its ease."""
     weights = [np.log(0.5 / len(group)) for group in groups]
-    scales = [np.log(0.7 * len(group) ** 0.5) for group in groups]
+    lengths = [np.log(0.7 * len(group) ** 0.5) for group in groups]
     spread = [2.0] * len(groups) + [1.5] + [0.7] * len(groups) + [1.0]
-    return np.array([*weights, np.log(0.3), *scales, np.log(0.5)]), np.array(spread)
+    return np.array([*weights, np.log(0.3), *lengths, np.log(0.5)]), np.array(spread)
 
 
-def _noise(logs: Array, chance_N: Array) -> Array:
-    return np.exp(logs[-1]) * chance_N + LEAST_CHANCE
-
-
-def _likeliest(features_NF: Array, target_N: Array, chance_N: Array, groups: Groups) -> Array:
+def _likeliest(features_NF: Array, target_N: Array, chance_N: Array, groups: Groups) -> Values:
     if len(target_N) > FITTED:
         kept = np.linspace(0, len(target_N) - 1, FITTED).astype(int)
         features_NF, target_N, chance_N = features_NF[kept], target_N[kept], chance_N[kept]
-    kernel, (start, spread) = _Kernel(features_NF, features_NF, groups), _start(groups)
-    count, eye = len(groups), np.eye(len(target_N))
+    start, spread = _start(groups)
+    columns = [features_NF[:, group] for group in groups]
+    straight = np.stack([one @ one.T + np.sqrt(one) @ np.sqrt(one).T for one in columns])
+    distances = np.stack([_distances(one, one) for one in columns])
+    count, size = len(groups), len(target_N)
 
     def unlikeliness(logs: Array) -> tuple[float, Array]:
-        covariance, smooth, slope = kernel.parts(logs)
-        noise_N = _noise(logs, chance_N)
-        try:
-            lower = cholesky(covariance + np.diag(noise_N + JITTER), lower=True)
-        except np.linalg.LinAlgError:
-            return 1e10, np.zeros_like(logs)
-        inverse = cho_solve((lower, True), eye)
+        values = Values(logs)
+        inverse_squares = values.lengths**-2
+        smooth, slope = values.smooth_part(np.tensordot(inverse_squares, distances, 1))
+        covariance = 1.0 + np.tensordot(values.weights, straight, 1) + smooth
+        covariance[np.diag_indices(size)] += values.chance * chance_N + JITTER
+        lower = cholesky(covariance, lower=True, check_finite=False)
+        inverse = cho_solve((lower, True), np.eye(size), check_finite=False)
         solved_N = inverse @ target_N
-        value = 0.5 * target_N @ solved_N + np.log(np.diag(lower)).sum()
-        weight = inverse - np.outer(solved_N, solved_N)  # of each entry's change
-        slopes = [np.exp(logs[g]) * np.vdot(weight, kernel.straight[g]) for g in range(count)]
-        slopes += [np.vdot(weight, smooth)]
+        weight = inverse - np.outer(solved_N, solved_N)  # of each entry of the covariance
         scaled = weight * slope
-        slopes += [-2 * np.exp(-2 * logs[count + 1 + g]) * np.vdot(scaled, kernel.distance[g]) for g in range(count)]
-        slopes += [np.diag(weight) @ (np.exp(logs[-1]) * chance_N)]
+        slopes = np.array(
+            [
+                *(values.weights[g] * np.vdot(weight, straight[g]) for g in range(count)),
+                np.vdot(weight, smooth),
+                *(-2 * inverse_squares[g] * np.vdot(scaled, distances[g]) for g in range(count)),
+                values.chance * np.diag(weight) @ chance_N,
+            ]
+        )
         away = (logs - start) / spread
-        return float(value + 0.5 * away @ away), 0.5 * np.array(slopes) + away / spread
+        value = 0.5 * (target_N @ solved_N + away @ away) + np.log(np.diag(lower)).sum()
+        return float(value), 0.5 * slopes + away / spread
 
     bounds = [(middle - 4 * width, middle + 4 * width) for middle, width in zip(start, spread, strict=True)]
     found = minimize(unlikeliness, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS})
-    return np.asarray(found.x)
+    return Values(found.x)

@@ -54,8 +54,6 @@ class FrontGrowth:
             return np.maximum(self._to_A - np.maximum(self._from_A, costs_MK), 0.0)
         return (costs_MK[:, None] <= self._amounts_AK).all(axis=2) / len(self._amounts_AK)
 
-    def add(self, costs_K: Array, score: float) -> FrontGrowth:
-        """The front with one more member."""
-        return FrontGrowth(
-            np.vstack([self._costs_NK, costs_K]), np.append(self._scores_N, score), self._least
-        )
+    def add(self, costs_K: Array, score: float) -> None:
+        """Takes one more member into the front."""
+        FrontGrowth.__init__(self, np.vstack([self._costs_NK, costs_K]), np.append(self._scores_N, score), self._least)

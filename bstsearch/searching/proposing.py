@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import Protocol
 
+import numpy as np
+
 from bstsearch.errors import UsageError
-from bstsearch.searching.breeding import Breeder
+from bstsearch.searching.admitted import Admitted
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.space import Space, Submodel
@@ -43,7 +44,7 @@ class Strategy(Protocol):
         """As `Proposer.quality`."""
 
     def choose(
-        self, scored: Sequence[Candidate], taken: Collection[Submodel], count: int, draw: random.Random
+        self, scored: Sequence[Candidate], taken: Collection[Submodel], count: int, draw: np.random.Generator
     ) -> Iterable[Submodel]:
         """Up to `count` admitted submodels that are not `taken`."""
 
@@ -61,46 +62,44 @@ def make_proposer(
 
     `cost` prices a submodel, which must take microseconds: thousands are priced for a few that are proposed.
     """
-    breeder = Breeder(space, is_admitted)
+    admitted = Admitted(space, is_admitted)
     if name == AUTO:
         from bstsearch.searching.foretelling import Foretelling
 
-        return _GridFirst(space, breeder, is_admitted, Foretelling(space, breeder, objectives, cost), seed)
+        return _GridFirst(admitted, Foretelling(admitted, objectives, cost, seed), seed)
     if name in OPTUNA:
         from bstsearch.searching.optuna_sampling import OptunaSampling
 
-        return _GridFirst(space, breeder, is_admitted, OptunaSampling(name, breeder, objectives, seed), seed)
+        return _GridFirst(admitted, OptunaSampling(name, admitted, objectives, seed), seed)
     raise UsageError(f"unknown sampler {name!r}; there are {', '.join(SAMPLERS)}")
 
 
 class _GridFirst:
     """The trained grid first, so that no front is behind that of a smaller space; then what `strategy` chooses."""
 
-    def __init__(
-        self, space: Space, breeder: Breeder, is_admitted: IsAdmitted, strategy: Strategy, seed: int
-    ) -> None:
-        self._space, self._breeder, self._is_admitted = space, breeder, is_admitted
-        self._strategy, self._seed = strategy, seed
+    def __init__(self, admitted: Admitted, strategy: Strategy, seed: int) -> None:
+        self._admitted, self._strategy, self._seed = admitted, strategy, seed
 
     @property
     def quality(self) -> float | None:
+        """As `Proposer.quality`."""
         return self._strategy.quality
 
     def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
+        """As `Proposer.propose`."""
         scored = sorted(scored, key=lambda one: one.id)
         taken = {one.submodel for one in scored}
         new = list(islice(self._first(taken), count))
-        draw = random.Random(f"{self._seed} {len(scored)}")
         if len(new) < count:
+            draw = np.random.default_rng([self._seed, len(scored)])
             new += self._strategy.choose(scored, taken.union(new), count - len(new), draw)
         if len(new) < count:
-            rest = (one for one in self._breeder.listed() if one not in taken and one not in new)
+            rest = (one for one in self._admitted.listed() if one not in taken and one not in new)
             new += list(islice(rest, count - len(new)))
         return new
 
     def _first(self, taken: Collection[Submodel]) -> Iterable[Submodel]:
-        """Of the trained grid, with the two ends of the space before all, what is admitted and not taken."""
-        ends = [self._space.smallest, self._space.largest]
-        for submodel in dict.fromkeys([*ends, *self._space.grid()]):
-            if submodel in self._space and submodel not in taken and self._is_admitted(submodel):
-                yield submodel
+        """The ends of the space and the trained grid, as far as they are admitted and not taken."""
+        space = self._admitted.space
+        first = dict.fromkeys([space.smallest, space.largest, *space.grid()])
+        return (one for one in first if one not in taken and one in self._admitted)
