@@ -25,22 +25,30 @@ class FrontGrowth:
     """
 
     def __init__(self, costs_NK: Array, scores_N: Array, least: float) -> None:
-        self._costs_NK, self._scores_N, self._least = costs_NK, np.maximum(scores_N, least), least
         count = costs_NK.shape[1]
         if count == 1:
-            edges = np.unique(np.concatenate([[0.0], costs_NK[:, 0], [1.0]]))
-            self._from_A, self._to_A = edges[:-1], edges[1:]
-            amounts_AK = edges[:-1, None]
+            edges = np.unique(np.concatenate([[0.0], costs_NK[costs_NK < 1], [1.0]]))
+            self._amounts_AK, self._ends_A = edges[:-1, None], edges[1:]
         else:
-            amounts_AK = qmc.Sobol(count, scramble=True, rng=0).random(AMOUNTS)
-        self._amounts_AK = amounts_AK
-        self._best_A = np.full(len(amounts_AK), least)
-        for costs_K, score in zip(costs_NK, self._scores_N, strict=True):
-            self._raise(costs_K, score)
+            self._amounts_AK = qmc.Sobol(count, rng=0).random(AMOUNTS)
+        self._best_A = np.full(len(self._amounts_AK), least)
+        for costs_K, score in zip(costs_NK, scores_N, strict=True):
+            self.add(costs_K, float(score))
 
-    def _raise(self, costs_K: Array, score: float) -> None:
-        reached_A = (costs_K <= self._amounts_AK).all(axis=1)
-        self._best_A = np.where(reached_A, np.maximum(self._best_A, score), self._best_A)
+    def add(self, costs_K: Array, score: float) -> None:
+        """Takes a submodel into the front."""
+        if len(costs_K) == 1 and costs_K[0] < 1:
+            self._cut(float(costs_K[0]))
+        is_reached_A = (costs_K <= self._amounts_AK).all(axis=1)
+        self._best_A = np.where(is_reached_A, np.maximum(self._best_A, score), self._best_A)
+
+    def _cut(self, cost: float) -> None:
+        """Parts the amounts of a single cost there, where the best score may change."""
+        place = int(np.searchsorted(self._ends_A, cost, side="right"))
+        if self._amounts_AK[place, 0] < cost:
+            self._amounts_AK = np.insert(self._amounts_AK, place + 1, cost, axis=0)
+            self._ends_A = np.insert(self._ends_A, place, cost)
+            self._best_A = np.insert(self._best_A, place, self._best_A[place])
 
     def expected(self, costs_MK: Array, mean_M: Array, deviation_M: Array) -> Array:
         """The hypervolume that each of M submodels is expected to add."""
@@ -49,11 +57,7 @@ class FrontGrowth:
         return (gain_MA * self._reached(costs_MK)).sum(axis=1)
 
     def _reached(self, costs_MK: Array) -> Array:
-        """How much of each amount lies beyond the costs of each of M submodels."""
+        """How much of each part of all amounts lies beyond the costs of each of M submodels."""
         if costs_MK.shape[1] == 1:
-            return np.maximum(self._to_A - np.maximum(self._from_A, costs_MK), 0.0)
+            return np.maximum(self._ends_A - np.maximum(self._amounts_AK[:, 0], costs_MK), 0.0)
         return (costs_MK[:, None] <= self._amounts_AK).all(axis=2) / len(self._amounts_AK)
-
-    def add(self, costs_K: Array, score: float) -> None:
-        """Takes one more member into the front."""
-        FrontGrowth.__init__(self, np.vstack([self._costs_NK, costs_K]), np.append(self._scores_N, score), self._least)

@@ -27,6 +27,7 @@ ROUNDS = 12  # of breeding
 BRED = 400  # in each
 PARENTS = 60
 FINAL = 300  # of all bred ones are priced exactly
+DARING = 0.3  # of the model's deviations: with all of them, a third of the scores went to what turned out no better
 LEAST = 4  # scores that a model needs
 REMEMBERED = 50  # of the last foretold scores make up the quality
 
@@ -47,8 +48,9 @@ class Foretelling:
         """As `Strategy.choose`."""
         self._note_quality(scored)
         if len(scored) < LEAST:
-            return [one for one in self._priced[0] if one not in taken][:count]
-        model, growth = self._model(scored), self._growth(scored)
+            return self._spread(count, taken)
+        model = self._model(scored)
+        growth = self._growth(scored, model)
         if self._admitted.is_small:
             pool = [one for one in self._admitted.listed() if one not in taken]
         else:
@@ -58,9 +60,17 @@ class Foretelling:
     @functools.cached_property
     def _priced(self) -> tuple[list[Submodel], RoughCosts, Array]:
         """Random admitted submodels, what foretells costs from theirs, and the most that they cost."""
-        submodels = self._admitted.drawn(np.random.default_rng(self._seed), PRICED)
+        is_small = self._admitted.is_small
+        draw = np.random.default_rng(self._seed)
+        submodels = list(self._admitted.listed()) if is_small else self._admitted.drawn(draw, PRICED)
         costs_NK = self._costs(submodels)
         return submodels, RoughCosts(self._features(submodels), costs_NK), costs_NK.max(axis=0)
+
+    def _spread(self, count: int, taken: Collection[Submodel]) -> list[Submodel]:
+        """Some of all sizes, the least and the most costly among them."""
+        new = sorted((one for one in self._priced[0] if one not in taken), key=lambda one: self._costs([one])[0, 0])
+        places = np.linspace(0, len(new) - 1, min(count, len(new))).astype(int).tolist()
+        return [new[place] for place in places]
 
     def _model(self, scored: Sequence[Candidate]) -> AccuracyModel:
         deviations = np.array([(one.interval[1] - one.interval[0]) / (2 * Z_95) for one in scored])
@@ -68,13 +78,11 @@ class Foretelling:
             self._features([one.submodel for one in scored]), self._gains(scored), deviations**2, self._groups
         )
 
-    def _growth(self, scored: Sequence[Candidate]) -> FrontGrowth:
-        """The front so far, of what was scored on the whole split."""
-        most = max(one.accuracy.total for one in scored if one.accuracy)
-        front = find_front((one for one in scored if one.accuracy and one.accuracy.total == most), self._objectives)
-        scores = self._gains(front)
-        spread = float(np.ptp(scores)) or abs(float(scores[0])) or 1.0
-        return FrontGrowth(self._shares_of_most(self._front_costs(front)), scores, float(scores.min()) - 0.1 * spread)
+    def _growth(self, scored: Sequence[Candidate], model: AccuracyModel) -> FrontGrowth:
+        """The front so far, by the scores that the model takes for theirs: those of the lucky are not overrated."""
+        expected = model.predict(self._features([one.submodel for one in scored])).mean_M
+        least = float(expected.min() - 0.05 * np.ptp(expected))
+        return FrontGrowth(self._shares_of_most(self._front_costs(scored)), expected, least)
 
     def _front_costs(self, front: Sequence[Candidate]) -> Array:
         return np.array([[cost.of(one).value for cost in self._objectives.costs] for one in front])
@@ -109,7 +117,7 @@ class Foretelling:
         for _ in range(ROUNDS):
             features = choices.shares(rows)
             prediction, costs = model.predict(features), self._shares_of_most(rough(features))
-            gains = growth.expected(costs, prediction.mean_M, prediction.deviation_M)
+            gains = growth.expected(costs, prediction.mean_M, DARING * prediction.deviation_M)
             pool = np.vstack([pool, rows])
             values = np.vstack([values, np.column_stack([gains, -prediction.mean_M, costs])])
             pool, first = np.unique(pool, axis=0, return_index=True)
@@ -129,7 +137,7 @@ class Foretelling:
         prediction, costs_MK = model.predict(self._features(pool)), self._shares_of_most(self._costs(pool))
         chosen: list[int] = []
         for _ in range(min(count, len(pool))):
-            gains = growth.expected(costs_MK, prediction.mean_M, prediction.deviation_M)
+            gains = growth.expected(costs_MK, prediction.mean_M, DARING * prediction.deviation_M)
             gains[chosen] = -1.0
             index = int(np.argmax(gains))
             chosen.append(index)
