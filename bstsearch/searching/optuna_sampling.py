@@ -1,0 +1,78 @@
+"""Optuna's samplers as choosers of what to score next; what they draw is made to exist, to fit and to be new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.samplers import BaseGASampler, BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from bstsearch.searching.admitted import Admitted
+from bstsearch.searching.choices import Rows
+from bstsearch.searching.costs import Objectives
+from bstsearch.searching.pareto import Candidate
+from bstsearch.space import Submodel
+
+POPULATION = 20  # of NSGA-II and NSGA-III: five generations in the default number of trials
+DRAWS = 20  # for each submodel wanted; then random ones: a sampler that has converged repeats itself
+RANDOM = 80
+
+MAKERS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "nsga2": lambda seed: NSGAIISampler(population_size=POPULATION, seed=seed),
+    "nsga3": lambda seed: NSGAIIISampler(population_size=POPULATION, seed=seed),
+    "tpe": lambda seed: TPESampler(seed=seed),
+    "gp": lambda seed: GPSampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+
+
+class OptunaSampling:
+    """Chooses by one of Optuna's samplers, from a study in memory that is made anew from what is scored."""
+
+    quality: float | None = None  # it foretells nothing
+
+    def __init__(self, name: str, admitted: Admitted, objectives: Objectives, seed: int) -> None:
+        self._make, self._admitted, self._objectives, self._seed = MAKERS[name], admitted, objectives, seed
+        self._distributions: dict[str, BaseDistribution] = {
+            one.name: IntDistribution(0, len(one.options) - 1) for one in admitted.choices.all
+        }
+
+    def choose(
+        self, scored: Sequence[Candidate], taken: Collection[Submodel], count: int, draw: np.random.Generator
+    ) -> list[Submodel]:
+        """As `Strategy.choose`."""
+        study = self._study(scored)
+        found: dict[Submodel, None] = {}
+        for _ in range(DRAWS * count):
+            if len(found) == count:
+                break
+            trial = study.ask(self._distributions)
+            row = np.array([[trial.params[name] for name in self._distributions]])
+            new = [one for one in self._fitted(row, draw) if one not in taken and one not in found]
+            found |= dict.fromkeys(new)
+            if not new:
+                study.tell(trial, state=TrialState.FAIL)
+        if len(found) < count:
+            others = self._admitted.drawn(draw, RANDOM)
+            found |= dict.fromkeys(one for one in others if one not in taken)
+        return list(found)[:count]
+
+    def _fitted(self, row: Rows, draw: np.random.Generator) -> list[Submodel]:
+        return self._admitted.fitted(self._admitted.choices.settled(row), draw)
+
+    def _study(self, scored: Sequence[Candidate]) -> optuna.Study:
+        """The scored submodels as finished trials, told one after the other, so that genetic samplers have parents."""
+        directions = ["maximize" if is_maximized else "minimize" for is_maximized in self._objectives.is_maximized]
+        study = optuna.create_study(directions=directions, sampler=self._make(self._seed + len(scored)))
+        for one in scored:
+            if one.submodel in self._admitted.space:
+                row = self._admitted.choices.row(one.submodel).tolist()
+                study.enqueue_trial(dict(zip(self._distributions, row, strict=True)))
+                trial = study.ask(self._distributions)
+                if isinstance(study.sampler, BaseGASampler):  # which counts generations only as it samples
+                    study.sampler.get_trial_generation(study, study.get_trials(deepcopy=False)[-1])
+                study.tell(trial, self._objectives.values(one))
+        return study
