@@ -48,7 +48,10 @@ class SamplerName(StrEnum):
 
     auto = "auto"
     nsga2 = "nsga2"
+    nsga3 = "nsga3"
     tpe = "tpe"
+    gp = "gp"
+    random = "random"
 
 
 def pareto(
@@ -73,7 +76,7 @@ def pareto(
     ] = str(DEFAULT),
     space: SpaceOption = TRAINED,
     sampler: Annotated[
-        SamplerName, typer.Option(help="auto takes all of a small space, and samples others by nsga2.")
+        SamplerName, typer.Option(help="auto takes all of a small space, and models the scores of a large one.")
     ] = SamplerName.auto,
     trials: Annotated[int, typer.Option(min=1, metavar="N", help="Submodels to score in a sampled space.")] = 100,
     split: Annotated[SplitName, typer.Option(help="Data to score on.")] = SplitName.validation,
