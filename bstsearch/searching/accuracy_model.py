@@ -1,9 +1,9 @@
 """What score a submodel may be expected to have, learnt from those that were scored (no torch).
 
-A Gaussian process over shares, of two parts. The straight part gives the share of each layer, and its square root, a
-weight of its own: gains that add up and diminish. The smooth part, a Matern kernel, tells what shares do together. How
-much either explains, how far its knowledge carries, and how much of a score is chance, the likelihood of the scores
-decides; without many scores the values that it starts from do.
+A Gaussian process over shares, of two parts. The straight part gives the square root of each layer's share a weight of
+its own: gains that add up, and diminish as a layer grows. The smooth part, a Matern kernel, tells what shares do
+together. How much either explains, how far its knowledge carries, and how much of a score is chance, the likelihood of
+the scores decides; without many scores the values that it starts from do.
 """
 
 from __future__ import annotations
@@ -103,10 +103,9 @@ class Values:
 
     def scaled(self, features_NF: Array, groups: Groups) -> Scaled:
         """Features such that the straight part is a product, and the smooth part one of distances."""
-        roots = [np.sqrt(features_NF[:, group] * self.weights[place]) for place, group in enumerate(groups)]
-        straight = [features_NF[:, group] * np.sqrt(self.weights[place]) for place, group in enumerate(groups)]
+        straight = [np.sqrt(self.weights[place] * features_NF[:, group]) for place, group in enumerate(groups)]
         smooth = [features_NF[:, group] / self.lengths[place] for place, group in enumerate(groups)]
-        return Scaled(np.hstack([*straight, *roots]), np.hstack(smooth))
+        return Scaled(np.hstack(straight), np.hstack(smooth))
 
     def covariance(self, one: Scaled, other: Scaled) -> Array:
         """How alike the scores of each two submodels are."""
@@ -142,7 +141,7 @@ def _likeliest(features_NF: Array, target_N: Array, chance_N: Array, groups: Gro
         features_NF, target_N, chance_N = features_NF[kept], target_N[kept], chance_N[kept]
     start, spread = _start(groups)
     columns = [features_NF[:, group] for group in groups]
-    straight = np.stack([one @ one.T + np.sqrt(one) @ np.sqrt(one).T for one in columns])
+    straight = np.stack([np.sqrt(one) @ np.sqrt(one).T for one in columns])
     distances = np.stack([_distances(one, one) for one in columns])
     count, size = len(groups), len(target_N)
 
