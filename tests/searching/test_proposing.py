@@ -11,7 +11,6 @@ import pytest
 from bstsearch.errors import UsageError
 from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.score import Accuracy
-from bstsearch.searching.choices import shares
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.proposing import SAMPLERS, Proposer, choose_sampler, make_proposer
@@ -27,9 +26,14 @@ OBJECTIVES = Objectives(("accuracy", "latency", "gflops"))
 EVERY_SAMPLER = pytest.mark.parametrize("name", SAMPLERS)
 
 
+def rows(submodel: Submodel) -> list[float]:
+    """The shares of all layers, as if there were twelve where they follow the width."""
+    follow = (submodel.width,) * int(12 * submodel.depth)
+    return [float(share) for row in (submodel.heads, submodel.ffn) for share in row or follow]
+
+
 def cost(submodel: Submodel) -> Candidate:
-    layers = sum(shares(submodel, (6, 6))[4:])
-    macs = int(1e6 * (1 + float(submodel.width) * layers))
+    macs = int(1e6 * (1 + float(submodel.width) * sum(rows(submodel))))
     ms = macs / 1e6 + float(submodel.depth)
     return Candidate(
         submodel=submodel,
@@ -43,9 +47,9 @@ def cost(submodel: Submodel) -> Candidate:
 
 def scored(submodel: Submodel, total: int = 1000) -> Candidate:
     """Accurate where it is costly, and where its first layers are."""
-    worth = sum(share**0.5 / (1 + place % 7) for place, share in enumerate(shares(submodel, (6, 6))))
+    worth = float(submodel.width) * sum(share**0.5 / (1 + place % 7) for place, share in enumerate(rows(submodel)))
     chance = random.Random(submodel.id).uniform(-0.003, 0.003)
-    return dataclasses.replace(cost(submodel), accuracy=Accuracy(correct=round(total * (worth / 12 + chance)), total=total))
+    return dataclasses.replace(cost(submodel), accuracy=Accuracy(correct=round(total * (0.1 + worth / 12 + chance)), total=total))
 
 
 def make(name: str, space: Space, is_admitted: Callable[[Submodel], bool] = lambda _: True, seed: int = 0) -> Proposer:
