@@ -176,7 +176,9 @@ class Synthetic(Problem):
             for layer in self._layers(cell.depth):
                 best = self._with_layer(best, layer)
             macs = self.macs(Submodel(width=cell.width, depth=cell.depth, heads=(), ffn=()))
-            least = macs - int(1000 * 4 * cell.width * len(self._layers(cell.depth)) * 4 * cell.width * sum(self._costs))
+            least = macs - int(
+                1000 * 4 * cell.width * len(self._layers(cell.depth)) * 4 * cell.width * sum(self._costs)
+            )
             for cost in np.flatnonzero(np.isfinite(best)).tolist():
                 points.append((least + int(1000 * 4 * cell.width * cost), self._bent(self._factor(cell) * best[cost])))
         return undominated(points)
@@ -196,7 +198,9 @@ class Synthetic(Problem):
     def _sum(self, submodel: Submodel) -> float:
         rows = self._rows(submodel)
         layers = self._layers(submodel.depth)
-        gains = (self._gain(kind, layer, float(row[n])) for kind, row in enumerate(rows) for n, layer in enumerate(layers))
+        gains = (
+            self._gain(kind, layer, float(row[n])) for kind, row in enumerate(rows) for n, layer in enumerate(layers)
+        )
         return self._factor(submodel) * (sum(gains) + self._own * len(layers))
 
     def _factor(self, submodel: Submodel) -> float:
@@ -208,7 +212,9 @@ class Synthetic(Problem):
 
     def _layers(self, depth: Fraction) -> list[int]:
         kept = [kept_places(int(depth * count), count) for count in self.space.stacks]
-        return [first + place for first, places in zip((0, self.space.stacks[0]), kept, strict=True) for place in places]
+        return [
+            first + place for first, places in zip((0, self.space.stacks[0]), kept, strict=True) for place in places
+        ]
 
     def _rows(self, submodel: Submodel) -> Sequence[Sequence[Fraction]]:
         follow = (submodel.width,) * len(self._layers(submodel.depth))
@@ -235,4 +241,3 @@ def scored(problem: Problem, submodel: Submodel) -> Candidate:
     """The submodel once it is scored."""
     accuracy = Accuracy(correct=problem.correct(submodel), total=problem.questions)
     return dataclasses.replace(problem.cost(submodel), accuracy=accuracy)
-

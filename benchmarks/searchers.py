@@ -127,9 +127,7 @@ class _Known:
         """One that is drawn uniformly, or what fits of it."""
         sizes = [len(one.options) for one in self.admitted.choices.all]
         while not (
-            found := self.admitted.fitted(
-                self.admitted.choices.settled(draw.integers(0, sizes, (1, len(sizes)))), draw
-            )
+            found := self.admitted.fitted(self.admitted.choices.settled(draw.integers(0, sizes, (1, len(sizes)))), draw)
         ):
             pass
         return found

@@ -48,7 +48,9 @@ class Choices:
         for place, one in enumerate(self.all):
             self._values[place, : len(one.options)] = [float(share) for share in one.options]
         self._columns = {kind: self._places(kind) for kind in (DEPTH, HEADS, FFN, TOKENS)}
-        self._settled_widths = np.array([[_settled(space, depth, width) for width in space.widths] for depth in space.depths])
+        self._settled_widths = np.array(
+            [[_settled(space, depth, width) for width in space.widths] for depth in space.depths]
+        )
         self._least = np.array([space.depths.index(depth) for depth in space.least_depths])
         self._kept = []  # for each stack, for each depth, which of its layers are kept
         for layers in space.stacks:

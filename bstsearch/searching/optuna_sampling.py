@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.samplers import BaseGASampler, BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import (
+    BaseGASampler,
+    BaseSampler,
+    GPSampler,
+    NSGAIIISampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.trial import TrialState
 
 from bstsearch.searching.admitted import Admitted
@@ -66,7 +76,10 @@ class OptunaSampling:
     def _study(self, scored: Sequence[Candidate]) -> optuna.Study:
         """The scored submodels as finished trials, told one after the other, so that genetic samplers have parents."""
         directions = ["maximize" if is_maximized else "minimize" for is_maximized in self._objectives.is_maximized]
-        study = optuna.create_study(directions=directions, sampler=self._make(self._seed + len(scored)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # as some have been for years
+            sampler = self._make(self._seed + len(scored))
+        study = optuna.create_study(directions=directions, sampler=sampler)
         for one in scored:
             if one.submodel in self._admitted.space:
                 row = self._admitted.choices.row(one.submodel).tolist()

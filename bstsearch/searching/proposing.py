@@ -133,7 +133,9 @@ class _GridFirst:
         Where a width and depth of the grid is over the budget, what fits of it: no search sees what it never tried.
         """
         space = self._admitted.space
-        cells = (next((one for one in _ever_thinner(cell, space) if one in self._admitted), cell) for cell in space.cells())
+        cells = (
+            next((one for one in _ever_thinner(cell, space) if one in self._admitted), cell) for cell in space.cells()
+        )
         first = dict.fromkeys([space.smallest, space.largest, *cells])
         return (one for one in first if one not in taken and one in self._admitted)
 

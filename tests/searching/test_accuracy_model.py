@@ -80,4 +80,6 @@ def test_slopes_of_the_likelihood(monkeypatch: pytest.MonkeyPatch) -> None:
     model(25)
     point = found["start"] + 0.3
     by_hand = found["function"](point)[1]
-    np.testing.assert_allclose(by_hand, approx_fprime(point, lambda logs: found["function"](logs)[0], 1e-6), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        by_hand, approx_fprime(point, lambda logs: found["function"](logs)[0], 1e-6), rtol=1e-3, atol=1e-3
+    )

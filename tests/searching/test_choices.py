@@ -32,7 +32,11 @@ def drawn(space: Space, count: int = 50) -> tuple[Choices, np.ndarray]:
 def test_rows_are_submodels_of_the_space_whatever_happens_to_them(space: Space) -> None:
     choices, rows = drawn(space)
     draw = np.random.default_rng(1)
-    for bred in (rows, choices.changed(draw, rows, 3.0), choices.changed(draw, choices.crossed(draw, rows, rows[::-1]), 1)):
+    for bred in (
+        rows,
+        choices.changed(draw, rows, 3.0),
+        choices.changed(draw, choices.crossed(draw, rows, rows[::-1]), 1),
+    ):
         submodels = choices.submodels(bred)
         assert all(one in space for one in submodels)
         assert [choices.row(one).tolist() for one in submodels] == bred.tolist()

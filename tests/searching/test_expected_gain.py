@@ -35,7 +35,10 @@ def test_a_better_and_a_cheaper_submodel_gain_more() -> None:
 
 
 def test_what_was_added_is_gained_once() -> None:
-    growth, added = FrontGrowth(COSTS, SCORES, 0.0), FrontGrowth(np.vstack([COSTS, [[0.4]]]), np.append(SCORES, 0.75), 0.0)
+    growth, added = (
+        FrontGrowth(COSTS, SCORES, 0.0),
+        FrontGrowth(np.vstack([COSTS, [[0.4]]]), np.append(SCORES, 0.75), 0.0),
+    )
     growth.add(np.array([0.4]), 0.75)
     costs, mean, deviation = np.array([[0.4], [0.45]]), np.array([0.75, 0.8]), np.array([1e-6, 0.05])
     np.testing.assert_allclose(growth.expected(costs, mean, deviation), added.expected(costs, mean, deviation))

@@ -49,7 +49,9 @@ def scored(submodel: Submodel, total: int = 1000) -> Candidate:
     """Accurate where it is costly, and where its first layers are."""
     worth = float(submodel.width) * sum(share**0.5 / (1 + place % 7) for place, share in enumerate(rows(submodel)))
     chance = random.Random(submodel.id).uniform(-0.003, 0.003)
-    return dataclasses.replace(cost(submodel), accuracy=Accuracy(correct=round(total * (0.1 + worth / 12 + chance)), total=total))
+    return dataclasses.replace(
+        cost(submodel), accuracy=Accuracy(correct=round(total * (0.1 + worth / 12 + chance)), total=total)
+    )
 
 
 def make(name: str, space: Space, is_admitted: Callable[[Submodel], bool] = lambda _: True, seed: int = 0) -> Proposer:
@@ -101,7 +103,9 @@ def test_what_a_tight_budget_leaves_of_a_huge_space_is_proposed_whole() -> None:
     assert 1 < len(found) == len(set(found)) < 64, "no more is there"
 
 
-@pytest.mark.parametrize("space", [SMALL, dataclasses.replace(SMALL, widths=HALVES[:1], depths=HALVES[:1], least_depths=())])
+@pytest.mark.parametrize(
+    "space", [SMALL, dataclasses.replace(SMALL, widths=HALVES[:1], depths=HALVES[:1], least_depths=())]
+)
 def test_a_small_space_is_listed(space: Space) -> None:
     assert choose_sampler("auto", space) == make("auto", space).name == "exact"
     assert set(run(make("auto", space), 3)) == set(space)
