@@ -16,7 +16,7 @@ from bstsearch.searching.admitted import Admitted
 from bstsearch.searching.choices import Rows, share_groups, shares
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.expected_gain import FrontGrowth
-from bstsearch.searching.pareto import Candidate, find_front
+from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.rough_costs import RoughCosts
 from bstsearch.space import Submodel
 

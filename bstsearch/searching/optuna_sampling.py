@@ -27,7 +27,7 @@ from bstsearch.searching.pareto import Candidate
 from bstsearch.space import Submodel
 
 POPULATION = 20  # of NSGA-II and NSGA-III: five generations in the default number of trials
-DRAWS = 20  # for each submodel wanted; then random ones: a sampler that has converged repeats itself
+DRAWS = 20  # in a row without a new submodel; then random ones: a sampler that has converged repeats itself
 RANDOM = 80
 
 MAKERS: Mapping[str, Callable[[int], BaseSampler]] = {
@@ -56,13 +56,13 @@ class OptunaSampling:
         """As `Strategy.choose`."""
         study = self._study(scored)
         found: dict[Submodel, None] = {}
-        for _ in range(DRAWS * count):
-            if len(found) == count:
-                break
+        idle = 0
+        while len(found) < count and idle < DRAWS:
             trial = study.ask(self._distributions)
             row = np.array([[trial.params[name] for name in self._distributions]])
             new = [one for one in self._fitted(row, draw) if one not in taken and one not in found]
             found |= dict.fromkeys(new)
+            idle = 0 if new else idle + 1
             if not new:
                 study.tell(trial, state=TrialState.FAIL)
         if len(found) < count:
