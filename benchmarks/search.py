@@ -4,7 +4,7 @@
     python benchmarks/search.py --table scores.csv                   and submodels with real scores
     python benchmarks/search.py --searchers "auto,Optuna GP" --seeds 5
 
-The table has the columns id, correct, total and macs, and beside it lies its space (scores-space.json). Problems are run
+The table has the columns id, correct, total and macs; beside it lies its space (scores-space.json). Problems are run
 without a budget, and with 40 % of the largest submodel's MACs. Each seed of a made-up problem is one of five draws.
 Every searcher scores each submodel once; `auto` in generations of eight, its peers one after the other, which favours
 them. It needs `pip install pymoo`.

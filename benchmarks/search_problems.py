@@ -1,4 +1,4 @@
-"""Problems whose front is known exactly, to compare searchers on: tabulated scores, and a large space that is made up."""
+"""Problems whose front is known exactly, to compare searchers on: tabulated scores, and a large made-up space."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Make = Callable[[int], "Problem"]  # from a seed
 
 
 class Problem:
-    """A space, what its submodels cost (MACs), how accurate they are, and its exact front; within `limit` where given."""
+    """A space, what its submodels cost (MACs), how accurate they are, and its exact front within `limit`."""
 
     name: str
     space: Space
@@ -104,7 +104,7 @@ class Table(Problem):
 
     def macs(self, submodel: Submodel) -> int:
         """As counted."""
-        return self._macs[submodel] if submodel in self._macs else 10**15
+        return self._macs.get(submodel, 10**15)
 
     def accuracy(self, submodel: Submodel) -> float:
         """As scored."""
@@ -179,8 +179,10 @@ class Synthetic(Problem):
             least = macs - int(
                 1000 * 4 * cell.width * len(self._layers(cell.depth)) * 4 * cell.width * sum(self._costs)
             )
-            for cost in np.flatnonzero(np.isfinite(best)).tolist():
-                points.append((least + int(1000 * 4 * cell.width * cost), self._bent(self._factor(cell) * best[cost])))
+            points += (
+                (least + int(1000 * 4 * cell.width * cost), self._bent(self._factor(cell) * best[cost]))
+                for cost in np.flatnonzero(np.isfinite(best)).tolist()
+            )
         return undominated(points)
 
     def _with_layer(self, best: np.ndarray, layer: int) -> np.ndarray:

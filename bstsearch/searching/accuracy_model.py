@@ -64,7 +64,7 @@ class Prediction:
         self.mean_M, self._variance_M, self._scale = mean_M, np.maximum(variance_M, 1e-9), scale
 
     @property
-    def deviation_M(self) -> Array:
+    def deviation_M(self) -> Array:  # noqa: N802 (a shape suffix)
         """How far the scores may well lie from the means."""
         return self._scale * np.sqrt(self._variance_M)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,7 +189,7 @@ def shares(submodel: Submodel, stacks: Sequence[int]) -> list[float]:
 def share_groups(stacks: Sequence[int]) -> list[list[int]]:
     """The columns of `shares` that are of one kind, kind by kind."""
     ends = [0, 1, 2, *(2 + count for count in (len(stacks), len(stacks) + sum(stacks), len(stacks) + 2 * sum(stacks)))]
-    return [list(range(start, end)) for start, end in zip(ends, ends[1:], strict=False)]
+    return [list(range(start, end)) for start, end in pairwise(ends)]
 
 
 def _choices(space: Space) -> Iterator[Choice]:

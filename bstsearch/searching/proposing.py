@@ -34,7 +34,7 @@ class Proposer(Protocol):
         """The rank correlation of what it foretold with the scores that came; None where it foretells nothing."""
 
     def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
-        """Up to `count` submodels of the space that are not among `scored` and are admitted; fewer where there are none.
+        """Up to `count` admitted submodels of the space that are not among `scored`; fewer where there are none.
 
         They follow from the seed and from what is scored, in whatever order.
         """
