@@ -1,0 +1,232 @@
+"""The questions of `shapes`: which there are, what is true of a scene, and which are asked about it (no torch).
+
+Letters in array names: N scenes, P phrases, G cells of the grid, Q questions of a kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bstsearch.tasks.shapes_scenes import (
+    COLOURS,
+    MOST,
+    NONE,
+    PHRASES,
+    SHAPES,
+    SIDE,
+    Ints,
+    Scenes,
+    Truths,
+    are_meant,
+    below,
+)
+
+Answers = NDArray[np.int8]
+
+ANSWERS = ("no", "yes", *COLOURS, *SHAPES, *map(str, range(MOST + 1)))
+NO, YES, COLOUR, SHAPE, ZERO = (ANSWERS.index(name) for name in ("no", "yes", next(iter(COLOURS)), SHAPES[0], "0"))
+UNKNOWN = -1  # the answer to a question that has none in a scene
+DIRECTIONS = ("left of", "right of", "above", "below")
+FAR = 2 * SIDE**2  # more than any squared distance
+
+# Places in PHRASES by what is said: a colour, a shape, or both.
+BY_COLOUR = tuple(place for place, (colour, shape) in enumerate(PHRASES) if colour is not None and shape is None)
+BY_SHAPE = tuple(place for place, (colour, shape) in enumerate(PHRASES) if colour is None and shape is not None)
+BY_BOTH = tuple(place for place, (colour, shape) in enumerate(PHRASES) if colour is not None and shape is not None)
+RIVALS = (*itertools.permutations(BY_COLOUR, 2), *itertools.permutations(BY_SHAPE, 2))
+PAIRS = tuple(itertools.permutations(BY_BOTH, 2))
+
+
+class Facts:
+    """Of scenes: the cells that a phrase means (N, P, G), how many (N, P), whether only one (N, P), and which (N, P)."""
+
+    def __init__(self, scenes: Scenes) -> None:
+        self.scenes = scenes
+        self.meant: Truths = are_meant(scenes)
+        self.counts: Ints = self.meant.sum(-1)
+        self.is_one: Truths = self.counts == 1
+        self.cells: Ints = self.meant.argmax(-1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Questions of a kind (Q), and what is true of each in a scene (N, Q; places in ANSWERS, or UNKNOWN).
+
+    `asked` of them are drawn for a scene, each so that any of `likely` is the answer as often as another, where the
+    scene allows it.
+    """
+
+    name: str
+    questions: tuple[str, ...]
+    answers: Callable[[Facts], Ints]
+    likely: Sequence[int]
+    asked: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Questions (N; places in QUESTIONS), each about a scene (N), with its answer (N; places in ANSWERS)."""
+
+    scenes: Ints
+    questions: Ints
+    answers: Ints
+
+
+def draw_questions(scenes: Scenes, random: np.random.Generator) -> Asked:
+    """The questions about these scenes, scene by scene; none is asked twice about one."""
+    facts = Facts(scenes)
+    first, found = 0, []
+    for kind in KINDS:
+        answers = kind.answers(facts).astype(np.int8)
+        for _ in range(kind.asked):
+            wanted = np.array(kind.likely)[below(len(kind.likely), random.random(len(scenes)))]
+            is_right = answers == wanted[:, None]
+            which = below(is_right.sum(1), random.random(len(scenes)))
+            chosen = (is_right.cumsum(1) > which[:, None]).argmax(1)
+            rows = is_right.any(1).nonzero()[0]
+            found.append(np.stack([rows, first + chosen[rows], wanted[rows]], 1))
+        first += len(kind.questions)
+    by_scene, questions, named = np.unique(np.concatenate(found), axis=0).T
+    return Asked(scenes=by_scene, questions=questions, answers=named)
+
+
+def _said(place: int, *, many: bool = False) -> str:
+    """One of PHRASES in words."""
+    colour, shape = PHRASES[place]
+    adjective = "" if colour is None else f"{list(COLOURS)[colour]} "
+    return adjective + ("object" if shape is None else SHAPES[shape]) + "s" * many
+
+
+def _exist(facts: Facts) -> Ints:
+    return np.where(facts.counts > 0, YES, NO)[:, 1:]
+
+
+def _color(facts: Facts) -> Ints:
+    return _only(facts, BY_SHAPE, COLOUR + _of_cells(facts.scenes.colours, facts.cells[:, BY_SHAPE]))
+
+
+def _shape(facts: Facts) -> Ints:
+    return _only(facts, BY_COLOUR, SHAPE + _of_cells(facts.scenes.shapes, facts.cells[:, BY_COLOUR]))
+
+
+def _number(facts: Facts) -> Ints:
+    return ZERO + facts.counts
+
+
+def _more(facts: Facts) -> Ints:
+    first, second = np.array(RIVALS).T
+    return np.where(facts.counts[:, first] > facts.counts[:, second], YES, NO)
+
+
+def _placed(facts: Facts) -> Ints:
+    """For each of PAIRS, each direction in turn."""
+    first, second = np.array(PAIRS).T
+    lies = _lies(facts.cells[:, first], facts.cells[:, second])
+    is_known = facts.is_one[:, first] & facts.is_one[:, second]
+    return np.where(is_known[..., None], np.where(lies, YES, NO), UNKNOWN).reshape(len(lies), -1)
+
+
+def _beside(facts: Facts) -> Ints:
+    """For each of BY_BOTH, each direction in turn."""
+    everywhere = np.arange(SIDE**2)
+    lies = _lies(everywhere, facts.cells[:, BY_BOTH, None]) & facts.meant[:, :1, :, None]
+    is_known = facts.is_one[:, BY_BOTH, None]
+    return np.where(is_known, ZERO + lies.sum(2), UNKNOWN).reshape(len(lies), -1)
+
+
+def _nearest(facts: Facts) -> Ints:
+    """For each of BY_BOTH, the shape, then for each its colour."""
+    row, column = np.divmod(np.arange(SIDE**2), SIDE)
+    between = (row[:, None] - row) ** 2 + (column[:, None] - column) ** 2
+    np.fill_diagonal(between, FAR)
+    far = np.where(facts.meant[:, :1], between[facts.cells[:, BY_BOTH]], FAR)
+    is_known = facts.is_one[:, BY_BOTH] & ((far == far.min(-1, keepdims=True)).sum(-1) == 1)
+    cells = far.argmin(-1)
+    told = (SHAPE + _of_cells(facts.scenes.shapes, cells), COLOUR + _of_cells(facts.scenes.colours, cells))
+    return np.concatenate([np.where(is_known, answers, UNKNOWN) for answers in told], 1)
+
+
+def _lies(cells: Ints, others: Ints) -> Truths:
+    """Whether cells lie in each of DIRECTIONS of others (..., 4)."""
+    (row, column), (other_row, other_column) = np.divmod(cells, SIDE), np.divmod(others, SIDE)
+    return np.stack([column < other_column, column > other_column, row < other_row, row > other_row], -1)
+
+
+def _only(facts: Facts, places: tuple[int, ...], answers: Ints) -> Ints:
+    """`answers`, where these phrases mean one object."""
+    return np.where(facts.is_one[:, places], answers, UNKNOWN)
+
+
+def _of_cells(values: Ints, cells: Ints) -> Ints:
+    return np.take_along_axis(values, cells, 1)
+
+
+_EITHER = (NO, YES)
+
+
+# From simple to hard.
+KINDS = (
+    Kind(
+        name="what",
+        questions=tuple(f"what color is the {_said(place)}?" for place in BY_SHAPE),
+        answers=_color,
+        likely=range(COLOUR, COLOUR + len(COLOURS)),
+    ),
+    Kind(
+        name="what",
+        questions=tuple(f"what shape is the {_said(place)}?" for place in BY_COLOUR),
+        answers=_shape,
+        likely=range(SHAPE, SHAPE + len(SHAPES)),
+    ),
+    Kind(
+        name="exist",
+        questions=tuple(f"is there a {_said(place)}?" for place in range(1, len(PHRASES))),
+        answers=_exist,
+        likely=_EITHER,
+        asked=2,
+    ),
+    Kind(
+        name="count",
+        questions=tuple(f"how many {_said(place, many=True)} are there?" for place in range(len(PHRASES))),
+        answers=_number,
+        likely=range(ZERO, ZERO + 7),
+        asked=3,
+    ),
+    Kind(
+        name="compare",
+        questions=tuple(f"are there more {_said(a, many=True)} than {_said(b, many=True)}?" for a, b in RIVALS),
+        answers=_more,
+        likely=_EITHER,
+    ),
+    Kind(
+        name="position",
+        questions=tuple(f"is the {_said(a)} {way} the {_said(b)}?" for a, b in PAIRS for way in DIRECTIONS),
+        answers=_placed,
+        likely=_EITHER,
+    ),
+    Kind(
+        name="beside",
+        questions=tuple(f"how many objects are {way} the {_said(place)}?" for place in BY_BOTH for way in DIRECTIONS),
+        answers=_beside,
+        likely=range(ZERO, ZERO + 6),
+        asked=2,
+    ),
+    Kind(
+        name="nearest",
+        questions=tuple(
+            f"what {asked} is the object nearest to the {_said(place)}?"
+            for asked in ("shape", "color")
+            for place in BY_BOTH
+        ),
+        answers=_nearest,
+        likely=range(COLOUR, ZERO),
+        asked=2,
+    ),
+)
+QUESTIONS = tuple(question for kind in KINDS for question in kind.questions)
+KIND_OF = tuple(kind.name for kind in KINDS for _ in kind.questions)
