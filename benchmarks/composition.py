@@ -185,7 +185,7 @@ def _seconds_to_compose(folder: SupernetFolder, table: LatencyTable) -> float:
     submodels = []
     for number in range(COMPOSED):
         cell = cells[number % len(cells)]
-        layers = space.kept_layers(cell.depth)
+        layers = space.kept_layers(cell)
         heads, ffn = (tuple(space.widths[n] for n in draw.integers(len(space.widths), size=layers)) for _ in range(2))
         submodels.append(dataclasses.replace(cell, heads=heads, ffn=ffn))
     start = time.perf_counter()

@@ -9,7 +9,6 @@ A live set of activations takes long to find, half a minute for a large model: i
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,7 +34,7 @@ def presets() -> Iterator[SupernetFolder]:
 def counted(folder: SupernetFolder, known: CostTable) -> CostTable:
     """The table of `folder`: every width with every depth, and live sets as `listed_live` says; `known` is kept."""
     family, config = restored(folder.family, folder.config)
-    grid = list(dataclasses.replace(folder.space, has_triangle_filter=False).grid())
+    grid = list(folder.space.unfiltered.grid())
     return CostTable(
         folder=folder,
         fixed_macs=fixed_macs(family, config),

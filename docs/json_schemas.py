@@ -297,9 +297,11 @@ class Submodels(_Object, kw_only=True):
     widths: list[Fraction]
     depths: list[Fraction]
     stacks: Annotated[list[Whole], Meta(description="Layers of each stack.")]
-    has_triangle_filter: Annotated[bool, Meta(description="Whether wide and shallow ones are left out.")]
+    least_depths: Annotated[list[Fraction], Meta(description="For each width the smallest depth it goes with.")]
+    has_own_depths: Annotated[bool, Meta(description="Whether each stack chooses its depth.")]
     layer_heads: list[Fraction]
     layer_ffn: list[Fraction]
+    tokens: Annotated[list[Fraction], Meta(description="Shares of the image's tokens.")]
 
 
 class FrontRuntime(_Object, kw_only=True):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import random
 import re
 from fractions import Fraction
 
@@ -11,27 +12,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.space import Space, Submodel
+from bstsearch.space import Space, Submodel, triangle
+from bstsearch.training.sandwich import draw_submodel
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
 QUARTERS = tuple(Fraction(n, 4) for n in (1, 2, 3, 4))
 
 shares = st.fractions(min_value=Fraction(1, 12), max_value=1, max_denominator=12)
 rows = st.lists(shares, max_size=6).map(tuple)
-submodels = st.builds(Submodel, width=shares, depth=shares, heads=rows, ffn=rows)
+pairs = st.lists(shares, max_size=3).map(tuple)
+submodels = st.builds(Submodel, width=shares, depth=shares, depths=pairs, heads=rows, ffn=rows, tokens=shares)
 
 
 @st.composite
-def spaces(draw: st.DrawFn) -> Space:
+def spaces(draw: st.DrawFn, stacks: tuple[int, ...] = ()) -> Space:
     """Spaces small enough to list."""
-    stacks = tuple(draw(st.lists(st.integers(1, 2), min_size=1, max_size=2)))
+    stacks = stacks or tuple(draw(st.lists(st.integers(1, 2), min_size=1, max_size=2)))
     can_halve = all(layers % 2 == 0 for layers in stacks)
-    choices = st.sampled_from([(), (ONE,), (HALF, ONE), (Fraction(1, 4), ONE)])
+    choices = st.sampled_from([(), (ONE,), (HALF,), (HALF, ONE), (Fraction(1, 4), ONE)])
+    widths = draw(st.sampled_from([QUARTERS, (HALF, ONE), (ONE,), (HALF,)]))
+    depths = draw(st.sampled_from([(HALF, ONE), (ONE,), (HALF,)] if can_halve else [(ONE,)]))
     return Space(
-        widths=draw(st.sampled_from([QUARTERS, (HALF, ONE), (ONE,)])),
-        depths=draw(st.sampled_from([(HALF, ONE), (ONE,)] if can_halve else [(ONE,)])),
+        widths=widths,
+        depths=depths,
         stacks=stacks,
-        has_triangle_filter=draw(st.booleans()),
+        least_depths=draw(st.sampled_from([(), triangle(widths, depths)])),
+        has_own_depths=draw(st.booleans()),
+        tokens=draw(st.sampled_from([(ONE,), (HALF, ONE), (HALF,)])),
         layer_heads=draw(choices),
         layer_ffn=draw(choices),
     )
@@ -49,7 +56,7 @@ def test_an_id_names_one_submodel_and_is_safe_as_a_file_name(submodel: Submodel)
 def test_ids_are_those_of_the_documentation() -> None:
     assert Submodel(width=HALF, depth=Fraction(1, 3)).id == "w1of2-d1of3"
     assert Submodel().id == "w1-d1"
-    assert Submodel(width=HALF, heads=(HALF, ONE), ffn=(Fraction(1, 4), HALF)).id == "w1of2-d1-h1.2of2-f1.2of4"
+    assert Submodel(width=HALF, heads=(HALF, ONE), ffn=(Fraction(1, 4), HALF)).id == "w1of2-d1-h12of2-f12of4"
 
 
 def test_layers_that_all_follow_the_width_are_written_as_none() -> None:
@@ -57,7 +64,7 @@ def test_layers_that_all_follow_the_width_are_written_as_none() -> None:
 
 
 NO_IDS = ["", "w1", "d1-w1", "w1of2", "w0-d1", "w2-d1", "w1of0-d1", "wof-d1", "w1of2of3-d1", "w1-d1 "]
-NO_IDS += ["w1-d1-h", "w1-d1-h1.2", "w1-d1-h1.ofof2", "w1-d1-f1.5of4"]
+NO_IDS += ["w1-d1-h", "w1-d1-h1.2", "w1-d1-h1.ofof2", "w1-d1-f15of4", "w1-d1-t2", "w1-d1.2", "w1-d1-hi1of4"]
 
 
 @pytest.mark.parametrize("text", NO_IDS)
@@ -66,7 +73,7 @@ def test_what_is_no_id_is_refused(text: str) -> None:
         Submodel.from_id(text)
 
 
-@pytest.mark.parametrize(("text", "better"), [("w2of4-d1", "w1of2-d1"), ("w1-d1-h2.4of4", "w1-d1-h1.2of2")])
+@pytest.mark.parametrize(("text", "better"), [("w2of4-d1", "w1of2-d1"), ("w1-d1-h24of4", "w1-d1-h12of2")])
 def test_an_id_in_other_terms_is_refused_with_the_right_one(text: str, better: str) -> None:
     with pytest.raises(UsageError, match=f"not in lowest terms; write '{better}'"):
         Submodel.from_id(text)
@@ -79,6 +86,23 @@ def test_a_share_outside_the_full_model_is_refused(field: str, share: Fraction) 
         Submodel(**{field: share})
     with pytest.raises(UsageError, match="lies in"):
         Submodel(heads=(share,))
+
+
+def test_an_id_of_the_largest_space_is_short() -> None:
+    space = Space.bst(stacks=(6, 6)).elastic
+    assert space.size > 10**15 / 10
+    assert max(len(draw_submodel(space, random.Random(seed)).id) for seed in range(100)) <= 50
+
+
+def test_ids_of_older_versions_are_still_read() -> None:
+    assert Submodel.from_id("w1of2-d1-h1.2of2-f1.2of4") == Submodel.from_id("w1of2-d1-h12of2-f12of4")
+
+
+def test_stacks_may_have_depths_of_their_own() -> None:
+    submodel = Submodel(width=HALF, depths=(Fraction(1, 3), ONE))
+    assert submodel.id == "w1of2-d1.3of3"
+    assert (submodel.depth, submodel.depth_of(0), submodel.depth_of(1)) == (ONE, Fraction(1, 3), ONE)
+    assert Submodel(depths=(HALF, HALF)) == Submodel(depth=HALF)
 
 
 # Space
@@ -113,8 +137,7 @@ def test_a_space_lists_each_of_its_members_once(space: Space) -> None:
     members = list(space)
     assert len(members) == len(set(members)) == len(space) == space.size
     assert all(submodel in space for submodel in members)
-    assert {space.smallest, space.middle, space.largest} <= set(members)
-    assert space.largest == Submodel()
+    assert {space.smallest, space.middle, space.largest, *space.grid()} <= set(members)
 
 
 @given(spaces(), submodels)
@@ -129,18 +152,15 @@ def test_the_smallest_submodel_is_smallest_in_every_direction(space: Space) -> N
         assert smallest.width <= member.width
         assert smallest.depth <= member.depth
         for name in ("heads", "ffn"):
-            row = getattr(member, name) or (member.width,) * space.kept_layers(member.depth)
-            smallest_row = getattr(smallest, name) or (smallest.width,) * space.kept_layers(smallest.depth)
+            row = getattr(member, name) or (member.width,) * space.kept_layers(member)
+            smallest_row = getattr(smallest, name) or (smallest.width,) * space.kept_layers(smallest)
             assert all(a <= b for a, b in zip(smallest_row, row, strict=False))
 
 
 @given(st.integers(1, 6), st.integers(1, 6))
 def test_the_triangle_filter_keeps_thin_and_deep(widths: int, depths: int) -> None:
-    space = Space(
-        widths=tuple(Fraction(n, widths) for n in range(1, widths + 1)),
-        depths=tuple(Fraction(n, depths) for n in range(1, depths + 1)),
-        stacks=(depths,),
-    )
+    rows, columns = (tuple(Fraction(n, count) for n in range(1, count + 1)) for count in (widths, depths))
+    space = Space(widths=rows, depths=columns, stacks=(depths,), least_depths=triangle(rows, columns))
     kept = {(cell.width, cell.depth) for cell in space.grid()}
     thinner = itertools.pairwise(space.widths)
     assert all((thin, depth) in kept for thin, wide in thinner for depth in space.depths if (wide, depth) in kept)
@@ -160,6 +180,32 @@ def test_a_space_too_large_for_len_still_knows_its_size() -> None:
     assert space.largest in space
 
 
+@given(spaces(stacks=(2,)), spaces(stacks=(2,)))
+def test_a_part_of_a_space_is_one_whose_members_are_all_in_it(space: Space, part: Space) -> None:
+    assert space.holds(part) == (set(part) <= set(space))
+
+
+@given(spaces(stacks=(1, 1)), spaces(stacks=(1, 1)))
+def test_so_it_is_with_two_stacks(space: Space, part: Space) -> None:
+    assert space.holds(part) == (set(part) <= set(space))
+
+
+@given(spaces())
+def test_named_parts_are_parts(space: Space) -> None:
+    assert space.holds(space)
+    if space.layer_heads == space.layer_ffn == ():
+        assert space.holds(space.uniform)
+        assert space.elastic.holds(space)
+
+
+def test_a_space_written_by_an_older_version_is_read() -> None:
+    data = Space.bst(stacks=(6, 6)).to_json()
+    for key in ("least_depths", "has_own_depths", "tokens"):
+        del data[key]
+    assert Space.from_json(data | {"has_triangle_filter": True}) == Space.bst(stacks=(6, 6))
+    assert Space.from_json(data | {"has_triangle_filter": False}) == Space.bst(stacks=(6, 6)).unfiltered
+
+
 def test_no_other_object_is_a_member() -> None:
     assert "w1-d1" not in Space.bst(stacks=(4,))
 
@@ -171,9 +217,10 @@ def test_no_other_object_is_a_member() -> None:
         ({"depths": (HALF, HALF, ONE)}, "space.depths must be distinct"),
         ({"widths": (Fraction(0), ONE)}, "space.widths must be distinct"),
         ({"layer_ffn": (ONE, Fraction(3, 2))}, "space.layer_ffn must be distinct"),
-        ({"widths": (HALF,)}, "space.widths must contain 1, the full model's share"),
-        ({"layer_heads": (HALF,)}, "space.layer_heads must contain 1, the full model's share"),
-        ({"widths": ()}, "must contain 1"),
+        ({"widths": ()}, "space.widths must hold at least one share"),
+        ({"tokens": ()}, "space.tokens must hold at least one share"),
+        ({"least_depths": (HALF,)}, "space.least_depths must be one of space.depths for each width"),
+        ({"least_depths": (HALF, Fraction(1, 4))}, "space.least_depths must be one of space.depths"),
         ({"stacks": ()}, "space.stacks must be layer counts of at least 1"),
         ({"stacks": (4, 0)}, "space.stacks must be layer counts of at least 1"),
         ({"stacks": (3,)}, "depth 1/2 of 3 layers is not a whole number"),
@@ -199,6 +246,8 @@ def test_an_impossible_space_is_refused(changes: dict[str, object], message: str
         {"stacks": [10**9]},
         {"stacks": [600, 600]},
         {"has_triangle_filter": "no"},
+        {"has_own_depths": "no"},
+        {"least_depths": ["1/3"]},
         {"colour": "blue"},
     ],
 )

@@ -29,6 +29,7 @@ from bstsearch.cli.remembered import Memory
 from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
+from bstsearch.space_names import TRAINED
 from bstsearch.writing import first_free
 
 if TYPE_CHECKING:
@@ -39,13 +40,6 @@ if TYPE_CHECKING:
     from bstsearch.searching.run import Request
 
 OUT = Path("front")
-
-
-class SpaceName(StrEnum):
-    """Which submodels to choose from."""
-
-    trained = "trained"
-    layerwise = "layerwise"
 
 
 class SamplerName(StrEnum):
@@ -76,9 +70,9 @@ def pareto(
         str,
         typer.Option(metavar="KEY,KEY...", help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}."),
     ] = str(DEFAULT),
-    space: Annotated[SpaceName, typer.Option(help="Submodels as trained, or layers with sizes of their own.")] = (
-        SpaceName.trained
-    ),
+    space: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Submodels to choose from: trained, bst, elastic, or a JSON file.")
+    ] = TRAINED,
     sampler: Annotated[
         SamplerName, typer.Option(help="auto takes all of a small space, and samples others by nsga2.")
     ] = SamplerName.auto,
@@ -130,7 +124,7 @@ def pareto(
         bounds=bounds,
         budget_at=budget_at.value,
         objectives=keys,
-        space=space.value,
+        space=space,
         sampler=sampler.value,
         trials=trials,
         split=split.value,

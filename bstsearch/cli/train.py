@@ -45,6 +45,9 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the supernet.")],
     preset: Annotated[str, typer.Option(metavar="NAME", help="Named configuration.")] = "mcan-easy-vqa",
     settings: SetOption = None,
+    space: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Submodels to train: bst, elastic, or a JSON file.")
+    ] = "bst",
     data: DataOption = None,
     data_dir: DataDirOption = None,
     recipe: Annotated[
@@ -101,6 +104,7 @@ def train(
             out,
             preset=preset,
             settings=settings or (),
+            space=space,
             data=data,
             data_dir=data_dir,
             recipe=recipe,

@@ -354,7 +354,7 @@ def shrink(config: McanConfig, submodel: Submodel) -> McanConfig:
         raise InputError(
             f"McanConfig: without language adapter hidden={config.hidden} is a part of lstm_hidden={config.lstm_hidden}"
         )
-    encoder, decoder = (stack.kept(int(submodel.depth * len(stack.keep_order))) for stack in stacks(config))
+    encoder, decoder = (stack.kept_by(submodel, index) for index, stack in enumerate(stacks(config)))
     layers = len(encoder) + len(decoder)
     head_shares = submodel.heads or (submodel.width,) * layers
     ffn_shares = submodel.ffn or (submodel.width,) * layers

@@ -59,7 +59,7 @@ def shrink(sizes: Sizes, submodel: Submodel) -> Sizes:
     Hidden, heads, FFN and head scale; head size stays (BST section III-B).
     """
     stack = make_stack(sizes, "")
-    kept = stack.kept(int(submodel.depth * len(stack.keep_order)))
+    kept = stack.kept_by(submodel, 0)
     head_shares = submodel.heads or (submodel.width,) * len(kept)
     ffn_shares = submodel.ffn or (submodel.width,) * len(kept)
     if not len(head_shares) == len(ffn_shares) == len(kept):

@@ -45,7 +45,7 @@ def uniform(space: Space) -> dict[tuple[Fraction, Fraction], Submodel]:
         shallowest.setdefault(cell.width, cell)
     found = {}
     for cell, share in itertools.product(shallowest.values(), space.widths):
-        row = (share,) * space.kept_layers(cell.depth)
+        row = (share,) * space.kept_layers(cell)
         found[cell.width, share] = dataclasses.replace(cell, heads=row, ffn=row)
     return found
 
@@ -54,6 +54,6 @@ def _random(space: Space, seed: int) -> Iterator[Submodel]:
     draw, cells = random.Random(seed).choice, list(space.grid())
     while True:
         for cell in cells:
-            layers = range(space.kept_layers(cell.depth))
+            layers = range(space.kept_layers(cell))
             heads, ffn = (tuple(draw(space.widths) for _ in layers) for _ in range(2))
             yield dataclasses.replace(cell, heads=heads, ffn=ffn)

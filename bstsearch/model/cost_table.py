@@ -92,7 +92,9 @@ class CostTable:
     def from_json(cls, data: object) -> CostTable:
         """The table written by `to_json`; InputError where it is malformed, or of another architecture than it says."""
         found = checked(data, _Written, "cost table")
-        folder = SupernetFolder(path=Path(found.name), family=found.family, config=found.config, space=found.space)
+        folder = SupernetFolder(
+            path=Path(found.name), family=found.family, config=found.config, space=Space.from_json(found.space)
+        )
         if found.architecture != folder.architecture:
             raise InputError("cost table, architecture: not that of its family and config")
         costs = {
@@ -109,7 +111,7 @@ class _Written(msgspec.Struct):
     architecture: str
     family: Name
     config: dict[str, Any]
-    space: Space
+    space: dict[str, Any]
     fixed_macs: Whole | None
     costs: dict[str, tuple[Whole, Whole, Whole]]
     live_bytes: dict[str, Whole]

@@ -52,6 +52,10 @@ class Stack:
         """The `count` layers kept longest, in the order in which they run."""
         return tuple(sorted(self.keep_order[:count]))
 
+    def kept_by(self, submodel: Submodel, index: int) -> tuple[int, ...]:
+        """The layers that `submodel` keeps of this stack, the model's stack of that index."""
+        return self.kept(int(submodel.depth_of(index) * len(self.keep_order)))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Family:
@@ -70,6 +74,8 @@ class Family:
     - `axes`: the axes that hold several parts side by side (qkv, gate and up).
     - `free_axes(config)`: input -> axes, beside the first, whose size may differ from one call to the next
       (images lying or upright), each with a name for the exported model.
+    - `tokens`: the field of the config that says how many of the image's tokens the Transformer sees, where a submodel
+      may see fewer; no axis of a parameter follows it.
     - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
       (see `Reader`).
 
@@ -87,6 +93,7 @@ class Family:
     groups: Callable[[Config], Sequence[Group]] = lambda _config: ()
     axes: tuple[Axis, ...] = ()
     free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
+    tokens: str | None = None
     picture: Callable[[Config], PictureReader | None] = lambda _config: None
 
     def reader(self, config: Config) -> Reader:
@@ -96,7 +103,7 @@ class Family:
     def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
         """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""
         stacks = self.stacks(config)
-        return {stack.prefix: stack.kept(int(submodel.depth * len(stack.keep_order))) for stack in stacks}
+        return {stack.prefix: stack.kept_by(submodel, index) for index, stack in enumerate(stacks)}
 
     def space(self, config: Config) -> Space:
         """BST's space of this model."""
@@ -111,9 +118,10 @@ class Family:
         layers = tuple(len(stack.keep_order) for stack in self.stacks(config))
         if space.stacks != layers:
             raise InputError(f"the space is for stacks of {space.stacks} layers; this {self.name} has {layers}")
-        choices = list(space.grid())
+        choices = list(space.cells())
         choices += [Submodel(heads=(share,) * sum(layers)) for share in space.layer_heads]
         choices += [Submodel(ffn=(share,) * sum(layers)) for share in space.layer_ffn]
+        choices += [Submodel(tokens=share) for share in space.tokens]
         groups = self.moves(config)
         for submodel in [Submodel(), *choices]:
             small = self.shrink(config, submodel)
@@ -132,9 +140,12 @@ class Family:
                     f"the keep order of {stack.prefix} lists {len(stack.keep_order)} layers, but {stack.count} is "
                     f"{getattr(config, stack.count)}; make it follow the config, which a submodel has with fewer layers"
                 )
+        if submodel.tokens != 1 and self.tokens is None:
+            raise InputError("the number of the image's tokens is fixed; leave 'tokens' out of the space")
         kept = self.kept_layers(config, submodel)
         counts = {stack.count: len(kept[stack.prefix]) for stack in self.stacks(config) if stack.count}
-        for field in {field.name for field in dataclasses.fields(config)} - self.elastic_units(config).keys():
+        fixed = {field.name for field in dataclasses.fields(config)} - self.elastic_units(config).keys() - {self.tokens}
+        for field in fixed:
             before, after = getattr(config, field), getattr(small, field)
             if field in counts:
                 if after != counts[field]:

@@ -82,9 +82,9 @@ class Supernet(nn.Module):
 
         Run backward inside the block; when the block ends, the gradients are added to the matching slices
         of the full parameters' `.grad`. In-place updates of the full weights are seen at once; training
-        mode and `requires_grad` mirror the supernet's. The largest submodel is the full model itself.
+        mode and `requires_grad` mirror the supernet's. `Submodel()` is the full model itself.
         """
-        if submodel == self.space.largest:
+        if submodel == Submodel():
             yield self.model
             return
         with torch.inference_mode(False):  # what is made in inference mode could not be trained later

@@ -189,7 +189,7 @@ class LatencyTable:
         return f"measure it with 'bstsearch profile --device {self._device} --measure' and the same --supernet"
 
 
-_Key = tuple[Ratio, Ratio, tuple[Ratio, ...], tuple[Ratio, ...]]
+_Key = tuple[Ratio, tuple[Ratio, ...], tuple[Ratio, ...], tuple[Ratio, ...]]  # width, depths, heads, FFN
 _Block = tuple[str, Ratio, Ratio | None, Ratio | None]
 
 
@@ -205,10 +205,11 @@ def blocks_of(submodel: Submodel, stacks: Mapping[str, int]) -> list[tuple[str, 
 
 def _split(key: _Key, stacks: Mapping[str, int]) -> Iterator[_Block]:
     """The kind and the shares of width, heads and FFN of the submodel's blocks, in running order."""
-    width, (numerator, denominator), heads, ffn = key
+    width, depths, heads, ffn = key
     yield (BASE, width, None, None)
     first = 0
-    for stack, layers in stacks.items():
+    for index, (stack, layers) in enumerate(stacks.items()):
+        numerator, denominator = depths[index % len(depths)]  # one for all stacks, or one for each
         for layer in range(first, end := first + layers * numerator // denominator):
             yield (stack, width, heads[layer] if heads else width, ffn[layer] if ffn else width)
         first = end
@@ -218,7 +219,7 @@ def _key(submodel: Submodel) -> _Key:
     ratio = Fraction.as_integer_ratio
     return (
         ratio(submodel.width),
-        ratio(submodel.depth),
+        tuple(map(ratio, submodel.depths or (submodel.depth,))),
         tuple(map(ratio, submodel.heads)),
         tuple(map(ratio, submodel.ffn)),
     )

@@ -155,8 +155,7 @@ def count_space(
     models only.
     """
     bound = None if budget_ms is None else Bound.parse(budget_ms, "--budget-ms")
-    has_filter = folder.space.has_triangle_filter and not is_all
-    grid = list(dataclasses.replace(folder.space, has_triangle_filter=has_filter).grid())
+    grid = list((folder.space.unfiltered if is_all else folder.space).grid())
     costs, rows = known_costs(folder), []
     for done, submodel in enumerate(grid):
         listener.progress("counting", done, len(grid))

@@ -23,6 +23,7 @@ from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate, Front, Written, find_front, hypervolume, recommend, reference, rule
 from bstsearch.searching.provenance import Provenance
+from bstsearch.space import Submodel
 from bstsearch.writing import write_json
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class FrontFile:
     """What front.json holds.
 
     `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
-    and largest one (of a small space: all there are). `searched` is the budget under which the search ran, and
-    `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
+    and largest one (of a small space: all there are) and the full model. `searched` is the budget under which the
+    search ran, and `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
     `budget` and `objectives` are those asked for now, and `front`, its `hypervolume` and `recommended` what they leave.
     `stacks` tell which layers a submodel keeps; files of older versions have none.
     """
@@ -79,7 +80,7 @@ class FrontFile:
         Loads numpy.
         """
         front = find_front((candidate for candidate in candidates if budget.admits(candidate)), objectives)
-        full = next(candidate for candidate in candidates if candidate.id == origin.space.largest.id)
+        full = next(candidate for candidate in candidates if candidate.submodel == Submodel())
         return cls(
             origin=origin,
             sampler=sampler,
@@ -108,9 +109,10 @@ class FrontFile:
 
     def answers(self, budget: Budget, trials: int) -> bool:
         """Whether nothing is left to score for `budget` and that many trials."""
-        if any(budget.admits(candidate) and candidate.accuracy is None for candidate in self.candidates):
+        inside = [candidate for candidate in self.candidates if candidate.submodel in self.origin.space]
+        if any(budget.admits(candidate) and candidate.accuracy is None for candidate in inside):
             return False
-        if len(self.candidates) == self.origin.space.size:
+        if len(inside) == self.origin.space.size:
             return True
         return self.searched.covers(budget) and (self.is_exact or self.trials >= trials)
 
@@ -120,14 +122,14 @@ class FrontFile:
 
     @property
     def full(self) -> Candidate:
-        """The full model."""
-        return self.get(self.origin.space.largest.id)
+        """The full model, which may be outside the space; then it has no score."""
+        return self.get(Submodel().id)
 
     @property
     def corners(self) -> tuple[Candidate, Candidate, Candidate]:
         """The smallest, the middle and the largest submodel."""
         space = self.origin.space
-        return self.get(space.smallest.id), self.get(space.middle.id), self.full
+        return self.get(space.smallest.id), self.get(space.middle.id), self.get(space.largest.id)
 
     @property
     def rule(self) -> str:
@@ -283,9 +285,8 @@ def _check_complete(found: _Written, candidates: Mapping[str, Candidate], origin
             raise InputError(f"{what} has {shown(twice)} twice")
     if found.recommended not in found.front:
         raise InputError("front holds no row of 'recommended'")
-    if lost := [
-        name for name in (*rows, space.smallest.id, space.middle.id, space.largest.id) if name not in candidates
-    ]:
+    needed = (space.smallest, space.middle, space.largest, Submodel())
+    if lost := [name for name in (*rows, *(one.id for one in needed)) if name not in candidates]:
         raise InputError(f"candidates lack {shown(lost[0])}")
     if unscored := [name for name in rows if candidates[name].accuracy is None]:
         raise InputError(f"front holds {shown(unscored[0])}, which has no accuracy")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bstsearch.errors import InfeasibleBudgetError, UsageError
+from bstsearch.errors import InfeasibleBudgetError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
@@ -30,14 +30,13 @@ from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, read_profile
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, Scorer, make_scorer
-from bstsearch.space import Space
+from bstsearch.space import Submodel
+from bstsearch.space_names import TRAINED, trained_part
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
     from bstsearch.searching.study_file import StudyFile
     from bstsearch.tasks.task import Task
-
-TRAINED, LAYERWISE = "trained", "layerwise"  # the spaces: submodels as trained, or every layer sized by itself
 
 # Called on each device before anything is scored there: its name, the smallest, middle and largest submodel, the
 # budget.
@@ -131,7 +130,7 @@ def search_devices(
     """
     objectives = Objectives.of(request.objectives)
     folder = read_folder(request.supernet)
-    space = _space(folder, request.space)
+    space = trained_part(request.space, folder.space, folder.path)
     found = [
         read_profile(folder, name, request.profiles, space, request.split, request.data_dir, request.data)
         for name in devices
@@ -170,12 +169,6 @@ def _folder(out: Path | None, origin: Provenance, *, is_alone: bool) -> Path:
     if out is None:
         return choose_folder(origin, is_alone=is_alone)
     return out if is_alone else out / str(origin.device["name"])
-
-
-def _space(folder: SupernetFolder, name: str) -> Space:
-    if name not in (TRAINED, LAYERWISE):
-        raise UsageError(f"unknown space {name!r}; there are {TRAINED}, {LAYERWISE}")
-    return folder.space if name == TRAINED else folder.space.layerwise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -224,7 +217,7 @@ class _DeviceSearch:
         """The front from the scores in the study, and from new ones where some are missing."""
         from bstsearch.searching.study import choose_sampler, looked_at_first, search_study
 
-        space, request = self.origin.space, self.request
+        space, request, full = self.origin.space, self.request, Submodel()
         choose_sampler(request.sampler, space)  # or UsageError
         self._check()
         cost = make_pricer(self.folder, self.profile)
@@ -233,7 +226,7 @@ class _DeviceSearch:
             self.listener.progress("counting", done, len(first))
             cost(submodel)
         corners = (cost(space.smallest), cost(space.middle), cost(space.largest))
-        budget = Budget.resolve(request.bounds, corners[-1], request.budget_at)
+        budget = Budget.resolve(request.bounds, cost(full), request.budget_at)
         self._begin(corners, budget, map(cost, first))
         objectives = dataclasses.replace(self.objectives, metric=self.score.metric)
         with self._study(objectives) as study:
@@ -249,7 +242,7 @@ class _DeviceSearch:
                 progress=self.listener.progress,
             )
         return FrontFile.solve(
-            found.candidates,
+            found.candidates if full in space else (*found.candidates, cost(full)),
             budget,
             origin=self.origin,
             sampler=found.sampler,

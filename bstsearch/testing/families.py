@@ -291,7 +291,7 @@ class FamilyContract:
     def _layerwise(self, space: Space) -> list[Submodel]:
         """One of each uniform submodel whose layers choose at random what they can choose."""
         choose = random.Random(0).choices
-        rows = [(cell, space.kept_layers(cell.depth)) for cell in space.grid()]
+        rows = [(cell, space.kept_layers(cell)) for cell in space.grid()]
         return [
             dataclasses.replace(
                 cell,

@@ -23,6 +23,8 @@ from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS, read_folder
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
+from bstsearch.space import Space
+from bstsearch.space_names import BST, trainable
 from bstsearch.tasks import check_folder, data_of_preset, get_task, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
@@ -50,11 +52,14 @@ class Plan:
     device: torch.device
     teacher: Path | None = None
     is_forced: bool = False
+    space: Space
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, beside the recipe."""
+        usual = self.family.space(self.config)
+        other = {} if self.space == usual else {"space": self.space.to_json()}
         given = {} if self.teacher is None else {"teacher": read_folder(self.teacher).digest()}
-        return {"model": config_to_json(self.config), **given}
+        return {"model": config_to_json(self.config), **other, **given}
 
     def split(self, name: str) -> Split:
         """That part of the data, as the model reads it."""
@@ -66,6 +71,7 @@ def train(
     *,
     preset: str = "mcan-easy-vqa",
     settings: Sequence[str] = (),
+    space: str = BST,
     data: str | type[Task] | None = None,
     data_dir: Path | str | None = None,
     recipe: str | None = None,
@@ -113,6 +119,7 @@ def train(
         task = _open(chosen, data_dir, teacher)
         config = fitted(config, task)
         plan = Plan(
+            space=trainable(space, model.space(config)),
             family=model,
             config=config,
             task=task,
@@ -196,9 +203,9 @@ def _train(plan: Plan, processes: Processes, listener: Listener) -> tuple[Supern
 def _models(plan: Plan) -> tuple[Supernet, Supernet]:
     """The teacher, which is trained yet or given, and the supernet, on their device."""
     if plan.teacher is None:
-        new, supernet = (Supernet(plan.family, plan.config).to(plan.device) for _ in range(2))
+        new, supernet = (Supernet(plan.family, plan.config, plan.space).to(plan.device) for _ in range(2))
         return new, supernet
-    supernet = Supernet(plan.family, plan.config).to(plan.device)
+    supernet = Supernet(plan.family, plan.config, plan.space).to(plan.device)
     return _load_teacher(plan.teacher, supernet).to(plan.device), supernet
 
 

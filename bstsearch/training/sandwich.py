@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Protocol
 
 import torch
@@ -14,6 +16,8 @@ from bstsearch.space import Space, Submodel
 from bstsearch.training.precision import in_precision
 
 RANDOM_SUBMODELS = 3  # beside the smallest and the largest (BST section III-D: five a step)
+UNIFORM_SUBMODELS = 1  # of these, where the space is elastic
+ALIKE = 0.5  # the share of rows that are the same for all layers
 
 
 class LossFunction(Protocol):
@@ -24,11 +28,44 @@ class LossFunction(Protocol):
 
 
 def draw_sandwich(space: Space, random_source: random.Random) -> list[Submodel]:
-    """Smallest, largest, and three others without replacement (all of them where there are fewer)."""
+    """Smallest, largest, and three others without replacement (all of them where there are fewer).
+
+    Of an elastic space one of the three is uniform over its layers, as BST's are, and two are drawn from the whole
+    space: so that the uniform ones lose little by it.
+    """
     smallest, largest = space.smallest, space.largest
     others = [submodel for submodel in space.grid() if submodel not in (smallest, largest)]
-    chosen = random_source.sample(others, min(RANDOM_SUBMODELS, len(others)))
+    count = UNIFORM_SUBMODELS if space.is_elastic else RANDOM_SUBMODELS
+    chosen = random_source.sample(others, min(count, len(others)))
+    if space.is_elastic:
+        chosen += [draw_submodel(space, random_source) for _ in range(RANDOM_SUBMODELS - count)]
     return list(dict.fromkeys([smallest, largest, *chosen]))
+
+
+def draw_submodel(space: Space, random_source: random.Random) -> Submodel:
+    """A submodel of an elastic space: width, depths and tokens by themselves, then heads and FFN units of its layers.
+
+    Half of the rows of heads, and of FFN units, are one share for all layers: were all layers drawn by themselves, few
+    submodels would be small, or large, throughout.
+    """
+    width = random_source.choice(space.widths)
+    depths = [random_source.choice(space.depths_of(width)) for _ in space.stacks]
+    submodel = Submodel(
+        width=width,
+        depths=tuple(depths) if space.has_own_depths else (depths[0],) * len(depths),
+        tokens=random_source.choice(space.tokens),
+    )
+    layers = space.kept_layers(submodel)
+    heads, ffn = (_draw_row(choices, layers, random_source) for choices in (space.layer_heads, space.layer_ffn))
+    return dataclasses.replace(submodel, heads=heads, ffn=ffn)
+
+
+def _draw_row(choices: Sequence[Fraction], layers: int, random_source: random.Random) -> tuple[Fraction, ...]:
+    if not choices:
+        return ()
+    if random_source.random() < ALIKE:
+        return (random_source.choice(choices),) * layers
+    return tuple(random_source.choices(choices, k=layers))
 
 
 def sandwich_step(

@@ -200,7 +200,7 @@ def test_layers_are_those_that_the_family_keeps(name: str, preset: str) -> None:
 
 
 def layerwise(rng: random.Random, space: Space, submodel: Submodel) -> Submodel:
-    layers = space.kept_layers(submodel.depth)
+    layers = space.kept_layers(submodel)
     heads, ffn = ([rng.choice([Fraction(1, 2), Fraction(1)]) for _ in range(layers)] for _ in range(2))
     return Submodel(width=submodel.width, depth=submodel.depth, heads=tuple(heads), ffn=tuple(ffn))
 

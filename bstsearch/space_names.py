@@ -1,0 +1,84 @@
+"""Spaces as people name them: "bst", "elastic", "trained", or a JSON file that changes some of a space (no torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bstsearch.errors import InputError, UsageError
+from bstsearch.reading import parsing, read_json, shown
+from bstsearch.space import Shares, Space, Submodel
+
+TRAINED, BST, ELASTIC = "trained", "bst", "elastic"
+NAMES = (TRAINED, BST, ELASTIC)
+
+
+class _Changes(msgspec.Struct, forbid_unknown_fields=True):
+    """What a file may say of a space; what it leaves out stays as it is."""
+
+    widths: Shares | None = None
+    depths: Shares | None = None
+    least_depths: Shares | None = None
+    has_own_depths: bool | None = None
+    layer_heads: Shares | None = None
+    layer_ffn: Shares | None = None
+    tokens: Shares | None = None
+
+
+def named_space(name: str, base: Space) -> Space:
+    """The space of that name, or in the JSON file of that name, made from `base`, the one there is.
+
+    "trained" is `base` itself, "bst" its uniform part, "elastic" the one in which all choices are free. A file holds
+    some of the keys of a space, as a supernet's config.json has them. UsageError for another name, InputError for a
+    file that makes no space.
+    """
+    if name in NAMES:
+        return {TRAINED: base, BST: base.uniform, ELASTIC: base.elastic}[name]
+    path = Path(name)
+    if not path.exists() and path.suffix != ".json":
+        raise UsageError(f"unknown space {shown(name)}; there are {', '.join(NAMES)}, or give a JSON file")
+    return _changed(base, path)
+
+
+def trainable(name: str, usual: Space) -> Space:
+    """The space of that name to train a supernet on, made from BST's; UsageError where the full model is outside."""
+    space = named_space(name, usual)
+    if Submodel() not in space:
+        raise UsageError(f"the space {shown(name)} leaves the full model out, which teaches all others; add share 1")
+    return space
+
+
+def trained_part(name: str, trained: Space, where: Path) -> Space:
+    """The space of that name, which must be a part of the one that the supernet in `where` was trained on."""
+    space = named_space(name, trained)
+    if not trained.holds(space):
+        raise UsageError(
+            f"{where} was not trained on all of the space {shown(name)}: its submodels would not be what they could "
+            f"be; choose a part of what its config.json says, or train it with --space {name}"
+        )
+    return space
+
+
+def _changed(base: Space, path: Path) -> Space:
+    found = read_json(path, _Changes)
+    changes: dict[str, Any] = {key: value for key, value in msgspec.structs.asdict(found).items() if value is not None}
+    with parsing(path):
+        if "least_depths" not in changes and changes.keys() & {"widths", "depths"}:
+            changes["least_depths"] = _least(base, found.widths or base.widths, found.depths or base.depths)
+        return dataclasses.replace(base, **changes)
+
+
+def _least(base: Space, widths: Shares, depths: Shares) -> Shares:
+    """For each width the smallest of `depths` that it goes with in `base`; of other widths, the smallest of all."""
+    known = dict(zip(base.widths, base.least_depths, strict=True))
+    found = []
+    for width in widths:
+        fitting = [depth for depth in depths if depth >= known.get(width, Fraction(0))]
+        if not fitting:
+            raise InputError(f"width {width} goes with depths from {known[width]} on; add one to 'depths'")
+        found.append(fitting[0])
+    return tuple(found)
