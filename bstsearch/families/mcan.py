@@ -13,6 +13,7 @@ Fixed, never slimmed: word embedding, LSTM, box projection, convolutional stem. 
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 
 import torch
@@ -65,6 +66,9 @@ class McanConfig:
     has_image_norm: bool = True  # LayerNorm after the image projection: BST's VQA-v2 model has it, its GQA model not
     image_side: int = 0
     stem_channels: tuple[int, ...] = ()
+    # How a new model of our own begins, so that it matches words with what it sees sooner: docs/decisions.md.
+    has_placed_tokens: bool = False  # the grid's tokens say where they lie from the start
+    layer_gain: float = 0.0  # the Transformer's weights are drawn with this standard deviation, times 1 / sqrt(inputs)
 
     def __post_init__(self) -> None:
         if (len(self.encoder_heads), len(self.decoder_heads)) != (len(self.encoder_ffn), len(self.decoder_ffn)):
@@ -279,7 +283,7 @@ class Mcan(nn.Module):
         nn.init.normal_(self.embedding.weight, std=config.word_std)
         self.lstm = nn.LSTM(config.word_dim, config.lstm_hidden, batch_first=True)
         if config.stem_channels:
-            self.stem = GridStem(config.stem_channels, config.image_side)
+            self.stem = GridStem(config.stem_channels, config.image_side, is_placed=config.has_placed_tokens)
         if config.has_language_adapter:
             self.lang_adapter = LanguageAdapter(config)
         self.hidden, self.has_language_adapter = config.hidden, config.has_language_adapter
@@ -289,6 +293,8 @@ class Mcan(nn.Module):
         self.attflat_lang = AttFlat(config)
         self.proj_norm = make_norm(config, config.flat_out)
         self.proj = nn.Linear(config.flat_out, config.answers)
+        if config.layer_gain:
+            draw_weights(self.backbone, config.layer_gain)
 
     def fixed(
         self,
@@ -328,6 +334,13 @@ class Mcan(nn.Module):
         boxes: Tensor | None = None,
     ) -> Tensor:
         return self.elastic(*self.fixed(question, image, regions, boxes))
+
+
+def draw_weights(backbone: Backbone, gain: float) -> None:
+    """Draws the layers' weights anew: small, so that tokens stay what they are, but for what they learn of the question."""
+    for name, weight in backbone.named_parameters():
+        if weight.ndim == 2:
+            nn.init.normal_(weight, std=(1.0 if "mhatt2" in name else gain) / math.sqrt(weight.shape[1]))
 
 
 def _mask(is_padding_BT: Tensor, dtype: torch.dtype) -> Tensor:
@@ -431,6 +444,28 @@ _DEMO = McanConfig(
 _SORT_OF_CLEVR = dataclasses.replace(
     _DEMO, vocab=26, answers=10, question_length=12, image_side=80, stem_channels=(16, 24, 24, 24)
 )
+# docs/demo-supernet.md says how each size was chosen.
+_SHAPES = McanConfig(
+    vocab=37,
+    answers=19,
+    question_length=10,
+    word_dim=64,
+    word_std=4.0,
+    lstm_hidden=128,
+    hidden=128,
+    head_dim=16,
+    encoder_heads=(8,) * 4,
+    encoder_ffn=(512,) * 4,
+    decoder_heads=(8,) * 4,
+    decoder_ffn=(512,) * 4,
+    flat_mlp=256,
+    flat_out=256,
+    dropout=0.0,
+    image_side=48,
+    stem_channels=(16, 32, 64),
+    has_placed_tokens=True,
+    layer_gain=0.3,
+)
 
 PRESETS = {
     # Sizes of the published VQA-v2 and GQA models (public code MILVLG/bst, configuration and data files).
@@ -442,6 +477,7 @@ PRESETS = {
         vocab=20572, answers=3129, question_length=14, has_language_adapter=False, has_image_norm=False
     ),
     "mcan-easy-vqa": _DEMO,
+    "mcan-shapes": _SHAPES,
     "mcan-sort-of-clevr": _SORT_OF_CLEVR,
     # Reading what a detector would find, as the published models do: six objects and their boxes.
     "mcan-objects-sort-of-clevr": dataclasses.replace(

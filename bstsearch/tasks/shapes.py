@@ -19,9 +19,9 @@ from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
-IMAGES = {"train": 24_000, "validation": 500, "test": 1_000}
+IMAGES = {"train": 5_000, "validation": 600, "test": 1_200}
 SEED = 2026_11  # each part draws from a stream of its own: the seed and the part's place in IMAGES
-QUESTION_LENGTH = 12
+QUESTION_LENGTH = 10
 
 
 class Shapes(VqaTask):

@@ -32,6 +32,8 @@ ANSWERS = ("no", "yes", *COLOURS, *SHAPES, *map(str, range(MOST + 1)))
 NO, YES, COLOUR, SHAPE, ZERO = (ANSWERS.index(name) for name in ("no", "yes", next(iter(COLOURS)), SHAPES[0], "0"))
 UNKNOWN = -1  # the answer to a question that has none in a scene
 DIRECTIONS = ("left of", "right of", "above", "below")
+HALVES = ("left", "right", "upper", "lower")
+WEIGHT = 1_000_000  # of an answer that is right in one scene only
 FAR = 2 * SIDE**2  # more than any squared distance
 
 # Places in PHRASES by what is said: a colour, a shape, or both.
@@ -83,16 +85,27 @@ def draw_questions(scenes: Scenes, random: np.random.Generator) -> Asked:
     first, found = 0, []
     for kind in KINDS:
         answers = kind.answers(facts).astype(np.int8)
+        rarity = _rarity(answers, kind.likely)
         for _ in range(kind.asked):
             wanted = np.array(kind.likely)[below(len(kind.likely), random.random(len(scenes)))]
-            is_right = answers == wanted[:, None]
-            which = below(is_right.sum(1), random.random(len(scenes)))
-            chosen = (is_right.cumsum(1) > which[:, None]).argmax(1)
-            rows = is_right.any(1).nonzero()[0]
+            weights = np.where(answers == wanted[:, None], rarity[wanted], 0).cumsum(1)
+            chosen = (weights > below(weights[:, -1], random.random(len(scenes)))[:, None]).argmax(1)
+            rows = weights[:, -1].nonzero()[0]
             found.append(np.stack([rows, first + chosen[rows], wanted[rows]], 1))
         first += len(kind.questions)
     by_scene, questions, named = np.unique(np.concatenate(found), axis=0).T
     return Asked(scenes=by_scene, questions=questions, answers=named)
+
+
+def _rarity(answers: Answers, likely: Sequence[int]) -> Ints:
+    """How often to choose each question where each of `likely` is wanted (A, Q): the more, the rarer it is the answer.
+
+    So the question alone does not tell its answer.
+    """
+    weights = np.zeros((len(ANSWERS), answers.shape[1]), dtype=np.int64)
+    for answer in likely:
+        weights[answer] = WEIGHT // np.maximum(1, (answers == answer).sum(0))
+    return weights
 
 
 def _said(place: int, *, many: bool = False) -> str:
@@ -121,6 +134,14 @@ def _number(facts: Facts) -> Ints:
 def _more(facts: Facts) -> Ints:
     first, second = np.array(RIVALS).T
     return np.where(facts.counts[:, first] > facts.counts[:, second], YES, NO)
+
+
+def _in_half(facts: Facts) -> Ints:
+    """For each of BY_BOTH, each of HALVES in turn."""
+    row, column = np.divmod(facts.cells[:, BY_BOTH], SIDE)
+    lies = np.stack([column < SIDE // 2, column >= SIDE // 2, row < SIDE // 2, row >= SIDE // 2], -1)
+    is_known = facts.is_one[:, BY_BOTH, None]
+    return np.where(is_known, np.where(lies, YES, NO), UNKNOWN).reshape(len(lies), -1)
 
 
 def _placed(facts: Facts) -> Ints:
@@ -176,12 +197,14 @@ KINDS = (
         questions=tuple(f"what color is the {_said(place)}?" for place in BY_SHAPE),
         answers=_color,
         likely=range(COLOUR, COLOUR + len(COLOURS)),
+        asked=2,
     ),
     Kind(
         name="what",
         questions=tuple(f"what shape is the {_said(place)}?" for place in BY_COLOUR),
         answers=_shape,
         likely=range(SHAPE, SHAPE + len(SHAPES)),
+        asked=2,
     ),
     Kind(
         name="exist",
@@ -204,6 +227,12 @@ KINDS = (
         likely=_EITHER,
     ),
     Kind(
+        name="half",
+        questions=tuple(f"is the {_said(place)} in the {half} half?" for place in BY_BOTH for half in HALVES),
+        answers=_in_half,
+        likely=_EITHER,
+    ),
+    Kind(
         name="position",
         questions=tuple(f"is the {_said(a)} {way} the {_said(b)}?" for a, b in PAIRS for way in DIRECTIONS),
         answers=_placed,
@@ -214,7 +243,6 @@ KINDS = (
         questions=tuple(f"how many objects are {way} the {_said(place)}?" for place in BY_BOTH for way in DIRECTIONS),
         answers=_beside,
         likely=range(ZERO, ZERO + 6),
-        asked=2,
     ),
     Kind(
         name="nearest",
@@ -225,7 +253,6 @@ KINDS = (
         ),
         answers=_nearest,
         likely=range(COLOUR, ZERO),
-        asked=2,
     ),
 )
 QUESTIONS = tuple(question for kind in KINDS for question in kind.questions)

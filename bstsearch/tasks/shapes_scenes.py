@@ -21,7 +21,7 @@ BACKGROUND = 235
 SIDE = 6  # cells a side
 CELL = 8  # pixels a side
 OBJECT = 6  # pixels a side
-FEWEST, MOST = 3, 9  # objects in a scene
+FEWEST, MOST = 2, 9  # objects in a scene
 NONE = -1
 
 Ints = NDArray[np.int64]
