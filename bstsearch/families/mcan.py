@@ -337,7 +337,7 @@ class Mcan(nn.Module):
 
 
 def draw_weights(backbone: Backbone, gain: float) -> None:
-    """Draws the layers' weights anew: small, so that tokens stay what they are, but for what they learn of the question."""
+    """Draws the layers' weights anew: small, so that tokens stay what they are but for what the question adds."""
     for name, weight in backbone.named_parameters():
         if weight.ndim == 2:
             nn.init.normal_(weight, std=(1.0 if "mhatt2" in name else gain) / math.sqrt(weight.shape[1]))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from bstsearch.tasks.shapes_scenes import (
     COLOURS,
     MOST,
-    NONE,
     PHRASES,
     SHAPES,
     SIDE,
@@ -45,7 +44,7 @@ PAIRS = tuple(itertools.permutations(BY_BOTH, 2))
 
 
 class Facts:
-    """Of scenes: the cells that a phrase means (N, P, G), how many (N, P), whether only one (N, P), and which (N, P)."""
+    """Of scenes: the cells that a phrase means (N, P, G), how many they are, whether one, and which (N, P each)."""
 
     def __init__(self, scenes: Scenes) -> None:
         self.scenes = scenes

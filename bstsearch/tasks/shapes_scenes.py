@@ -35,7 +35,7 @@ PHRASES: tuple[tuple[int | None, int | None], ...] = tuple(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scenes:
-    """What lies in each cell (N, G): places in COLOURS and in SHAPES, NONE where nothing does; pixels moved (N, G, 2)."""
+    """What lies in each cell (N, G), as places in COLOURS and in SHAPES or NONE, and how it is moved (N, G, 2; pixels)."""
 
     colours: Ints
     shapes: Ints
@@ -71,7 +71,7 @@ def paint(scenes: Scenes) -> NDArray[np.uint8]:
 
 
 def _tiles() -> NDArray[np.uint8]:
-    """A cell with each object, moved in each way (colours + 1, shapes + 1, right, down, 8, 8, 3); the last are empty."""
+    """A cell with each object, moved in each way (colours + 1, shapes + 1, right, down, 8, 8, 3); last, without one."""
     free = CELL - OBJECT + 1
     tiles = np.full((len(COLOURS) + 1, len(SHAPES) + 1, free, free, CELL, CELL, 3), BACKGROUND, dtype=np.uint8)
     for (index, colour), (shape, mask), right, down in itertools.product(

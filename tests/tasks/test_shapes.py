@@ -34,16 +34,14 @@ def load(name: str, task: Shapes, side: int = SIDE * CELL) -> ImageSplit:
 
 
 def seen(image: np.ndarray) -> list[Object]:
-    """What lies in each cell, from the pixels alone: a square covers 36 pixels, a circle 24 or more, a triangle fewer."""
+    """What lies in each cell, from the pixels alone: a square covers 36 of them, a circle 32, a triangle 24."""
+    by_size = {36: "square", 32: "circle", 24: "triangle"}
     found = []
     for row, column in np.ndindex(SIDE, SIDE):
         cell = image[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL]
         for colour, value in COLOURS.items():
-            covered = int((cell == value).all(-1).sum())
-            if covered:
-                found.append(
-                    (colour, "square" if covered == 36 else "circle" if covered > 24 else "triangle", column, row)
-                )
+            if covered := int((cell == value).all(-1).sum()):
+                found.append((colour, by_size[covered], column, row))
     return found
 
 
