@@ -38,9 +38,9 @@ RECOMMENDED = "recommended"  # in place of a row number
 class FrontFile:
     """What front.json holds.
 
-    `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
-    and largest one (of a small space: all there are) and the full model. `searched` is the budget under which the
-    search ran, and `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
+    `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle and largest
+    one (of a small space: all there are) and the full model. `searched` is the budget under which the search ran, and
+    `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
     `budget` and `objectives` are those asked for now, and `front`, its `hypervolume` and `recommended` what they leave.
     `stacks` tell which layers a submodel keeps; files of older versions have none.
     """
