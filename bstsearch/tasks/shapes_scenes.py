@@ -35,7 +35,7 @@ PHRASES: tuple[tuple[int | None, int | None], ...] = tuple(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scenes:
-    """What lies in each cell (N, G), as places in COLOURS and in SHAPES or NONE, and how it is moved (N, G, 2; pixels)."""
+    """What lies in each cell (N, G), as places in COLOURS and SHAPES or NONE, and how it is moved (N, G, 2; pixels)."""
 
     colours: Ints
     shapes: Ints

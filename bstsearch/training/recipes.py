@@ -145,7 +145,7 @@ CURRICULUM = Recipe(
 # As the curriculum, at twice the learning rate, for a data set whose simple questions are few. docs/log.md tells more.
 SHAPES = Recipe(
     name="shapes",
-    teacher=_at_rate(1e-3, dataclasses.replace(_small(6, "cross-entropy"), lead_in=1)),
+    teacher=_at_rate(1e-3, dataclasses.replace(_small(5, "cross-entropy"), lead_in=1)),
     sandwich=_at_rate(1e-3, _small(4, "kl-teacher")),
 )
 
