@@ -13,7 +13,6 @@ Fixed, never slimmed: word embedding, LSTM, box projection, convolutional stem. 
 from __future__ import annotations
 
 import dataclasses
-import math
 from fractions import Fraction
 
 import torch
@@ -66,9 +65,7 @@ class McanConfig:
     has_image_norm: bool = True  # LayerNorm after the image projection: BST's VQA-v2 model has it, its GQA model not
     image_side: int = 0
     stem_channels: tuple[int, ...] = ()
-    # How a new model of our own begins, so that it matches words with what it sees sooner: docs/decisions.md.
-    has_placed_tokens: bool = False  # the grid's tokens say where they lie from the start
-    layer_gain: float = 0.0  # the Transformer's weights are drawn with this standard deviation, times 1 / sqrt(inputs)
+    has_placed_tokens: bool = False  # whether the grid's tokens say where they lie before any training
 
     def __post_init__(self) -> None:
         if (len(self.encoder_heads), len(self.decoder_heads)) != (len(self.encoder_ffn), len(self.decoder_ffn)):
@@ -293,8 +290,6 @@ class Mcan(nn.Module):
         self.attflat_lang = AttFlat(config)
         self.proj_norm = make_norm(config, config.flat_out)
         self.proj = nn.Linear(config.flat_out, config.answers)
-        if config.layer_gain:
-            draw_weights(self.backbone, config.layer_gain)
 
     def fixed(
         self,
@@ -334,13 +329,6 @@ class Mcan(nn.Module):
         boxes: Tensor | None = None,
     ) -> Tensor:
         return self.elastic(*self.fixed(question, image, regions, boxes))
-
-
-def draw_weights(backbone: Backbone, gain: float) -> None:
-    """Draws the layers' weights anew: small, so that tokens stay what they are but for what the question adds."""
-    for name, weight in backbone.named_parameters():
-        if weight.ndim == 2:
-            nn.init.normal_(weight, std=(1.0 if "mhatt2" in name else gain) / math.sqrt(weight.shape[1]))
 
 
 def _mask(is_padding_BT: Tensor, dtype: torch.dtype) -> Tensor:
@@ -464,7 +452,6 @@ _SHAPES = McanConfig(
     image_side=48,
     stem_channels=(16, 32, 64),
     has_placed_tokens=True,
-    layer_gain=0.3,
 )
 
 PRESETS = {

@@ -14,12 +14,12 @@ from PIL import Image
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks import shapes_questions as questions_of
 from bstsearch.tasks import shapes_scenes as scenes_of
-from bstsearch.tasks.shapes_questions import ANSWERS, KIND_OF, QUESTIONS
+from bstsearch.tasks.shapes_questions import ANSWERS, QUESTIONS
 from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
-IMAGES = {"train": 6_000, "validation": 600, "test": 1_200}
+IMAGES = {"train": 10_000, "validation": 600, "test": 1_200}
 SEED = 2026_11  # each part draws from a stream of its own: the seed and the part's place in IMAGES
 QUESTION_LENGTH = 10
 
@@ -52,8 +52,8 @@ class Shapes(VqaTask):
             image_of=torch.from_numpy(asked.scenes),
             answers=torch.from_numpy(classes[asked.answers]),
             names=self.vocabulary.answers,
-            kinds=tuple(KIND_OF[index] for index in asked.questions.tolist()),
-            simplest=KIND_OF[0],
+            kinds=asked.kinds,
+            simplest=questions_of.SIMPLEST,
             images=torch.from_numpy(images),
             picture=picture,
         )

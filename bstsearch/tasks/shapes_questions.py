@@ -33,6 +33,8 @@ UNKNOWN = -1  # the answer to a question that has none in a scene
 DIRECTIONS = ("left of", "right of", "above", "below")
 HALVES = ("left", "right", "upper", "lower")
 WEIGHT = 1_000_000  # of an answer that is right in one scene only
+SIMPLEST = "what of few"  # of a scene with few objects, what color or shape one of them has
+FEW = 3
 FAR = 2 * SIDE**2  # more than any squared distance
 
 # Places in PHRASES by what is said: a colour, a shape, or both.
@@ -71,11 +73,12 @@ class Kind:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Questions (N; places in QUESTIONS), each about a scene (N), with its answer (N; places in ANSWERS)."""
+    """Questions (N; places in QUESTIONS), each about a scene (N), with its answer (N; places in ANSWERS) and kind."""
 
     scenes: Ints
     questions: Ints
     answers: Ints
+    kinds: tuple[str, ...]
 
 
 def draw_questions(scenes: Scenes, random: np.random.Generator) -> Asked:
@@ -93,7 +96,9 @@ def draw_questions(scenes: Scenes, random: np.random.Generator) -> Asked:
             found.append(np.stack([rows, first + chosen[rows], wanted[rows]], 1))
         first += len(kind.questions)
     by_scene, questions, named = np.unique(np.concatenate(found), axis=0).T
-    return Asked(scenes=by_scene, questions=questions, answers=named)
+    is_few = facts.counts[by_scene, 0] <= FEW
+    kinds = np.where(is_few & (questions < len(BY_SHAPE + BY_COLOUR)), SIMPLEST, np.array(KIND_OF)[questions])
+    return Asked(scenes=by_scene, questions=questions, answers=named, kinds=tuple(kinds.tolist()))
 
 
 def _rarity(answers: Answers, likely: Sequence[int]) -> Ints:
@@ -196,14 +201,14 @@ KINDS = (
         questions=tuple(f"what color is the {_said(place)}?" for place in BY_SHAPE),
         answers=_color,
         likely=range(COLOUR, COLOUR + len(COLOURS)),
-        asked=2,
+        asked=3,
     ),
     Kind(
         name="what",
         questions=tuple(f"what shape is the {_said(place)}?" for place in BY_COLOUR),
         answers=_shape,
         likely=range(SHAPE, SHAPE + len(SHAPES)),
-        asked=2,
+        asked=3,
     ),
     Kind(
         name="exist",

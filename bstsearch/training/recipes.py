@@ -33,7 +33,7 @@ class StageRecipe:
     accumulate: int = 1
     drops_last: bool = False  # leaves out an epoch's last batch where it is smaller
     clip_norm: float | None = None
-    lead_in: int | None = None  # epochs at the start that show simple rows only, where the data set has such
+    lead_in: float | None = None  # epochs at the start that show simple rows only, where the data set has such
     unknown_rate: float = (
         0.0  # of `Task.augmented`: words replaced by the unknown one, so that its embedding is trained
     )
@@ -115,10 +115,6 @@ def _small(epochs: int, loss: str, restart: tuple[int, ...] = ()) -> StageRecipe
     )
 
 
-def _at_rate(learning_rate: float, stage: StageRecipe) -> StageRecipe:
-    return dataclasses.replace(stage, optimizer=dataclasses.replace(stage.optimizer, learning_rate=learning_rate))
-
-
 def _published(epochs: int, warmup: int, decay: tuple[int, ...], loss: str) -> StageRecipe:
     """As in the public code MILVLG/bst and openvqa: Adam, stairs up, a fifth at each epoch of `decay`, sums."""
     schedule = Schedule(kind="steps", warmup=warmup, at=decay, factor=0.2)
@@ -142,11 +138,11 @@ CURRICULUM = Recipe(
     sandwich=dataclasses.replace(_small(2, "kl-teacher"), batch_size=128, lead_in=1),
 )
 
-# As the curriculum, at twice the learning rate, for a data set whose simple questions are few. docs/log.md tells more.
+# As the curriculum, but for fewer simple questions. docs/log.md tells what else was tried.
 SHAPES = Recipe(
     name="shapes",
-    teacher=_at_rate(1e-3, dataclasses.replace(_small(5, "cross-entropy"), lead_in=1)),
-    sandwich=_at_rate(1e-3, _small(4, "kl-teacher")),
+    teacher=dataclasses.replace(_small(3, "cross-entropy"), lead_in=0.25),
+    sandwich=_small(2, "kl-teacher"),
 )
 
 # MCAN-small as openvqa trains it: BST's teachers are of that kind, but how they were trained is not published.
