@@ -141,7 +141,7 @@ CURRICULUM = Recipe(
 # As the curriculum, but for fewer simple questions. docs/log.md tells what else was tried.
 SHAPES = Recipe(
     name="shapes",
-    teacher=dataclasses.replace(_small(3, "cross-entropy"), lead_in=0.25),
+    teacher=dataclasses.replace(_small(3, "cross-entropy"), lead_in=0.3),
     sandwich=_small(2, "kl-teacher"),
 )
 
