@@ -138,11 +138,11 @@ CURRICULUM = Recipe(
     sandwich=dataclasses.replace(_small(2, "kl-teacher"), batch_size=128, lead_in=1),
 )
 
-# As the curriculum, but for fewer simple questions. docs/log.md tells what else was tried.
+# As the curriculum, but simple questions are few, and an epoch is long. docs/log.md tells what else was tried.
 SHAPES = Recipe(
     name="shapes",
     teacher=dataclasses.replace(_small(3, "cross-entropy"), lead_in=0.3),
-    sandwich=_small(2, "kl-teacher"),
+    sandwich=dataclasses.replace(_small(2, "kl-teacher"), steps=2_400, lead_in=0.15),
 )
 
 # MCAN-small as openvqa trains it: BST's teachers are of that kind, but how they were trained is not published.
