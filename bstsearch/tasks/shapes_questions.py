@@ -30,12 +30,11 @@ Answers = NDArray[np.int8]
 ANSWERS = ("no", "yes", *COLOURS, *SHAPES, *map(str, range(MOST + 1)))
 NO, YES, COLOUR, SHAPE, ZERO = (ANSWERS.index(name) for name in ("no", "yes", next(iter(COLOURS)), SHAPES[0], "0"))
 UNKNOWN = -1  # the answer to a question that has none in a scene
-DIRECTIONS = ("left of", "right of", "above", "below")
-HALVES = ("left", "right", "upper", "lower")
+HALVES = ("on the left", "at the top")
+DIRECTIONS = ("left of", "above")
 WEIGHT = 1_000_000  # of an answer that is right in one scene only
-SIMPLEST = "what of few"  # of a scene with few objects, what color or shape one of them has
+SIMPLEST = "few"  # what and where one of few objects is
 FEW = 3
-FAR = 2 * SIDE**2  # more than any squared distance
 
 # Places in PHRASES by what is said: a colour, a shape, or both.
 BY_COLOUR = tuple(place for place, (colour, shape) in enumerate(PHRASES) if colour is not None and shape is None)
@@ -97,7 +96,7 @@ def draw_questions(scenes: Scenes, random: np.random.Generator) -> Asked:
         first += len(kind.questions)
     by_scene, questions, named = np.unique(np.concatenate(found), axis=0).T
     is_few = facts.counts[by_scene, 0] <= FEW
-    kinds = np.where(is_few & (questions < len(BY_SHAPE + BY_COLOUR)), SIMPLEST, np.array(KIND_OF)[questions])
+    kinds = np.where(is_few & (questions < SIMPLE), SIMPLEST, np.array(KIND_OF)[questions])
     return Asked(scenes=by_scene, questions=questions, answers=named, kinds=tuple(kinds.tolist()))
 
 
@@ -143,7 +142,7 @@ def _more(facts: Facts) -> Ints:
 def _in_half(facts: Facts) -> Ints:
     """For each of BY_BOTH, each of HALVES in turn."""
     row, column = np.divmod(facts.cells[:, BY_BOTH], SIDE)
-    lies = np.stack([column < SIDE // 2, column >= SIDE // 2, row < SIDE // 2, row >= SIDE // 2], -1)
+    lies = np.stack([column < SIDE // 2, row < SIDE // 2], -1)
     is_known = facts.is_one[:, BY_BOTH, None]
     return np.where(is_known, np.where(lies, YES, NO), UNKNOWN).reshape(len(lies), -1)
 
@@ -156,30 +155,10 @@ def _placed(facts: Facts) -> Ints:
     return np.where(is_known[..., None], np.where(lies, YES, NO), UNKNOWN).reshape(len(lies), -1)
 
 
-def _beside(facts: Facts) -> Ints:
-    """For each of BY_BOTH, each direction in turn."""
-    everywhere = np.arange(SIDE**2)
-    lies = _lies(everywhere, facts.cells[:, BY_BOTH, None]) & facts.meant[:, :1, :, None]
-    is_known = facts.is_one[:, BY_BOTH, None]
-    return np.where(is_known, ZERO + lies.sum(2), UNKNOWN).reshape(len(lies), -1)
-
-
-def _nearest(facts: Facts) -> Ints:
-    """For each of BY_BOTH, the shape, then for each its colour."""
-    row, column = np.divmod(np.arange(SIDE**2), SIDE)
-    between = (row[:, None] - row) ** 2 + (column[:, None] - column) ** 2
-    np.fill_diagonal(between, FAR)
-    far = np.where(facts.meant[:, :1], between[facts.cells[:, BY_BOTH]], FAR)
-    is_known = facts.is_one[:, BY_BOTH] & ((far == far.min(-1, keepdims=True)).sum(-1) == 1)
-    cells = far.argmin(-1)
-    told = (SHAPE + _of_cells(facts.scenes.shapes, cells), COLOUR + _of_cells(facts.scenes.colours, cells))
-    return np.concatenate([np.where(is_known, answers, UNKNOWN) for answers in told], 1)
-
-
 def _lies(cells: Ints, others: Ints) -> Truths:
-    """Whether cells lie in each of DIRECTIONS of others (..., 4)."""
+    """Whether cells lie in each of DIRECTIONS of others (..., 2)."""
     (row, column), (other_row, other_column) = np.divmod(cells, SIDE), np.divmod(others, SIDE)
-    return np.stack([column < other_column, column > other_column, row < other_row, row > other_row], -1)
+    return np.stack([column < other_column, row < other_row], -1)
 
 
 def _only(facts: Facts, places: tuple[int, ...], answers: Ints) -> Ints:
@@ -211,6 +190,13 @@ KINDS = (
         asked=3,
     ),
     Kind(
+        name="half",
+        questions=tuple(f"is the {_said(place)} {half}?" for place in BY_BOTH for half in HALVES),
+        answers=_in_half,
+        likely=_EITHER,
+        asked=2,
+    ),
+    Kind(
         name="exist",
         questions=tuple(f"is there a {_said(place)}?" for place in range(1, len(PHRASES))),
         answers=_exist,
@@ -229,12 +215,7 @@ KINDS = (
         questions=tuple(f"are there more {_said(a, many=True)} than {_said(b, many=True)}?" for a, b in RIVALS),
         answers=_more,
         likely=_EITHER,
-    ),
-    Kind(
-        name="half",
-        questions=tuple(f"is the {_said(place)} in the {half} half?" for place in BY_BOTH for half in HALVES),
-        answers=_in_half,
-        likely=_EITHER,
+        asked=2,
     ),
     Kind(
         name="position",
@@ -242,22 +223,7 @@ KINDS = (
         answers=_placed,
         likely=_EITHER,
     ),
-    Kind(
-        name="beside",
-        questions=tuple(f"how many objects are {way} the {_said(place)}?" for place in BY_BOTH for way in DIRECTIONS),
-        answers=_beside,
-        likely=range(ZERO, ZERO + 6),
-    ),
-    Kind(
-        name="nearest",
-        questions=tuple(
-            f"what {asked} is the object nearest to the {_said(place)}?"
-            for asked in ("shape", "color")
-            for place in BY_BOTH
-        ),
-        answers=_nearest,
-        likely=range(COLOUR, ZERO),
-    ),
 )
 QUESTIONS = tuple(question for kind in KINDS for question in kind.questions)
+SIMPLE = sum(len(kind.questions) for kind in KINDS if kind.name in ("what", "half"))  # these come first
 KIND_OF = tuple(kind.name for kind in KINDS for _ in kind.questions)
