@@ -434,9 +434,9 @@ _SORT_OF_CLEVR = dataclasses.replace(
 )
 # docs/demo-supernet.md says how each size was chosen.
 _SHAPES = McanConfig(
-    vocab=32,
-    answers=19,
-    question_length=9,
+    vocab=30,
+    answers=16,
+    question_length=8,
     word_dim=64,
     word_std=4.0,
     lstm_hidden=128,

@@ -21,7 +21,7 @@ from bstsearch.tasks.vqa import VqaTask
 
 IMAGES = {"train": 10_000, "validation": 600, "test": 1_200}
 SEED = 2026_11  # each part draws from a stream of its own: the seed and the part's place in IMAGES
-QUESTION_LENGTH = 9
+QUESTION_LENGTH = 8
 
 
 class Shapes(VqaTask):

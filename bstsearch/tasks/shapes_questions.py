@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bstsearch.tasks.shapes_scenes import (
     COLOURS,
-    MOST,
     PHRASES,
     SHAPES,
     SIDE,
@@ -27,13 +26,14 @@ from bstsearch.tasks.shapes_scenes import (
 
 Answers = NDArray[np.int8]
 
-ANSWERS = ("no", "yes", *COLOURS, *SHAPES, *map(str, range(MOST + 1)))
+COUNTED = 6  # where more are meant, nobody asks how many
+
+ANSWERS = ("no", "yes", *COLOURS, *SHAPES, *map(str, range(COUNTED + 1)))
 NO, YES, COLOUR, SHAPE, ZERO = (ANSWERS.index(name) for name in ("no", "yes", next(iter(COLOURS)), SHAPES[0], "0"))
 UNKNOWN = -1  # the answer to a question that has none in a scene
 HALVES = ("on the left", "at the top")
-DIRECTIONS = ("left of", "above")
 WEIGHT = 1_000_000  # of an answer that is right in one scene only
-SIMPLEST = "few"  # what and where one of few objects is
+SIMPLEST = "what of few"  # in a scene of few objects
 FEW = 3
 
 # Places in PHRASES by what is said: a colour, a shape, or both.
@@ -41,7 +41,6 @@ BY_COLOUR = tuple(place for place, (colour, shape) in enumerate(PHRASES) if colo
 BY_SHAPE = tuple(place for place, (colour, shape) in enumerate(PHRASES) if colour is None and shape is not None)
 BY_BOTH = tuple(place for place, (colour, shape) in enumerate(PHRASES) if colour is not None and shape is not None)
 RIVALS = (*itertools.permutations(BY_COLOUR, 2), *itertools.permutations(BY_SHAPE, 2))
-PAIRS = tuple(itertools.permutations(BY_BOTH, 2))
 
 
 class Facts:
@@ -96,7 +95,8 @@ def draw_questions(scenes: Scenes, random: np.random.Generator) -> Asked:
         first += len(kind.questions)
     by_scene, questions, named = np.unique(np.concatenate(found), axis=0).T
     is_few = facts.counts[by_scene, 0] <= FEW
-    kinds = np.where(is_few & (questions < SIMPLE), SIMPLEST, np.array(KIND_OF)[questions])
+    named_kinds = np.array(KIND_OF)[questions]
+    kinds = np.where(is_few & (named_kinds == "what"), SIMPLEST, named_kinds)
     return Asked(scenes=by_scene, questions=questions, answers=named, kinds=tuple(kinds.tolist()))
 
 
@@ -147,20 +147,6 @@ def _in_half(facts: Facts) -> Ints:
     return np.where(is_known, np.where(lies, YES, NO), UNKNOWN).reshape(len(lies), -1)
 
 
-def _placed(facts: Facts) -> Ints:
-    """For each of PAIRS, each direction in turn."""
-    first, second = np.array(PAIRS).T
-    lies = _lies(facts.cells[:, first], facts.cells[:, second])
-    is_known = facts.is_one[:, first] & facts.is_one[:, second]
-    return np.where(is_known[..., None], np.where(lies, YES, NO), UNKNOWN).reshape(len(lies), -1)
-
-
-def _lies(cells: Ints, others: Ints) -> Truths:
-    """Whether cells lie in each of DIRECTIONS of others (..., 2)."""
-    (row, column), (other_row, other_column) = np.divmod(cells, SIDE), np.divmod(others, SIDE)
-    return np.stack([column < other_column, row < other_row], -1)
-
-
 def _only(facts: Facts, places: tuple[int, ...], answers: Ints) -> Ints:
     """`answers`, where these phrases mean one object."""
     return np.where(facts.is_one[:, places], answers, UNKNOWN)
@@ -190,13 +176,6 @@ KINDS = (
         asked=3,
     ),
     Kind(
-        name="half",
-        questions=tuple(f"is the {_said(place)} {half}?" for place in BY_BOTH for half in HALVES),
-        answers=_in_half,
-        likely=_EITHER,
-        asked=2,
-    ),
-    Kind(
         name="exist",
         questions=tuple(f"is there a {_said(place)}?" for place in range(1, len(PHRASES))),
         answers=_exist,
@@ -207,7 +186,7 @@ KINDS = (
         name="count",
         questions=tuple(f"how many {_said(place, many=True)} are there?" for place in range(len(PHRASES))),
         answers=_number,
-        likely=range(ZERO, ZERO + 7),
+        likely=range(ZERO, ZERO + COUNTED + 1),
         asked=3,
     ),
     Kind(
@@ -218,12 +197,11 @@ KINDS = (
         asked=2,
     ),
     Kind(
-        name="position",
-        questions=tuple(f"is the {_said(a)} {way} the {_said(b)}?" for a, b in PAIRS for way in DIRECTIONS),
-        answers=_placed,
+        name="half",
+        questions=tuple(f"is the {_said(place)} {half}?" for place in BY_BOTH for half in HALVES),
+        answers=_in_half,
         likely=_EITHER,
     ),
 )
 QUESTIONS = tuple(question for kind in KINDS for question in kind.questions)
-SIMPLE = sum(len(kind.questions) for kind in KINDS if kind.name in ("what", "half"))  # these come first
 KIND_OF = tuple(kind.name for kind in KINDS for _ in kind.questions)

@@ -141,8 +141,8 @@ CURRICULUM = Recipe(
 # As the curriculum, but simple questions are few, and an epoch is long. docs/log.md tells what else was tried.
 SHAPES = Recipe(
     name="shapes",
-    teacher=dataclasses.replace(_small(2, "cross-entropy"), steps=2_000, lead_in=0.5),
-    sandwich=dataclasses.replace(_small(2, "kl-teacher"), steps=1_800, lead_in=0.1),
+    teacher=dataclasses.replace(_small(2, "cross-entropy"), steps=1_600, lead_in=0.3),
+    sandwich=dataclasses.replace(_small(2, "kl-teacher"), steps=1_300, lead_in=0.1),
 )
 
 # MCAN-small as openvqa trains it: BST's teachers are of that kind, but how they were trained is not published.
