@@ -19,7 +19,7 @@ from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa import VqaTask
 
-IMAGES = {"train": 10_000, "validation": 600, "test": 1_200}
+IMAGES = {"train": 10_000, "validation": 650, "test": 1_300}
 SEED = 2026_11  # each part draws from a stream of its own: the seed and the part's place in IMAGES
 QUESTION_LENGTH = 8
 
