@@ -142,7 +142,7 @@ CURRICULUM = Recipe(
 SHAPES = Recipe(
     name="shapes",
     teacher=dataclasses.replace(_small(2, "cross-entropy"), steps=1_600, lead_in=0.3),
-    sandwich=dataclasses.replace(_small(2, "kl-teacher"), steps=1_300, lead_in=0.1),
+    sandwich=dataclasses.replace(_small(2, "kl-teacher"), steps=1_500, lead_in=0.1),
 )
 
 # MCAN-small as openvqa trains it: BST's teachers are of that kind, but how they were trained is not published.
