@@ -1,4 +1,4 @@
-"""`shapes`: coloured shapes on a grid, and questions that ask to find, count, compare and place them (generated).
+"""`shapes`: coloured shapes on a grid, and questions that name, count, compare and place them (generated).
 
 There is nothing to download: the same numbers come out on every machine.
 """
