@@ -24,6 +24,7 @@ from bstsearch.searching.admitted import Admitted
 from bstsearch.searching.choices import Rows
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.pareto import Candidate
+from bstsearch.searching.study import directions
 from bstsearch.space import Submodel
 
 POPULATION = 20  # of NSGA-II and NSGA-III: five generations in the default number of trials
