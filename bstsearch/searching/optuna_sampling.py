@@ -76,11 +76,10 @@ class OptunaSampling:
 
     def _study(self, scored: Sequence[Candidate]) -> optuna.Study:
         """The scored submodels as finished trials, told one after the other, so that genetic samplers have parents."""
-        directions = ["maximize" if is_maximized else "minimize" for is_maximized in self._objectives.is_maximized]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # as some have been for years
             sampler = self._make(self._seed + len(scored))
-        study = optuna.create_study(directions=directions, sampler=sampler)
+        study = optuna.create_study(directions=directions(self._objectives), sampler=sampler)
         for one in scored:
             if one.submodel in self._admitted.space:
                 row = self._admitted.choices.row(one.submodel).tolist()
