@@ -29,6 +29,7 @@ def scoring_s(workers: int, folder: Path, options: list[str]) -> tuple[float, in
 
 
 if __name__ == "__main__":
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("options", nargs="*", help="further options of `bstsearch pareto`, behind --")
     asked = parser.parse_args()
