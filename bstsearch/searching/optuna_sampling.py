@@ -75,6 +75,7 @@ class OptunaSampling:
 
     def _study(self, scored: Sequence[Candidate]) -> optuna.Study:
         """The scored submodels as finished trials, told one after the other, so that genetic samplers have parents."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it tells of each study
         directions = ["maximize" if is_maximized else "minimize" for is_maximized in self._objectives.is_maximized]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # as some have been for years
