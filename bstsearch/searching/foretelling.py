@@ -49,7 +49,7 @@ class Foretelling:
     ) -> list[Submodel]:
         """As `Strategy.choose`."""
         self._note_quality(scored)
-        if len(scored) < LEAST:
+        if len(scored) < LEAST or not self._drawn:
             return self._spread(count, taken)
         model = self._model(scored)
         growth = self._growth(scored, model)
@@ -60,18 +60,22 @@ class Foretelling:
         return self._best(pool, model, growth, count)
 
     @functools.cached_property
-    def _priced(self) -> tuple[list[Submodel], RoughCosts, Array]:
-        """Random admitted submodels, what foretells costs from theirs, and the most that they cost."""
-        is_small = self._admitted.is_small
-        draw = np.random.default_rng(self._seed)
-        submodels = list(self._admitted.listed()) if is_small else self._admitted.drawn(draw, PRICED)
-        costs_NK = self._costs(submodels)
-        return submodels, RoughCosts(self._features(submodels), costs_NK), costs_NK.max(axis=0)
+    def _drawn(self) -> list[Submodel]:
+        """Random admitted submodels; all of a small space."""
+        if self._admitted.is_small:
+            return list(self._admitted.listed())
+        return self._admitted.drawn(np.random.default_rng(self._seed), PRICED)
+
+    @functools.cached_property
+    def _priced(self) -> tuple[RoughCosts, Array]:
+        """What foretells costs, from those of the random submodels, and the most that they cost."""
+        costs_NK = self._costs(self._drawn)
+        return RoughCosts(self._features(self._drawn), costs_NK), costs_NK.max(axis=0)
 
     def _spread(self, count: int, taken: Collection[Submodel]) -> list[Submodel]:
         """Some of all sizes, the least and the most costly among them."""
-        new = sorted((one for one in self._priced[0] if one not in taken), key=lambda one: self._costs([one])[0, 0])
-        places = np.linspace(0, len(new) - 1, min(count, len(new))).astype(int).tolist()
+        new = sorted((one for one in self._drawn if one not in taken), key=lambda one: self._costs([one])[0, 0])
+        places = np.linspace(0, max(0, len(new) - 1), min(count, len(new))).astype(int).tolist()
         return [new[place] for place in places]
 
     def _model(self, scored: Sequence[Candidate]) -> AccuracyModel:
@@ -100,7 +104,7 @@ class Foretelling:
         return self._front_costs([self._cost(one) for one in submodels])
 
     def _shares_of_most(self, costs_NK: Array) -> Array:
-        return costs_NK / self._priced[2]
+        return costs_NK / self._priced[1]
 
     def _bred(
         self,
@@ -111,7 +115,7 @@ class Foretelling:
         draw: np.random.Generator,
     ) -> list[Submodel]:
         """Many that should enlarge the front: bred in rounds from the best so far, by costs that are foretold, too."""
-        choices, rough = self._admitted.choices, self._priced[1]
+        choices, rough = self._admitted.choices, self._priced[0]
         known = [choices.row(one.submodel) for one in scored if one.submodel in self._admitted.space]
         rows = np.vstack([choices.drawn(draw, BRED), *known])
         pool: Rows = rows[:0]

@@ -76,6 +76,7 @@ class OptunaSampling:
 
     def _study(self, scored: Sequence[Candidate]) -> optuna.Study:
         """The scored submodels as finished trials, told one after the other, so that genetic samplers have parents."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # it tells of each study
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # as some have been for years
             sampler = self._make(self._seed + len(scored))

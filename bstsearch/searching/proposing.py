@@ -116,7 +116,9 @@ class _GridFirst:
 
     def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
         """As `Proposer.propose`."""
-        scored = sorted(scored, key=lambda one: one.id)
+        # Of one that was dropped, what was found of it is the best that is known; its interval is wide.
+        found = [dataclasses.replace(one, accuracy=one.found) for one in scored if one.found is not None]
+        scored = sorted(found, key=lambda one: one.id)
         taken = {one.submodel for one in scored}
         new = list(islice(self._first(taken), count))
         if len(new) < count:
