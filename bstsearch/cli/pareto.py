@@ -66,6 +66,18 @@ def pareto(
     budget_at: Annotated[
         BudgetEnd, typer.Option(help="Which point of a range must keep to the budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
+    min_accuracy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", help="Score at least so good: 97%, or a number in the unit of the task's metric."
+        ),
+    ] = None,
+    max_drop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", help="Score at most so much worse than the full model's: points, or a share of it such as 2%."
+        ),
+    ] = None,
     objectives: Annotated[
         str,
         typer.Option(metavar="KEY,KEY...", help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}."),
@@ -110,11 +122,12 @@ def pareto(
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
     """
     from bstsearch.searching.budget import parse_bounds
+    from bstsearch.searching.floor import Floor
     from bstsearch.searching.run import Request
 
     output = Output(is_json)
     bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
-    keys = Objectives.parse(objectives).keys
+    floor, keys = Floor.parse(min_accuracy, max_drop), Objectives.parse(objectives).keys
     names, memory = split_devices(devices) if devices is not None else [], Memory(output)
     supernet, profiles = supernet or memory.folder("supernet"), profiles or memory.folder("profiles")
     names = names or [memory.device() or _this_machine(supernet, profiles, memory, output)]
@@ -133,6 +146,7 @@ def pareto(
         out=out,
         seed=seed,
         is_forced=force,
+        floor=floor,
     )
     files = _search(names, request, output)
     if len(files) == 1:

@@ -70,6 +70,7 @@ def _draw_panels(figure: Figure, file: FrontFile) -> None:
         _draw_points(axes, file, axis, cost)
         _style(axes, axis)
         _draw_budget(axes, axis)
+        _draw_floor(axes, file)
     panels[0].set_ylabel(_score_label(file), color=INK)
     for axes, axis in zip(panels, all_axes, strict=True):
         _number(axes, file, axis)  # last, when everything has its place
@@ -83,9 +84,9 @@ def _score_label(file: FrontFile) -> str:
 def _title(file: FrontFile) -> str:
     scored = sum(one.accuracy is not None for one in file.candidates)
     kind = "exact front" if file.is_exact else "front"
-    within = f", within {file.budget}" if file.budget else ""
+    asked = f", {file.asked}" if file.asked else ""
     return (
-        f"{file.origin.supernet['family']} on {file.origin.device['name']}: {kind} of {scored} scored submodels{within}"
+        f"{file.origin.supernet['family']} on {file.origin.device['name']}: {kind} of {scored} scored submodels{asked}"
     )
 
 
@@ -105,7 +106,7 @@ def _draw_points(axes: Axes, file: FrontFile, axis: CostAxis, cost: Cost) -> Non
     metric = file.objectives.metric
     behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
     for is_within, face in ((True, GREY), (False, "white")):
-        some = [one for one in behind if file.budget.admits(one) == is_within]
+        some = [one for one in behind if file.admits(one) == is_within]
         axes.scatter(*_places(some, axis, metric), s=20, facecolor=face, edgecolor=GREY, linewidth=1)
     xs, ys = _places(file.front, axis, metric)
     steps = staircase(zip(xs, ys, strict=True), is_higher_better=metric.is_higher_better)
@@ -147,6 +148,12 @@ def _draw_budget(axes: Axes, axis: CostAxis) -> None:
     axes.text(place, 1.02, axis.budget_words, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=ORANGE)
 
 
+def _draw_floor(axes: Axes, file: FrontFile) -> None:
+    """A line at the worst score that is good enough, where one was asked for."""
+    if file.floor is not None:
+        axes.axhline(file.objectives.metric.factor * file.floor, color=ORANGE, linewidth=1.4, linestyle=":")
+
+
 def _number(axes: Axes, file: FrontFile, axis: CostAxis) -> None:
     """Writes the row numbers on the points of the front, or beside them with a line; all is in place by now."""
     point = axes.figure.dpi / 72  # pixels in it
@@ -184,9 +191,11 @@ def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:
         Line2D([], [], color=BLUE, label="row of the front, with its 95 % interval", **dot),
         Line2D([], [], color=ORANGE, label=f"recommended: {file.front.index(file.recommended) + 1}", **dot),
     ]
-    if any(map(file.budget.admits, behind)):
+    if any(map(file.admits, behind)):
         marks.append(Line2D([], [], color=GREY, label="dominated", markersize=4, **dot))
-    if not all(map(file.budget.admits, behind)):
-        marks.append(Line2D([], [], color=GREY, markerfacecolor="white", label="over the budget", markersize=4, **dot))
+    if not all(map(file.admits, behind)):
+        words = [*(["over the budget"] if file.budget else []), *([] if file.floor is None else ["not good enough"])]
+        label = " or ".join(words)
+        marks.append(Line2D([], [], color=GREY, markerfacecolor="white", label=label, markersize=4, **dot))
     style: Style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.5}
     figure.legend(handles=marks, loc="center left", bbox_to_anchor=(0.002, y), ncols=len(marks), **style)

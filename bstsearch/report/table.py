@@ -38,9 +38,9 @@ def front_table(file: FrontFile) -> Table:
     """
     columns = _front_columns(file)
     kind = "exact" if file.is_exact else f"{file.trials} submodels scored, {file.sampler}"
-    within = f", within {file.budget}" if file.budget else ""
+    asked = f", {file.asked}" if file.asked else ""
     return Table(
-        title=f"Pareto front on {file.origin.device['name']} ({kind}{within})",
+        title=f"Pareto front on {file.origin.device['name']} ({kind}{asked})",
         heads=[("row", "", True), *(head for head, _ in columns)],
         rows=[[str(number), *(cell(one) for _, cell in columns)] for number, one in enumerate(file.front, start=1)],
         marked=file.front.index(file.recommended),

@@ -18,9 +18,10 @@ from msgspec import Meta
 from bstsearch import __version__
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
-from bstsearch.reading import Line, Whole, checked, parsing, read_format, shown
+from bstsearch.reading import Finite, Line, Whole, checked, parsing, read_format, shown
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.floor import check_reached, keeps_to
 from bstsearch.searching.pareto import Candidate, Front, Written, find_front, hypervolume, recommend, reference, rule
 from bstsearch.searching.provenance import Provenance
 from bstsearch.space import Submodel
@@ -41,7 +42,9 @@ class FrontFile:
     `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
     and largest one (of a small space: all there are) and the full model. `searched` is the budget under which the
     search ran, and `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
-    `budget` and `objectives` are those asked for now, and `front`, its `hypervolume` and `recommended` what they leave.
+    `budget`, `objectives` and `floor` (the worst score that is good enough; None: any) are those asked for now, and
+    `front`, its `hypervolume` and `recommended` what they leave. `searched_on` names the device that the search ran
+    for, where it was another one: its scores are priced for this one.
     `stacks` tell which layers a submodel keeps; files of older versions have none.
     """
 
@@ -59,6 +62,8 @@ class FrontFile:
     objectives: Objectives = DEFAULT
     aimed_at: Objectives = DEFAULT
     stacks: tuple[StackShape, ...] = ()
+    floor: float | None = None
+    searched_on: str | None = None
 
     @classmethod
     def solve(
@@ -74,12 +79,16 @@ class FrontFile:
         objectives: Objectives = DEFAULT,
         aimed_at: Objectives | None = None,
         stacks: tuple[StackShape, ...] = (),
+        floor: float | None = None,
+        searched_on: str | None = None,
     ) -> FrontFile:
         """The front of the scored `candidates` within `budget`, made now; `aimed_at` is what was searched for, if else.
 
-        Loads numpy.
+        InfeasibleBudgetError where none of them is as good as `floor`. Loads numpy.
         """
-        front = find_front((candidate for candidate in candidates if budget.admits(candidate)), objectives)
+        within = [candidate for candidate in candidates if budget.admits(candidate)]
+        check_reached(floor, within, budget, objectives)
+        front = find_front((one for one in within if keeps_to(floor, one, objectives.metric)), objectives)
         full = next(candidate for candidate in candidates if candidate.submodel == Submodel())
         return cls(
             origin=origin,
@@ -90,22 +99,27 @@ class FrontFile:
             candidates=tuple(candidates),
             budget=budget,
             front=front,
-            recommended=recommend(front, objectives, has_budget=bool(budget)),
+            recommended=recommend(front, objectives, has_budget=bool(budget), floor=floor),
             hypervolume=hypervolume(front, full, objectives),
             created=_now(),
             objectives=objectives,
             aimed_at=aimed_at or objectives,
             stacks=stacks,
+            floor=floor,
+            searched_on=searched_on,
         )
 
-    def resolve(self, budget: Budget, objectives: Objectives | None = None) -> FrontFile:
-        """The same scores, asked for another budget or other objectives (None: the same)."""
+    def resolve(self, budget: Budget, objectives: Objectives | None = None, floor: float | None = None) -> FrontFile:
+        """The same scores, asked for another budget, other objectives (None: the same) or another floor (None: none).
+
+        InfeasibleBudgetError where none of them is as good as `floor`.
+        """
         objectives = objectives or self.objectives
-        if (budget, objectives) == (self.budget, self.objectives):
+        if (budget, objectives, floor) == (self.budget, self.objectives, self.floor):
             return dataclasses.replace(self, created=_now())
-        names = ("origin", "sampler", "is_exact", "trials", "searched", "aimed_at", "stacks")
+        names = ("origin", "sampler", "is_exact", "trials", "searched", "aimed_at", "stacks", "searched_on")
         fields = {name: getattr(self, name) for name in names}
-        return FrontFile.solve(self.candidates, budget, objectives=objectives, **fields)
+        return FrontFile.solve(self.candidates, budget, objectives=objectives, floor=floor, **fields)
 
     def answers(self, budget: Budget, trials: int) -> bool:
         """Whether nothing is left to score for `budget` and that many trials."""
@@ -131,10 +145,26 @@ class FrontFile:
         space = self.origin.space
         return self.get(space.smallest.id), self.get(space.middle.id), self.get(space.largest.id)
 
+    def admits(self, one: Candidate) -> bool:
+        """Whether the scored candidate is within the budget and as good as was asked for."""
+        return self.budget.admits(one) and keeps_to(self.floor, one, self.objectives.metric)
+
+    @property
+    def asked(self) -> str:
+        """What the rows keep to, in words; empty where nothing was asked of them."""
+        metric = self.objectives.metric
+        within = f"within {self.budget}" if self.budget else ""
+        floor = "" if self.floor is None else f"{metric.name} {metric.bound(self.floor)}"
+        return ", ".join(filter(None, [within, floor]))
+
     @property
     def rule(self) -> str:
-        """How the recommended row was chosen."""
-        return rule(self.objectives, has_budget=bool(self.budget))
+        """How the recommended row was chosen, and where its interval does not keep to the floor how far it reaches."""
+        words, metric = rule(self.objectives, has_budget=bool(self.budget), floor=self.floor), self.objectives.metric
+        end = max(self.recommended.interval, key=metric.loss)
+        if self.floor is None or metric.loss(end) <= metric.loss(self.floor):
+            return words
+        return f"{words} (its 95 % interval reaches {metric.words(end)})"
 
     def pick(self, name: str) -> Candidate:
         """The candidate named by a row of the front, counted from 1, by id, or as the recommended one.
@@ -194,7 +224,9 @@ class FrontFile:
             "is_exact": self.is_exact,
             "trials": self.trials,
             "searched": self.searched.to_json(),
+            "searched_on": self.searched_on,
             "budget": self.budget.to_json(),
+            "min_accuracy": self.floor,
             **self.objectives.to_json(),
             "aimed_at": list(self.aimed_at.keys),
             "hypervolume": {
@@ -229,6 +261,8 @@ class FrontFile:
             objectives=objectives,
             aimed_at=Objectives.from_json({**data, "objectives": found.aimed_at or objectives.keys}),
             stacks=found.stacks,
+            floor=found.min_accuracy,
+            searched_on=found.searched_on,
         )
 
 
@@ -251,6 +285,8 @@ class _Written(msgspec.Struct):
     hypervolume: _Hypervolume
     stacks: tuple[StackShape, ...] = ()
     aimed_at: tuple[str, ...] = ()
+    min_accuracy: Finite | None = None
+    searched_on: Line | None = None
 
 
 def read_front(path: Path) -> FrontFile:

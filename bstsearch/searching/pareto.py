@@ -167,11 +167,16 @@ def find_front(candidates: Iterable[Candidate], objectives: Objectives = DEFAULT
     return tuple(one for _, one in front)
 
 
-def recommend(front: Front, objectives: Objectives = DEFAULT, *, has_budget: bool) -> Candidate:
-    """Within a budget the row of the best score (of equals the first); else the first one that is as good.
+def recommend(
+    front: Front, objectives: Objectives = DEFAULT, *, has_budget: bool, floor: float | None = None
+) -> Candidate:
+    """Where all rows are as good as a `floor`, the first one; else within a budget the one of the best score.
 
-    "As good" means that its score lies within the 95 % interval of the best row's.
+    Of equals it is the first. Without either it is the first one that is as good as the best row, which means that its
+    score lies within the 95 % interval of that row's.
     """
+    if floor is not None:
+        return front[0]
     loss = objectives.metric.loss
     best = min(front, key=lambda one: (loss(one.score), objectives.first.of(one).value))
     if has_budget:
@@ -180,9 +185,12 @@ def recommend(front: Front, objectives: Objectives = DEFAULT, *, has_budget: boo
     return next(one for one in front if loss(one.score) <= least)
 
 
-def rule(objectives: Objectives = DEFAULT, *, has_budget: bool) -> str:
+def rule(objectives: Objectives = DEFAULT, *, has_budget: bool, floor: float | None = None) -> str:
     """How `recommend` chose, in words."""
     metric = objectives.metric
+    if floor is not None:
+        within = " within the budget" if has_budget else ""
+        return f"{objectives.first.first}{within} whose {metric.name} is {metric.bound(floor)}"
     best = "most accurate" if metric == ACCURACY else f"best by {metric.name}"
     if has_budget:
         return f"the {best} within the budget"
