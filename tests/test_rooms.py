@@ -27,6 +27,7 @@ ROOMS = (
         "holding",
         "writing",
         "space",
+        "space_names",
         "score",
         "listener",
         "doors",
@@ -138,6 +139,7 @@ LIGHT = [name for name in MODULES if _promises_no_torch(name) or _room(name) in 
 def test_light_rooms_load_no_heavy_library() -> None:
     expected = {
         "space",
+        "space_names",
         "reading",
         "environment",
         "writing",

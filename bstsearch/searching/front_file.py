@@ -39,12 +39,12 @@ RECOMMENDED = "recommended"  # in place of a row number
 class FrontFile:
     """What front.json holds.
 
-    `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle
-    and largest one (of a small space: all there are) and the full model. `searched` is the budget under which the
-    search ran, and `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
-    `budget`, `objectives` and `floor` (the worst score that is good enough; None: any) are those asked for now, and
-    `front`, its `hypervolume` and `recommended` what they leave. `searched_on` names the device that the search ran
-    for, where it was another one: its scores are priced for this one.
+    `candidates` are all scored submodels and, unscored where nothing admitted them, the smallest, middle and largest
+    one (of a small space: all there are) and the full model. `searched` is the budget under which the search ran, and
+    `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored.
+    `searched_on` names the device for which it ran, where that was another one. `budget`, `objectives` and `floor` (the
+    worst score that is good enough; None: any) are those asked for now, and `front`, its `hypervolume` and
+    `recommended` what they leave.
     `stacks` tell which layers a submodel keeps; files of older versions have none.
     """
 

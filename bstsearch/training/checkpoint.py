@@ -19,7 +19,7 @@ from bstsearch.reading import Finite, Whole, check_file, decoded, parsing
 from bstsearch.training.optimizers import Stepper
 from bstsearch.writing import writing
 
-ON_CPU = "step"  # Adam's count of steps stays where torch makes it
+STEP = "step"  # Adam's count of steps: one number for each parameter
 
 
 class Standing(TypedDict):
@@ -66,8 +66,7 @@ def load_checkpoint(path: Path, model: nn.Module, stepper: Stepper) -> None:
         model.load_state_dict(_under("model.", tensors))
     for key, tensor in moments.items():
         moment, _, name = key.partition(".")
-        parameter = parameters[name]
-        stepper.state_of(parameter)[moment] = tensor if moment == ON_CPU else tensor.to(parameter.device)
+        stepper.state_of(parameters[name])[moment] = tensor.to(parameters[name].device)
 
 
 @contextlib.contextmanager
@@ -88,7 +87,7 @@ def _check_moments(moments: Mapping[str, Tensor], parameters: Mapping[str, nn.Pa
     found: dict[str, set[str]] = {}
     for key, tensor in moments.items():
         moment, _, name = key.partition(".")
-        shape = () if moment == ON_CPU else tuple(parameters[name].shape) if name in parameters else None
+        shape = () if moment == STEP else tuple(parameters[name].shape) if name in parameters else None
         if tuple(tensor.shape) != shape or not tensor.is_floating_point():
             raise InputError(f"optimizer.{key} does not fit this model")
         found.setdefault(name, set()).add(moment)

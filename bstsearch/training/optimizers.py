@@ -73,7 +73,7 @@ def _make(settings: Optimizer, parameters: dict[str, nn.Parameter]) -> torch.opt
     if settings.kind == "sgd":
         return torch.optim.SGD(rows, lr=settings.learning_rate)
     kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.kind]
-    return kind(rows, lr=settings.learning_rate, betas=settings.betas, eps=settings.eps)
+    return kind(rows, lr=settings.learning_rate, betas=settings.betas, eps=settings.eps, fused=True)
 
 
 def _has(name: str, parts: Sequence[str]) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from collections import Counter
@@ -211,7 +212,9 @@ def test_interrupted_search_keeps_what_it_has_and_goes_on(pareto: Invoke, scorer
 
 @pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
 def test_layerwise_space_is_sampled(pareto: Invoke, scorer: Scorer, tmp_path: Path, sampler: str) -> None:
-    args = ["--space", "layerwise", "--sampler", sampler, "--budget-ms", "80%"]
+    folder = read_folder(tmp_path / "net")
+    dataclasses.replace(folder, space=folder.space.layerwise).write()
+    args = ["--sampler", sampler, "--budget-ms", "80%"]
     result = pareto(*args, "--trials", "5")
     assert result.exit_code == 0, result.output
     front = read_front(tmp_path / "front" / "front.json")

@@ -45,11 +45,15 @@ def change_profile(folder: Path) -> None:
     profile.write_text(profile.read_text().replace("Test CPU", "Another CPU"))
 
 
+def write_half(folder: Path) -> None:
+    Path("half.json").write_text('{"widths": ["1/4", "1/2"]}')
+
+
 CHANGES: list[tuple[Callable[[Path], None], list[str], str]] = [
     (change_supernet, [], "another supernet"),
     (change_profile, [], "another device profile 'local'"),
     (lambda folder: None, ["--split", "test"], "another split 'validation' (now 'test')"),
-    (lambda folder: None, ["--space", "layerwise"], "another space of 10 submodels"),
+    (write_half, ["--space", "half.json"], "another space of 10 submodels (now 7)"),
 ]
 
 

@@ -16,7 +16,7 @@ from bstsearch.measuring.workload import ALIGNMENT, SMALL, live_set, make_worklo
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.space import Submodel
 
-IDS = ["w1-d1", "w1of4-d1of4", "w1-d1-h1.4.2.1.1.3.2.1of4-f4.1.1.1.2.2.3.4of4"]
+IDS = ["w1-d1", "w1of4-d1of4", "w1-d1-h14211321of4-f41112234of4"]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def of_its_own_graph(supernet: Path, submodel: Submodel, where: Path) -> int:
     return largest_live_set(workload.graphs[submodel.id].path, shapes)
 
 
-@pytest.mark.parametrize("name", ["w1-d1", "w1of4-d1of2", "w1of4-d1of4-h1.4of4-f4.1of4"])
+@pytest.mark.parametrize("name", ["w1-d1", "w1of4-d1of2", "w1of4-d1of4-h14of4-f41of4"])
 def test_the_live_set_is_that_of_the_submodels_own_graph(name: str, tiny_folder: Path, tmp_path: Path) -> None:
     submodel = Submodel.from_id(name)
     assert live_set(read_folder(tiny_folder), submodel) == of_its_own_graph(tiny_folder, submodel, tmp_path)
@@ -116,5 +116,5 @@ def test_depth_does_not_change_it_and_width_does(tiny_folder: Path) -> None:
 
 def test_of_mixed_layers_it_is_at_most_that_of_the_hungriest_share(tiny_folder: Path) -> None:
     folder = read_folder(tiny_folder)
-    mixed, widest = (Submodel.from_id(f"w1of4-d1of4-{rows}") for rows in ("h1.4of4-f4.1of4", "h1.1of1-f1.1of1"))
+    mixed, widest = (Submodel.from_id(f"w1of4-d1of4-{rows}") for rows in ("h14of4-f41of4", "h11of1-f11of1"))
     assert live_set(folder, mixed) <= live_set(folder, widest)

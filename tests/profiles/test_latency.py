@@ -22,7 +22,7 @@ MakeProfile = Callable[..., DeviceProfile]
 QUARTERS = tuple(Fraction(n, 4) for n in (1, 2, 3, 4))
 GRID = list(Space.bst(stacks=(4, 4)).grid())
 STACKS = {"backbone.enc_list": 4, "backbone.dec_list": 4}
-MIXED = "w1of2-d1of2-h1.2.3.4of4"
+MIXED = "w1of2-d1of2-h1234of4"
 
 
 @st.composite

@@ -29,6 +29,7 @@ from bstsearch.searching.costs import DEFAULT, Objectives, by_name
 from bstsearch.searching.pareto import Candidate, find_front, recommend
 from bstsearch.searching.pricing import find_stacks
 from bstsearch.space import Space, Submodel
+from bstsearch.training.sandwich import draw_submodel
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node on this computer")
@@ -186,6 +187,7 @@ def test_layers_are_those_that_the_family_keeps(name: str, preset: str) -> None:
     stacks = find_stacks(SupernetFolder(path=Path("net"), family=name, config=config_to_json(config), space=space))
     rng = random.Random(3)
     submodels = [*space, *(layerwise(rng, space, one) for one in space)]
+    submodels += [draw_submodel(space.elastic, rng) for _ in range(20)]
     given = [{"id": one.id, "width": str(one.width), "depth": str(one.depth)} for one in submodels]
     constants = json.dumps([space.to_json(), [msgspec.to_builtins(stack) for stack in stacks]])
     found = run(["layers"], f"stacksOf(given, ...{constants})", given)

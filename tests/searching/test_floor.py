@@ -62,7 +62,7 @@ def test_nothing_asked_is_no_floor(make_candidate: MakeCandidate) -> None:
 @pytest.mark.parametrize(
     ("least", "drop", "message"),
     [
-        *((text, None, "--min-accuracy '.*' is no score; write a number") for text in ("", "good", "9" * 70, "1/2", "nan")),
+        *((text, None, "--min-accuracy '.* is no score; write a number") for text in ("", "good", "9" * 70, "1/2", "nan")),
         *((None, text, "--max-drop '.*' is no score; write a number") for text in ("-1", "%", "1e999")),
         ("97%", "1", "give one of them"),
         ("0.97", None, "--min-accuracy 0.97 may be 97% or 0.97%; write it with the sign"),

@@ -95,8 +95,9 @@ def test_a_score_that_is_better_when_lower_goes_through_all(net: Path) -> None:
 
 
 def test_a_sampled_front_says_what_its_sampler_aimed_at(net: Path) -> None:
-    heard = Heard()
-    asked = {"space": "layerwise", "trials": 5, "listener": heard}
+    folder, heard = read_folder(net), Heard()
+    dataclasses.replace(folder, space=folder.space.layerwise).write()
+    asked = {"trials": 5, "listener": heard}
     run(net, **asked)
     file = run(net, objectives=("accuracy", "size"), **asked)
     assert str(file.aimed_at) == "accuracy,latency,gflops"
@@ -137,7 +138,7 @@ def test_what_cannot_be_is_refused(net: Path) -> None:
         run(net, budget_ms=1e-6)
     with pytest.raises(UsageError, match="unknown objective"):
         run(net, objectives=("accuracy", "joy"))
-    with pytest.raises(UsageError, match="unknown space 'all'; there are trained, layerwise"):
+    with pytest.raises(UsageError, match="unknown space 'all'; there are trained, bst, elastic"):
         run(net, space="all")
     with pytest.raises(UsageError, match="--budget-ms 'fast' is no budget"):
         run(net, budget_ms="fast")

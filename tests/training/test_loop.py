@@ -72,7 +72,7 @@ def weights_after(stage: Stage, split: ImageSplit, steps: int | None = None) -> 
 
 
 def test_the_demos_weights_are_those_of_a_plain_loop(tmp_path: Path, tiny_config: McanConfig) -> None:
-    # The recipe as it stood when the shipped demo supernet was trained, to the last bit.
+    # The recipe as the demo supernet is trained, to the last bit. Adam's plain kernels: test_optimizers.py.
     split = little_data(tiny_config, 21)
     torch.manual_seed(0)
     supernet, plain = Supernet(FAMILY, tiny_config), Supernet(FAMILY, tiny_config)
@@ -80,7 +80,7 @@ def test_the_demos_weights_are_those_of_a_plain_loop(tmp_path: Path, tiny_config
     stage = teacher_stage(supernet, RECIPE, tmp_path, task=TASK)
     found = weights_after(stage, split)
 
-    adam = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.98), eps=1e-9)
+    adam = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True)
     plain.train()
     for step in range(6):
         source = torch.Generator().manual_seed(random.Random(f"0/teacher/{step // 3}").getrandbits(63))

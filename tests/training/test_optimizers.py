@@ -83,3 +83,25 @@ def test_a_step_is_torchs_own_with_the_schedules_rate(kind: str) -> None:
         torch.testing.assert_close(parameter, expected.get_parameter(name), rtol=1e-6, atol=0)
         assert parameter.grad is not None
         assert not parameter.grad.any()
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_adam_steps_in_one_kernel_with_the_numbers_of_its_plain_one(kind: str) -> None:
+    torch.manual_seed(0)
+    model, expected = nn.Linear(40, 30), nn.Linear(40, 30)
+    expected.load_state_dict(model.state_dict())
+    settings = Optimizer(kind=kind, learning_rate=0.01, schedule=FLAT, weight_decay=0.01)
+    stepper = Stepper(model, (settings,))
+    make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
+    plain = make(expected.parameters(), lr=0.01, betas=(0.9, 0.98), eps=1e-9, weight_decay=0.01, foreach=False)
+    for step in range(20):
+        for one, other in zip(model.parameters(), expected.parameters(), strict=True):
+            one.grad = torch.randn(one.shape) * 10.0 ** -(step % 8)
+            other.grad = one.grad.clone()
+        stepper.step(POSITION)
+        plain.step()
+    assert all(group["fused"] for group in stepper.pairs[0][1].param_groups)
+    for one, other in zip(model.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
+        for moment, tensor in plain.state[other].items():
+            torch.testing.assert_close(stepper.state_of(one)[moment], tensor, rtol=1e-5, atol=1e-9)

@@ -6,10 +6,16 @@ function fraction(text) {
   return [Number(numerator), Number(denominator)];
 }
 
-/* "3.1of4" -> ["3/4", "1/4"]; what an id says after -h or -f */
+/* The digits of an id's rows; as in space.py. */
+const DIGITS = "0123456789abcdeghjkmnpqrstuvwxyz";
+
+/* "31of4" or "3.1of4" -> ["3/4", "1/4"]; what an id says after -d, -h or -f, where layers or stacks differ */
 function sharesIn(id, letter) {
-  const [, row, scale] = id.match(new RegExp(`-${letter}([0-9.]+)of(\\d+)`)) ?? [];
-  return row ? row.split(".").map((numerator) => reduced(Number(numerator), Number(scale))) : null;
+  const [, row, scale] = id.match(new RegExp(`-${letter}([0-9a-z.]+)of(\\d+)`)) ?? [];
+  if (!row || (letter === "d" && !row.includes("."))) return null;
+  const isDense = !row.includes(".") && Number(scale) < DIGITS.length;
+  const numerators = isDense ? [...row].map((digit) => DIGITS.indexOf(digit)) : row.split(".").map(Number);
+  return numerators.map((numerator) => reduced(numerator, Number(scale)));
 }
 
 function reduced(numerator, denominator) {
@@ -29,11 +35,11 @@ function part(share, whole) {
    `stacks` are the front file's; where it has none (written by an older version), only the counts in `space` are
    known, so the layers have no index (null). */
 function stacksOf(one, space, stacks) {
-  const [numerator, denominator] = fraction(one.depth);
-  const [heads, ffn] = [sharesIn(one.id, "h"), sharesIn(one.id, "f")];
+  const [depths, heads, ffn] = [sharesIn(one.id, "d"), sharesIn(one.id, "h"), sharesIn(one.id, "f")];
   let first = 0;
   return space.stacks.map((total, n) => {
     const stack = stacks?.[n];
+    const [numerator, denominator] = fraction(depths?.[n] ?? one.depth);
     const count = (numerator * total) / denominator;
     const kept = stack ? stack.keep_order.slice(0, count).sort((a, b) => a - b) : Array(count).fill(null);
     const layers = kept.map((layer, place) => ({
