@@ -1,4 +1,4 @@
-"""Fronts of several devices side by side: one row per submodel that is on any of them."""
+"""Fronts of one supernet on several devices side by side: one row per submodel that is on any of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def devices_table(files: Sequence[FrontFile]) -> Table:
     The mark is "+" on a device whose front has it, "*" where it is the recommended one.
     """
     ids = dict.fromkeys(one.id for file in files for one in file.front)
-    first = {name: next(file.get(name) for file in files if _is_on_front(file, name)) for name in ids}
+    first = {name: next(file.get(name) for file in files if file.is_on_front(name)) for name in ids}
     ordered = sorted(ids, key=lambda name: (first[name].macs, name))
     metric = files[0].objectives.metric
     score: Head = (f"{metric.name}\n95 % interval", metric.unit, True, 1)
@@ -26,11 +26,6 @@ def devices_table(files: Sequence[FrontFile]) -> Table:
         for name in ordered
     ]
     return Table(title=f"Pareto fronts on {len(files)} devices", heads=heads, rows=rows)
-
-
-def on_all_fronts(files: Sequence[FrontFile]) -> tuple[str, ...]:
-    """The ids that every front has, in the order of the first device's."""
-    return tuple(one.id for one in files[0].front if all(_is_on_front(file, one.id) for file in files))
 
 
 def _head(file: FrontFile) -> Head:
@@ -44,9 +39,5 @@ def _cell(file: FrontFile, name: str) -> str:
     found = next((one for one in file.candidates if one.id == name), None)
     if found is None:
         return "-"
-    mark = RECOMMENDED if name == file.recommended.id else ON_FRONT if _is_on_front(file, name) else " "
+    mark = RECOMMENDED if name == file.recommended.id else ON_FRONT if file.is_on_front(name) else " "
     return f"{file.objectives.first.text(found)} {mark}"
-
-
-def _is_on_front(file: FrontFile, name: str) -> bool:
-    return any(one.id == name for one in file.front)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.reading import plain, read_text
+from bstsearch.searching.comparison import Comparison
 from bstsearch.searching.costs import Cost, Objectives, by_name
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate, rule
@@ -58,17 +59,20 @@ def page_script(names: Sequence[str] = SCRIPTS) -> str:
 
 def page_data(fronts: Mapping[Path, FrontFile]) -> dict[str, Any]:
     """What the page is drawn from: the front files in full precision, and the words of costs, score and rules."""
-    objectives = next(iter(fronts.values())).objectives
+    together = Comparison.of(fronts)
+    objectives = together.objectives
     order = dict.fromkeys([cost.name for cost in objectives.costs] + list(by_name()))
     return {
         "fronts": [
-            {"path": shlex.quote(str(path)), "size": file.origin.space.size, "front": _packed(file)}
-            for path, file in fronts.items()
+            {"name": name, "path": shlex.quote(str(path)), "size": file.origin.space.size, "front": _packed(file)}
+            for (name, file), path in zip(together.files.items(), together.paths, strict=True)
         ],
+        "has_same_scores": together.has_same_scores,
         "costs": {name: _words(by_name()[name]) for name in order},
         "rules": {
             "within": rule(objectives, has_budget=True),
             "free": rule(objectives, has_budget=False),
+            "floor": f"{objectives.first.first} that is good enough",
         },
     }
 
@@ -121,8 +125,9 @@ def _words(cost: Cost) -> dict[str, Any]:
 
 
 def _title(files: Sequence[FrontFile]) -> str:
-    devices = ", ".join(file.origin.device["name"] for file in files)
-    return f"Pareto front of {files[0].origin.supernet['family']} on {devices}"
+    family = files[0].origin.supernet["family"]
+    devices = ", ".join(dict.fromkeys(str(file.origin.device["name"]) for file in files))
+    return f"Pareto front of {family} on {devices}"
 
 
 def _embedded(data: Any) -> str:

@@ -68,15 +68,16 @@ def _draw_panels(figure: Figure, file: FrontFile) -> None:
     all_axes = [cost_axis(file, cost) for cost in costs]
     for axes, axis, cost in zip(panels, all_axes, costs, strict=True):
         _draw_points(axes, file, axis, cost)
-        _style(axes, axis)
+        style_axes(axes, axis)
         _draw_budget(axes, axis)
         _draw_floor(axes, file)
-    panels[0].set_ylabel(_score_label(file), color=INK)
+    panels[0].set_ylabel(score_label(file), color=INK)
     for axes, axis in zip(panels, all_axes, strict=True):
         _number(axes, file, axis)  # last, when everything has its place
 
 
-def _score_label(file: FrontFile) -> str:
+def score_label(file: FrontFile) -> str:
+    """What is drawn upwards: the metric, on which split."""
     metric = file.objectives.metric
     return metric.title.replace(metric.name, f"{metric.name} on {file.origin.split}", 1)
 
@@ -123,7 +124,8 @@ def _places(candidates: Sequence[Candidate], axis: CostAxis, metric: Metric) -> 
     return [axis.of(one) for one in candidates], [metric.factor * one.score for one in candidates]
 
 
-def _style(axes: Axes, axis: CostAxis) -> None:
+def style_axes(axes: Axes, axis: CostAxis) -> None:
+    """Draws the axes as all pictures have them."""
     axes.set_xscale("log" if axis.is_log else "linear")
     axes.set_xlim(axis.low, axis.high)
     axes.xaxis.set_major_locator(FixedLocator(axis.ticks(7)))

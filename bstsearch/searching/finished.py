@@ -39,9 +39,7 @@ def taken_over(
                 yield path, priced
 
 
-def _priced(
-    file: FrontFile, origin: Provenance, reprice: Callable[[Candidate], Candidate]
-) -> FrontFile | None:
+def _priced(file: FrontFile, origin: Provenance, reprice: Callable[[Candidate], Candidate]) -> FrontFile | None:
     """The file with this device's costs; None where what its search left out may fit here."""
     space, scored = origin.space, [one.submodel for one in file.candidates if one.accuracy is not None]
     is_whole = sum(one in space for one in scored) == space.size

@@ -90,13 +90,12 @@ def check_reached(floor: float | None, candidates: list[Candidate], budget: Budg
     if floor is None or not scored or any(keeps_to(floor, one, metric) for one in scored):
         return
     best = min(scored, key=lambda one: (metric.loss(one.score), objectives.first.of(one).value))
-    cost, unit = objectives.first.text(best), objectives.first.unit
     within = f" within {budget}" if budget else ""
+    score = f"{objectives.score_text(best)} {metric.unit}".rstrip()
+    cost = f"{objectives.first.text(best)} {objectives.first.unit}".rstrip()
     raise InfeasibleBudgetError(
-        f"none of {len(scored)} scored submodels{within} has {metric.name} {metric.bound(floor)}; the nearest is {best.id} "
-        f"with {objectives.score_text(best)} {metric.unit}".rstrip()
-        + f" at {cost} {unit}".rstrip()
-        + f"; give another {LEAST} or budget"
+        f"none of {len(scored)} scored submodels{within} has {metric.name} {metric.bound(floor)}; "
+        f"the nearest is {best.id} with {score} at {cost}; give another {LEAST} or budget"
     )
 
 

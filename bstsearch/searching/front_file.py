@@ -145,6 +145,10 @@ class FrontFile:
         space = self.origin.space
         return self.get(space.smallest.id), self.get(space.middle.id), self.get(space.largest.id)
 
+    def is_on_front(self, submodel_id: str) -> bool:
+        """Whether a row of the front has that id."""
+        return any(one.id == submodel_id for one in self.front)
+
     def admits(self, one: Candidate) -> bool:
         """Whether the scored candidate is within the budget and as good as was asked for."""
         return self.budget.admits(one) and keeps_to(self.floor, one, self.objectives.metric)

@@ -200,7 +200,7 @@ def rule(objectives: Objectives = DEFAULT, *, has_budget: bool, floor: float | N
 
 def reference(candidates: Iterable[Candidate], full: Candidate, objectives: Objectives = DEFAULT) -> dict[str, float]:
     """The worst corner of the box of possible trade-offs, by name: the worst score at the costs of the full model."""
-    worst, _ = _ends(candidates, objectives)
+    worst, _ = worst_and_best(candidates, objectives)
     return {SCORE: worst, **{cost.name: cost.of(full).value for cost in objectives.costs}}
 
 
@@ -211,9 +211,16 @@ def hypervolume(candidates: Iterable[Candidate], full: Candidate, objectives: Ob
     metric has no worst or no best, that of the candidates stands in.
     """
     scored = [one for one in candidates if one.accuracy is not None]
-    worst, best = map(objectives.metric.loss, _ends(scored, objectives))
-    whole = [cost.of(full).value for cost in objectives.costs]
-    points = []
+    limits = [cost.of(full).value for cost in objectives.costs]
+    return share_of_box(scored, limits, worst_and_best(scored, objectives), objectives)
+
+
+def share_of_box(
+    scored: Iterable[Candidate], limits: Iterable[float], ends: tuple[float, float], objectives: Objectives
+) -> float:
+    """The same share for a box that reaches from `limits` of the costs at the worst score of `ends` to the best one."""
+    worst, best = map(objectives.metric.loss, ends)
+    whole, points = list(limits), []
     for one in scored:
         *costs, score = objectives.losses(one)
         shares = [cost / limit for cost, limit in zip(costs, whole, strict=True)]
@@ -225,7 +232,7 @@ def hypervolume(candidates: Iterable[Candidate], full: Candidate, objectives: Ob
     return float(moocore.hypervolume(points, ref=[1.0] * len(objectives.keys)))
 
 
-def _ends(candidates: Iterable[Candidate], objectives: Objectives) -> tuple[float, float]:
+def worst_and_best(candidates: Iterable[Candidate], objectives: Objectives) -> tuple[float, float]:
     """The worst and the best score that there can be, or that there is."""
     metric = objectives.metric
     scores = sorted((one.score for one in candidates if one.accuracy is not None), key=metric.loss) or [0.0]

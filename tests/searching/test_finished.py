@@ -41,7 +41,9 @@ def find(make_candidate: MakeCandidate, tmp_path: Path) -> Callable[..., Found]:
 
     def take(scored: int = 10, origin: Provenance = ORIGIN, **fields: Any) -> Found:
         candidates = [
-            make_candidate(one.id, ms=1.0 + row, macs=1000 * (1 + row), correct=900 + 10 * row if row < scored else None)
+            make_candidate(
+                one.id, ms=1.0 + row, macs=1000 * (1 + row), correct=900 + 10 * row if row < scored else None
+            )
             for row, one in enumerate(SPACE)
         ]
         usual = {"sampler": "exact", "is_exact": True, "trials": scored, "searched": Budget()}
@@ -58,7 +60,7 @@ def test_scores_stay_and_costs_are_this_devices(find: Callable[..., Found], tmp_
     assert path == tmp_path / "local" / "front.json"
     assert (file.origin, file.searched_on) == (PHONE, "local")
     assert [one.latency.ms for one in file.candidates] == [2.0 + 2 * row for row in range(10)]
-    assert [one.score for one in file.candidates] == [0.9 + 0.01 * row for row in range(10)]
+    assert [one.score for one in file.candidates] == [(900 + 10 * row) / 1000 for row in range(10)]
     assert {one.latency.source for one in (*file.front, file.recommended)} == {"estimated"}
     assert file.resolve(Budget(latency_ms=8.0)).recommended.latency.ms == 4.0
 

@@ -62,7 +62,10 @@ def test_nothing_asked_is_no_floor(make_candidate: MakeCandidate) -> None:
 @pytest.mark.parametrize(
     ("least", "drop", "message"),
     [
-        *((text, None, "--min-accuracy '.* is no score; write a number") for text in ("", "good", "9" * 70, "1/2", "nan")),
+        *(
+            (text, None, "--min-accuracy '.* is no score; write a number")
+            for text in ("", "good", "9" * 70, "1/2", "nan")
+        ),
         *((None, text, "--max-drop '.*' is no score; write a number") for text in ("-1", "%", "1e999")),
         ("97%", "1", "give one of them"),
         ("0.97", None, "--min-accuracy 0.97 may be 97% or 0.97%; write it with the sign"),
@@ -76,7 +79,7 @@ def test_what_is_no_floor_is_refused(least: str | None, drop: str | None, messag
 
 
 def test_a_floor_in_another_unit_or_without_the_full_models_score_is_refused() -> None:
-    with pytest.raises(UsageError, match="error, m .* is not in per cent; give a number without the sign"):
+    with pytest.raises(UsageError, match=r"error, m .* is not in per cent; give a number without the sign"):
         resolved("97%", None, ERROR)
     with pytest.raises(UsageError, match="--max-drop needs the score of the full model"):
         resolved(None, "1", full=None)
@@ -98,5 +101,5 @@ def test_where_nothing_is_good_enough_the_nearest_is_named(make_candidate: MakeC
     )
     with pytest.raises(InfeasibleBudgetError, match=words):
         check_reached(0.97, scored, Budget(latency_ms=9.0), DEFAULT)
-    with pytest.raises(InfeasibleBudgetError, match="has error at most 0.5 m; the nearest is w1of2-d1"):
+    with pytest.raises(InfeasibleBudgetError, match=r"has error at most 0\.5 m; the nearest is w1of2-d1"):
         check_reached(0.5, scored, Budget(), Objectives.of(("accuracy", "latency"), ERROR))
