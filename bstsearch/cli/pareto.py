@@ -245,7 +245,6 @@ def _show(files: Mapping[Path, FrontFile], data: str | None, memory: Memory, out
     ((path, file),) = files.items()
     output.text()
     show_table(front_table(file), output)
-    output.text(f"* recommended: {file.rule}")
     output.plot(file)
     _finish(path, file, output)
     output.hint(f"next: {_next_command(file, path, data, memory)}")

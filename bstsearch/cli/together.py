@@ -41,22 +41,14 @@ def show_together(comparison: Comparison, out: Path, output: Output) -> None:
     """Shows what the fronts are, and one table of all their rows; writes both as files in `out`."""
     from bstsearch.report import TOGETHER, draw_together, write_together
     from bstsearch.report.devices_table import devices_table
-    from bstsearch.report.overlay import fronts_table, leads_text, levels_table
-    from bstsearch.searching.comparison import on_all_fronts
+    from bstsearch.report.overlay import fronts_table, levels_table
 
-    fronts = list(comparison.files.values())
     write_together(comparison, out)
     output.text()
     show_table(fronts_table(comparison), output)
     output.text()
-    if comparison.has_same_scores:
-        show_table(devices_table(fronts), output)
-        output.text("+ on that device's front, * recommended there")
-        output.text(f"on all {len(fronts)} fronts: {', '.join(on_all_fronts(fronts)) or 'none'}")
-    else:
-        show_table(levels_table(comparison), output)
-        output.text("3: the front's row 3 begins here; * best there, ~ best by no more than chance makes likely")
-        output.text(leads_text(comparison))
+    fronts = list(comparison.files.values())
+    show_table(devices_table(fronts) if comparison.has_same_scores else levels_table(comparison), output)
     if problem := draw_together(comparison, out):
         output.warning(problem)
     names = TOGETHER[:-1] if problem else TOGETHER
@@ -65,5 +57,7 @@ def show_together(comparison: Comparison, out: Path, output: Output) -> None:
 
 
 def show_table(table: Table, output: Output) -> None:
-    """Shows a table of a report."""
+    """Shows a table of a report, and what its signs mean."""
     output.table([Column(*head) for head in table.heads], table.rows, table.title, table.marked)
+    for line in table.legend:
+        output.text(line)

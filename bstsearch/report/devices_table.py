@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bstsearch.report.table import ID_WIDTH, Head, Table, cost_kind, shorten
+from bstsearch.report.shapes import short_name
+from bstsearch.report.table import Head, Table, cost_kind
+from bstsearch.searching.comparison import on_all_fronts
 from bstsearch.searching.front_file import FrontFile
 
 ON_FRONT, RECOMMENDED = "+", "*"
+NAMED = 10  # ids at most that a line below the table lists
 
 
 def devices_table(files: Sequence[FrontFile]) -> Table:
@@ -22,10 +25,20 @@ def devices_table(files: Sequence[FrontFile]) -> Table:
     score: Head = (f"{metric.name}\n95 % interval", metric.unit, True, 1)
     heads: list[Head] = [("id", "", False), score, *(_head(file) for file in files)]
     rows = [
-        [shorten(name, ID_WIDTH), files[0].objectives.score_text(first[name]), *(_cell(file, name) for file in files)]
+        [
+            short_name(files[0].origin.space, first[name].submodel),
+            files[0].objectives.score_text(first[name]),
+            *(_cell(file, name) for file in files),
+        ]
         for name in ordered
     ]
-    return Table(title=f"Pareto fronts on {len(files)} devices", heads=heads, rows=rows)
+    shared = on_all_fronts(files)
+    few = ", ".join(shared) if len(shared) <= NAMED else f"{len(shared)} submodels, listed in fronts.json"
+    legend = [
+        f"{ON_FRONT} on that device's front, {RECOMMENDED} recommended there",
+        f"on all {len(files)} fronts: {few or 'none'}",
+    ]
+    return Table(title=f"Pareto fronts on {len(files)} devices", heads=heads, rows=rows, legend=legend)
 
 
 def _head(file: FrontFile) -> Head:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from bstsearch.profiles.latency import digits
 from bstsearch.report.table import Head, Table, cost_kind
 from bstsearch.searching.comparison import Comparison, Level, space_words
@@ -63,7 +65,11 @@ def levels_table(comparison: Comparison) -> Table:
         ]
         rows.append([digits(level.cost), *cells])
         before = level
-    return Table(title=f"Best {metric.name} for a {cost.label} of at most", heads=heads, rows=rows)
+    legend = [
+        f"3: row 3 of that front begins here; {LEADS} best there, {NARROWLY} best by no more than chance makes likely",
+        leads_text(comparison),
+    ]
+    return Table(title=f"Best {metric.name} for a {cost.label} of at most", heads=heads, rows=rows, legend=legend)
 
 
 def column_names(comparison: Comparison) -> list[str]:
@@ -80,7 +86,7 @@ def _cell(comparison: Comparison, level: Level, index: int, *, is_new: bool) -> 
         return "-  "
     mark = "" if index != level.leader else LEADS if level.is_apart else NARROWLY
     row = f"{_row(list(comparison.files.values())[index], one)}:  " if is_new else ""
-    return f"{row}{comparison.objectives.metric.text(one.score)} {mark:1}"
+    return f"{row}{comparison.objectives.value_text(one.score)} {mark:1}"
 
 
 def _row(file: FrontFile, one: Candidate) -> int:
@@ -88,7 +94,10 @@ def _row(file: FrontFile, one: Candidate) -> int:
 
 
 def leads_text(comparison: Comparison) -> str:
-    """Which front leads from which cost on, in a sentence."""
-    cost = comparison.objectives.first
-    words = [f"{lead.name} from {digits(lead.begin)} {cost.unit}".rstrip() for lead in comparison.leads]
-    return f"best: {', then '.join(words)}"
+    """How often the fronts cross, and which leads beyond doubt from which cost on."""
+    cost, leads = comparison.objectives.first, comparison.leads
+    clear = [
+        next(run) for _, run in itertools.groupby((one for one in leads if one.is_apart), key=lambda one: one.name)
+    ]
+    words = [f"{lead.name} from {digits(lead.begin)} {cost.unit}".rstrip() for lead in clear]
+    return f"crossings: {len(leads) - 1}; best beyond doubt: {', then '.join(words) or 'none'}"

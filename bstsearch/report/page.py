@@ -32,6 +32,7 @@ SCRIPTS = (
     "table",
     "details",
     "matrix",
+    "levels",
     "page",
 )
 
@@ -72,7 +73,7 @@ def page_data(fronts: Mapping[Path, FrontFile]) -> dict[str, Any]:
         "rules": {
             "within": rule(objectives, has_budget=True),
             "free": rule(objectives, has_budget=False),
-            "floor": f"{objectives.first.first} that is good enough",
+            "first": objectives.first.first,
         },
     }
 
@@ -87,7 +88,7 @@ def trade(objectives: Objectives) -> dict[str, Any]:
 def packed_candidate(one: Candidate) -> dict[str, Any]:
     """A candidate as the page has it: its score, and of each cost value, ends and source, as far as these say more."""
     data = one.to_json()
-    kept = ("id", "width", "depth", "accuracy", "accuracy_low", "accuracy_high")
+    kept = ("id", "width", "depth", "accuracy", "accuracy_low", "accuracy_high", "correct", "questions")
     costs = {}
     for name, cost in by_name().items():
         value, low, high, source, has_range = cost.of(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,10 +34,11 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
-    """The front that leads from a value of the first cost on."""
+    """The front that leads from a value of the first cost on, and whether it somewhere does so beyond doubt."""
 
     name: str
     begin: float
+    is_apart: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +92,12 @@ class Comparison:
     @property
     def leads(self) -> tuple[Lead, ...]:
         """Which front leads from where; where one follows another, they cross."""
-        names, found = list(self.files), list[Lead]()
-        for level in self.levels:
-            if not found or found[-1].name != names[level.leader]:
-                found.append(Lead(name=names[level.leader], begin=level.cost))
+        names, runs = list(self.files), itertools.groupby(self.levels, key=lambda level: level.leader)
+        found = []
+        for leader, run in runs:
+            first, *rest = run
+            is_apart = any(level.is_apart for level in (first, *rest))
+            found.append(Lead(name=names[leader], begin=first.cost, is_apart=is_apart))
         return tuple(found)
 
     @property
@@ -106,7 +110,7 @@ class Comparison:
             "fronts": {name: file.to_json() for name, file in self.files.items()},
             "paths": dict(zip(self.files, map(str, self.paths), strict=True)),
             "hypervolumes": {"values": self.hypervolumes, "reference": self.reference},
-            "leads": [{"from": lead.begin, "front": lead.name} for lead in self.leads],
+            "leads": [{"from": lead.begin, "front": lead.name, "is_apart": lead.is_apart} for lead in self.leads],
             "on_all_fronts": list(on_all_fronts(list(self.files.values()))) if self.has_same_scores else None,
         }
 
@@ -129,12 +133,13 @@ def compare(files: Mapping[Path, FrontFile]) -> Comparison:
 
 
 def names(files: Mapping[Path, FrontFile]) -> list[str]:
-    """What tells these fronts apart: device, supernet and number of submodels, as far as they differ; else the path."""
+    """The fewest of device, supernet and number of submodels that tell these fronts apart; else their paths."""
     kinds = list(zip(*map(_facets, files.values()), strict=True))
-    telling = [kind for kind in kinds if len(set(kind)) > 1] or kinds[:1]
-    found = [", ".join(words) for words in zip(*telling, strict=True)]
-    if len(set(found)) == len(files):
-        return found
+    for count in range(1, len(kinds) + 1):
+        for some in itertools.combinations(kinds, count):
+            found = [", ".join(words) for words in zip(*some, strict=True)]
+            if len(set(found)) == len(files):
+                return found
     return [str(path.parent if path.name == NAME else path) for path in files]
 
 

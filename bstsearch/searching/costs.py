@@ -215,10 +215,12 @@ class Objectives:
 
     def score_text(self, one: Candidate) -> str:
         """The score and its interval, without unit: "97.9 (97.2-98.4)" per cent."""
-        low, high = one.interval
-        if self.metric.unit == PERCENT:
-            return f"{one.score:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
-        return f"{self.metric.text(one.score)} ({self.metric.text(low)}-{self.metric.text(high)})"
+        low, high = map(self.value_text, one.interval)
+        return f"{self.value_text(one.score)} ({low}-{high})"
+
+    def value_text(self, score: float) -> str:
+        """A score in as many digits as its interval deserves, without unit: "97.9" per cent."""
+        return f"{score:.1%}".rstrip("%") if self.metric.unit == PERCENT else self.metric.text(score)
 
     def __str__(self) -> str:
         """Their keys, as the command line takes them."""

@@ -16,7 +16,7 @@ function columnsFor({ candidates, trade }, costs) {
       name: capital(trade.metric.name),
       unit: () => [trade.metric.unit, "95 % interval"].filter(Boolean).join(", "),
       value: (one) => one.accuracy,
-      text: (one, view) => scoreText(view, one.accuracy),
+      text: (one, view) => `${view.isNear(one) ? "~ " : ""}${scoreText(view, one.accuracy)}`,
       range: (one, view) => `${scoreText(view, one.accuracy_low)}–${scoreText(view, one.accuracy_high)}`,
     },
     ...Object.keys(costs).flatMap((key) => costColumns(key, costs[key], candidates, trade)),
