@@ -225,6 +225,6 @@ def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:
         label = " or ".join(words)
         shown.append(Line2D([], [], color=GREY, markerfacecolor="white", label=label, markersize=4, **dot))
     if not all(marks(file.front)):
-        shown.append(Line2D([], [], label="not significantly apart", **NEAR))
+        shown.append(Line2D([], [], label="not significantly apart", **{**NEAR, "solid_capstyle": "butt"}))
     style: Style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.5}
     figure.legend(handles=shown, loc="center left", bbox_to_anchor=(0.002, y), ncols=len(shown), **style)

@@ -49,7 +49,7 @@ def front_table(file: FrontFile) -> Table:
         heads=[("row", "", True), *(head for head, _ in columns)],
         rows=[[str(number), *(cell(one) for _, cell in columns)] for number, one in enumerate(file.front, start=1)],
         marked=file.front.index(file.recommended),
-        legend=[f"* recommended: {file.rule}", *near, *ids],
+        legend=(f"* recommended: {file.rule}", *near, *ids),
     )
 
 

@@ -25,7 +25,9 @@ from bstsearch.report.page import packed_candidate, page_script, trade
 from bstsearch.report.staircase import staircase
 from bstsearch.score import Accuracy, Metric
 from bstsearch.searching.budget import HIGH, MIDDLE, Budget
+from bstsearch.searching.comparison import find_levels
 from bstsearch.searching.costs import DEFAULT, Objectives, by_name
+from bstsearch.searching.floor import keeps_to
 from bstsearch.searching.pareto import Candidate, find_front, recommend
 from bstsearch.searching.pricing import find_stacks
 from bstsearch.space import Space, Submodel
@@ -103,6 +105,35 @@ def test_front_and_recommended_row_follow_the_same_rule(objectives: Objectives) 
         assert ids == [one.id for one in front]
         row = recommend(front, objectives, has_budget=bool(budget)) if front else None
         assert recommended == (row.id if row else None)
+
+
+def test_a_floor_leaves_what_is_good_enough_and_recommends_the_cheapest() -> None:
+    rng = random.Random(4)
+    given = [
+        as_json(*case) | {"trade": trade(DEFAULT), "floor": rng.choice([0.9, 0.93, 0.99, 1.0])} for case in cases()
+    ]
+    expression = "(({ front, recommended }) => [front.map((one) => one.id), recommended?.id ?? null])"
+    found = run(["rule"], f"{expression}(solve(given.candidates, given.budget, given.trade, given.floor))", given)
+    for (candidates, budget), case, (ids, recommended) in zip(cases(), given, found, strict=True):
+        good = [one for one in candidates if budget.admits(one) and keeps_to(case["floor"], one, DEFAULT.metric)]
+        front = find_front(good)
+        assert ids == [one.id for one in front]
+        assert recommended == (recommend(front, has_budget=bool(budget), floor=case["floor"]).id if front else None)
+
+
+def test_levels_and_what_is_apart_are_what_python_says() -> None:
+    lists = [candidates for candidates, _ in cases()][:80]
+    groups = [[find_front(one) for one in lists[start : start + 3]] for start in range(0, 78, 3)]
+    given = [[[packed_candidate(one) for one in front] for front in group] for group in groups]
+    expression = (
+        f"levelsOf(given, {json.dumps(trade(DEFAULT))})"
+        ".map(({ cost, best, leader, isApart }) => [cost, best.map((one) => one?.id ?? null), leader, isApart])"
+    )
+    for group, levels in zip(groups, run(["rule"], expression, given), strict=True):
+        assert levels == [
+            [level.cost, [one and one.id for one in level.best], level.leader, level.is_apart]
+            for level in find_levels(group, DEFAULT)
+        ]
 
 
 def test_the_cases_hold_every_kind() -> None:

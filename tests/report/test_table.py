@@ -9,6 +9,7 @@ from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
 from bstsearch.profiles.latency import Latency
 from bstsearch.report.table import Table, corner_table, digits, front_table, shorten
+from bstsearch.searching.apart import marks
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import COSTS, DEFAULT
 from bstsearch.searching.front_file import FrontFile
@@ -77,21 +78,33 @@ def test_front_has_a_row_each_and_marks_the_recommended(make_front: MakeFront) -
     assert all(len(row) == len(table.heads) for row in table.rows)
 
 
-def test_layerwise_front_says_how_it_was_found_and_cuts_ids(make_front: MakeFront) -> None:
+def test_a_front_of_long_ids_tells_sizes_in_their_place(make_front: MakeFront) -> None:
     table = front_table(make_front(is_layerwise=True))
     assert table.title == "Pareto front on local (5 submodels scored, nsga2)"
-    assert [head[0] for head in table.heads][:3] == ["row", "id", "accuracy\n95 % interval"]
-    assert any(row[1].endswith("..") for row in table.rows)
+    assert [head[:2] for head in table.heads][:5] == [
+        *(("row", ""), ("width", ""), ("layers", "of 4+4"), ("heads", "%"), ("FFN", "%"))
+    ]
+    assert table.rows[0][1:5] == ["1/4", "1+1", "25", "25"]
+    assert table.legend[-1] == "ids: front.csv; --pick takes the row, too"
+
+
+def test_rows_that_are_not_significantly_apart_from_the_one_above_have_a_sign(make_front: MakeFront) -> None:
+    file = make_front()
+    table = front_table(file)
+    signs = [row[4] for row in table.rows]
+    assert signs == ["" if is_apart else "~" for is_apart in marks(file.front)]
+    assert set(signs) == {"", "~"}
+    assert table.legend == (f"* recommended: {file.rule}", "~ not significantly apart from the row above (95 %)")
 
 
 def test_what_was_not_measured_says_so(make_front: MakeFront) -> None:
     file = make_front(estimated=["w1-d1"])
     table = front_table(file)
     heads = [head[0] for head in table.heads]
-    assert heads[:7] == ["row", "id", "width", "depth", "accuracy\n95 % interval", "latency", "latency\nis"]
-    assert [row[6] for row in table.rows] == [one.latency.source for one in file.front]
-    assert [row[5] for row in table.rows] == [LATENCY.text(one) for one in file.front]
-    assert (table.rows[-1][6], table.rows[0][6]) == ("estimated", "measured")
+    assert heads[:8] == ["row", "id", "width", "depth", "", "accuracy\n95 % interval", "latency", "latency\nis"]
+    assert [row[7] for row in table.rows] == [one.latency.source for one in file.front]
+    assert [row[6] for row in table.rows] == [LATENCY.text(one) for one in file.front]
+    assert (table.rows[-1][7], table.rows[0][7]) == ("estimated", "measured")
     assert all(len(row) == len(heads) for row in table.rows)
 
 

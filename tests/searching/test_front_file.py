@@ -64,6 +64,8 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
         "is_exact": bool,
         "trials": int,
         "searched": dict,
+        "searched_on": type(None),
+        "min_accuracy": type(None),
         "budget": dict,
         "objectives": list,
         "aimed_at": list,
