@@ -158,7 +158,8 @@ def test_what_cannot_be_compared_is_refused(make: MakeFront, changes: dict[str, 
         return
     with pytest.raises(InputError) as found:
         compare(files)
-    assert str(found.value) == f"b.json cannot be compared with a.json: {words}; leave one of them out"
+    assert str(found.value).startswith(f"b.json cannot be compared with a.json: {words}")
+    assert str(found.value).endswith("; leave one of them out")
 
 
 def test_other_data_sets_and_other_questions_are_refused(make: MakeFront) -> None:
@@ -183,7 +184,7 @@ def test_runs_are_folders_or_files_each_once(make: MakeFront, tmp_path: Path, mo
         Path("a/front.json"),
         Path("b/front.json"),
     ]
-    with pytest.raises(UsageError, match="give two or more, as folders or front.json files"):
+    with pytest.raises(UsageError, match=r"give two or more, as folders or front\.json files"):
         read_runs([Path("a"), Path("a/front.json")])
     with pytest.raises(InputError, match=r"^c/front.json does not exist; 'bstsearch pareto --out c' makes one"):
         read_runs([Path("a"), Path("c")])
@@ -200,5 +201,5 @@ def test_a_question_changes_only_what_it_asks(make: MakeFront) -> None:
     assert (half.floor, half.objectives.keys) == (0.61, ("accuracy", "memory"))
     least = Question(floor=Floor.parse("75%", None)).ask(file, file.objectives.keys)
     assert (least.floor, least.recommended.score) == (0.75, 0.8)
-    with pytest.raises(InfeasibleBudgetError, match="no submodel fits within latency 0.5 ms"):
+    with pytest.raises(InfeasibleBudgetError, match=r"no submodel fits within latency 0\.5 ms"):
         Question(bounds={"latency_ms": Bound(value=0.5)}).ask(file, file.objectives.keys)
