@@ -61,7 +61,7 @@ def _front_columns(file: FrontFile) -> list[_Column]:
     columns = [column for cost in (*objectives.costs, *others) for column in _cost_columns(file.front, cost)]
     columns[0] = ((*columns[0][0][:3],), columns[0][1])  # the first cost is never left out
     near = {one.id for one, is_apart in zip(file.front, marks(file.front), strict=True) if not is_apart}
-    sign: list[_Column] = [(("", "", False), lambda one: NEAR if one.id in near else "")] if near else []
+    sign: list[_Column] = [((NEAR, "", False, 2), lambda one: NEAR if one.id in near else "")] if near else []
     return [*_name_columns(file), *sign, (head, objectives.score_text), *columns]
 
 

@@ -101,7 +101,7 @@ def test_what_was_not_measured_says_so(make_front: MakeFront) -> None:
     file = make_front(estimated=["w1-d1"])
     table = front_table(file)
     heads = [head[0] for head in table.heads]
-    assert heads[:8] == ["row", "id", "width", "depth", "", "accuracy\n95 % interval", "latency", "latency\nis"]
+    assert heads[:8] == ["row", "id", "width", "depth", "~", "accuracy\n95 % interval", "latency", "latency\nis"]
     assert [row[7] for row in table.rows] == [one.latency.source for one in file.front]
     assert [row[6] for row in table.rows] == [LATENCY.text(one) for one in file.front]
     assert (table.rows[-1][7], table.rows[0][7]) == ("estimated", "measured")
