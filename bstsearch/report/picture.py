@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -34,7 +35,7 @@ NAME_LINES = {True: (2, 64), False: (4, 28)}  # names a line, and characters of 
 WIDTH, PANEL, HEAD, FOOT, LINE = 11.0, 3.6, 0.85, 0.75, 0.21  # inches
 
 Style = dict[str, Any]
-NEAR: Style = {"color": BLUE, "alpha": 0.18, "linewidth": 9, "solid_capstyle": "round"}
+NEAR: Style = {"color": BLUE, "alpha": 0.18, "linewidth": 9}
 
 
 def draw_picture(file: FrontFile, path: Path, comments: Mapping[str, str] | None = None) -> None:
@@ -130,9 +131,9 @@ def _draw_points(axes: Axes, file: FrontFile, axis: CostAxis, cost: Cost) -> Non
     xs, ys = _places(file.front, axis, metric)
     steps = staircase(zip(xs, ys, strict=True), is_higher_better=metric.is_higher_better)
     axes.step(*zip(*steps, strict=True), where="post", color=BLUE, linewidth=1.2, alpha=0.4)
-    for row, is_apart in enumerate(marks(file.front)):
-        if not is_apart:
-            axes.plot(xs[row - 1 : row + 1], ys[row - 1 : row + 1], zorder=1.5, **NEAR)
+    pairs = zip(zip(xs, ys, strict=True), zip(xs[1:], ys[1:], strict=True), marks(file.front)[1:], strict=False)
+    bands = [(before, row) for before, row, is_apart in pairs if not is_apart]
+    axes.add_collection(LineCollection(bands, capstyle="round", zorder=1.5, **NEAR), autolim=False)
     lows, highs = zip(*(cost_range(cost, one) for one in file.front), strict=True)
     axes.hlines(ys, lows, highs, color=BLUE, linewidth=1, alpha=0.35)
     low_ys, high_ys = zip(*(one.interval for one in file.front), strict=True)
@@ -225,6 +226,6 @@ def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:
         label = " or ".join(words)
         shown.append(Line2D([], [], color=GREY, markerfacecolor="white", label=label, markersize=4, **dot))
     if not all(marks(file.front)):
-        shown.append(Line2D([], [], label="not significantly apart", **{**NEAR, "solid_capstyle": "butt"}))
+        shown.append(Line2D([], [], label="not significantly apart", solid_capstyle="butt", **NEAR))
     style: Style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.5}
     figure.legend(handles=shown, loc="center left", bbox_to_anchor=(0.002, y), ncols=len(shown), **style)
