@@ -14,8 +14,8 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.reading import parsing, read_json, shown
 from bstsearch.space import ONE, Shares, Space, Submodel
 
-TRAINED, BST, ELASTIC = "trained", "bst", "elastic"
-NAMES = (TRAINED, BST, ELASTIC)
+TRAINED, BST, ELASTIC, WITH_TOKENS = "trained", "bst", "elastic", "elastic-tokens"
+NAMES = (TRAINED, BST, ELASTIC, WITH_TOKENS)
 MANY = 10**6  # from so many submodels on, nobody reads each digit of their number
 
 
@@ -34,12 +34,12 @@ class _Changes(msgspec.Struct, forbid_unknown_fields=True):
 def named_space(name: str, base: Space) -> Space:
     """The space of that name, or in the JSON file of that name, made from `base`, the one there is.
 
-    "trained" is `base` itself, "bst" its uniform part, "elastic" the one in which all choices are free. A file holds
-    some of the keys of a space, as a supernet's config.json has them. UsageError for another name, InputError for a
-    file that makes no space.
+    "trained" is `base` itself, "bst" its uniform part, "elastic" the one in which stacks and layers choose for
+    themselves, "elastic-tokens" the same with the number of the image's tokens free. A file holds some of the keys of a
+    space, as a supernet's config.json has them. UsageError for another name, InputError for a file that makes no space.
     """
     if name in NAMES:
-        return {TRAINED: base, BST: base.uniform, ELASTIC: base.elastic}[name]
+        return {TRAINED: base, BST: base.uniform, ELASTIC: base.elastic, WITH_TOKENS: base.elastic}[name]
     path = Path(name)
     if not path.exists() and path.suffix != ".json":
         raise UsageError(f"unknown space {shown(name)}; there are {', '.join(NAMES)}, or give a JSON file")
@@ -49,10 +49,12 @@ def named_space(name: str, base: Space) -> Space:
 def trainable(name: str, usual: Space, tokens: Shares = (ONE,)) -> Space:
     """The space of that name to train a supernet on, made from BST's; UsageError where the full model is outside.
 
-    `tokens` are the shares of the image's tokens that are free in "elastic".
+    `tokens` are the shares of the image's tokens that are free in "elastic-tokens".
     """
     space = named_space(name, usual)
-    if name == ELASTIC:
+    if name == WITH_TOKENS:
+        if tokens == (ONE,):
+            raise UsageError("this model sees all of the image's tokens; use --space elastic")
         space = dataclasses.replace(space, tokens=tokens)
     if Submodel() not in space:
         raise UsageError(f"the space {shown(name)} leaves the full model out, which teaches all others; add share 1")

@@ -1,4 +1,4 @@
-"""Writes bstsearch/model/cost_tables.json, what the submodels of every preset and of the demo cost: `make docs`.
+"""Writes bstsearch/model/cost_tables.json, what the submodels of every preset and shipped supernet cost: `make docs`.
 
     python docs/cost_tables.py          counts what the file does not hold yet
     python docs/cost_tables.py --anew   counts everything
@@ -30,6 +30,11 @@ def presets() -> Iterator[SupernetFolder]:
         for name, config in family.presets.items():
             plain = json.loads(json.dumps(config_to_json(config)))
             yield SupernetFolder(path=Path(name), family=family.name, config=plain, space=family.space(config))
+
+
+def supernets() -> Iterator[SupernetFolder]:
+    """Every supernet that comes with the package."""
+    return map(read_folder, sorted(DEMO.parent.iterdir()))
 
 
 def counted(folder: SupernetFolder, known: CostTable) -> CostTable:
@@ -70,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Count what the submodels of every preset and of the demo cost.")
     parser.add_argument("--anew", action="store_true", help="count everything, whatever the file holds")
     is_anew = parser.parse_args().anew or not SHIPPED.exists()
-    models = {"presets": list(presets()), "supernets": [read_folder(DEMO)]}
+    models = {"presets": list(presets()), "supernets": list(supernets())}
     tables = {
         kind: [counted(one, CostTable(folder=one) if is_anew else shipped_table(one)) for one in folders]
         for kind, folders in models.items()

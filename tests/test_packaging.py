@@ -40,13 +40,13 @@ def test_every_source_file_is_inside(wheel: zipfile.ZipFile) -> None:
     assert "bstsearch/py.typed" in files(wheel)
 
 
-def test_profiles_and_the_demo_supernet_are_inside(wheel: zipfile.ZipFile) -> None:
+def test_profiles_and_the_supernets_are_inside(wheel: zipfile.ZipFile) -> None:
     names = files(wheel)
     profiles = {f"bstsearch/profiles/shipped/{path.name}" for path in (ROOT / "profiles").glob("*.json")}
     assert profiles
     assert profiles <= names
     supernet = {"config.json", "model.safetensors", "vocabulary.json", "metrics.json", "README.md"}
-    assert {f"bstsearch/supernets/easy-vqa/{name}" for name in supernet} <= names
+    assert {f"bstsearch/supernets/{data}/{name}" for data in ("easy-vqa", "shapes") for name in supernet} <= names
 
 
 def test_nothing_else_is_inside(wheel: zipfile.ZipFile) -> None:

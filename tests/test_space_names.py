@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -46,10 +47,28 @@ def test_what_was_not_trained_is_refused(tmp_path: Path) -> None:
         trained_part(write(tmp_path, {"least_depths": ["1/6"] * 4}), BST, NET)
 
 
+def test_tokens_are_free_where_they_are_asked_for_and_can_be() -> None:
+    shares = (Fraction(1, 4), Fraction(1))
+    assert trainable("elastic-tokens", BST, shares) == dataclasses.replace(ELASTIC, tokens=shares)
+    assert trainable("elastic", BST, shares) == ELASTIC
+    with pytest.raises(UsageError, match="this model sees all of the image's tokens; use --space elastic"):
+        trainable("elastic-tokens", BST)
+
+
 def test_a_space_without_the_full_model_cannot_be_trained(tmp_path: Path) -> None:
     assert trainable("elastic", BST) == ELASTIC
     with pytest.raises(UsageError, match="leaves the full model out, which teaches all others; add share 1"):
         trainable(write(tmp_path, HALVES), BST)
+
+
+def test_tokens_of_the_image_are_free_where_an_elastic_space_is_trained(tmp_path: Path) -> None:
+    tokens = (Fraction(1, 4), Fraction(1))
+    space = trainable("elastic", BST, tokens)
+    assert (space.tokens, space.uniform) == (tokens, BST)
+    assert trainable("bst", BST, tokens) == BST
+    assert trainable(write(tmp_path, {"layer_ffn": ["1/2", "1"]}), BST, tokens).tokens == (Fraction(1),)
+    assert trained_part("elastic", space, NET) == space
+    assert trained_part("bst", space, NET) == BST
 
 
 @pytest.mark.parametrize(
@@ -72,7 +91,9 @@ def test_a_file_that_makes_no_space_is_refused(data: Any, message: str, tmp_path
 
 
 def test_what_is_neither_a_name_nor_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="unknown space 'layerwise'; there are trained, bst, elastic, or give a JSON"):
+    with pytest.raises(
+        UsageError, match="unknown space 'layerwise'; there are trained, bst, elastic, elastic-tokens, or give"
+    ):
         named_space("layerwise", BST)
     with pytest.raises(InputError, match="none"):
         named_space(str(tmp_path / "none.json"), BST)

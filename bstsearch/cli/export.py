@@ -20,6 +20,8 @@ from bstsearch.tasks import ON_DISK
 if TYPE_CHECKING:
     from bstsearch.exporting.run import Exported
 
+OF_CIRCLES = ("easy-vqa", "shapes")  # data sets that ask about circles, among others
+
 
 def export(
     pick: Annotated[
@@ -123,6 +125,6 @@ def _hints(manifest: Mapping[str, Any], out: str) -> list[str]:
     words = "--data-dir DIR" if manifest["data"] in ON_DISK else "--split test"
     hints = [f"next: bstsearch eval --model {out} {words}"]
     if "image" in manifest["inputs"]:
-        question = "what colour is the circle?" if manifest["data"] == "easy-vqa" else "QUESTION"
+        question = "what colour is the circle?" if manifest["data"] in OF_CIRCLES else "QUESTION"
         hints.append(f'or ask it: bstsearch ask "{question}" --image FILE --model {out}')
     return hints

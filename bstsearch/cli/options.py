@@ -128,7 +128,7 @@ SpaceOption = Annotated[
         "--space",
         metavar="NAME|FILE",
         help="Which submodels: trained (all that the supernet was trained on), bst (those of them whose layers are "
-        "alike), elastic, or a JSON file that changes some keys of the space.",
+        "alike), elastic, elastic-tokens, or a JSON file that changes some keys of the space.",
         autocompletion=complete_space,
     ),
 ]

@@ -71,6 +71,7 @@ class McanConfig:
     # How many visual tokens the decoder sees; 0: all. Regions are the leading ones, for detectors give the most
     # confident first; cells of a grid are averaged over blocks of neighbours.
     seen_tokens: int = later(0)
+    has_placed_tokens: bool = later(False)  # whether the grid's tokens say where they lie before any training
 
     def __post_init__(self) -> None:
         if (len(self.encoder_heads), len(self.decoder_heads)) != (len(self.encoder_ffn), len(self.decoder_ffn)):
@@ -285,7 +286,7 @@ class Mcan(nn.Module):
         nn.init.normal_(self.embedding.weight, std=config.word_std)
         self.lstm = nn.LSTM(config.word_dim, config.lstm_hidden, batch_first=True)
         if config.stem_channels:
-            self.stem = GridStem(config.stem_channels, config.image_side)
+            self.stem = GridStem(config.stem_channels, config.image_side, is_placed=config.has_placed_tokens)
         if config.has_language_adapter:
             self.lang_adapter = LanguageAdapter(config)
         self.hidden, self.has_language_adapter = config.hidden, config.has_language_adapter
@@ -443,6 +444,27 @@ _DEMO = McanConfig(
 _SORT_OF_CLEVR = dataclasses.replace(
     _DEMO, vocab=26, answers=10, question_length=12, image_side=80, stem_channels=(16, 24, 24, 24)
 )
+# docs/demo-supernet.md says how each size was chosen.
+_SHAPES = McanConfig(
+    vocab=30,
+    answers=16,
+    question_length=8,
+    word_dim=64,
+    word_std=4.0,
+    lstm_hidden=128,
+    hidden=128,
+    head_dim=16,
+    encoder_heads=(8,) * 4,
+    encoder_ffn=(512,) * 4,
+    decoder_heads=(8,) * 4,
+    decoder_ffn=(512,) * 4,
+    flat_mlp=256,
+    flat_out=256,
+    dropout=0.0,
+    image_side=48,
+    stem_channels=(16, 32, 64),
+    has_placed_tokens=True,
+)
 
 PRESETS = {
     # Sizes of the published VQA-v2 and GQA models (public code MILVLG/bst, configuration and data files).
@@ -454,6 +476,7 @@ PRESETS = {
         vocab=20572, answers=3129, question_length=14, has_language_adapter=False, has_image_norm=False
     ),
     "mcan-easy-vqa": _DEMO,
+    "mcan-shapes": _SHAPES,
     "mcan-sort-of-clevr": _SORT_OF_CLEVR,
     # Reading what a detector would find, as the published models do: six objects and their boxes.
     "mcan-objects-sort-of-clevr": dataclasses.replace(

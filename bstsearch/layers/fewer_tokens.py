@@ -33,7 +33,7 @@ def check_seen(name: str, seen: int, tokens: int, *, is_grid: bool) -> None:
         raise InputError(f"{name}: seen_tokens={seen} of {tokens} tokens of the image")
     if is_grid and seen and not _divides(seen, tokens):
         raise InputError(
-            f"{name}: seen_tokens={seen} are no whole blocks of a grid of {tokens}; take a quarter or a sixteenth"
+            f"{name}: seen_tokens={seen} are no whole blocks of a grid of {tokens}; choose a quarter or a sixteenth"
         )
 
 

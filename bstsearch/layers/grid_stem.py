@@ -5,9 +5,11 @@ Letters: B batch, S image side, V tokens, C channels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
@@ -16,17 +18,19 @@ from bstsearch.errors import InputError
 class GridStem(nn.Module):
     """Tokens (B, V, C) of images (B, S, S, 3; uint8): stride-2 convolutions, BatchNorm, ReLU, a learned position.
 
-    The published systems have none: they read features from disk. It lets a small model see raw images.
+    The published systems have none: they read features from disk. It lets a small model see raw images. Positions
+    begin as zeros, or, where `is_placed`, as waves along rows and columns.
     """
 
-    def __init__(self, channels: Sequence[int], side: int) -> None:
+    def __init__(self, channels: Sequence[int], side: int, *, is_placed: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for size_in, size_out in zip((3, *channels), channels, strict=False):
             convolution = nn.Conv2d(size_in, size_out, 3, stride=2, padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(size_out), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        self.position = nn.Parameter(torch.zeros(grid_tokens(channels, side), channels[-1]))
+        waves_VC = places(side >> len(channels), channels[-1])
+        self.position = nn.Parameter(waves_VC if is_placed else torch.zeros_like(waves_VC))
 
     def forward(self, image_BSS3: Tensor) -> Tensor:
         """The tokens, row by row from the top left."""
@@ -43,6 +47,19 @@ def grid_tokens(channels: Sequence[int], side: int) -> int:
     64
     """
     return (side >> len(channels)) ** 2
+
+
+def places(side: int, channels: int) -> Tensor:
+    """Where each token of a square grid lies (side * side, channels): waves along its row, then along its column.
+
+    Their wavelengths are from four to a quarter of the grid's side, as in Transformers on words (Vaswani et al., 2017).
+    """
+    waves = channels // 4
+    lengths_W = side * 4.0 ** (1 - 2 * torch.arange(waves) / max(1, waves - 1))
+    angles_SW = 2 * math.pi * torch.arange(side)[:, None] / lengths_W
+    code_SC = torch.cat([angles_SW.sin(), angles_SW.cos()], 1)
+    row, column = torch.arange(side * side) // side, torch.arange(side * side) % side
+    return F.pad(torch.cat([code_SC[row], code_SC[column]], 1), (0, channels - 4 * waves))
 
 
 def check_side(name: str, channels: Sequence[int], side: int) -> None:

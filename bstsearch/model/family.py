@@ -76,7 +76,7 @@ class Family:
       (images lying or upright), each with a name for the exported model.
     - `tokens`: the field of the config that says how many of the image's tokens the Transformer sees, where a submodel
       may see fewer; no axis of a parameter follows it.
-    - `token_shares(config)`: the shares of the image's tokens that its elastic space has, in rising order.
+    - `token_shares(config)`: the shares of the image's tokens that its space elastic-tokens has, in rising order.
     - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
       (see `Reader`).
 

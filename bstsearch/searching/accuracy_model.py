@@ -1,9 +1,9 @@
 """What score a submodel may be expected to have, learnt from those that were scored (no torch).
 
-A Gaussian process over shares, of two parts. The straight part gives the share of each layer, and its square root, a
-weight of its own: gains that add up and diminish. The smooth part, a Matern kernel, tells what shares do together. How
-much either explains, how far its knowledge carries, and how much of a score is chance, the likelihood of the scores
-decides; without many scores the values that it starts from do.
+A Gaussian process over shares, of two parts. The straight part gives the square root of each layer's share a weight of
+its own: gains that add up, and diminish as a layer grows. The smooth part, a Matern kernel, tells what shares do
+together. How much either explains, how far its knowledge carries, and how much of a score is chance, the likelihood of
+the scores decides; without many scores the values that it starts from do.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class AccuracyModel:
     def left_out(self) -> Array:
         """What the model would expect of each scored submodel without that one's score."""
         inverse = cho_solve((self._lower, True), np.eye(len(self._target_N)))
-        return self._mean + self._scale * (self._target_N - self._weights_N / np.diag(inverse))
+        return np.asarray(self._mean + self._scale * (self._target_N - self._weights_N / np.diag(inverse)))
 
 
 class Prediction:
@@ -64,7 +64,7 @@ class Prediction:
         self.mean_M, self._variance_M, self._scale = mean_M, np.maximum(variance_M, 1e-9), scale
 
     @property
-    def deviation_M(self) -> Array:
+    def deviation_M(self) -> Array:  # noqa: N802 (a shape suffix)
         """How far the scores may well lie from the means."""
         return self._scale * np.sqrt(self._variance_M)
 
@@ -103,10 +103,9 @@ class Values:
 
     def scaled(self, features_NF: Array, groups: Groups) -> Scaled:
         """Features such that the straight part is a product, and the smooth part one of distances."""
-        roots = [np.sqrt(features_NF[:, group] * self.weights[place]) for place, group in enumerate(groups)]
-        straight = [features_NF[:, group] * np.sqrt(self.weights[place]) for place, group in enumerate(groups)]
+        straight = [np.sqrt(self.weights[place] * features_NF[:, group]) for place, group in enumerate(groups)]
         smooth = [features_NF[:, group] / self.lengths[place] for place, group in enumerate(groups)]
-        return Scaled(np.hstack([*straight, *roots]), np.hstack(smooth))
+        return Scaled(np.hstack(straight), np.hstack(smooth))
 
     def covariance(self, one: Scaled, other: Scaled) -> Array:
         """How alike the scores of each two submodels are."""
@@ -125,7 +124,7 @@ class Values:
 
 def _distances(one_NF: Array, other_MF: Array) -> Array:
     squares = (one_NF**2).sum(axis=1)[:, None] + (other_MF**2).sum(axis=1) - 2 * one_NF @ other_MF.T
-    return np.maximum(squares, 0.0)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def _start(groups: Groups) -> tuple[Array, Array]:
@@ -142,7 +141,7 @@ def _likeliest(features_NF: Array, target_N: Array, chance_N: Array, groups: Gro
         features_NF, target_N, chance_N = features_NF[kept], target_N[kept], chance_N[kept]
     start, spread = _start(groups)
     columns = [features_NF[:, group] for group in groups]
-    straight = np.stack([one @ one.T + np.sqrt(one) @ np.sqrt(one).T for one in columns])
+    straight = np.stack([np.sqrt(one) @ np.sqrt(one).T for one in columns])
     distances = np.stack([_distances(one, one) for one in columns])
     count, size = len(groups), len(target_N)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,9 @@ class Choices:
         for place, one in enumerate(self.all):
             self._values[place, : len(one.options)] = [float(share) for share in one.options]
         self._columns = {kind: self._places(kind) for kind in (DEPTH, HEADS, FFN, TOKENS)}
-        self._settled_widths = np.array([[_settled(space, depth, width) for width in space.widths] for depth in space.depths])
+        self._settled_widths = np.array(
+            [[_settled(space, depth, width) for width in space.widths] for depth in space.depths]
+        )
         self._least = np.array([space.depths.index(depth) for depth in space.least_depths])
         self._kept = []  # for each stack, for each depth, which of its layers are kept
         for layers in space.stacks:
@@ -186,7 +189,7 @@ def shares(submodel: Submodel, stacks: Sequence[int]) -> list[float]:
 def share_groups(stacks: Sequence[int]) -> list[list[int]]:
     """The columns of `shares` that are of one kind, kind by kind."""
     ends = [0, 1, 2, *(2 + count for count in (len(stacks), len(stacks) + sum(stacks), len(stacks) + 2 * sum(stacks)))]
-    return [list(range(start, end)) for start, end in zip(ends, ends[1:], strict=False)]
+    return [list(range(start, end)) for start, end in pairwise(ends)]
 
 
 def _choices(space: Space) -> Iterator[Choice]:

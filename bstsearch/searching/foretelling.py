@@ -16,7 +16,7 @@ from bstsearch.searching.admitted import Admitted
 from bstsearch.searching.choices import Rows, share_groups, shares
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.expected_gain import FrontGrowth
-from bstsearch.searching.pareto import Candidate, find_front
+from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.rough_costs import RoughCosts
 from bstsearch.space import Submodel
 
@@ -27,7 +27,9 @@ ROUNDS = 12  # of breeding
 BRED = 400  # in each
 PARENTS = 60
 FINAL = 300  # of all bred ones are priced exactly
-DARING = 0.3  # of the model's deviations: with all of them, a third of the scores went to what turned out no better
+# How much of the model's deviations counts, in turn: mostly little, since the model is cautious and all of them would
+# lead to what turns out no better; now and then all, so that what it is wrong about is found out.
+DARING = (0.3, 0.3, 0.3, 1.0)
 LEAST = 4  # scores that a model needs
 REMEMBERED = 50  # of the last foretold scores make up the quality
 
@@ -117,7 +119,7 @@ class Foretelling:
         for _ in range(ROUNDS):
             features = choices.shares(rows)
             prediction, costs = model.predict(features), self._shares_of_most(rough(features))
-            gains = growth.expected(costs, prediction.mean_M, DARING * prediction.deviation_M)
+            gains = growth.expected(costs, prediction.mean_M, DARING[0] * prediction.deviation_M)
             pool = np.vstack([pool, rows])
             values = np.vstack([values, np.column_stack([gains, -prediction.mean_M, costs])])
             pool, first = np.unique(pool, axis=0, return_index=True)
@@ -136,8 +138,9 @@ class Foretelling:
             return []
         prediction, costs_MK = model.predict(self._features(pool)), self._shares_of_most(self._costs(pool))
         chosen: list[int] = []
-        for _ in range(min(count, len(pool))):
-            gains = growth.expected(costs_MK, prediction.mean_M, DARING * prediction.deviation_M)
+        for number in range(min(count, len(pool))):
+            daring = DARING[number % len(DARING)]
+            gains = growth.expected(costs_MK, prediction.mean_M, daring * prediction.deviation_M)
             gains[chosen] = -1.0
             index = int(np.argmax(gains))
             chosen.append(index)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.samplers import BaseGASampler, BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import (
+    BaseGASampler,
+    BaseSampler,
+    GPSampler,
+    NSGAIIISampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.trial import TrialState
 
 from bstsearch.searching.admitted import Admitted
 from bstsearch.searching.choices import Rows
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.pareto import Candidate
+from bstsearch.searching.study import directions
 from bstsearch.space import Submodel
 
 POPULATION = 20  # of NSGA-II and NSGA-III: five generations in the default number of trials
-DRAWS = 20  # for each submodel wanted; then random ones: a sampler that has converged repeats itself
+DRAWS = 20  # in a row without a new submodel; then random ones: a sampler that has converged repeats itself
 RANDOM = 80
 
 MAKERS: Mapping[str, Callable[[int], BaseSampler]] = {
@@ -46,13 +57,13 @@ class OptunaSampling:
         """As `Strategy.choose`."""
         study = self._study(scored)
         found: dict[Submodel, None] = {}
-        for _ in range(DRAWS * count):
-            if len(found) == count:
-                break
+        idle = 0
+        while len(found) < count and idle < DRAWS:
             trial = study.ask(self._distributions)
             row = np.array([[trial.params[name] for name in self._distributions]])
             new = [one for one in self._fitted(row, draw) if one not in taken and one not in found]
             found |= dict.fromkeys(new)
+            idle = 0 if new else idle + 1
             if not new:
                 study.tell(trial, state=TrialState.FAIL)
         if len(found) < count:
@@ -65,8 +76,10 @@ class OptunaSampling:
 
     def _study(self, scored: Sequence[Candidate]) -> optuna.Study:
         """The scored submodels as finished trials, told one after the other, so that genetic samplers have parents."""
-        directions = ["maximize" if is_maximized else "minimize" for is_maximized in self._objectives.is_maximized]
-        study = optuna.create_study(directions=directions, sampler=self._make(self._seed + len(scored)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # as some have been for years
+            sampler = self._make(self._seed + len(scored))
+        study = optuna.create_study(directions=directions(self._objectives), sampler=sampler)
         for one in scored:
             if one.submodel in self._admitted.space:
                 row = self._admitted.choices.row(one.submodel).tolist()

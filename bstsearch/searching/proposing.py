@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -14,9 +15,9 @@ from bstsearch.searching.costs import Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.space import Space, Submodel
 
-ENUMERATED = 64  # spaces up to this size are scored whole
 AUTO, EXACT = "auto", "exact"
 OPTUNA = ("nsga2", "nsga3", "tpe", "gp", "random")  # samplers of Optuna
+ENUMERATED = 64  # spaces up to this size are listed by "auto"
 SAMPLERS = (AUTO, *OPTUNA)
 
 Cost = Callable[[Submodel], Candidate]
@@ -26,12 +27,14 @@ IsAdmitted = Callable[[Submodel], bool]
 class Proposer(Protocol):
     """Says what to score next."""
 
+    name: str
+
     @property
     def quality(self) -> float | None:
         """The rank correlation of what it foretold with the scores that came; None where it foretells nothing."""
 
     def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
-        """Up to `count` submodels of the space that are not among `scored` and are admitted; fewer where there are none.
+        """Up to `count` admitted submodels of the space that are not among `scored`; fewer where there are none.
 
         They follow from the seed and from what is scored, in whatever order.
         """
@@ -63,51 +66,48 @@ def make_proposer(
 
     `cost` prices a submodel, which must take microseconds: thousands are priced for a few that are proposed.
     """
-    admitted, name = Admitted(space, is_admitted), choose_sampler(name, space)
-    if name == EXACT:
-        return _GridFirst(admitted, _Nothing(), seed)
-    if name == AUTO:
+    chosen, admitted = choose_sampler(name, space), Admitted(space, is_admitted)
+    if chosen == EXACT:
+        return _GridFirst(chosen, admitted, _Listing(), seed)
+    if chosen == AUTO:
         from bstsearch.searching.foretelling import Foretelling
 
-        return _GridFirst(admitted, Foretelling(admitted, objectives, cost, seed), seed)
+        return _GridFirst(chosen, admitted, Foretelling(admitted, objectives, cost, seed), seed)
     from bstsearch.searching.optuna_sampling import OptunaSampling
 
-    return _GridFirst(admitted, OptunaSampling(name, admitted, objectives, seed), seed)
+    return _GridFirst(chosen, admitted, OptunaSampling(chosen, admitted, objectives, seed), seed)
 
 
 def is_small(space: Space) -> bool:
-    """Whether `space` is small enough to be scored whole."""
+    """Whether `space` is small enough to be listed."""
     return space.size <= ENUMERATED
 
 
 def choose_sampler(name: str, space: Space) -> str:
-    """`name`, or for "auto" in a small space "exact", which lists it; UsageError where there is no such sampler."""
+    """`name`, but "exact" for "auto" in a small space; UsageError where there is no such sampler."""
     if name not in SAMPLERS:
         raise UsageError(f"unknown sampler {name!r}; there are {', '.join(SAMPLERS)}")
     return EXACT if name == AUTO and is_small(space) else name
 
 
-class _Nothing:
-    """The strategy of a space that is listed."""
+class _Listing:
+    """Chooses nothing, so that all there is comes in its order."""
 
-    quality = None
+    quality: float | None = None
 
-    def choose(
-        self,
-        scored: Sequence[Candidate],  # noqa: ARG002
-        taken: Collection[Submodel],  # noqa: ARG002
-        count: int,  # noqa: ARG002
-        draw: np.random.Generator,  # noqa: ARG002
-    ) -> Iterable[Submodel]:
-        """None: all that is left is proposed in turn."""
-        return ()
+    def choose(self, *_: object) -> list[Submodel]:
+        """As `Strategy.choose`."""
+        return []
 
 
 class _GridFirst:
-    """The trained grid first, so that no front is behind that of a smaller space; then what `strategy` chooses."""
+    """The trained grid first, so that no front is behind that of a smaller space; then what `strategy` chooses.
 
-    def __init__(self, admitted: Admitted, strategy: Strategy, seed: int) -> None:
-        self._admitted, self._strategy, self._seed = admitted, strategy, seed
+    Where that finds no more, what is left is listed.
+    """
+
+    def __init__(self, name: str, admitted: Admitted, strategy: Strategy, seed: int) -> None:
+        self.name, self._admitted, self._strategy, self._seed = name, admitted, strategy, seed
 
     @property
     def quality(self) -> float | None:
@@ -128,7 +128,22 @@ class _GridFirst:
         return new
 
     def _first(self, taken: Collection[Submodel]) -> Iterable[Submodel]:
-        """The ends of the space and the trained grid, as far as they are admitted and not taken."""
+        """The ends of the space and the trained grid, as far as they are admitted and not taken.
+
+        Where a width and depth of the grid is over the budget, what fits of it: no search sees what it never tried.
+        """
         space = self._admitted.space
-        first = dict.fromkeys([space.smallest, space.largest, *space.grid()])
+        cells = (
+            next((one for one in _ever_thinner(cell, space) if one in self._admitted), cell) for cell in space.cells()
+        )
+        first = dict.fromkeys([space.smallest, space.largest, *cells])
         return (one for one in first if one not in taken and one in self._admitted)
+
+
+def _ever_thinner(cell: Submodel, space: Space) -> Iterator[Submodel]:
+    """`cell`, then submodels of its width and depth whose layers all have the same, ever smaller, choice."""
+    yield cell
+    layers = space.kept_layers(cell)
+    for place in reversed(range(max(len(space.layer_heads), len(space.layer_ffn)))):
+        heads, ffn = (choices[: place + 1][-1:] * layers for choices in (space.layer_heads, space.layer_ffn))
+        yield dataclasses.replace(cell, heads=heads, ffn=ffn)

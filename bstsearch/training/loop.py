@@ -126,9 +126,10 @@ class Stage:
         source = torch.Generator().manual_seed(random.Random(key).getrandbits(63))
         size, accumulate = self.settings.batch_size, self.settings.accumulate
         order = torch.randperm(len(split), generator=source)
-        if epoch < (self.settings.lead_in or 0):
+        led = round(len(order) * min(1.0, max(0.0, (self.settings.lead_in or 0) - epoch)))
+        if led:
             simple = split.first_lesson()
-            order = simple[order % len(simple)]  # each as often as fills the epoch
+            order[:led] = simple[order[:led] % len(simple)]  # each about as often as the others
         rows = split.grouped(order, max(1, size // accumulate // self.processes.count))
         drops_last = self.settings.drops_last
         return cut_batches(split, rows[skip * size :], size, accumulate, self.processes, drops_last=drops_last)

@@ -33,7 +33,7 @@ class StageRecipe:
     accumulate: int = 1
     drops_last: bool = False  # leaves out an epoch's last batch where it is smaller
     clip_norm: float | None = None
-    lead_in: int | None = None  # epochs at the start that show simple rows only, where the data set has such
+    lead_in: float | None = None  # epochs at the start that show simple rows only, where the data set has such
     unknown_rate: float = (
         0.0  # of `Task.augmented`: words replaced by the unknown one, so that its embedding is trained
     )
@@ -138,6 +138,13 @@ CURRICULUM = Recipe(
     sandwich=dataclasses.replace(_small(2, "kl-teacher"), batch_size=128, lead_in=1),
 )
 
+# As the curriculum, but simple questions are few, and an epoch is long. docs/log.md tells what else was tried.
+SHAPES = Recipe(
+    name="shapes",
+    teacher=dataclasses.replace(_small(2, "cross-entropy"), steps=1_600, lead_in=0.3),
+    sandwich=dataclasses.replace(_small(2, "kl-teacher"), steps=1_500, lead_in=0.1),
+)
+
 # MCAN-small as openvqa trains it: BST's teachers are of that kind, but how they were trained is not published.
 MCAN_TEACHER = _published(13, 3, (10, 12), "bce")
 MCAN_TEACHER_GQA = _published(11, 2, (8, 10), "cross-entropy")
@@ -199,4 +206,4 @@ def _taught(stage: StageRecipe) -> StageRecipe:
 UNITER = Recipe(name="uniter", teacher=_UNITER, sandwich=_taught(_UNITER))
 CLIP_VIL = Recipe(name="clip-vil", teacher=_CLIP_VIL, sandwich=_taught(_CLIP_VIL))
 
-RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, BST, BST_GQA, UNITER, CLIP_VIL, TASK)}
+RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, SHAPES, BST, BST_GQA, UNITER, CLIP_VIL, TASK)}

@@ -110,7 +110,10 @@ def test_a_space_that_is_not_there_is_one_clear_line(invoke: Invoke) -> None:
     assert (missing.exit_code, missing.stderr) == (4, "error: none.json does not exist\n")
     unknown = invoke(*VERBS["eval"], "--space", "layerwise")
     assert (unknown.exit_code, unknown.stderr.count("\n")) == (2, 1)
-    assert "unknown space 'layerwise'; there are trained, bst, elastic, or give a JSON file" in unknown.stderr
+    assert (
+        "unknown space 'layerwise'; there are trained, bst, elastic, elastic-tokens, or give a JSON file"
+        in unknown.stderr
+    )
 
 
 def test_sizes_that_do_not_fit_a_preset_are_one_clear_line(invoke: Invoke) -> None:

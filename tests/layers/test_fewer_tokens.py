@@ -54,5 +54,5 @@ def test_more_tokens_than_there_are_cannot_be_seen(seen: int) -> None:
 def test_a_grid_is_seen_in_whole_blocks() -> None:
     check_seen("X", 32, 64, is_grid=False)
     for seen in (32, 36):
-        with pytest.raises(InputError, match=f"X: seen_tokens={seen} are no whole blocks of a grid of 64; take a"):
+        with pytest.raises(InputError, match=f"X: seen_tokens={seen} are no whole blocks of a grid of 64; choose a"):
             check_seen("X", seen, 64, is_grid=True)

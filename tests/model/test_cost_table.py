@@ -13,11 +13,11 @@ import pytest
 from bstsearch.errors import InputError
 from bstsearch.model.cost import Cost
 from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_preset, shipped_table
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder
 from bstsearch.space import Space, Submodel
 
 cost_tables = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "docs" / "cost_tables.py")))
-FOLDERS = [*cost_tables.presets(), read_folder(DEMO)]
+FOLDERS = [*cost_tables.presets(), *cost_tables.supernets()]
 LARGE = ("clip-vil-rn50", "mcan-gqa", "mcan-openvqa", "mcan-vqa-v2", "uniter-base")  # presets that begin so
 
 
@@ -92,7 +92,7 @@ def test_every_table_holds_the_whole_grid_and_what_is_free_in_it(folder: Superne
 def test_no_table_is_left_of_a_preset_that_is_gone() -> None:
     tables = json.loads(SHIPPED.read_text(encoding="utf-8"))
     assert [table["name"] for table in tables["presets"]] == [one.path.name for one in cost_tables.presets()]
-    assert [table["name"] for table in tables["supernets"]] == [DEMO.name]
+    assert [table["name"] for table in tables["supernets"]] == [one.path.name for one in cost_tables.supernets()]
 
 
 def test_a_supernet_s_name_is_no_preset() -> None:

@@ -15,6 +15,7 @@ from bstsearch.errors import InputError
 from bstsearch.families.mcan import FAMILY, PRESETS
 from bstsearch.tasks import ON_DISK, get_task
 from bstsearch.tasks.easy_vqa import EasyVqa
+from bstsearch.tasks.shapes import Shapes
 from bstsearch.tasks.sort_of_clevr import SortOfClevr
 from bstsearch.tasks.split import MemorySplit
 from bstsearch.tasks.task import Split, Task
@@ -39,6 +40,11 @@ class TestSortOfClevrObjects(Short):
 class TestEasyVqa(Short):
     task = EasyVqa
     family, config = FAMILY, PRESETS["mcan-easy-vqa"]
+
+
+class TestShapes(Short):
+    task = Shapes
+    family, config = FAMILY, PRESETS["mcan-shapes"]
 
 
 class TestOwnPictures(TaskContract):
@@ -75,5 +81,5 @@ def test_a_task_that_lacks_something_is_refused_by_name(tmp_path: Path, monkeypa
 
 
 def test_hints_know_which_of_the_package_s_tasks_need_a_folder() -> None:
-    ours = ("easy-vqa", "gqa", "sort-of-clevr", "vqa-v2")
+    ours = ("easy-vqa", "gqa", "shapes", "sort-of-clevr", "vqa-v2")
     assert tuple(name for name in ours if not get_task(name).is_packaged) == ON_DISK

@@ -309,6 +309,21 @@ def test_simple_questions_come_first_each_as_often_as_fills_the_epoch(tmp_path: 
 
     assert asked(0) == sorted([*range(1, 40, 4)] * 4)
     assert asked(1) == list(range(40))
+    assert asked(2) == list(range(40))
+
+
+@pytest.mark.parametrize(("lead_in", "simple"), [(0.5, [20, 0]), (1.25, [40, 10]), (None, [0, 0])])
+def test_a_lead_in_may_end_within_an_epoch(
+    tmp_path: Path, tiny_config: McanConfig, lead_in: float | None, simple: list[int]
+) -> None:
+    stage = stage_in(tmp_path, tiny_config, little(DEMO, lead_in=lead_in))
+    split = little_data(tiny_config)
+    split = dataclasses.replace(split, answers=torch.arange(40), kinds=("hard",) * 39 + ("simple",), simplest="simple")
+    for epoch, count in enumerate(simple):
+        parts = [part for found, _ in stage._batches(split, epoch, skip=0) for part in found]
+        answers = torch.cat([part.targets for part in parts if part]).tolist()
+        assert set(answers[:count]) <= {39}
+        assert len(set(answers[count:])) == 40 - count
 
 
 def test_where_no_question_is_simpler_all_come_from_the_start(tmp_path: Path, tiny_config: McanConfig) -> None:

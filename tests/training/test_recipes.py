@@ -12,6 +12,7 @@ from bstsearch.training.recipes import (
     CLIP_VIL,
     DEMO,
     RECIPES,
+    SHAPES,
     UNITER,
     StageRecipe,
     get_recipe,
@@ -45,10 +46,13 @@ def test_the_published_figures() -> None:
     assert kinds == [("bce", "bce-teacher"), ("cross-entropy", "kl-teacher"), ("bce", "bce-teacher")]
 
 
-def test_the_demo_is_what_the_shipped_supernet_was_trained_with() -> None:
+def test_the_recipes_are_those_that_the_shipped_supernets_were_trained_with() -> None:
     assert main_figures(DEMO.teacher) == (16, None, 64, 5e-4, (10,), 1.0)
     assert main_figures(DEMO.sandwich) == (9, None, 64, 5e-4, (7,), 1.0)
     assert DEMO.sandwich.unknown_rate == 0.02
+    assert main_figures(SHAPES.teacher) == (2, 1600, 64, 5e-4, (), 1.0)
+    assert main_figures(SHAPES.sandwich) == (2, 1500, 64, 5e-4, (), 1.0)
+    assert (SHAPES.teacher.lead_in, SHAPES.sandwich.lead_in) == (0.3, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,7 @@ def test_the_demo_is_what_the_shipped_supernet_was_trained_with() -> None:
         ("clip_vil", "vqa-v2", "clip-vil"),
         ("uniter", "sort-of-clevr", "curriculum"),
         ("uniter", "easy-vqa", "demo"),
+        ("mcan", "shapes", "shapes"),
         ("another", "gqa", "bst-gqa"),
     ],
 )
@@ -69,7 +74,7 @@ def test_each_family_and_data_set_has_a_recipe(family: str, data: str, name: str
 
 
 def test_an_unknown_recipe_is_one_clear_error() -> None:
-    with pytest.raises(UsageError, match="unknown recipe 'soup'; there are demo, curriculum, bst"):
+    with pytest.raises(UsageError, match="unknown recipe 'soup'; there are demo, curriculum, shapes, bst"):
         get_recipe("soup")
 
 
