@@ -54,6 +54,14 @@ class Metric:
         """
         return f"{self.text(value)} {self.unit}".rstrip()
 
+    def bound(self, value: float) -> str:
+        """What is as good as `value`, in words.
+
+        >>> ACCURACY.bound(0.97)
+        'at least 97.00 %'
+        """
+        return f"at {'least' if self.is_higher_better else 'most'} {self.words(value)}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` reads it back."""
         return dataclasses.asdict(self)

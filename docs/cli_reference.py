@@ -14,8 +14,8 @@ HEAD = """# Command line
 Written by `make docs` from the help texts; change those instead. The [guide](guide.md) tells what goes together.
 
 With `--json` a verb prints one object on stdout, as its JSON Schema in [schemas](schemas) says: `bstsearch devices
-show` as [devices-show.json](schemas/devices-show.json), `pareto` for several devices as
-[pareto-devices.json](schemas/pareto-devices.json). A command that fails prints [error.json](schemas/error.json) in its
+show` as [devices-show.json](schemas/devices-show.json), `pareto` for several devices or with `--compare` as
+[pareto-fronts.json](schemas/pareto-fronts.json). A command that fails prints [error.json](schemas/error.json) in its
 place, whatever was wrong: `kind`, `message`, `exit_code`, and `remedy`, the part of the message that says what to do,
 or null.
 

@@ -406,7 +406,11 @@ class Pareto(_Object, kw_only=True):
     is_exact: Annotated[bool, Meta(description="Whether every submodel within `searched` was scored.")]
     trials: Whole
     searched: Budget  # type: ignore[valid-type]
+    searched_on: Annotated[
+        str | None, Meta(description="The device that the search ran for; null where it was this one.")
+    ]
     budget: Budget  # type: ignore[valid-type]
+    min_accuracy: Annotated[float | None, Meta(description="The worst score that is good enough; null: any.")]
     objectives: Annotated[list[Objective], Meta(description="What is traded: the score, then costs.")]
     metric: Annotated[Metric | UnsetType, Meta(description="Of the score; only where it is not accuracy.")] = UNSET
     aimed_at: Annotated[list[Objective], Meta(description="The objectives for which a sampler searched.")]
@@ -421,11 +425,31 @@ class Pareto(_Object, kw_only=True):
     stacks: Annotated[list[Stack], Meta(description="Of the full model; empty where an older version searched.")]
 
 
-class ParetoDevices(_Object, kw_only=True):
-    """What `bstsearch pareto --json` prints for several devices."""
+class Lead(_Object, kw_only=True):
+    """The front that is best from a value of the first cost on."""
 
-    devices: Annotated[dict[str, Pareto], Meta(description="By the device's name.")]
-    on_all_fronts: list[Id]
+    from_: Annotated[Amount, Meta(description="Of the first cost.")] = msgspec.field(name="from")
+    front: Annotated[str, Meta(description="Its name.")]
+    is_apart: Annotated[bool, Meta(description="Whether it is somewhere there significantly better than all others.")]
+
+
+class Hypervolumes(_Object, kw_only=True):
+    """How much of one box, that of all fronts, each of them dominates."""
+
+    values: Annotated[dict[str, Share], Meta(description="By the front's name.")]
+    reference: Reference  # type: ignore[valid-type]
+
+
+class ParetoFronts(_Object, kw_only=True):
+    """What `bstsearch pareto --json` prints for several devices or with --compare, and fronts.json holds."""
+
+    fronts: Annotated[dict[str, Pareto], Meta(description="By names that tell them apart, such as the device's.")]
+    paths: Annotated[dict[str, str], Meta(description="Of the front files, by the same names.")]
+    hypervolumes: Hypervolumes
+    leads: Annotated[list[Lead], Meta(description="Least of the first cost first; the fronts cross between them.")]
+    on_all_fronts: Annotated[
+        list[Id] | None, Meta(description="Null where the fronts are not of one supernet on several devices.")
+    ]
 
 
 # worker
@@ -598,7 +622,7 @@ SCHEMAS: dict[str, type[Struct]] = {
     "train": Train,
     "profile": Shown,
     "pareto": Pareto,
-    "pareto-devices": ParetoDevices,
+    "pareto-fronts": ParetoFronts,
     "worker": Worker,
     "export": Export,
     "eval": Eval,

@@ -25,8 +25,10 @@ from bstsearch.cli.options import (
     SplitName,
     split_devices,
 )
-from bstsearch.cli.output import Column, Output
+from bstsearch.cli.output import Output
 from bstsearch.cli.remembered import Memory
+from bstsearch.cli.together import compare_runs, show_table, show_together
+from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
@@ -34,13 +36,17 @@ from bstsearch.space_names import TRAINED
 from bstsearch.writing import first_free
 
 if TYPE_CHECKING:
-    from bstsearch.report.table import Table
     from bstsearch.searching.budget import Budget
     from bstsearch.searching.front_file import FrontFile
     from bstsearch.searching.pareto import Candidate
     from bstsearch.searching.run import Request
 
-OUT = Path("front")
+OUT, COMPARISON = Path("front"), Path("comparison")
+# What --compare takes: the other options are about a search.
+ASKED = (
+    *("runs", "is_comparing", "budget_ms", "budget_gflops", "budget_mb", "budget", "budget_at", "min_accuracy"),
+    *("max_drop", "objectives", "out", "is_json"),
+)
 
 
 class SamplerName(StrEnum):
@@ -55,6 +61,16 @@ class SamplerName(StrEnum):
 
 
 def pareto(
+    context: typer.Context,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN]...", help="With --compare: folders of fronts, or front.json files.", show_default=False
+        ),
+    ] = None,
+    is_comparing: Annotated[
+        bool, typer.Option("--compare", help="Lay the fronts of finished searches over each other; scores nothing.")
+    ] = False,
     supernet: LastSupernetOption = None,
     devices: LastDevicesOption = None,
     profiles: ProfilesOption = None,
@@ -70,10 +86,24 @@ def pareto(
     budget_at: Annotated[
         BudgetEnd, typer.Option(help="Which point of a range must keep to the budget: its upper end, or its middle.")
     ] = BudgetEnd.high,
+    min_accuracy: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Score at least so good: 97%, or a number in the unit of the task's metric."),
+    ] = None,
+    max_drop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", help="Score at most so much worse than the full model's: points, or a share of it such as 2%."
+        ),
+    ] = None,
     objectives: Annotated[
-        str,
-        typer.Option(metavar="KEY,KEY...", help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}."),
-    ] = str(DEFAULT),
+        str | None,
+        typer.Option(
+            metavar="KEY,KEY...",
+            help=f"What to trade: {SCORE} and one or more of {', '.join(COSTS)}.",
+            show_default=str(DEFAULT),
+        ),
+    ] = None,
     space: SpaceOption = TRAINED,
     sampler: Annotated[
         SamplerName, typer.Option(help="auto takes all of a small space, and models the scores of a large one.")
@@ -84,7 +114,11 @@ def pareto(
     data_dir: DataDirOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the front.", show_default="front, or what is free in it"),
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the front.",
+            show_default="front, or what is free in it; comparison with --compare",
+        ),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=0, metavar="N", help="Processes of this machine that score, one thread each.")
@@ -133,14 +167,24 @@ def pareto(
       bstsearch pareto
       bstsearch pareto --budget-ms 50%
       bstsearch pareto --objectives accuracy,latency,memory
+      bstsearch pareto --min-accuracy 97%
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
+      bstsearch pareto --compare runs/a/front runs/b/front
     """
     from bstsearch.searching.budget import parse_bounds
+    from bstsearch.searching.comparison import compare
+    from bstsearch.searching.floor import Floor
+    from bstsearch.searching.question import Question
     from bstsearch.searching.run import Request
 
     output = Output(is_json)
     bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
-    keys = Objectives.parse(objectives).keys
+    floor, keys = Floor.parse(min_accuracy, max_drop), None if objectives is None else Objectives.parse(objectives).keys
+    if is_comparing or runs:
+        _check_comparing(context, runs or [], is_comparing=is_comparing)
+        question = Question(bounds=bounds, budget_at=budget_at.value, objectives=keys, floor=floor)
+        compare_runs(runs or [], question, out or COMPARISON, output)
+        return
     names, memory = split_devices(devices) if devices is not None else [], Memory(output)
     supernet, profiles = supernet or memory.folder("supernet"), profiles or memory.folder("profiles")
     names = names or [memory.device() or _this_machine(supernet, profiles, memory, output)]
@@ -149,7 +193,7 @@ def pareto(
         profiles=profiles,
         bounds=bounds,
         budget_at=budget_at.value,
-        objectives=keys,
+        objectives=keys or DEFAULT.keys,
         space=space,
         sampler=sampler.value,
         trials=trials,
@@ -163,12 +207,25 @@ def pareto(
         storage=storage,
         study=study,
         generation=generation,
+        floor=floor,
     )
-    files = _search(names, request, output)
-    if len(files) == 1:
-        _show(files, data, memory, output)
+    found = _search(names, request, output)
+    if len(found) == 1:
+        _show(found, data, memory, output)
     else:
-        _show_together(files, out or OUT, data, memory, output)
+        (path, file), *_ = found.items()
+        show_together(compare(found), out or OUT, output)
+        output.hint(f"next: {_next_command(file, path, data, memory)}")
+
+
+def _check_comparing(context: typer.Context, runs: Sequence[Path], *, is_comparing: bool) -> None:
+    """Refuses folders without --compare, and with it what finished fronts cannot be asked."""
+    if not is_comparing:
+        raise UsageError(f"{runs[0]}: folders of fronts are for --compare; add it")
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name not in ASKED and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{option.opts[0]} is about a search, and --compare reads finished ones; leave it out")
 
 
 def _search(names: Sequence[str], request: Request, output: Output) -> dict[Path, FrontFile]:
@@ -198,7 +255,7 @@ class _Before:
 
         if not self._is_alone:
             self._output.text(f"\n{device}")
-        _show_table(corner_table(corners, budget), self._output)
+        show_table(corner_table(corners, budget), self._output)
 
 
 def _this_machine(supernet: Path | None, profiles: Path | None, memory: Memory, output: Output) -> str:
@@ -217,32 +274,11 @@ def _show(files: Mapping[Path, FrontFile], data: str | None, memory: Memory, out
 
     ((path, file),) = files.items()
     output.text()
-    _show_table(front_table(file), output)
-    output.text(f"* recommended: {file.rule}")
-    if file.close_rows:
-        output.text(f"not significantly apart from the row before: {', '.join(map(str, file.close_rows))}")
+    show_table(front_table(file), output)
     output.plot(file)
     _finish(path, file, output)
     output.hint(f"next: {_next_command(file, path, data, memory)}")
     output.json(file.to_json())
-
-
-def _show_together(
-    files: Mapping[Path, FrontFile], out: Path, data: str | None, memory: Memory, output: Output
-) -> None:
-    """One table of all fronts, the submodels that are on each of them, and both again as files in `out`."""
-    from bstsearch.report import TOGETHER, together, write_together
-    from bstsearch.report.devices_table import devices_table, on_all_fronts
-
-    fronts = list(files.values())
-    write_together(files, out)
-    output.text()
-    _show_table(devices_table(fronts), output)
-    output.text("+ on that device's front, * recommended there")
-    output.text(f"on all {len(fronts)} fronts: {', '.join(on_all_fronts(fronts)) or 'none'}")
-    output.note(f"written to {out}: {', '.join(TOGETHER)}")
-    output.hint(f"next: {_next_command(fronts[0], next(iter(files)), data, memory)}")
-    output.json(together(fronts))
 
 
 def _finish(path: Path, file: FrontFile, output: Output) -> None:
@@ -253,10 +289,6 @@ def _finish(path: Path, file: FrontFile, output: Output) -> None:
         output.warning(problem)
     picture = "" if problem else "front.png, "
     output.note(f"written to {path.parent}: {path.name}, front.csv, {picture}front.html")
-
-
-def _show_table(table: Table, output: Output) -> None:
-    output.table([Column(*head) for head in table.heads], table.rows, table.title, table.marked)
 
 
 def _next_command(file: FrontFile, path: Path, data: str | None, memory: Memory) -> str:

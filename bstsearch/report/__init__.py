@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from bstsearch.report.csv_file import write_csv, write_devices_csv
-from bstsearch.report.devices_table import on_all_fronts
+from bstsearch.report.csv_file import write_csv, write_fronts_csv
 from bstsearch.report.page import write_page
-from bstsearch.report.picture_file import remove_other, write_picture
+from bstsearch.report.picture_file import remove_other, write_fronts_picture, write_picture
+from bstsearch.searching.comparison import Comparison
 from bstsearch.searching.front_file import NAME, FrontFile, write_front
 from bstsearch.searching.front_folder import CSV, PAGE, PICTURE
 from bstsearch.writing import write_json, writing_together
 
-TOGETHER = ("fronts.json", "fronts.csv", "fronts.html")  # beside one device's own front
+TOGETHER = ("fronts.json", "fronts.csv", "fronts.html", "fronts.png")  # of several fronts
 
 
 def write_reports(file: FrontFile, new: Path, out: Path) -> None:
@@ -37,18 +35,16 @@ def draw_report(file: FrontFile, folder: Path) -> str | None:
     return write_picture(file, folder / PICTURE)
 
 
-def write_together(files: Mapping[Path, FrontFile], folder: Path) -> None:
-    """Writes fronts.json, fronts.csv and fronts.html of several devices' front files (by path) into `folder`."""
-    json_name, csv_name, page_name = TOGETHER
+def write_together(comparison: Comparison, folder: Path) -> None:
+    """Writes fronts.json, fronts.csv and fronts.html of several fronts into `folder`; an older picture goes."""
+    json_name, csv_name, page_name, picture_name = TOGETHER
     with writing_together(folder, last=json_name) as new:
-        write_devices_csv(list(files.values()), new / csv_name)
-        write_page(files, new / page_name)
-        write_json(new / json_name, together(list(files.values())))
+        write_fronts_csv(comparison.files, new / csv_name)
+        write_page(comparison.by_path, new / page_name)
+        write_json(new / json_name, comparison.to_json())
+        (folder / picture_name).unlink(missing_ok=True)
 
 
-def together(files: Sequence[FrontFile]) -> dict[str, Any]:
-    """The fronts of several devices as plain data: each by its device's name, and the ids that are on all of them."""
-    return {
-        "devices": {file.origin.device["name"]: file.to_json() for file in files},
-        "on_all_fronts": list(on_all_fronts(files)),
-    }
+def draw_together(comparison: Comparison, folder: Path) -> str | None:
+    """Draws fronts.png in `folder`; returns why that could not be done, or None."""
+    return write_fronts_picture(comparison, folder / TOGETHER[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bstsearch.report.table import cost_kind, digits
@@ -77,6 +77,22 @@ def cost_axis(file: FrontFile, cost: Cost) -> CostAxis:
     )
 
 
+def fronts_axis(files: Sequence[FrontFile], cost: Cost) -> CostAxis:
+    """The axis for that cost over the rows of several fronts, each at its value, whatever their budgets."""
+    rows = [one for file in files for one in file.front]
+    low, high, is_log = _ends(cost.of(one).value for one in rows)
+    facts = [*filter(None, [cost_kind(rows, cost)]), *(["log scale"] if is_log else [])]
+    return CostAxis(
+        label=_with_facts(cost, facts),
+        of=lambda one: cost.of(one).value,
+        low=low,
+        high=high,
+        is_log=is_log,
+        budget=None,
+        unit=cost.unit,
+    )
+
+
 def cost_range(cost: Cost, one: Candidate) -> tuple[float, float]:
     """The lowest and the highest that the cost may be."""
     amount = cost.of(one)
@@ -100,6 +116,10 @@ def _label(file: FrontFile, cost: Cost, *, is_log: bool) -> str:
         facts.append("the upper end of each range")
     if is_log:
         facts.append("log scale")
+    return _with_facts(cost, facts)
+
+
+def _with_facts(cost: Cost, facts: Sequence[str]) -> str:
     return cost.caption + (f" ({', '.join(facts)})" if facts else "")
 
 

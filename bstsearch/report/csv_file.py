@@ -1,9 +1,9 @@
-"""front.csv: one line per row of the front, every number of front.json in it; fronts.csv, for several devices."""
+"""front.csv: one line per row of the front, every number of front.json in it; fronts.csv, for several fronts."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,26 @@ Row = dict[str, Any]
 
 
 def write_csv(file: FrontFile, path: Path) -> None:
-    """Replaces the CSV file at `path`; the columns are `Candidate.row`'s, and is_recommended."""
+    """Replaces the CSV file at `path`; the columns are `Candidate.row`'s, and two that the front has of it.
+
+    `is_apart` tells whether the row's score is significantly apart from the one of the row before.
+    """
     _write(_rows(file), path)
 
 
-def write_devices_csv(files: Sequence[FrontFile], path: Path) -> None:
-    """The same for the fronts of several devices one after the other, with the device's name as the first column."""
-    _write([{"device": file.origin.device["name"], **row} for file in files for row in _rows(file)], path)
+def write_fronts_csv(files: Mapping[str, FrontFile], path: Path) -> None:
+    """The same for several fronts one after the other, with the front's name, supernet and device as first columns."""
+    heads = {
+        name: {"front": name, "supernet": file.origin.supernet["path"], "device": file.origin.device["name"]}
+        for name, file in files.items()
+    }
+    _write([{**heads[name], **row} for name, file in files.items() for row in _rows(file)], path)
 
 
 def _rows(file: FrontFile) -> list[Row]:
     return [
-        {"row": number, **candidate.row(), "is_recommended": candidate == file.recommended}
-        for number, candidate in enumerate(file.front, start=1)
+        {"row": number, **one.row(), "is_recommended": one == file.recommended, "is_apart": is_apart}
+        for number, (one, is_apart) in enumerate(zip(file.front, file.apart, strict=True), start=1)
     ]
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import itertools
 import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bstsearch.reading import plain, read_text
+from bstsearch.reading import parsing, plain, read_text
+from bstsearch.searching.apart import find_not_apart
+from bstsearch.searching.comparison import Comparison
 from bstsearch.searching.costs import Cost, Objectives, by_name
 from bstsearch.searching.front_file import FrontFile
-from bstsearch.searching.pareto import Candidate, rule
+from bstsearch.searching.pareto import Candidate, find_front, rule
 from bstsearch.writing import write_text
 
 PARTS = Path(__file__).with_name("html")
@@ -31,6 +34,7 @@ SCRIPTS = (
     "table",
     "details",
     "matrix",
+    "levels",
     "page",
 )
 
@@ -58,17 +62,20 @@ def page_script(names: Sequence[str] = SCRIPTS) -> str:
 
 def page_data(fronts: Mapping[Path, FrontFile]) -> dict[str, Any]:
     """What the page is drawn from: the front files in full precision, and the words of costs, score and rules."""
-    objectives = next(iter(fronts.values())).objectives
+    together = Comparison.of(fronts)
+    objectives = together.objectives
     order = dict.fromkeys([cost.name for cost in objectives.costs] + list(by_name()))
     return {
         "fronts": [
-            {"path": shlex.quote(str(path)), "size": file.origin.space.size, "front": _packed(file)}
-            for path, file in fronts.items()
+            {"name": name, "path": shlex.quote(str(path)), "size": file.origin.space.size, "front": _packed(file, path)}
+            for (name, file), path in zip(together.files.items(), together.paths, strict=True)
         ],
+        "has_same_scores": together.has_same_scores,
         "costs": {name: _words(by_name()[name]) for name in order},
         "rules": {
             "within": rule(objectives, has_budget=True),
             "free": rule(objectives, has_budget=False),
+            "first": objectives.first.first,
         },
     }
 
@@ -83,7 +90,7 @@ def trade(objectives: Objectives) -> dict[str, Any]:
 def packed_candidate(one: Candidate) -> dict[str, Any]:
     """A candidate as the page has it: its score, and of each cost value, ends and source, as far as these say more."""
     data = one.to_json()
-    kept = ("id", "width", "depth", "accuracy", "accuracy_low", "accuracy_high")
+    kept = ("id", "width", "depth", "accuracy", "accuracy_low", "accuracy_high", "correct", "questions")
     found = ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "beaten_by")  # by some of them
     costs = {}
     for name, cost in by_name().items():
@@ -92,12 +99,15 @@ def packed_candidate(one: Candidate) -> dict[str, Any]:
     return {**{name: data[name] for name in kept}, **{name: data.get(name) for name in found}, "costs": costs}
 
 
-def _packed(file: FrontFile) -> dict[str, Any]:
+def _packed(file: FrontFile, path: Path) -> dict[str, Any]:
     """front.json, its candidates' keys written once: of a large search they would be most of the page."""
+    with parsing(path):
+        compared = _compared(file)
     rows = list(map(packed_candidate, file.candidates))
     keys = [key for key in rows[0] if key != "costs"]
     return {
         **file.to_json(),
+        **compared,
         "trade": trade(file.objectives),
         "candidates": {
             "keys": keys,
@@ -105,6 +115,18 @@ def _packed(file: FrontFile) -> dict[str, Any]:
             "rows": [[*(row[key] for key in keys), *row["costs"].values()] for row in rows],
         },
     }
+
+
+def _compared(file: FrontFile) -> dict[str, Any]:
+    """The rows that a budget may make neighbours and whose values are known, and which two of them are not apart.
+
+    Rows are told by id, pairs by the places of both in that list.
+    """
+    scored = [one for one in file.candidates if one.accuracy is not None]
+    rows = {one.id: one for one in (*find_front(scored, file.objectives), *file.front) if one.rights is not None}
+    places = {name: place for place, name in enumerate(rows)}
+    pairs = find_not_apart(itertools.combinations(rows.values(), 2))
+    return {"compared": list(rows), "not_apart": [[places[one], places[other]] for one, other in pairs]}
 
 
 def _words(cost: Cost) -> dict[str, Any]:
@@ -122,8 +144,9 @@ def _words(cost: Cost) -> dict[str, Any]:
 
 
 def _title(files: Sequence[FrontFile]) -> str:
-    devices = ", ".join(file.origin.device["name"] for file in files)
-    return f"Pareto front of {files[0].origin.supernet['family']} on {devices}"
+    family = files[0].origin.supernet["family"]
+    devices = ", ".join(dict.fromkeys(str(file.origin.device["name"]) for file in files))
+    return f"Pareto front of {family} on {devices}"
 
 
 def _embedded(data: Any) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bstsearch.report.axis import CostAxis, cost_axis, cost_range
 from bstsearch.report.labels import Box, numbers, place_labels
+from bstsearch.report.shapes import has_long_ids, short_name
 from bstsearch.report.staircase import staircase
 from bstsearch.report.table import shorten
 from bstsearch.score import Metric
@@ -26,10 +28,13 @@ from bstsearch.writing import writing
 BLUE, ORANGE, GREY, INK, GRID = "#2563eb", "#c2410c", "#94a3b8", "#1e293b", "#e2e8f0"
 PANELS = 2  # at most, of costs in the order asked for
 LABEL_HEIGHT = 14.0  # points, of a row number and its frame
-NAMED, NAMES_A_LINE, NAME_WIDTH = 12, 4, 28  # rows whose ids stand under the panels, and how
+NAMED = 12  # rows whose ids, or sizes where ids are long, stand under the panels
+NUMBERED = 24  # rows that all have their number in the panels; of more, only those have one that are named below
+NAME_LINES = {True: (2, 64), False: (4, 28)}  # names a line, and characters of each, by whether ids are long
 WIDTH, PANEL, HEAD, FOOT, LINE = 11.0, 3.6, 0.85, 0.75, 0.21  # inches
 
 Style = dict[str, Any]
+NEAR: Style = {"color": BLUE, "alpha": 0.18, "linewidth": 9}
 
 
 def draw_picture(file: FrontFile, path: Path, comments: Mapping[str, str] | None = None) -> None:
@@ -46,7 +51,8 @@ def make_figure(file: FrontFile) -> Figure:
     The recommended row is orange, the budget a dashed line.
     """
     names = _names(file)
-    foot = LINE * -(-len(names) // NAMES_A_LINE)
+    per_line, _ = NAME_LINES[_has_long_ids(file)]
+    foot = LINE * -(-len(names) // per_line)
     height = HEAD + PANEL + FOOT + foot
     figure = Figure(figsize=(WIDTH, height), dpi=150)
     FigureCanvasAgg(figure)
@@ -56,7 +62,7 @@ def make_figure(file: FrontFile) -> Figure:
     figure.text(0.012, 1 - 0.3 / height, _title(file), fontsize=11, color=INK)
     _draw_legend(figure, file, y=1 - 0.45 / height)
     for index, (text, is_recommended) in enumerate(names):
-        x, y = 0.06 + index % NAMES_A_LINE * 0.235, foot - (index // NAMES_A_LINE + 0.6) * LINE
+        x, y = 0.06 + index % per_line * 0.94 / per_line, foot - (index // per_line + 0.6) * LINE
         color, weight = (ORANGE, "bold") if is_recommended else (INK, "normal")
         figure.text(x, y / height, text, fontsize=9, color=color, weight=weight)
     return figure
@@ -68,14 +74,16 @@ def _draw_panels(figure: Figure, file: FrontFile) -> None:
     all_axes = [cost_axis(file, cost) for cost in costs]
     for axes, axis, cost in zip(panels, all_axes, costs, strict=True):
         _draw_points(axes, file, axis, cost)
-        _style(axes, axis)
+        style_axes(axes, axis)
         _draw_budget(axes, axis)
-    panels[0].set_ylabel(_score_label(file), color=INK)
+        _draw_floor(axes, file)
+    panels[0].set_ylabel(score_label(file), color=INK)
     for axes, axis in zip(panels, all_axes, strict=True):
         _number(axes, file, axis)  # last, when everything has its place
 
 
-def _score_label(file: FrontFile) -> str:
+def score_label(file: FrontFile) -> str:
+    """What is drawn upwards: the metric, on which split."""
     metric = file.objectives.metric
     return metric.title.replace(metric.name, f"{metric.name} on {file.origin.split}", 1)
 
@@ -83,21 +91,33 @@ def _score_label(file: FrontFile) -> str:
 def _title(file: FrontFile) -> str:
     scored = sum(one.accuracy is not None for one in file.candidates)
     kind = "exact front" if file.is_exact else "front"
-    within = f", within {file.budget}" if file.budget else ""
+    asked = f", {file.asked}" if file.asked else ""
     return (
-        f"{file.origin.supernet['family']} on {file.origin.device['name']}: {kind} of {scored} scored submodels{within}"
+        f"{file.origin.supernet['family']} on {file.origin.device['name']}: {kind} of {scored} scored submodels{asked}"
     )
 
 
+def _has_long_ids(file: FrontFile) -> bool:
+    return has_long_ids([one.submodel for one in file.front])
+
+
+def _picked(file: FrontFile) -> list[int]:
+    """The rows that are named, counted from 0: all, or evenly spread ones and the recommended one."""
+    count, recommended = len(file.front), file.front.index(file.recommended)
+    if count <= NAMED:
+        return list(range(count))
+    spread = {round(index * (count - 1) / (NAMED - 2)) for index in range(NAMED - 1)}
+    return sorted(spread | {recommended})
+
+
 def _names(file: FrontFile) -> list[tuple[str, bool]]:
-    """What stands under the panels: row numbers with ids, the recommended one told, and how many more there are."""
-    rows = list(enumerate(file.front, start=1))
-    shown = rows[:NAMED]
-    recommended = rows[file.front.index(file.recommended)]
-    if recommended not in shown:
-        shown = [*shown[: NAMED - 1], recommended]
-    names = [(f"{number}  {shorten(one.id, NAME_WIDTH)}", one == file.recommended) for number, one in shown]
-    more = len(rows) - len(shown)
+    """What stands under the panels: row numbers with what they are, the recommended one told, and how many more."""
+    _, width = NAME_LINES[_has_long_ids(file)]
+    rows = [(row + 1, file.front[row]) for row in _picked(file)]
+    space, more = file.origin.space, len(file.front) - len(rows)
+    names = [
+        (f"{row}  {shorten(short_name(space, one.submodel), width)}", one == file.recommended) for row, one in rows
+    ]
     return [*names, *([(f"and {more} more: front.csv", False)] if more else [])]
 
 
@@ -105,11 +125,14 @@ def _draw_points(axes: Axes, file: FrontFile, axis: CostAxis, cost: Cost) -> Non
     metric = file.objectives.metric
     behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
     for is_within, face in ((True, GREY), (False, "white")):
-        some = [one for one in behind if file.budget.admits(one) == is_within]
+        some = [one for one in behind if file.admits(one) == is_within]
         axes.scatter(*_places(some, axis, metric), s=20, facecolor=face, edgecolor=GREY, linewidth=1)
     xs, ys = _places(file.front, axis, metric)
     steps = staircase(zip(xs, ys, strict=True), is_higher_better=metric.is_higher_better)
     axes.step(*zip(*steps, strict=True), where="post", color=BLUE, linewidth=1.2, alpha=0.4)
+    pairs = zip(zip(xs, ys, strict=True), zip(xs[1:], ys[1:], strict=True), file.apart[1:], strict=False)
+    bands = [(before, row) for before, row, is_apart in pairs if not is_apart]
+    axes.add_collection(LineCollection(bands, capstyle="round", zorder=1.5, **NEAR), autolim=False)
     lows, highs = zip(*(cost_range(cost, one) for one in file.front), strict=True)
     axes.hlines(ys, lows, highs, color=BLUE, linewidth=1, alpha=0.35)
     low_ys, high_ys = zip(*(one.interval for one in file.front), strict=True)
@@ -122,7 +145,8 @@ def _places(candidates: Sequence[Candidate], axis: CostAxis, metric: Metric) -> 
     return [axis.of(one) for one in candidates], [metric.factor * one.score for one in candidates]
 
 
-def _style(axes: Axes, axis: CostAxis) -> None:
+def style_axes(axes: Axes, axis: CostAxis) -> None:
+    """Draws the axes as all pictures have them."""
     axes.set_xscale("log" if axis.is_log else "linear")
     axes.set_xlim(axis.low, axis.high)
     axes.xaxis.set_major_locator(FixedLocator(axis.ticks(7)))
@@ -147,28 +171,38 @@ def _draw_budget(axes: Axes, axis: CostAxis) -> None:
     axes.text(place, 1.02, axis.budget_words, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=ORANGE)
 
 
+def _draw_floor(axes: Axes, file: FrontFile) -> None:
+    """A line at the worst score that is good enough, where one was asked for."""
+    if file.floor is not None:
+        axes.axhline(file.objectives.metric.factor * file.floor, color=ORANGE, linewidth=1.4, linestyle=":")
+
+
 def _number(axes: Axes, file: FrontFile, axis: CostAxis) -> None:
     """Writes the row numbers on the points of the front, or beside them with a line; all is in place by now."""
     point = axes.figure.dpi / 72  # pixels in it
-    behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
+    front, metric = file.front, file.objectives.metric
+    rows = list(range(len(front))) if len(front) <= NUMBERED else _picked(file)
+    numbered = [front[row] for row in rows]
+    others = [one for one in file.candidates if one.accuracy is not None and one not in numbered]
     area = axes.get_window_extent()
     labels = place_labels(
-        _shown(axes, file.front, axis, file.objectives.metric),
-        _shown(axes, behind, axis, file.objectives.metric),
+        _shown(axes, numbered, axis, metric),
+        _shown(axes, others, axis, metric),
         Box(x0=area.x0, y0=area.y0, x1=area.x1, y1=area.y1),
-        first=file.front.index(file.recommended),
+        first=numbered.index(file.recommended),
         height=LABEL_HEIGHT * point,
     )
     back = axes.transData.inverted().transform
     for label in labels:
-        is_recommended = any(file.front[row - 1] == file.recommended for row in label.rows)
+        here = [rows[number - 1] for number in label.rows]
+        is_recommended = any(front[row] == file.recommended for row in here)
         color = ORANGE if is_recommended else BLUE
         (x, y), end = back(label.centre), back(label.point)
         if label.has_leader:
             axes.plot([end[0], x], [end[1], y], color=color, linewidth=0.8, zorder=3.5)
         frame: Style = {"boxstyle": "round,pad=0.25", "facecolor": color, "edgecolor": "white", "linewidth": 0.8}
         place: Style = {"ha": "center", "va": "center", "zorder": 5 if is_recommended else 4}
-        axes.text(x, y, numbers(label.rows), color="white", fontsize=8, weight="bold", bbox=frame, **place)
+        axes.text(x, y, numbers(row + 1 for row in here), color="white", fontsize=8, weight="bold", bbox=frame, **place)
 
 
 def _shown(axes: Axes, candidates: Sequence[Candidate], axis: CostAxis, metric: Metric) -> list[tuple[float, float]]:
@@ -180,13 +214,17 @@ def _draw_legend(figure: Figure, file: FrontFile, y: float) -> None:
     """What the marks mean, beside each other under the title; only those that are there."""
     behind = [one for one in file.candidates if one.accuracy is not None and one not in file.front]
     dot: Style = {"linestyle": "", "marker": "o"}
-    marks = [
+    shown = [
         Line2D([], [], color=BLUE, label="row of the front, with its 95 % interval", **dot),
         Line2D([], [], color=ORANGE, label=f"recommended: {file.front.index(file.recommended) + 1}", **dot),
     ]
-    if any(map(file.budget.admits, behind)):
-        marks.append(Line2D([], [], color=GREY, label="dominated", markersize=4, **dot))
-    if not all(map(file.budget.admits, behind)):
-        marks.append(Line2D([], [], color=GREY, markerfacecolor="white", label="over the budget", markersize=4, **dot))
+    if any(map(file.admits, behind)):
+        shown.append(Line2D([], [], color=GREY, label="dominated", markersize=4, **dot))
+    if not all(map(file.admits, behind)):
+        words = [*(["over the budget"] if file.budget else []), *([] if file.floor is None else ["not good enough"])]
+        label = " or ".join(words)
+        shown.append(Line2D([], [], color=GREY, markerfacecolor="white", label=label, markersize=4, **dot))
+    if not all(file.apart):
+        shown.append(Line2D([], [], label="not significantly apart", solid_capstyle="butt", **NEAR))
     style: Style = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handletextpad": 0.2, "columnspacing": 1.5}
-    figure.legend(handles=marks, loc="center left", bbox_to_anchor=(0.002, y), ncols=len(marks), **style)
+    figure.legend(handles=shown, loc="center left", bbox_to_anchor=(0.002, y), ncols=len(shown), **style)

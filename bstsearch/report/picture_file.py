@@ -7,11 +7,12 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bstsearch.environment import without
 from bstsearch.reading import check_file
+from bstsearch.searching.comparison import Comparison
 from bstsearch.searching.front_file import FrontFile
 
 KEY = "bstsearch"  # the comment in the PNG that tells which front it shows
@@ -30,13 +31,33 @@ def write_picture(file: FrontFile, path: Path) -> str | None:
     """Draws the picture where there is none; returns why it could not be drawn, or None."""
     if path.exists():
         return None
+
+    def draw() -> None:
+        from bstsearch.report.picture import draw_picture  # here, since matplotlib takes long to import
+
+        draw_picture(file, path, {KEY: _mark(file)})
+
+    return _tried(draw, path)
+
+
+def write_fronts_picture(comparison: Comparison, path: Path) -> str | None:
+    """Replaces the picture of several fronts; returns why it could not be drawn, or None."""
+
+    def draw() -> None:
+        from bstsearch.report.overlay_picture import draw_fronts
+
+        draw_fronts(comparison, path)
+
+    return _tried(draw, path)
+
+
+def _tried(draw: Callable[[], None], path: Path) -> str | None:
+    """Why `draw` could not draw the picture at `path`, or None."""
     try:
         if SETTINGS.exists():
             check_file(SETTINGS)  # matplotlib would wait for what a pipe of that name says
         with _undisturbed():
-            from bstsearch.report.picture import draw_picture  # here, since matplotlib takes long to import
-
-            draw_picture(file, path, {KEY: _mark(file)})
+            draw()
     except Exception as error:  # whatever a plotting library may raise: the front is worth more than its picture
         reason = " ".join(str(error).split()) or type(error).__name__
         return f"{path} could not be drawn: {reason}; all else is there"

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from bstsearch.profiles.latency import digits as digits
 from bstsearch.profiles.latency import range_text as range_text
+from bstsearch.report.shapes import ID_WIDTH, has_long_ids, shape_cells, shape_heads
 from bstsearch.score import Metric
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import COSTS, Cost, by_name
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate
 
+NEAR = "~"  # before the score of a row that is not significantly apart from the row above
 TEST = "test"
-ID_WIDTH = 12  # of a layer-wise id, which names every layer's choice
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 # Title, unit, whether it is a number; and its rank, the higher the sooner a narrow terminal does without it.
@@ -24,51 +25,64 @@ _Column = tuple[Head, Callable[[Candidate], str]]  # and what its cells say
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Heads, rows, and the index of the marked row."""
+    """Heads, rows, the index of the marked row, and what its signs mean, in lines to stand below."""
 
     title: str
     heads: Sequence[Head]
     rows: Sequence[Sequence[str]]
     marked: int | None = None
+    legend: Sequence[str] = ()
 
 
 def front_table(file: FrontFile) -> Table:
     """The front, one row per submodel, the recommended one marked.
 
-    Layer-wise ids are cut short, and their widths and depths left out: the id begins with them. Latencies that
-    were not measured bring their range and their source. Where members have a score on the test part, it stands beside
-    the one that they were chosen by.
+    Where ids are long, the sizes that they stand for are told in their place. Latencies that were not measured bring
+    their range and their source. A row that is not significantly apart from the one above has a sign. Where members
+    have a score on the test part, it stands beside the one that they were chosen by.
     """
     columns = _front_columns(file)
     kind = "exact" if file.is_exact else f"{file.trials} submodels scored, {file.sampler}"
-    within = f", within {file.budget}" if file.budget else ""
+    asked = f", {file.asked}" if file.asked else ""
     parts = f", {file.objectives.metric.name} on {file.origin.split} and {TEST}" if file.has_tests else ""
+    near = [] if all(file.apart) else [f"{NEAR} not significantly apart from the row above (95 %)"]
+    ids = ["ids: front.csv; --pick takes the row, too"] if has_long_ids([one.submodel for one in file.front]) else []
     return Table(
-        title=f"Pareto front on {file.origin.device['name']} ({kind}{within}){parts}",
+        title=f"Pareto front on {file.origin.device['name']} ({kind}{asked}){parts}",
         heads=[("row", "", True), *(head for head, _ in columns)],
         rows=[[str(number), *(cell(one) for _, cell in columns)] for number, one in enumerate(file.front, start=1)],
         marked=file.front.index(file.recommended),
+        legend=(f"* recommended: {file.rule}", *near, *ids),
     )
 
 
 def _front_columns(file: FrontFile) -> list[_Column]:
     """What other columns and the id tell already is dispensable first, then what front.csv tells."""
     objectives = file.objectives
-    shape: list[_Column] = [
-        (("width", "", True, 4), lambda one: str(one.submodel.width)),
-        (("depth", "", True, 4), lambda one: str(one.submodel.depth)),
-    ]
-    part = file.origin.split if file.has_tests else objectives.metric.name
+    metric, part = objectives.metric, file.origin.split if file.has_tests else objectives.metric.name
     others = [cost for cost in COSTS.values() if cost not in objectives.costs and cost.rank is not None]
     columns = [column for cost in (*objectives.costs, *others) for column in _cost_columns(file.front, cost)]
     columns[0] = ((*columns[0][0][:3],), columns[0][1])  # the first cost is never left out
-    return [
-        (("id", "", False), lambda one: shorten(one.id, ID_WIDTH)),
-        *([] if file.origin.space.is_elastic else shape),
-        (_score_head(part, objectives.metric), objectives.score_text),
-        *([(_score_head(TEST, objectives.metric), objectives.test_text)] if file.has_tests else []),
-        *columns,
-    ]
+    near = {one.id for one, is_apart in zip(file.front, file.apart, strict=True) if not is_apart}
+    sign: list[_Column] = [((NEAR, "", False, 2), lambda one: NEAR if one.id in near else "")] if near else []
+    test: list[_Column] = [(_score_head(TEST, metric), objectives.test_text)] if file.has_tests else []
+    return [*_name_columns(file), *sign, (_score_head(part, metric), objectives.score_text), *test, *columns]
+
+
+def _name_columns(file: FrontFile) -> list[_Column]:
+    """The id with width and depth, or where ids are long all sizes without it."""
+    if not has_long_ids([one.submodel for one in file.front]):
+        return [
+            (("id", "", False), lambda one: one.id),
+            (("width", "", True, 4), lambda one: str(one.submodel.width)),
+            (("depth", "", True, 4), lambda one: str(one.submodel.depth)),
+        ]
+    space = file.origin.space
+
+    def column(index: int, title: str, unit: str) -> _Column:
+        return (title, unit, True, 2 if index > 1 else 0), lambda one: shape_cells(space, one.submodel)[index]
+
+    return [column(index, *head) for index, head in enumerate(shape_heads(space))]
 
 
 def _score_head(title: str, metric: Metric) -> Head:

@@ -221,11 +221,13 @@ class Objectives:
         """The same of the score on the test part; a dash where there is none."""
         return "-" if one.test is None else self._text(one.test.value, one.test.interval)
 
-    def _text(self, value: float, interval: tuple[float, float]) -> str:
-        low, high = interval
-        if self.metric.unit == PERCENT:
-            return f"{value:.1%} ({low:.1%}-{high:.1%})".replace("%", "")
-        return f"{self.metric.text(value)} ({self.metric.text(low)}-{self.metric.text(high)})"
+    def _text(self, score: float, interval: tuple[float, float]) -> str:
+        low, high = map(self.value_text, interval)
+        return f"{self.value_text(score)} ({low}-{high})"
+
+    def value_text(self, score: float) -> str:
+        """A score in as many digits as its interval deserves, without unit: "97.9" per cent."""
+        return f"{score:.1%}".rstrip("%") if self.metric.unit == PERCENT else self.metric.text(score)
 
     def __str__(self) -> str:
         """Their keys, as the command line takes them."""

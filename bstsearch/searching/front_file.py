@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import datetime
 import html
+import itertools
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from msgspec import Meta
 from bstsearch import __version__
 from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
-from bstsearch.reading import Line, Whole, checked, parsing, read_format, shown
+from bstsearch.reading import Finite, Line, Whole, checked, parsing, read_format, shown
 from bstsearch.score import Score
+from bstsearch.searching.apart import find_not_apart
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.floor import check_reached, keeps_to
 from bstsearch.searching.pareto import Candidate, Front, Written, find_front, hypervolume, recommend, reference, rule
 from bstsearch.searching.provenance import Provenance
 from bstsearch.space import Submodel
@@ -43,7 +46,9 @@ class FrontFile:
     one (of a small space: all there are) and the full model. `searched` is the budget under which the search ran, and
     `aimed_at` the objectives for which; of that budget `is_exact` says that every submodel within it was scored, or
     beaten by one that costs no more.
-    `budget` and `objectives` are those asked for now, and `front`, its `hypervolume` and `recommended` what they leave.
+    `searched_on` names the device for which it ran, where that was another one. `budget`, `objectives` and `floor` (the
+    worst score that is good enough; None: any) are those asked for now, and `front`, its `hypervolume` and
+    `recommended` what they leave.
     `stacks` tell which layers a submodel keeps; files of older versions have none. `not_apart` are the neighbours on
     the front, by their ids, whose scores differ by no more than chance makes likely.
     """
@@ -63,6 +68,8 @@ class FrontFile:
     aimed_at: Objectives = DEFAULT
     stacks: tuple[StackShape, ...] = ()
     not_apart: tuple[tuple[str, str], ...] = ()
+    floor: float | None = None
+    searched_on: str | None = None
 
     @classmethod
     def solve(
@@ -78,14 +85,16 @@ class FrontFile:
         objectives: Objectives = DEFAULT,
         aimed_at: Objectives | None = None,
         stacks: tuple[StackShape, ...] = (),
+        floor: float | None = None,
+        searched_on: str | None = None,
     ) -> FrontFile:
         """The front of the scored `candidates` within `budget`, made now; `aimed_at` is what was searched for, if else.
 
-        Loads numpy.
+        InfeasibleBudgetError where none of them is as good as `floor`. Loads numpy.
         """
-        from bstsearch.searching.racing import find_not_apart
-
-        front = find_front((candidate for candidate in candidates if budget.admits(candidate)), objectives)
+        within = [candidate for candidate in candidates if budget.admits(candidate)]
+        check_reached(floor, within, budget, objectives)
+        front = find_front((one for one in within if keeps_to(floor, one, objectives.metric)), objectives)
         full = next(candidate for candidate in candidates if candidate.submodel == Submodel())
         return cls(
             origin=origin,
@@ -96,13 +105,15 @@ class FrontFile:
             candidates=tuple(candidates),
             budget=budget,
             front=front,
-            recommended=recommend(front, objectives, has_budget=bool(budget)),
+            recommended=recommend(front, objectives, has_budget=bool(budget), floor=floor),
             hypervolume=hypervolume(front, full, objectives),
             created=_now(),
             objectives=objectives,
             aimed_at=aimed_at or objectives,
             stacks=stacks,
-            not_apart=find_not_apart(front),
+            not_apart=find_not_apart(itertools.pairwise(front)),
+            floor=floor,
+            searched_on=searched_on,
         )
 
     def tested(self, scores: Mapping[str, Score]) -> FrontFile:
@@ -121,19 +132,22 @@ class FrontFile:
         return any(one.test is not None for one in self.front)
 
     @property
-    def close_rows(self) -> list[int]:
-        """The rows whose scores are not significantly apart from that of the row before."""
+    def apart(self) -> tuple[bool, ...]:
+        """For each row whether its score is significantly apart from that of the row before; the first one is."""
         later = {after for _, after in self.not_apart}
-        return [number for number, one in enumerate(self.front, start=1) if one.id in later]
+        return tuple(one.id not in later for one in self.front)
 
-    def resolve(self, budget: Budget, objectives: Objectives | None = None) -> FrontFile:
-        """The same scores, asked for another budget or other objectives (None: the same)."""
+    def resolve(self, budget: Budget, objectives: Objectives | None = None, floor: float | None = None) -> FrontFile:
+        """The same scores, asked for another budget, other objectives (None: the same) or another floor (None: none).
+
+        InfeasibleBudgetError where none of them is as good as `floor`.
+        """
         objectives = objectives or self.objectives
-        if (budget, objectives) == (self.budget, self.objectives):
+        if (budget, objectives, floor) == (self.budget, self.objectives, self.floor):
             return dataclasses.replace(self, created=_now())
-        names = ("origin", "sampler", "is_exact", "trials", "searched", "aimed_at", "stacks")
+        names = ("origin", "sampler", "is_exact", "trials", "searched", "aimed_at", "stacks", "searched_on")
         fields = {name: getattr(self, name) for name in names}
-        return FrontFile.solve(self.candidates, budget, objectives=objectives, **fields)
+        return FrontFile.solve(self.candidates, budget, objectives=objectives, floor=floor, **fields)
 
     def answers(self, budget: Budget, trials: int) -> bool:
         """Whether nothing is left to score for `budget` and that many trials."""
@@ -159,10 +173,30 @@ class FrontFile:
         space = self.origin.space
         return self.get(space.smallest.id), self.get(space.middle.id), self.get(space.largest.id)
 
+    def is_on_front(self, submodel_id: str) -> bool:
+        """Whether a row of the front has that id."""
+        return any(one.id == submodel_id for one in self.front)
+
+    def admits(self, one: Candidate) -> bool:
+        """Whether the scored candidate is within the budget and as good as was asked for."""
+        return self.budget.admits(one) and keeps_to(self.floor, one, self.objectives.metric)
+
+    @property
+    def asked(self) -> str:
+        """What the rows keep to, in words; empty where nothing was asked of them."""
+        metric = self.objectives.metric
+        within = f"within {self.budget}" if self.budget else ""
+        floor = "" if self.floor is None else f"{metric.name} {metric.bound(self.floor)}"
+        return ", ".join(filter(None, [within, floor]))
+
     @property
     def rule(self) -> str:
-        """How the recommended row was chosen."""
-        return rule(self.objectives, has_budget=bool(self.budget))
+        """How the recommended row was chosen, and where its interval does not keep to the floor how far it reaches."""
+        words, metric = rule(self.objectives, has_budget=bool(self.budget), floor=self.floor), self.objectives.metric
+        end = max(self.recommended.interval, key=metric.loss)
+        if self.floor is None or metric.loss(end) <= metric.loss(self.floor):
+            return words
+        return f"{words} (its 95 % interval reaches {metric.words(end)})"
 
     def pick(self, name: str) -> Candidate:
         """The candidate named by a row of the front, counted from 1, by id, or as the recommended one.
@@ -222,7 +256,9 @@ class FrontFile:
             "is_exact": self.is_exact,
             "trials": self.trials,
             "searched": self.searched.to_json(),
+            "searched_on": self.searched_on,
             "budget": self.budget.to_json(),
+            "min_accuracy": self.floor,
             **self.objectives.to_json(),
             "aimed_at": list(self.aimed_at.keys),
             "hypervolume": {
@@ -243,6 +279,8 @@ class FrontFile:
         candidates = {one.id: one.candidate for one in found.candidates}
         origin, objectives = Provenance.from_json(data), Objectives.from_json(data)
         _check_complete(found, candidates, origin)
+        front = tuple(candidates[name] for name in found.front)
+        not_apart = find_not_apart(itertools.pairwise(front)) if found.not_apart is None else found.not_apart
         return cls(
             origin=origin,
             sampler=found.sampler,
@@ -251,14 +289,16 @@ class FrontFile:
             searched=Budget.from_json(found.searched),
             candidates=tuple(candidates.values()),
             budget=Budget.from_json(found.budget),
-            front=tuple(candidates[name] for name in found.front),
+            front=front,
             recommended=candidates[found.recommended],
             hypervolume=found.hypervolume.value,
             created=found.created,
             objectives=objectives,
             aimed_at=Objectives.from_json({**data, "objectives": found.aimed_at or objectives.keys}),
             stacks=found.stacks,
-            not_apart=found.not_apart,
+            not_apart=not_apart,
+            floor=found.min_accuracy,
+            searched_on=found.searched_on,
         )
 
 
@@ -281,7 +321,9 @@ class _Written(msgspec.Struct):
     hypervolume: _Hypervolume
     stacks: tuple[StackShape, ...] = ()
     aimed_at: tuple[str, ...] = ()
-    not_apart: tuple[tuple[str, str], ...] = ()
+    not_apart: tuple[tuple[str, str], ...] | None = None
+    min_accuracy: Finite | None = None
+    searched_on: Line | None = None
 
 
 def read_front(path: Path) -> FrontFile:

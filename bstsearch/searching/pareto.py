@@ -209,11 +209,16 @@ def find_front(candidates: Iterable[Candidate], objectives: Objectives = DEFAULT
     return tuple(one for _, one in front)
 
 
-def recommend(front: Front, objectives: Objectives = DEFAULT, *, has_budget: bool) -> Candidate:
-    """Within a budget the row of the best score (of equals the first); else the first one that is as good.
+def recommend(
+    front: Front, objectives: Objectives = DEFAULT, *, has_budget: bool, floor: float | None = None
+) -> Candidate:
+    """Where all rows are as good as a `floor`, the first one; else within a budget the one of the best score.
 
-    "As good" means that its score lies within the 95 % interval of the best row's.
+    Of equals it is the first. Without either it is the first one that is as good as the best row, which means that its
+    score lies within the 95 % interval of that row's.
     """
+    if floor is not None:
+        return front[0]
     loss = objectives.metric.loss
     best = min(front, key=lambda one: (loss(one.score), objectives.first.of(one).value))
     if has_budget:
@@ -222,9 +227,12 @@ def recommend(front: Front, objectives: Objectives = DEFAULT, *, has_budget: boo
     return next(one for one in front if loss(one.score) <= least)
 
 
-def rule(objectives: Objectives = DEFAULT, *, has_budget: bool) -> str:
+def rule(objectives: Objectives = DEFAULT, *, has_budget: bool, floor: float | None = None) -> str:
     """How `recommend` chose, in words."""
     metric = objectives.metric
+    if floor is not None:
+        within = " within the budget" if has_budget else ""
+        return f"{objectives.first.first}{within} whose {metric.name} is {metric.bound(floor)}"
     best = "most accurate" if metric == ACCURACY else f"best by {metric.name}"
     if has_budget:
         return f"the {best} within the budget"
@@ -234,7 +242,7 @@ def rule(objectives: Objectives = DEFAULT, *, has_budget: bool) -> str:
 
 def reference(candidates: Iterable[Candidate], full: Candidate, objectives: Objectives = DEFAULT) -> dict[str, float]:
     """The worst corner of the box of possible trade-offs, by name: the worst score at the costs of the full model."""
-    worst, _ = _ends(candidates, objectives)
+    worst, _ = worst_and_best(candidates, objectives)
     return {SCORE: worst, **{cost.name: cost.of(full).value for cost in objectives.costs}}
 
 
@@ -245,9 +253,16 @@ def hypervolume(candidates: Iterable[Candidate], full: Candidate, objectives: Ob
     metric has no worst or no best, that of the candidates stands in.
     """
     scored = [one for one in candidates if one.accuracy is not None]
-    worst, best = map(objectives.metric.loss, _ends(scored, objectives))
-    whole = [cost.of(full).value for cost in objectives.costs]
-    points = []
+    limits = [cost.of(full).value for cost in objectives.costs]
+    return share_of_box(scored, limits, worst_and_best(scored, objectives), objectives)
+
+
+def share_of_box(
+    scored: Iterable[Candidate], limits: Iterable[float], ends: tuple[float, float], objectives: Objectives
+) -> float:
+    """The same share for a box that reaches from `limits` of the costs at the worst score of `ends` to the best one."""
+    worst, best = map(objectives.metric.loss, ends)
+    whole, points = list(limits), []
     for one in scored:
         *costs, score = objectives.losses(one)
         shares = [cost / limit for cost, limit in zip(costs, whole, strict=True)]
@@ -259,7 +274,7 @@ def hypervolume(candidates: Iterable[Candidate], full: Candidate, objectives: Ob
     return float(moocore.hypervolume(points, ref=[1.0] * len(objectives.keys)))
 
 
-def _ends(candidates: Iterable[Candidate], objectives: Objectives) -> tuple[float, float]:
+def worst_and_best(candidates: Iterable[Candidate], objectives: Objectives) -> tuple[float, float]:
     """The worst and the best score that there can be, or that there is."""
     metric = objectives.metric
     scores = sorted((one.score for one in candidates if one.accuracy is not None), key=metric.loss) or [0.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping
@@ -172,6 +173,16 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
         )
 
     return price
+
+
+def make_repricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Candidate], Candidate]:
+    """A candidate of another device as it is on this one: counts stay, latency and memory are the profile's."""
+    table = make_table(folder, profile)
+
+    def reprice(one: Candidate) -> Candidate:
+        return dataclasses.replace(one, latency=table.latency(one.submodel), memory=table.memory(one.submodel))
+
+    return reprice
 
 
 def find_stacks(folder: SupernetFolder) -> tuple[StackShape, ...]:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 import functools
-import itertools
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,24 +41,24 @@ def find_rivals(candidate: Candidate, scored: Iterable[Candidate], metric: Metri
     Only the best are taken. All costs count, not only those that are traded now: so a submodel that a rival beats is on
     no front of this device, whatever objectives and budgets are asked for later. InputError where values are damaged.
     """
-    most = _costs(candidate)
     whole = [one for one in scored if one.accuracy is not None and one.rights is not None]
-    cheaper = [one for one in whole if all(cost <= limit for cost, limit in zip(_costs(one), most, strict=True))]
+    cheaper = [one for one in whole if is_no_costlier(one, candidate)]
     best = sorted(cheaper, key=lambda one: (metric.loss(one.score), one.id))[:RIVALS]
     for one in best:
-        _values(one)  # here it can still be told whose they are
+        values_of(one)  # here it can still be told whose they are
     return {one.id: one.rights or "" for one in best}
 
 
-def _values(one: Candidate) -> Values:
-    """The value of each row of a scored candidate."""
+def values_of(one: Candidate) -> Values:
+    """The value of each row of a scored candidate; InputError where they are damaged."""
     with parsing(one.id):
         return read_rights(one.rights or "", one.accuracy.total if one.accuracy else 0)
 
 
-def _costs(candidate: Candidate) -> list[float]:
-    """Every end of every cost: a budget may hold against each of them."""
-    return [end for cost in COSTS.values() for end in cost.of(candidate)[:3]]
+def is_no_costlier(one: Candidate, other: Candidate) -> bool:
+    """Whether no cost of `one` is more than that of `other`, at any end: a budget may hold against each of them."""
+    ends = [(cost.of(one)[:3], cost.of(other)[:3]) for cost in COSTS.values()]
+    return all(end <= limit for few, many in ends for end, limit in zip(few, many, strict=True))
 
 
 def order(rows: int) -> NDArray[np.int64]:
@@ -119,22 +118,6 @@ def chance(gains: Values) -> float:
 def are_apart(one: Values, other: Values) -> bool:
     """Whether the scores of two submodels on the same rows differ by more than chance makes likely, either way."""
     return 2 * min(chance(one - other), chance(other - one)) < UNLIKELY
-
-
-def find_not_apart(front: Sequence[Candidate]) -> tuple[tuple[str, str], ...]:
-    """The neighbours on a front, by their ids, whose scores are not significantly apart.
-
-    They are compared row by row where the values of both are known, else as if each had been scored on rows of its own,
-    which takes a wider gap (Newcombe, 1998).
-    """
-    return tuple((one.id, other.id) for one, other in itertools.pairwise(front) if not _is_apart(one, other))
-
-
-def _is_apart(one: Candidate, other: Candidate) -> bool:
-    if one.rights is not None and other.rights is not None:
-        return are_apart(_values(one), _values(other))
-    low, high = sorted((one, other), key=lambda found: found.score)
-    return high.score - low.score > math.hypot(high.score - high.interval[0], low.interval[1] - low.score)
 
 
 def _tail(heads: int, throws: int) -> float:

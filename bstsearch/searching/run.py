@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bstsearch.errors import InfeasibleBudgetError, UsageError
+from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.stored import LOCAL
-from bstsearch.reading import parsing
 from bstsearch.searching.budget import HIGH, Bound, Budget, parse_bounds
 from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.finished import front_files, taken_over
+from bstsearch.searching.floor import Floor
 from bstsearch.searching.front_file import FrontFile, read_front
 from bstsearch.searching.front_folder import (
     OUT,
@@ -29,7 +30,7 @@ from bstsearch.searching.front_folder import (
 )
 from bstsearch.searching.member_tests import with_tests
 from bstsearch.searching.pareto import Candidate
-from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, read_profile
+from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, make_repricer, read_profile
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, make_scorer
 from bstsearch.space import Submodel
@@ -37,6 +38,7 @@ from bstsearch.space_names import TRAINED, trained_part
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
+    from bstsearch.score import Metric
     from bstsearch.searching.study import Study
     from bstsearch.tasks.task import Task
 
@@ -67,6 +69,7 @@ class Request:
     storage: str | None = None
     study: str | None = None
     generation: int | None = None
+    floor: Floor | None = None
 
 
 def search(
@@ -79,6 +82,8 @@ def search(
     budget_mb: float | str | None = None,
     budget: Mapping[str, float | str] | None = None,
     budget_at: str = HIGH,
+    min_accuracy: float | str | None = None,
+    max_drop: float | str | None = None,
     objectives: Sequence[str] = DEFAULT.keys,
     space: str = TRAINED,
     sampler: str = "auto",
@@ -100,7 +105,7 @@ def search(
     Budgets are numbers, or shares of the full model's cost such as "50%"; `budget` bounds any cost by its key. With
     a `storage` the scores are kept there under the name `study`, and other machines can help. The arguments are the
     options of `bstsearch pareto`, which says more of each. BstsearchError where something is missing or does not go
-    together, InfeasibleBudgetError where nothing fits the budget.
+    together, InfeasibleBudgetError where nothing fits the budget or is as good as asked for.
     """
     given = {"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}
     request = Request(
@@ -125,6 +130,7 @@ def search(
         storage=storage,
         study=study,
         generation=generation,
+        floor=Floor.parse(*(None if text is None else str(text) for text in (min_accuracy, max_drop))),
     )
     ((_, file),) = search_devices([device], request, listener)
     return file
@@ -154,6 +160,7 @@ def search_devices(
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
     known = KnownScores(score, found[0][1], {OUT, out}, study_name(is_forced=request.is_forced), listener)
+    finished = front_files({OUT, out})  # before this search: of several devices each is searched
     searches = [
         _DeviceSearch(
             folder=folder,
@@ -163,6 +170,7 @@ def search_devices(
             objectives=objectives,
             place=FrontFolder(path=_folder(request.out, origin, is_alone=is_alone), is_forced=request.is_forced),
             study_name=_study_name(request.study, folder, origin, is_alone=is_alone),
+            finished=finished,
             score=known,
             listener=listener,
             before=before,
@@ -219,6 +227,7 @@ class _DeviceSearch:
     objectives: Objectives
     place: FrontFolder
     study_name: str
+    finished: Sequence[Path]
     score: KnownScores
     listener: Listener
     before: Before
@@ -235,22 +244,43 @@ class _DeviceSearch:
         return file
 
     def _resolve(self) -> FrontFile | None:
-        """The front from the scores in its place, where they are all it takes."""
+        """The front from the scores in its place, or of another device, where they are all it takes."""
         path = self.place.front
-        if not path.exists():
+        if path.exists():
+            stored = read_front(path)
+            self.origin.check_same(stored.origin, path)
+            return self._answer(path, stored)
+        if self.place.study.exists():
             return None
-        stored = read_front(path)
-        self.origin.check_same(stored.origin, path)
+        reprice = make_repricer(self.folder, self.profile)
+        answers = (self._answer(*found) for found in taken_over(self.finished, self.origin, reprice))
+        return next((answer for answer in answers if answer is not None), None)
+
+    def _answer(self, path: Path, stored: FrontFile) -> FrontFile | None:
+        """The front from the scores in the file at `path`; None where some are missing."""
         budget = Budget.resolve(self.request.bounds, stored.full, self.request.budget_at)
-        if not stored.answers(budget, self.request.trials):
+        if not stored.answers(budget, self.request.trials) or self._lacks_yardstick(stored.full):
             return None
         objectives = dataclasses.replace(stored.objectives, keys=self.objectives.keys)
+        floor = self._floor(objectives.metric, stored.full)
         self._begin(stored.corners, budget, stored.candidates)
         self.listener.note(f"answered from {path}: nothing had to be scored")
-        if not stored.is_exact and stored.aimed_at != objectives:
-            self.listener.note(f"its sampler aimed at {stored.aimed_at}; --force searches anew, for {objectives}")
-        with parsing(path):
-            return stored.resolve(budget, objectives)
+        if not stored.is_exact and (stored.aimed_at != objectives or stored.searched_on):
+            aim = f"{stored.aimed_at}{f' on {stored.searched_on}' if stored.searched_on else ''}"
+            self.listener.note(f"its sampler aimed at {aim}; --force searches anew, for {objectives}")
+        try:
+            return stored.resolve(budget, objectives, floor)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def _lacks_yardstick(self, full: Candidate) -> bool:
+        """Whether what was asked for compares with the full model's score, which is not there."""
+        floor = self.request.floor
+        return floor is not None and floor.is_drop and full.accuracy is None
+
+    def _floor(self, metric: Metric, full: Candidate) -> float | None:
+        floor = self.request.floor
+        return None if floor is None else floor.resolve(metric, full.accuracy)
 
     def _search(self) -> FrontFile:
         """The front from the scores in the study, and from new ones where some are missing."""
@@ -269,6 +299,8 @@ class _DeviceSearch:
         budget = Budget.resolve(request.bounds, cost(full), request.budget_at)
         self._begin(corners, budget, map(cost, first))
         objectives = dataclasses.replace(self.objectives, metric=self.score.metric)
+        if request.floor is not None and not request.floor.is_drop:
+            request.floor.resolve(objectives.metric, None)  # or UsageError, before anything is scored
         with self._study(objectives) as (study, step):
             found = search_study(
                 study,
@@ -283,9 +315,14 @@ class _DeviceSearch:
                 size=settle_size(study, request.generation),
                 progress=self.listener.progress,
             )
+        candidates = {one.id: one for one in found.candidates}
+        whole = candidates.setdefault(full.id, cost(full))
+        if self._lacks_yardstick(whole):
+            whole = candidates[full.id] = self.score.score(full).of(cost(full))
         file = FrontFile.solve(
-            found.candidates if full in space else (*found.candidates, cost(full)),
+            tuple(candidates.values()),
             budget,
+            floor=self._floor(objectives.metric, whole),
             origin=self.origin,
             sampler=found.sampler,
             is_exact=found.is_exact,

@@ -36,7 +36,7 @@ COMMANDS = {
     "train": "train --teacher-epochs 1 --epochs 1 --batch-size 24 --threads 1 --device cpu --out trained",
     "profile": "profile --supernet net",
     "pareto": "pareto --supernet net",
-    "pareto-devices": "pareto --supernet net --device local,phone --out fronts",
+    "pareto-fronts": "pareto --supernet net --device local,phone --out fronts",
     "worker": "worker --supernet net --storage front/study.db",
     "export": "export --pick 1 --out exported --int8",
     "eval": "eval --model exported",

@@ -22,7 +22,7 @@ Scorer = Any  # of conftest.py
 Price = Callable[[Submodel], Candidate]
 
 FILES = {"front.json", "front.csv", "front.png", "front.html", "study.db"}
-TOGETHER = {"fronts.json", "fronts.csv", "fronts.html"}  # of several devices, beside their folders
+TOGETHER = {"fronts.json", "fronts.csv", "fronts.html", "fronts.png"}  # of several devices, beside their folders
 
 
 def test_another_budget_on_an_estimated_device_imports_only_what_draws(
@@ -97,7 +97,7 @@ def test_each_device_gets_its_front_and_one_table_shows_them(
     shared = [one.id for one in files[0].front if one.id in {other.id for other in files[1].front}]
     assert f"on all 2 fronts: {', '.join(shared)}\n" in result.stdout
     row = files[0].front.index(files[0].recommended) + 1
-    assert "written to front: fronts.json, fronts.csv, fronts.html\n" in result.stderr
+    assert "written to front: fronts.json, fronts.csv, fronts.html, fronts.png\n" in result.stderr
     assert f"next: bstsearch export --pick {row} --front front/local/front.json\n" in result.stderr
 
 
@@ -113,11 +113,11 @@ def test_the_same_again_is_answered_from_both(pareto: Invoke, scorer: Scorer, ph
 
 def test_json_holds_every_devices_front_file(pareto: Invoke, phone: Path, tmp_path: Path) -> None:
     data = json.loads(pareto("--device", "local,phone", "--json").stdout)
-    assert list(data) == ["devices", "on_all_fronts"]
-    assert list(data["devices"]) == ["local", "phone"]
-    for name, file in data["devices"].items():
+    assert list(data) == ["fronts", "paths", "hypervolumes", "leads", "on_all_fronts"]
+    assert list(data["fronts"]) == ["local", "phone"]
+    for name, file in data["fronts"].items():
         assert file == json.loads((tmp_path / "front" / name / "front.json").read_text())
-    assert set(data["on_all_fronts"]) <= set(data["devices"]["phone"]["front"])
+    assert set(data["on_all_fronts"]) <= set(data["fronts"]["phone"]["front"])
     assert data == json.loads((tmp_path / "front" / "fronts.json").read_text())
 
 

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-from bstsearch.report.csv_file import write_csv, write_devices_csv
+from bstsearch.report.csv_file import write_csv, write_fronts_csv
 from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.front_file import FrontFile
@@ -21,6 +21,7 @@ def test_one_line_per_row_with_every_number(make_front: Callable[..., FrontFile]
             key: str(value) for key, value in candidate.to_json().items()
         }
     assert [row["id"] for row in rows if row["is_recommended"] == "True"] == [file.recommended.id]
+    assert [row["is_apart"] for row in rows] == [str(is_apart) for is_apart in file.apart]
 
 
 def test_test_scores_are_columns_where_some_row_has_one(make_front: Callable[..., FrontFile], tmp_path: Path) -> None:
@@ -33,17 +34,17 @@ def test_test_scores_are_columns_where_some_row_has_one(make_front: Callable[...
     assert not any(name in rows[0] for name in ("rights", "partial_accuracy", "beaten_by"))
 
 
-def test_several_devices_are_told_apart_by_their_first_column(
+def test_several_fronts_are_told_apart_by_their_first_columns(
     make_front: Callable[..., FrontFile], tmp_path: Path
 ) -> None:
     files = [make_front(device="laptop"), make_front(Budget(latency_ms=6.0), scale=10, device="phone")]
-    write_devices_csv(files, tmp_path / "fronts.csv")
+    write_fronts_csv({"one": files[0], "two": files[1]}, tmp_path / "fronts.csv")
     with (tmp_path / "fronts.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert next(iter(rows[0])) == "device"
-    for file in files:
+    assert list(rows[0])[:3] == ["front", "supernet", "device"]
+    for name, file in zip(("one", "two"), files, strict=True):
         write_csv(file, tmp_path / "front.csv")
         with (tmp_path / "front.csv").open(newline="", encoding="utf-8") as stream:
             alone = list(csv.DictReader(stream))
-        device = file.origin.device["name"]
-        assert [row for row in rows if row["device"] == device] == [{"device": device, **row} for row in alone]
+        heads = {"front": name, "supernet": "runs/<net>", "device": file.origin.device["name"]}
+        assert [row for row in rows if row["front"] == name] == [{**heads, **row} for row in alone]

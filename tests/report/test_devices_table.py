@@ -6,8 +6,9 @@ import pytest
 
 from bstsearch.cli.output import PIPED_WIDTH
 from bstsearch.cli.tables import Column, render
-from bstsearch.report.devices_table import devices_table, on_all_fronts
+from bstsearch.report.devices_table import devices_table
 from bstsearch.searching.budget import Budget
+from bstsearch.searching.comparison import on_all_fronts
 from bstsearch.searching.costs import COSTS, DEFAULT
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.space import Space
@@ -79,6 +80,10 @@ def test_what_is_on_all_fronts_is_listed_fastest_first(files: list[FrontFile]) -
     assert list(shared) == [one.id for one in files[0].front if is_on(files[1], one.id)]
     assert 0 < len(shared) < len(files[0].front)
     assert on_all_fronts(files[:1]) == tuple(one.id for one in files[0].front)
+
+
+def test_what_is_on_all_fronts_stands_below(files: list[FrontFile]) -> None:
+    assert devices_table(files).legend[-1] == f"on all 2 fronts: {', '.join(on_all_fronts(files))}"
 
 
 def is_on(file: FrontFile, name: str) -> bool:

@@ -113,6 +113,8 @@ def test_embedded_data_are_the_front_file(file: FrontFile, source: str, tmp_path
     assert front["front"].pop("trade")["costs"] == ["latency_ms", "gflops"]
     stored = json.loads(json.dumps(file.to_json()))
     assert [one["id"] for one in shown] == [one["id"] for one in stored.pop("candidates")]
+    assert [front["front"].pop("compared"), front["front"].pop("not_apart")] == [[], []]  # no values are known
+    assert stored.pop("not_apart")
     assert front["front"] == stored
     for one, candidate in zip(shown, file.candidates, strict=True):
         assert one["accuracy"] == candidate.score

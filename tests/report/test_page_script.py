@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import math
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from bstsearch.model.config import config_to_json
@@ -21,13 +23,18 @@ from bstsearch.model.lookup import family_names, get_family
 from bstsearch.model.stack_shape import per_layer
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency, Memory
-from bstsearch.report.page import packed_candidate, page_script, trade
+from bstsearch.report.page import packed_candidate, page_data, page_script, trade
 from bstsearch.report.staircase import staircase
 from bstsearch.score import Accuracy, Metric
+from bstsearch.searching.apart import find_not_apart
 from bstsearch.searching.budget import HIGH, MIDDLE, Budget
+from bstsearch.searching.comparison import find_levels
 from bstsearch.searching.costs import DEFAULT, Objectives, by_name
+from bstsearch.searching.floor import keeps_to
+from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate, find_front, recommend
 from bstsearch.searching.pricing import find_stacks
+from bstsearch.searching.racing import write_rights
 from bstsearch.space import Space, Submodel
 from bstsearch.training.sandwich import draw_submodel
 
@@ -103,6 +110,58 @@ def test_front_and_recommended_row_follow_the_same_rule(objectives: Objectives) 
         assert ids == [one.id for one in front]
         row = recommend(front, objectives, has_budget=bool(budget)) if front else None
         assert recommended == (row.id if row else None)
+
+
+def test_a_floor_leaves_what_is_good_enough_and_recommends_the_cheapest() -> None:
+    rng = random.Random(4)
+    given = [
+        as_json(*case) | {"trade": trade(DEFAULT), "floor": rng.choice([0.9, 0.93, 0.99, 1.0])} for case in cases()
+    ]
+    expression = "(({ front, recommended }) => [front.map((one) => one.id), recommended?.id ?? null])"
+    found = run(["rule"], f"{expression}(solve(given.candidates, given.budget, given.trade, given.floor))", given)
+    for (candidates, budget), case, (ids, recommended) in zip(cases(), given, found, strict=True):
+        good = [one for one in candidates if budget.admits(one) and keeps_to(case["floor"], one, DEFAULT.metric)]
+        front = find_front(good)
+        assert ids == [one.id for one in front]
+        assert recommended == (recommend(front, has_budget=bool(budget), floor=case["floor"]).id if front else None)
+
+
+def test_levels_and_what_is_apart_are_what_python_says() -> None:
+    lists = [candidates for candidates, _ in cases()][:80]
+    groups = [[find_front(one) for one in lists[start : start + 3]] for start in range(0, 78, 3)]
+    given = [[[packed_candidate(one) for one in front] for front in group] for group in groups]
+    expression = (
+        f"levelsOf(given, {json.dumps(trade(DEFAULT))})"
+        ".map(({ cost, best, leader, isApart }) => [cost, best.map((one) => one?.id ?? null), leader, isApart])"
+    )
+    for group, levels in zip(groups, run(["rule"], expression, given), strict=True):
+        assert levels == [
+            [level.cost, [one and one.id for one in level.best], level.leader, level.is_apart]
+            for level in find_levels(group, DEFAULT)
+        ]
+
+
+def test_rows_are_compared_by_what_each_answered_where_that_is_known(make_front: Callable[..., FrontFile]) -> None:
+    """900 of 1,000 right and 910 are apart where the 910 hold the 900; a budget leaves rows out between them."""
+    file = make_front()
+    nested = {
+        one.id: dataclasses.replace(one, rights=write_rights(np.arange(1000) < one.accuracy.correct))
+        for one in file.candidates
+        if isinstance(one.accuracy, Accuracy)
+    }
+    known = dataclasses.replace(
+        file, candidates=tuple(nested.values()), front=tuple(nested[one.id] for one in file.front)
+    )
+    ids, apart = [one.id for one in file.front], []
+    for each, is_known in ((file, False), (known, True)):
+        (front,) = [one["front"] for one in page_data({Path("front.json"): each})["fronts"]]
+        pairs = list(itertools.combinations(each.front, 2))
+        given = [{"front": front, "rows": [packed_candidate(one) for one in reversed(pair)]} for pair in pairs]
+        found = run(["rule"], "isRowApart(given.front, ...given.rows)", given)
+        assert front["compared"] == (ids if is_known else [])
+        assert found == [(one.id, other.id) not in find_not_apart([(one, other)]) for one, other in pairs]
+        apart.append(sum(found))
+    assert apart[0] < apart[1]
 
 
 def test_the_cases_hold_every_kind() -> None:

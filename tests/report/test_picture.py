@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -77,7 +79,7 @@ def test_rows_are_named_underneath_up_to_a_dozen(make_front: MakeFront) -> None:
     assert all(f"{number}  {one.id}" in words(make_figure(file)) for number, one in enumerate(file.front, start=1))
     long = dataclasses.replace(file, front=(file.front * 4)[:20], recommended=file.front[-1])
     shown = words(make_figure(long))
-    assert f"and {20 - NAMED} more: front.csv" in shown
+    assert 20 - NAMED <= int(shown.partition("and ")[2].partition(" more: front.csv")[0]) <= 21 - NAMED
     assert f"  {file.recommended.id}" in shown
 
 
@@ -135,3 +137,34 @@ def test_settings_of_the_user_do_not_matter(make_front: MakeFront, tmp_path: Pat
 def test_a_name_is_no_formula(make_front: MakeFront, tmp_path: Path) -> None:
     draw_picture(make_front(device="a$_b$^"), tmp_path / "front.png")
     assert (tmp_path / "front.png").exists()
+
+
+def test_of_a_long_front_a_dozen_rows_have_their_number_and_name(make_front: MakeFront, make_candidate: Any) -> None:
+    """Spread over all of it, the recommended one among them; each still has its point."""
+    file = make_front(is_layerwise=True)
+    rows = [
+        make_candidate(one.id, ms=1.0 + number, macs=1000 * (1 + number), correct=500 + 6 * number)
+        for number, one in enumerate(itertools.islice(file.origin.space, 60, 140))
+    ]
+    long = dataclasses.replace(file, front=tuple(rows), candidates=tuple(rows), recommended=rows[33])
+    figure = make_figure(long)
+    numbers = {int(number) for number, _ in row_labels(figure.axes[0])}
+    assert {1, 34, 80} <= numbers
+    assert NAMED - 1 <= len(numbers) <= NAMED
+    assert f"and {80 - len(numbers)} more: front.csv" in words(figure)
+    assert "34  1/4, " in words(figure)
+    assert "heads " in words(figure)
+    assert len(figure.axes[0].collections[-1].get_offsets()) == 80
+
+
+def test_rows_that_are_not_apart_are_joined_and_a_floor_is_a_line(make_front: MakeFront) -> None:
+    file = make_front()
+    bands = [one for one in make_figure(file).axes[0].collections if set(one.get_linewidths()) == {9}]
+    assert [len(band.get_segments()) for band in bands] == [file.apart.count(False)]
+    labels = [text.get_text() for text in make_figure(file).legends[0].get_texts()]
+    assert "not significantly apart" in labels
+    above = file.resolve(Budget(), floor=0.95)
+    figure = make_figure(above)
+    dotted = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert [list(line.get_ydata()) for line in dotted] == [[95.0, 95.0]]
+    assert "not good enough" in [text.get_text() for text in figure.legends[0].get_texts()]

@@ -83,26 +83,40 @@ def test_test_scores_stand_in_a_column_of_their_own(make_front: MakeFront) -> No
     file = file.tested({one.id: Accuracy(correct=777, total=1000) for one in file.front[1:]})
     table = front_table(file)
     assert table.title.endswith(", accuracy on validation and test")
-    assert [head[:2] for head in table.heads[4:6]] == [("validation\n95 % interval", "%"), ("test\n95 % interval", "%")]
-    assert [row[5] for row in table.rows] == ["-", *["77.7 (75.0-80.2)"] * (len(file.front) - 1)]
+    heads = [head[:2] for head in table.heads]
+    place = heads.index(("test\n95 % interval", "%"))
+    assert heads[place - 1] == ("validation\n95 % interval", "%")
+    assert [row[place] for row in table.rows] == ["-", *["77.7 (75.0-80.2)"] * (len(file.front) - 1)]
     assert max(map(len, shown(table, PIPED_WIDTH).splitlines())) <= PIPED_WIDTH
 
 
-def test_layerwise_front_says_how_it_was_found_and_cuts_ids(make_front: MakeFront) -> None:
+def test_a_front_of_long_ids_tells_sizes_in_their_place(make_front: MakeFront) -> None:
     table = front_table(make_front(is_layerwise=True))
     assert table.title == "Pareto front on local (5 submodels scored, nsga2)"
-    assert [head[0] for head in table.heads][:3] == ["row", "id", "accuracy\n95 % interval"]
-    assert any(row[1].endswith("..") for row in table.rows)
+    assert [head[:2] for head in table.heads][:5] == [
+        *(("row", ""), ("width", ""), ("layers", "of 4+4"), ("heads", "%"), ("FFN", "%"))
+    ]
+    assert table.rows[0][1:5] == ["1/4", "1+1", "25", "25"]
+    assert table.legend[-1] == "ids: front.csv; --pick takes the row, too"
+
+
+def test_rows_that_are_not_significantly_apart_from_the_one_above_have_a_sign(make_front: MakeFront) -> None:
+    file = make_front()
+    table = front_table(file)
+    signs = [row[4] for row in table.rows]
+    assert signs == ["" if is_apart else "~" for is_apart in file.apart]
+    assert set(signs) == {"", "~"}
+    assert table.legend == (f"* recommended: {file.rule}", "~ not significantly apart from the row above (95 %)")
 
 
 def test_what_was_not_measured_says_so(make_front: MakeFront) -> None:
     file = make_front(estimated=["w1-d1"])
     table = front_table(file)
     heads = [head[0] for head in table.heads]
-    assert heads[:7] == ["row", "id", "width", "depth", "accuracy\n95 % interval", "latency", "latency\nis"]
-    assert [row[6] for row in table.rows] == [one.latency.source for one in file.front]
-    assert [row[5] for row in table.rows] == [LATENCY.text(one) for one in file.front]
-    assert (table.rows[-1][6], table.rows[0][6]) == ("estimated", "measured")
+    assert heads[:8] == ["row", "id", "width", "depth", "~", "accuracy\n95 % interval", "latency", "latency\nis"]
+    assert [row[7] for row in table.rows] == [one.latency.source for one in file.front]
+    assert [row[6] for row in table.rows] == [LATENCY.text(one) for one in file.front]
+    assert (table.rows[-1][7], table.rows[0][7]) == ("estimated", "measured")
     assert all(len(row) == len(heads) for row in table.rows)
 
 

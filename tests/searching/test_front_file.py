@@ -68,6 +68,8 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
         "is_exact": bool,
         "trials": int,
         "searched": dict,
+        "searched_on": type(None),
+        "min_accuracy": type(None),
         "budget": dict,
         "objectives": list,
         "aimed_at": list,
@@ -109,13 +111,13 @@ def test_neighbours_that_chance_may_have_ordered_are_named(candidates: list[Cand
     pairs = [(one.id, other.id) for one, other in itertools.pairwise(candidates)]
     file = solve(candidates)
     assert file.not_apart == tuple(pairs[:9])
-    assert file.close_rows == list(range(2, 11))
+    assert file.apart == (True, *[False] * 9, *[True] * (len(candidates) - 10))
     assert solve([candidates[0], *candidates[3:]], is_exact=False).not_apart[0] != (candidates[0].id, candidates[3].id)
     rights = [write_rights(np.arange(1000) < one.accuracy.correct) for one in candidates if one.accuracy]
     nested = [dataclasses.replace(one, rights=text) for one, text in zip(candidates, rights, strict=True)]
     known = solve(nested)
     assert known.not_apart == ()
-    assert known.close_rows == []
+    assert all(known.apart)
     assert FrontFile.from_json(json.loads(json.dumps(known.to_json()))) == known
 
 

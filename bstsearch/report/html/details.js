@@ -5,7 +5,9 @@ const LONGEST = 12; // ids whose panels are tried for the height to reserve
 function drawDetails(view, one, path) {
   const standing = view.standingOf(one);
   const row = view.rowOf(one);
-  find("details-kind").textContent = row === null ? sentence(view, one, standing) : `Row ${row}, ${STANDING[standing]}`;
+  const near = view.isNear(one) ? `; not significantly apart from row ${row - 1}` : "";
+  find("details-kind").textContent =
+    row === null ? sentence(view, one, standing) : `Row ${row}, ${STANDING[standing]}${near}`;
   find("details-kind").className = `kind ${standing}`;
   find("details-title").textContent = one.id;
   find("details").replaceChildren(
@@ -31,6 +33,7 @@ function reserveHeight(view, path) {
 function sentence(view, one, standing) {
   if (standing === "dominated")
     return `Dominated: ${view.front.find((member) => dominates(member, one, view.data.trade)).id} is nowhere worse`;
+  if (standing === "low") return `Not good enough: ${view.metric.name} ${scoreWords(view, one.accuracy)}`;
   const share = (key) => deciding(key, one, view.budget) / view.budget[key];
   const [key] = limitsOf(view.budget).sort((a, b) => share(b) - share(a));
   const upTo = view.budget.at !== "middle" && rangeText(view, key, one) ? "up to " : "";

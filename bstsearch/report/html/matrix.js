@@ -5,7 +5,7 @@ function drawMatrix(table, views) {
   const one = new Map(views.flatMap((view) => view.front.map((member) => [member.id, member])));
   const ids = [...one.keys()].sort((a, b) => valueOf("gflops", one.get(a)) - valueOf("gflops", one.get(b)) || (a < b ? -1 : 1));
   const heads = views.map((view) =>
-    el("th", { scope: "col" }, view.data.device.name, el("small", {}, `${headWords(view)}`)),
+    el("th", { scope: "col" }, view.name, el("small", {}, `${headWords(view)}`)),
   );
   table.tHead.rows[0].replaceChildren(el("th", { scope: "col", class: "text" }, "Submodel"), ...heads);
   table.tBodies[0].replaceChildren(...ids.map((id) => drawMatrixRow(id, views, all.includes(id))));

@@ -1,11 +1,12 @@
 /* The page: what is chosen, and everything drawn anew from it. */
 
-const { fronts, costs, rules } = JSON.parse(find("data").textContent);
+const { fronts, costs, rules, has_same_scores: hasSameScores } = JSON.parse(find("data").textContent);
 for (const { front } of fronts) front.candidates = unpacked(front.candidates);
 const state = {
   device: 0,
   axis: fronts[0].front.trade.costs[0],
   budgets: fronts.map(({ front }) => ({ ...front.budget })),
+  floors: fronts.map(({ front }) => front.min_accuracy),
   chosen: null, // an id; null: the panel follows what is recommended
   shown: null, // what the pointer or the focus is on
   sort: { key: "row", isDescending: false },
@@ -15,6 +16,7 @@ const state = {
 const actions = { show, choose, limit: setLimit, sort: sortBy };
 const plot = makePlot(find("plot"), find("slider"), actions);
 const table = makeTable(find("rows"), columnsFor(fronts[0].front, costs), actions);
+let views;
 let view;
 
 /* Candidates are packed as a row of keys and rows of values. */
@@ -26,7 +28,7 @@ function unpacked({ keys, costs: names, rows }) {
 }
 
 function render() {
-  const views = fronts.map(({ front }, n) => makeView(front, state.budgets[n], costs));
+  views = fronts.map(({ name, front }, n) => makeView(name, front, state.budgets[n], state.floors[n], costs));
   view = views[state.device];
   find("title").textContent =
     document.title = `Pareto front of ${view.data.supernet.family} on ${view.data.device.name}`;
@@ -34,10 +36,15 @@ function render() {
   find("facts").textContent = facts(view);
   renderAnswer();
   renderBudget();
-  drawPlot(plot, view, state.axis);
+  drawPlot(plot, view, state.axis, others());
   renderRows();
-  if (views.length > 1) drawMatrix(find("matrix"), views);
+  if (views.length > 1) (hasSameScores ? drawMatrix : drawLevels)(find("matrix"), views);
   renderShown();
+}
+
+/* The other fronts, each with its number, which is that of its colour. */
+function others() {
+  return views.map((other, n) => ({ other, n })).filter(({ n }) => n !== state.device);
 }
 
 function renderRows() {
@@ -60,24 +67,35 @@ function settle() {
 }
 
 function renderAnswer() {
-  const { recommended, budget, data, hasBudget } = view;
+  const { recommended, budget, data, floor, hasBudget } = view;
   const words = budgetWords(view);
   if (recommended) {
-    const why = hasBudget ? `${rules.within}: ${words}` : rules.free;
+    const why = floor === null ? (hasBudget ? `${rules.within}: ${words}` : rules.free) : floorRule(words);
     find("answer").replaceChildren(
       "Recommended: ",
       el("strong", {}, recommended.id),
       ` (row ${view.rowOf(recommended)}), ${why}.`,
     );
   } else {
-    const one = nearest(data.candidates, budget);
+    const within = view.scored.filter((one) => admits(one, budget));
+    const one = within.length ? bestOf(within, data.trade) : nearest(data.candidates, budget);
     const costsOf = limitsOf(budget).map((key) => costWords(view, key, deciding(key, one, budget)));
-    const text = admits(one, budget)
+    const text = within.length
+      ? `No scored submodel${hasBudget ? ` within ${words}` : ""} is good enough: ${floorWords(view)}; the nearest is ${one.id} with ${scoreWords(view, one.accuracy)}.`
+      : admits(one, budget)
       ? `What fits within ${words} has not been scored.`
       : `No submodel fits within ${words}; the nearest is ${one.id} with ${costsOf.join(", ")}.`;
     find("answer").replaceChildren(text);
   }
   find("remark").textContent = remark();
+}
+
+function floorRule(budget) {
+  const end = worseEnd(view.recommended, view.metric);
+  const reach = keepsTo({ accuracy: end }, view.floor, view.metric)
+    ? ""
+    : ` (its 95 % interval reaches ${scoreWords(view, end)})`;
+  return `${rules.first}${budget && ` within ${budget}`} whose ${floorWords(view)}${reach}`;
 }
 
 function remark() {
@@ -99,6 +117,12 @@ function isUnsearched() {
 
 function renderBudget() {
   find("bars").textContent = barWords();
+  const { metric, floor } = view;
+  find("floor-label").textContent = `${capital(metric.name)} at ${metric.is_higher_better ? "least" : "most"}`;
+  find("floor-unit").textContent = metric.unit;
+  const least = find("floor");
+  if (least.value === "" ? floor !== null : fromUnit(least.value) !== floor)
+    least.value = floor === null ? "" : Number((metric.factor * floor).toPrecision(12));
   const [limit, asked] = [view.budget[state.axis], view.data.budget[state.axis]];
   const field = find("limit");
   if (Number(field.value) !== limit) field.value = limit ?? ""; // "0.50" is left as it was typed
@@ -134,6 +158,16 @@ function setLimit(value) {
   render();
 }
 
+function setFloor(value) {
+  state.floors[state.device] = value;
+  render();
+}
+
+/* A score as it is stored, of what was typed in the metric's unit; in per cent to the last digit, as 97.3e-2. */
+function fromUnit(text) {
+  return Number(view.metric.factor === 100 ? `${Number(text)}e-2` : text);
+}
+
 function sortBy(key) {
   state.sort = { key, isDescending: state.sort.key === key && !state.sort.isDescending };
   renderRows();
@@ -154,8 +188,9 @@ for (const [key, { axis }] of Object.entries(costs)) {
 }
 if (fronts.length > 1) {
   find("devices").hidden = find("matrix-card").hidden = false;
-  fronts.forEach(({ front }, n) =>
-    addChoice(find("devices"), "device", front.device.name, n === 0, () => {
+  find("matrix-title").textContent = hasSameScores ? "On all devices" : "For the same cost";
+  fronts.forEach(({ name }, n) =>
+    addChoice(find("devices"), "device", name, n === 0, () => {
       state.device = n;
       render();
       settle();
@@ -167,6 +202,10 @@ find("limit").addEventListener("input", ({ target }) => {
   else if (Number(target.value) > 0) setLimit(Number(target.value));
 });
 find("limit").addEventListener("blur", renderBudget);
+find("floor").addEventListener("input", ({ target }) => {
+  if (target.value !== "") setFloor(fromUnit(target.value));
+  else if (!target.validity.badInput) setFloor(null);
+});
 find("none").addEventListener("click", () => {
   setLimit(null);
   find("limit").focus();
@@ -187,6 +226,6 @@ find("front-only").addEventListener("change", ({ target }) => {
 });
 find("copy").addEventListener("click", copyCommand);
 addEventListener("resize", settle);
-new ResizeObserver(() => drawPlot(plot, view, state.axis)).observe(find("plot"));
+new ResizeObserver(() => drawPlot(plot, view, state.axis, others())).observe(find("plot"));
 render();
 settle();

@@ -1,14 +1,16 @@
 /* The plot: every scored submodel a point with its ranges, the front's edge, and the budget as a line to drag. */
 
 const MARGIN = { left: 48, right: 22, top: 42, bottom: 58 };
+const COLORS = 6; // of fronts, in page.css
 const THUMB = 24; // px, as wide as page.css makes the slider's
 const NEAR = 26; // px around a point in which it is meant
 const NEAR_LIMIT = 14; // px beside the budget's line
+const LABEL = 21; // px between the middles of two row numbers, at least
 const CROWD = 40; // with more points than this, only the bars of the front and of what is shown are drawn
 
 function makePlot(svg, slider, actions) {
-  const parts = Object.fromEntries(["beyond", "grid", "steps", "limit", "points"].map((name) => [name, draw("g")]));
-  for (const name of ["beyond", "grid", "steps", "limit"]) parts[name].setAttribute("aria-hidden", "true");
+  const parts = Object.fromEntries(["beyond", "grid", "others", "near", "steps", "limit", "points"].map((name) => [name, draw("g")]));
+  for (const name of ["beyond", "grid", "others", "near", "steps", "limit"]) parts[name].setAttribute("aria-hidden", "true");
   svg.append(...Object.values(parts));
   const points = new Map();
   const plot = { svg, slider, parts, points, actions, order: [] };
@@ -16,22 +18,29 @@ function makePlot(svg, slider, actions) {
   return plot;
 }
 
-function drawPlot(plot, view, axis) {
+/* `others` are the fronts that are drawn behind the one of `view`, each with its number. */
+function drawPlot(plot, view, axis, others) {
   const [width, height] = [plot.svg.clientWidth || 640, plot.svg.clientHeight || 400];
   plot.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const box = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
   const { factor } = view.metric;
-  const x = makeScale(view.scored.flatMap((one) => [lowOf(axis, one), valueOf(axis, one), highOf(axis, one)]));
+  const behind = others.flatMap(({ other }) => other.front);
+  const x = makeScale([
+    ...view.scored.flatMap((one) => [lowOf(axis, one), valueOf(axis, one), highOf(axis, one)]),
+    ...behind.map((one) => valueOf(axis, one)),
+  ]);
   const y = makeScale(
-    view.scored.flatMap((one) => [factor * one.accuracy_low, factor * one.accuracy_high]),
+    [...view.scored, ...behind].flatMap((one) => [factor * one.accuracy_low, factor * one.accuracy_high]),
     false,
   );
   const place = {
     x: (value) => box.left + Math.min(1, Math.max(0, x.at(value))) * (box.right - box.left),
     y: (score) => box.bottom - y.at(factor * score) * (box.bottom - box.top),
   };
-  Object.assign(plot, { view, axis, box, x, place });
+  Object.assign(plot, { view, axis, box, x, place, numbered: numberedRows(view, axis, place) });
   drawGrid(plot, y);
+  drawOthers(plot, others);
+  drawNear(plot);
   drawSteps(plot);
   drawPoints(plot);
   drawLimit(plot);
@@ -61,21 +70,72 @@ function label(x, y, anchor, text, name = null) {
   return draw("text", { x, y, "text-anchor": anchor, class: name }, text);
 }
 
+/* The rows that have room for their number: the recommended one first, then the others in order. */
+function numberedRows(view, axis, place) {
+  const found = [];
+  for (const one of [...(view.recommended ? [view.recommended] : []), ...view.front]) {
+    const at = [place.x(valueOf(axis, one)), place.y(one.accuracy)];
+    if (found.every(([, x, y]) => Math.hypot(at[0] - x, at[1] - y) >= LABEL)) found.push([one, ...at]);
+  }
+  return new Set(found.map(([one]) => one));
+}
+
 function drawSteps({ parts, view, axis, place }) {
+  const d = stepsPath(view, axis, place);
+  parts.steps.replaceChildren(...(d ? [draw("path", { class: "steps", d })] : []));
+}
+
+function stepsPath(view, axis, place) {
   const steps = staircase(
     view.front.map((one) => [valueOf(axis, one), one.accuracy]),
     view.metric.is_higher_better,
   );
-  const path = steps.map(([cost, share], n) =>
-    n ? `H${place.x(cost)}V${place.y(share)}` : `M${place.x(cost)} ${place.y(share)}`,
+  return steps
+    .map(([cost, share], n) =>
+      n ? `H${place.x(cost)}V${place.y(share)}` : `M${place.x(cost)} ${place.y(share)}`,
+    )
+    .join("");
+}
+
+/* Fronts behind the one that is looked at: their edges and rows, in colours of their own. */
+function drawOthers({ parts, axis, place }, others) {
+  parts.others.replaceChildren(
+    ...others.flatMap(({ other, n }) => [
+      draw("path", { class: `other other-${n % COLORS}`, d: stepsPath(other, axis, place) }),
+      ...other.front.map((one) =>
+        draw("circle", {
+          class: `other other-${n % COLORS}`,
+          cx: place.x(valueOf(axis, one)),
+          cy: place.y(one.accuracy),
+          r: 3,
+        }),
+      ),
+    ]),
   );
-  parts.steps.replaceChildren(...(steps.length ? [draw("path", { class: "steps", d: path.join("") })] : []));
+  find("others").hidden = !others.length;
+  find("others").replaceChildren(
+    ...others.map(({ other, n }) =>
+      el(
+        "li",
+        {},
+        draw("svg", { viewBox: "0 0 18 18" }, draw("path", { class: `other other-${n % COLORS}`, d: "M1 9h16" })),
+        other.name,
+      ),
+    ),
+  );
+}
+
+/* A band between rows that are not significantly apart. */
+function drawNear({ parts, view, axis, place }) {
+  const at = (one) => `${place.x(valueOf(axis, one))} ${place.y(one.accuracy)}`;
+  const d = view.front.map((one, n) => (view.isNear(one) ? `M${at(view.front[n - 1])}L${at(one)}` : "")).join("");
+  parts.near.replaceChildren(...(d ? [draw("path", { class: "near", d })] : []));
 }
 
 function drawPoints(plot) {
   const { view, parts, points, axis, svg } = plot;
   const cost = (one) => valueOf(axis, one);
-  const layer = { over: 0, dominated: 1, front: 2, recommended: 3 };
+  const layer = { over: 0, low: 0, dominated: 1, front: 2, recommended: 3 };
   const wanted = [...view.scored].sort((a, b) => layer[view.standingOf(a)] - layer[view.standingOf(b)]);
   for (const id of [...points.keys()].filter((id) => !wanted.some((one) => one.id === id))) points.delete(id);
   arrange(
@@ -97,7 +157,8 @@ function drawPoint(plot, one) {
   points.set(one.id, node);
   const standing = view.standingOf(one);
   const row = view.rowOf(one);
-  const radius = row === null ? 4.5 : plot.svg.clientWidth < 480 ? 8.5 : 9.5;
+  const isNumbered = plot.numbered.has(one);
+  const radius = !isNumbered ? (row === null ? 4.5 : 5.5) : plot.svg.clientWidth < 480 ? 8.5 : 9.5;
   const [x, y] = [place.x(valueOf(axis, one)), place.y(one.accuracy)];
   node.style.transform = `translate(${x}px, ${y}px)`;
   node.setAttribute(
@@ -109,7 +170,7 @@ function drawPoint(plot, one) {
     draw("path", { class: `bar ${standing}`, d: bars(plot, one, x, y) }),
     draw("circle", { class: `mark ${standing}`, r: radius }),
     draw("circle", { class: "ring", r: radius + 3 }),
-    ...(row === null ? [] : [draw("text", { class: "row", y: 4 }, String(row))]),
+    ...(!isNumbered ? [] : [draw("text", { class: "row", y: 4 }, String(row))]),
   );
   return node;
 }
@@ -125,7 +186,7 @@ function drawLimit(plot) {
   const { parts, box, x, place, view, axis } = plot;
   const limit = view.budget[axis] ?? null;
   parts.beyond.replaceChildren();
-  parts.limit.replaceChildren();
+  parts.limit.replaceChildren(...floorLine(plot));
   plot.limitAt = null;
   if (limit === null) return;
   const [share, at, text] = [x.at(limit), place.x(limit), `budget ${limitWords(view, axis)}`];
@@ -153,6 +214,13 @@ function drawLimit(plot) {
       label(at + (isLeft ? -1 : 1), box.top - 7, isLeft ? "start" : "end", text, "limit-text"),
     );
   }
+}
+
+/* A line at the worst score that is good enough, where it lies among the points. */
+function floorLine({ box, place, view }) {
+  const at = view.floor === null ? Infinity : place.y(view.floor);
+  if (at < box.top || at > box.bottom) return [];
+  return [draw("path", { class: "limit floor", d: `M${box.left} ${at}H${box.right}` })];
 }
 
 /* The slider lies on the axis, so its thumb stands under the line. */

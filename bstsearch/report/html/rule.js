@@ -24,6 +24,11 @@ function admits(one, budget) {
   return overrun(one, budget) <= 1;
 }
 
+/* Whether a scored candidate is as good as was asked for; a floor of null asks for nothing. */
+function keepsTo(one, floor, metric) {
+  return floor === null || lossOf(one.accuracy, metric) <= lossOf(floor, metric);
+}
+
 /* What is traded, less of it always better: the costs in the order asked for, then the score. */
 function losses(one, { costs, metric }) {
   return [...costs.map((key) => valueOf(key, one)), lossOf(one.accuracy, metric)];
@@ -70,19 +75,44 @@ function worseEnd(one, { is_higher_better: isHigherBetter }) {
   return isHigherBetter ? one.accuracy_low : one.accuracy_high;
 }
 
-function recommend(front, hasBudget, trade) {
+function recommend(front, hasBudget, trade, floor) {
+  if (floor !== null) return front[0];
   const best = bestOf(front, trade);
   const least = lossOf(worseEnd(best, trade.metric), trade.metric);
   return hasBudget ? best : front.find((one) => lossOf(one.accuracy, trade.metric) <= least);
 }
 
-/* The front within a budget and its recommended row, which is null where nothing that was scored fits. */
-function solve(candidates, budget, trade) {
+/* The front within a budget, no worse than a floor, and its recommended row: null where nothing that was scored fits. */
+function solve(candidates, budget, trade, floor = null) {
   const front = findFront(
-    candidates.filter((one) => admits(one, budget)),
+    candidates.filter((one) => admits(one, budget) && one.accuracy !== null && keepsTo(one, floor, trade.metric)),
     trade,
   );
-  return { front, recommended: front.length ? recommend(front, limitsOf(budget).length > 0, trade) : null };
+  return { front, recommended: front.length ? recommend(front, limitsOf(budget).length > 0, trade, floor) : null };
+}
+
+const Z_95 = 1.959963984540054; // two-sided 95 % quantile of the normal distribution
+
+/* Whether two rows of a front are significantly apart: by the values of each question where they were compared so, else
+   by their scores alone. */
+function isRowApart({ compared, not_apart: pairs }, one, other) {
+  const places = [one, other].map(({ id }) => compared.indexOf(id)).sort((a, b) => a - b);
+  if (places[0] < 0) return isApart(one, other);
+  return !pairs.some((pair) => pair[0] === places[0] && pair[1] === places[1]);
+}
+
+/* Whether two scores differ by more than chance makes likely, as apart.py tests it. */
+function isApart(one, other) {
+  return Math.abs(one.accuracy - other.accuracy) > Z_95 * Math.sqrt(varianceOf(one, other));
+}
+
+function varianceOf(one, other) {
+  if (one.correct === null || other.correct === null) {
+    const parts = [one, other].map((each) => (each.accuracy_high - each.accuracy_low) / (2 * Z_95));
+    return parts[0] ** 2 + parts[1] ** 2;
+  }
+  const share = (one.correct + other.correct) / (one.questions + other.questions);
+  return share * (1 - share) * (1 / one.questions + 1 / other.questions);
 }
 
 /* The candidate that comes nearest to a budget. */
@@ -104,6 +134,32 @@ function staircase(points, isHigherBetter = true) {
     if (!steps.length || sign * point[1] > sign * steps.at(-1)[1]) steps.push(point);
   }
   return steps;
+}
+
+/* Every value of the first cost at which one of `fronts` gets better: the best row for it of each, the front that leads,
+   and whether it does so beyond doubt. Of equals that one leads which led before. */
+function levelsOf(fronts, { costs: [first], metric }) {
+  const loss = (one) => lossOf(one.accuracy, metric);
+  const levels = [];
+  let best = fronts.map(() => null);
+  let leader = -1;
+  const costsOf = fronts.flatMap((front) => front.map((one) => valueOf(first, one)));
+  for (const cost of [...new Set(costsOf)].sort((a, b) => a - b)) {
+    const before = best;
+    best = fronts.map((front, n) =>
+      front
+        .filter((one) => valueOf(first, one) === cost)
+        .reduce((found, one) => (found === null || loss(one) < loss(found) ? one : found), before[n]),
+    );
+    if (best.every((one, n) => one === before[n])) continue;
+    const there = best.map((one, n) => n).filter((n) => best[n] !== null);
+    leader = there.reduce((a, b) => {
+      const [x, y] = [loss(best[a]), loss(best[b])];
+      return y < x || (y === x && b === leader) ? b : a;
+    });
+    levels.push({ cost, best, leader, isApart: there.every((n) => n === leader || isApart(best[leader], best[n])) });
+  }
+  return levels;
 }
 
 /* The submodels on every one of `fronts`, in the order of the first. */

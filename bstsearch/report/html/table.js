@@ -28,7 +28,7 @@ function scoreColumn(key, name, trade) {
     name: capital(name),
     unit: () => [trade.metric.unit, "95 % interval"].filter(Boolean).join(", "),
     value: (one) => one[key],
-    text: (one, view) => (one[key] === null ? "–" : scoreText(view, one[key])),
+    text: (one, view) => (one[key] === null ? "–" : `${nearSign(key, one, view)}${scoreText(view, one[key])}`),
     range: (one, view) =>
       one[key] === null
         ? ""
@@ -36,6 +36,11 @@ function scoreColumn(key, name, trade) {
             .map((end) => scoreText(view, end))
             .join("–"),
   };
+}
+
+/* Before the score that rows are chosen by, where it is not significantly apart from that of the row above. */
+function nearSign(key, one, view) {
+  return key === "accuracy" && view.isNear(one) ? "~ " : "";
 }
 
 /* Of a traded cost its value and, where it is not just counted, its upper end; of another one what is held against a

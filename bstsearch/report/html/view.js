@@ -1,26 +1,29 @@
 /* What is shown of one front within one budget: its rows, their standing, and how its numbers are written. */
 
-const STANDING = { recommended: "recommended", front: "on the front", dominated: "dominated", over: "over the budget" };
+const STANDING = { recommended: "recommended", front: "on the front", dominated: "dominated", low: "not good enough", over: "over the budget" };
 
-function makeView(data, budget, costs) {
+function makeView(name, data, budget, floor, costs) {
   const scored = data.candidates.filter((one) => one.accuracy !== null);
-  const { front, recommended } = solve(data.candidates, budget, data.trade);
+  const { front, recommended } = solve(data.candidates, budget, data.trade, floor);
   const rows = new Map(front.map((one, index) => [one.id, index + 1]));
   const hasBudget = limitsOf(budget).length > 0;
   const { metric } = data.trade;
   const [first] = data.trade.costs;
-  const view = { data, budget, costs, metric, first, scored, front, recommended, hasBudget };
+  const view = { name, data, budget, floor, costs, metric, first, scored, front, recommended, hasBudget };
+  const near = new Set(front.filter((one, n) => n && !isRowApart(data, front[n - 1], one)));
+  view.isNear = (one) => near.has(one); // to the row above
   view.rowOf = (one) => rows.get(one.id) ?? null;
   view.standingOf = (one) => {
     if (one === recommended) return "recommended";
     if (rows.has(one.id)) return "front";
-    return admits(one, budget) ? "dominated" : "over";
+    if (!admits(one, budget)) return "over";
+    return keepsTo(one, floor, metric) ? "dominated" : "low";
   };
   view.formats = Object.fromEntries(Object.keys(costs).map((key) => [key, formatIn(view, key)]));
-  const least = front.length && !hasBudget ? worseEnd(bestOf(front, data.trade), metric) : null;
+  const end = front.length && !hasBudget ? worseEnd(bestOf(front, data.trade), metric) : null;
   view.percentDecimals = percentDecimals(
-    front.map((one) => one.accuracy),
-    least,
+    (floor === null ? front : scored).map((one) => one.accuracy),
+    floor ?? end,
   );
   return view;
 }
@@ -49,6 +52,12 @@ function scoreText(view, score) {
 
 function scoreWords(view, score) {
   return `${scoreText(view, score)} ${view.metric.unit}`.trim();
+}
+
+/* "accuracy is at least 97.0 %" */
+function floorWords({ metric, floor }) {
+  const number = String(Number((metric.factor * floor).toPrecision(6)));
+  return `${metric.name} is at ${metric.is_higher_better ? "least" : "most"} ${number} ${metric.unit}`.trim();
 }
 
 function capital(text) {
