@@ -51,7 +51,7 @@ class AccuracyModel:
     def left_out(self) -> Array:
         """What the model would expect of each scored submodel without that one's score."""
         inverse = cho_solve((self._lower, True), np.eye(len(self._target_N)))
-        return self._mean + self._scale * (self._target_N - self._weights_N / np.diag(inverse))
+        return np.asarray(self._mean + self._scale * (self._target_N - self._weights_N / np.diag(inverse)))
 
 
 class Prediction:
@@ -109,7 +109,8 @@ class Values:
 
     def covariance(self, one: Scaled, other: Scaled) -> Array:
         """How alike the scores of each two submodels are."""
-        return 1.0 + one.straight @ other.straight.T + self.smooth_part(_distances(one.smooth, other.smooth))[0]
+        smooth, _ = self.smooth_part(_distances(one.smooth, other.smooth))
+        return np.asarray(1.0 + one.straight @ other.straight.T + smooth)
 
     def variance(self, one: Scaled) -> Array:
         """How far the score of each submodel may lie from the mean, squared."""
@@ -124,7 +125,7 @@ class Values:
 
 def _distances(one_NF: Array, other_MF: Array) -> Array:
     squares = (one_NF**2).sum(axis=1)[:, None] + (other_MF**2).sum(axis=1) - 2 * one_NF @ other_MF.T
-    return np.maximum(squares, 0.0)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def _start(groups: Groups) -> tuple[Array, Array]:

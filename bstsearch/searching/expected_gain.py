@@ -54,10 +54,10 @@ class FrontGrowth:
         """The hypervolume that each of M submodels is expected to add."""
         z_MA = (mean_M[:, None] - self._best_A) / deviation_M[:, None]
         gain_MA = deviation_M[:, None] * (z_MA * ndtr(z_MA) + np.exp(-0.5 * z_MA**2) / np.sqrt(2 * np.pi))
-        return (gain_MA * self._reached(costs_MK)).sum(axis=1)
+        return np.asarray((gain_MA * self._reached(costs_MK)).sum(axis=1))
 
     def _reached(self, costs_MK: Array) -> Array:
         """How much of each part of all amounts lies beyond the costs of each of M submodels."""
         if costs_MK.shape[1] == 1:
-            return np.maximum(self._ends_A - np.maximum(self._amounts_AK[:, 0], costs_MK), 0.0)
-        return (costs_MK[:, None] <= self._amounts_AK).all(axis=2) / len(self._amounts_AK)
+            return np.asarray(np.maximum(self._ends_A - np.maximum(self._amounts_AK[:, 0], costs_MK), 0.0))
+        return np.asarray((costs_MK[:, None] <= self._amounts_AK).all(axis=2) / len(self._amounts_AK))

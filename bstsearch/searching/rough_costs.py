@@ -24,7 +24,7 @@ class RoughCosts:
 
     def __call__(self, features_MF: Array) -> Array:
         """The costs of M submodels."""
-        return np.maximum(_terms(features_MF) @ self._weights_TK, self._least_K)
+        return np.asarray(np.maximum(_terms(features_MF) @ self._weights_TK, self._least_K))
 
 
 def _terms(features_NF: Array) -> Array:
