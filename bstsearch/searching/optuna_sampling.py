@@ -18,6 +18,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from bstsearch.searching.admitted import Admitted
@@ -76,7 +77,8 @@ class OptunaSampling:
     def _study(self, scored: Sequence[Candidate]) -> optuna.Study:
         """The scored submodels as finished trials, told one after the other, so that genetic samplers have parents."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it tells of each study
-        directions = ["maximize" if is_maximized else "minimize" for is_maximized in self._objectives.is_maximized]
+        up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+        directions = [up if is_maximized else down for is_maximized in self._objectives.is_maximized]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # as some have been for years
             sampler = self._make(self._seed + len(scored))
