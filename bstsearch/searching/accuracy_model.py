@@ -109,7 +109,8 @@ class Values:
 
     def covariance(self, one: Scaled, other: Scaled) -> Array:
         """How alike the scores of each two submodels are."""
-        return 1.0 + one.straight @ other.straight.T + self.smooth_part(_distances(one.smooth, other.smooth))[0]
+        smooth, _ = self.smooth_part(_distances(one.smooth, other.smooth))
+        return np.asarray(1.0 + one.straight @ other.straight.T + smooth)
 
     def variance(self, one: Scaled) -> Array:
         """How far the score of each submodel may lie from the mean, squared."""
