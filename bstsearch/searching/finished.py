@@ -42,6 +42,7 @@ def taken_over(
 def _priced(file: FrontFile, origin: Provenance, reprice: Callable[[Candidate], Candidate]) -> FrontFile | None:
     """The file with this device's costs; None where what its search left out may fit here."""
     space, candidates = origin.space, _still_beaten({one.id: reprice(one) for one in file.candidates})
+    open_again = sum(one.beaten_by is None for one in candidates.values() if file.get(one.id).beaten_by is not None)
     is_whole = sum(one.found is not None and one.submodel in space for one in candidates.values()) == space.size
     if not is_whole and any(by_name()[name].of(file.full).source for name in file.searched.limits):
         return None
@@ -49,7 +50,8 @@ def _priced(file: FrontFile, origin: Provenance, reprice: Callable[[Candidate], 
         file,
         origin=origin,
         searched=Budget(at=file.searched.at) if is_whole else file.searched,
-        is_exact=file.is_exact or is_whole,
+        is_exact=(file.is_exact and not open_again) or is_whole,
+        trials=file.trials - open_again,
         candidates=tuple(candidates.values()),
         front=tuple(candidates[one.id] for one in file.front),
         recommended=candidates[file.recommended.id],

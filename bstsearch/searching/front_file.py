@@ -152,11 +152,10 @@ class FrontFile:
     def answers(self, budget: Budget, trials: int) -> bool:
         """Whether nothing is left to score for `budget` and that many trials."""
         inside = [candidate for candidate in self.candidates if candidate.submodel in self.origin.space]
-        if any(budget.admits(one) and one.accuracy is one.partial is None for one in inside):
-            return False
-        if len(inside) == self.origin.space.size:
+        lacks_some = any(budget.admits(one) and one.found is None for one in inside)
+        if len(inside) == self.origin.space.size and not lacks_some:
             return True
-        return self.searched.covers(budget) and (self.is_exact or self.trials >= trials)
+        return self.searched.covers(budget) and ((self.is_exact and not lacks_some) or self.trials >= trials)
 
     def get(self, submodel_id: str) -> Candidate:
         """The candidate of that id, which the file holds."""
