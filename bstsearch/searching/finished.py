@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bstsearch.errors import BstsearchError
+from bstsearch.score import Metric
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import by_name
 from bstsearch.searching.front_file import NAME, FrontFile, read_front
@@ -21,19 +22,21 @@ def front_files(folders: Iterable[Path]) -> list[Path]:
 
 
 def taken_over(
-    paths: Iterable[Path], origin: Provenance, reprice: Callable[[Candidate], Candidate]
+    paths: Iterable[Path], origin: Provenance, metric: Metric, reprice: Callable[[Candidate], Candidate]
 ) -> Iterator[tuple[Path, FrontFile]]:
-    """The front files at `paths` with the same submodels and scores as a search of `origin`, priced for its device.
+    """The front files at `paths` with the submodels and scores of a search of `origin`, priced for its device.
 
-    A file that cannot be read is passed over: to search anew is always right. So is one of a sampled search within a
-    budget that the device decides, such as a latency: what it left out may fit here.
+    They are by the same `metric`. A file that cannot be read is passed over: to search anew is always right. So is one
+    of a sampled search within a budget that the device decides, such as a latency: what it left out may fit here.
     """
     for path in paths:
         try:
             file = read_front(path)
         except (BstsearchError, OSError):
             continue
-        if file.origin.space == origin.space and origin.has_same_scores(file.origin):
+        if file.objectives.metric != metric or file.origin.space != origin.space:
+            continue
+        if origin.has_same_scores(file.origin):
             priced = _priced(file, origin, reprice)
             if priced is not None:
                 yield path, priced

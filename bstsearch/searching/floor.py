@@ -95,7 +95,7 @@ def check_reached(floor: float | None, candidates: list[Candidate], budget: Budg
     cost = f"{objectives.first.text(best)} {objectives.first.unit}".rstrip()
     raise InfeasibleBudgetError(
         f"none of {len(scored)} scored submodels{within} has {metric.name} {metric.bound(floor)}; "
-        f"the nearest is {best.id} with {score} at {cost}; give another {LEAST} or budget"
+        f"the nearest is {best.id} with {score} at {cost}; give another {LEAST}, {DROP} or budget"
     )
 
 

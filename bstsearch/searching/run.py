@@ -253,7 +253,7 @@ class _DeviceSearch:
         if self.place.study.exists():
             return None
         reprice = make_repricer(self.folder, self.profile)
-        answers = (self._answer(*found) for found in taken_over(self.finished, self.origin, reprice))
+        answers = (self._answer(*found) for found in taken_over(self.finished, self.origin, self.score.metric, reprice))
         return next((answer for answer in answers if answer is not None), None)
 
     def _answer(self, path: Path, stored: FrontFile) -> FrontFile | None:

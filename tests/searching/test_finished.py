@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bstsearch.profiles.latency import Latency
+from bstsearch.score import ACCURACY
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.finished import front_files, taken_over
 from bstsearch.searching.front_file import FrontFile, write_front
@@ -50,7 +51,7 @@ def find(make_candidate: MakeCandidate, tmp_path: Path) -> Callable[..., Found]:
         file = FrontFile.solve(candidates, Budget(), origin=origin, **{**usual, **fields})
         (tmp_path / "local").mkdir(exist_ok=True)
         write_front(file, tmp_path / "local" / "front.json")
-        return list(taken_over(front_files([tmp_path]), PHONE, twice))
+        return list(taken_over(front_files([tmp_path]), PHONE, ACCURACY, twice))
 
     return take
 
@@ -108,11 +109,12 @@ def test_other_scores_and_other_spaces_do_not_answer(find: Callable[..., Found],
     found = find()
     assert found
     paths = [path for path, _ in found]
-    assert list(taken_over(paths, origin, twice)) == []
+    assert list(taken_over(paths, origin, ACCURACY, twice)) == []
+    assert list(taken_over(paths, PHONE, dataclasses.replace(ACCURACY, name="other"), twice)) == []
 
 
 def test_what_cannot_be_read_is_passed_over(find: Callable[..., Found], tmp_path: Path) -> None:
     find()
     (tmp_path / "front.json").write_text("{")
     assert [path.parent.name for path in front_files([tmp_path])] == [tmp_path.name, "local"]
-    assert len(list(taken_over(front_files([tmp_path]), PHONE, twice))) == 1
+    assert len(list(taken_over(front_files([tmp_path]), PHONE, ACCURACY, twice))) == 1

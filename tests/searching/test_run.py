@@ -115,13 +115,16 @@ def test_scores_are_taken_over_only_by_the_same_metric(net: Path, monkeypatch: p
     heard = Heard()
     run(net)
     run(net, device="phone", out=Path("second"), listener=heard)
-    assert any("taken over" in line for line in heard.lines)
+    assert "answered from front/front.json: nothing had to be scored" in heard.lines
+    Path("front/front.json").unlink()
+    run(net, device="phone", out=Path("fourth"), listener=heard)
+    assert any("taken over" in line for line in heard.lines), "from a study that is not finished"
     heard.lines.clear()
     other = Errors()
     other.metric = dataclasses.replace(ERROR, name="loss")
     monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: other)
     run(net, device="phone", out=Path("third"), listener=heard)
-    assert not any("taken over" in line for line in heard.lines)
+    assert not any("taken over" in line or "answered" in line for line in heard.lines)
 
 
 def test_each_device_is_told_of_before_it_is_searched(net: Path) -> None:
