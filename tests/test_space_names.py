@@ -61,16 +61,6 @@ def test_a_space_without_the_full_model_cannot_be_trained(tmp_path: Path) -> Non
         trainable(write(tmp_path, HALVES), BST)
 
 
-def test_tokens_of_the_image_are_free_where_an_elastic_space_is_trained(tmp_path: Path) -> None:
-    tokens = (Fraction(1, 4), Fraction(1))
-    space = trainable("elastic", BST, tokens)
-    assert (space.tokens, space.uniform) == (tokens, BST)
-    assert trainable("bst", BST, tokens) == BST
-    assert trainable(write(tmp_path, {"layer_ffn": ["1/2", "1"]}), BST, tokens).tokens == (Fraction(1),)
-    assert trained_part("elastic", space, NET) == space
-    assert trained_part("bst", space, NET) == BST
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bstsearch.searching.budget import Budget
     from bstsearch.searching.front_file import FrontFile
     from bstsearch.searching.pareto import Candidate
+    from bstsearch.searching.question import Question
     from bstsearch.searching.run import Request
 
 OUT, COMPARISON = Path("front"), Path("comparison")
@@ -172,7 +173,6 @@ def pareto(
       bstsearch pareto --compare runs/a/front runs/b/front
     """
     from bstsearch.searching.budget import parse_bounds
-    from bstsearch.searching.comparison import compare
     from bstsearch.searching.floor import Floor
     from bstsearch.searching.question import Question
     from bstsearch.searching.run import Request
@@ -181,10 +181,8 @@ def pareto(
     bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
     floor, keys = Floor.parse(min_accuracy, max_drop), None if objectives is None else Objectives.parse(objectives).keys
     if is_comparing or runs:
-        _check_comparing(context, runs or [], is_comparing=is_comparing)
         question = Question(bounds=bounds, budget_at=budget_at.value, objectives=keys, floor=floor)
-        compare_runs(runs or [], question, out or COMPARISON, output)
-        return
+        return _compare(context, runs or [], question, out or COMPARISON, output, is_comparing=is_comparing)
     names, memory = split_devices(devices) if devices is not None else [], Memory(output)
     supernet, profiles = supernet or memory.folder("supernet"), profiles or memory.folder("profiles")
     names = names or [memory.device() or _this_machine(supernet, profiles, memory, output)]
@@ -210,11 +208,26 @@ def pareto(
         floor=floor,
     )
     found = _search(names, request, output)
+    _show_all(found, data, out or OUT, memory, output)
+
+
+def _compare(
+    context: typer.Context, runs: Sequence[Path], question: Question, out: Path, output: Output, *, is_comparing: bool
+) -> None:
+    """Lays finished fronts over each other."""
+    _check_comparing(context, runs, is_comparing=is_comparing)
+    compare_runs(runs, question, out, output)
+
+
+def _show_all(found: Mapping[Path, FrontFile], data: str | None, out: Path, memory: Memory, output: Output) -> None:
+    """One front by itself, several together."""
+    from bstsearch.searching.comparison import compare
+
     if len(found) == 1:
         _show(found, data, memory, output)
     else:
         (path, file), *_ = found.items()
-        show_together(compare(found), out or OUT, output)
+        show_together(compare(found), out, output)
         output.hint(f"next: {_next_command(file, path, data, memory)}")
 
 

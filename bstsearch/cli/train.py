@@ -54,7 +54,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How to train: demo, curriculum, bst, bst-gqa, uniter, clip-vil or task.",
+            help="How to train: demo, curriculum, shapes, bst, bst-gqa, uniter, clip-vil or task.",
             show_default="the data set's own: the published one, where there is one",
         ),
     ] = None,

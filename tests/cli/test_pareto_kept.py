@@ -99,7 +99,8 @@ def test_without_out_they_stay_and_the_new_ones_go_beside_them(
     before = contents(finished)
     result = pareto(*args, "--trials", "5")
     assert result.exit_code == 0, result.output
-    assert {path.name for path in (finished / "local").iterdir()} == FILES
+    made = {path.name for path in (finished / "local").iterdir()}
+    assert FILES - {"study.db"} <= made <= FILES  # known scores need no study
     shutil.rmtree(finished / "local")
     assert contents(finished) == before
 

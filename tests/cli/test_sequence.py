@@ -54,8 +54,11 @@ def scored(score: Callable[[Submodel], Accuracy], monkeypatch: pytest.MonkeyPatc
         def load(self) -> None:
             pass
 
-        @functools.cache  # noqa: B019 (it lives as long as one command)
         def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+            return self._score(submodel)
+
+        @functools.cache  # noqa: B019 (it lives as long as one command)
+        def _score(self, submodel: Submodel) -> Outcome:
             counts[submodel.id] += 1
             return Outcome(score=score(submodel))
 

@@ -414,7 +414,7 @@ def _folder(path: Path) -> Path:
         (
             ("--recipe", "cake"),
             2,
-            "unknown recipe 'cake'; there are demo, curriculum, bst, bst-gqa, uniter, clip-vil, task",
+            "unknown recipe 'cake'; there are demo, curriculum, shapes, bst, bst-gqa, uniter, clip-vil, task",
         ),
         (("--accumulate", "3"), 2, "a batch of 8 examples does not fall into 3 parts"),
         (("--precision", "int4"), 2, "int4"),

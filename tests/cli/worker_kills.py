@@ -18,19 +18,20 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import optuna
 
 from bstsearch.profiles.latency import Latency, Memory
-from bstsearch.score import Accuracy
+from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.costs import DEFAULT
 from bstsearch.searching.generations import search_study
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
+from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.searching.studies import join, open_shared
 from bstsearch.searching.study import Study
 from bstsearch.searching.study_file import open_study
@@ -77,6 +78,25 @@ def score(submodel: Submodel) -> Accuracy:
     return Accuracy(correct=round(900 + 9 * size(submodel) ** 0.5 + hash(submodel.width) % 7), total=1000)
 
 
+class Scorer:
+    """Scores as the function says that it is given; one of this module is looked up at each score."""
+
+    metric = ACCURACY
+
+    def __init__(self, of: Callable[[Submodel], Accuracy] | None = None) -> None:
+        self._of = of
+
+    def load(self) -> None:
+        """There is nothing to read."""
+
+    def score(self, submodel: Submodel, rivals: Mapping[str, str] = NO_RIVALS) -> Outcome:
+        """No submodel is dropped."""
+        return Outcome(score=(self._of or score)(submodel))
+
+    def test(self, submodel: Submodel) -> None:
+        """There is no test part."""
+
+
 @contextlib.contextmanager
 def opened(place: Place) -> Iterator[Study]:
     """The study for who searches: in a file, or in a storage."""
@@ -99,7 +119,7 @@ def joined(place: Place) -> Iterator[Study]:
 def search(place: Place, *, is_working: bool = False) -> None:
     """Searches, and scores only where `is_working`."""
     with opened(place) as study:
-        worker = Worker(study, score)
+        worker = Worker(study, Scorer())
         wait = None if isinstance(place, Path) else lambda: time.sleep(0.05)
         with study.leading(worker.member, wait):
             search_study(
@@ -116,7 +136,7 @@ def search(place: Place, *, is_working: bool = False) -> None:
 def help_search(place: Place) -> None:
     """Works until nobody searches any more."""
     with joined(place) as study:
-        work(Worker(study, score), lambda _: None, lambda seconds: time.sleep(min(seconds, 0.1)))
+        work(Worker(study, Scorer()), lambda _: None, lambda seconds: time.sleep(min(seconds, 0.1)))
 
 
 def start(do: Callable[[], None]) -> int:

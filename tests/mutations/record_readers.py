@@ -16,6 +16,8 @@ from bstsearch.measuring.driver import Run
 from bstsearch.measuring.journal import Journal
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile_file import load_profile
+from bstsearch.space import Space
+from bstsearch.space_names import named_space
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 JOURNAL: dict[str, Any] = {"architecture": "a" * 16, "seed": 0}
@@ -31,6 +33,10 @@ def make_profiles(folder: Path) -> None:
 
 def make_journal(folder: Path) -> None:
     Journal(path=folder / "rounds", origin=JOURNAL).add({"w1-d1": [(Run(1.0, 0.75, 2), Run(1.25)), (Run(1.5),)]})
+
+
+def make_space(folder: Path) -> None:
+    (folder / "half.json").write_text(json.dumps({"widths": ["1/4", "1/2"], "has_own_depths": False}))
 
 
 def make_remembered(folder: Path) -> None:
@@ -50,6 +56,12 @@ RECORDS = (
         make=make_journal,
         read=lambda folder: Journal(path=folder / "rounds", origin=JOURNAL).load(),
         files={"rounds": "json lines"},
+    ),
+    Reader(
+        name="space",
+        make=make_space,
+        read=lambda folder: named_space(str(folder / "half.json"), Space.bst(stacks=(4, 4))),
+        files={"half.json": "json"},
     ),
     Reader(
         name="remembered",

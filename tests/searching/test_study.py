@@ -24,7 +24,7 @@ from bstsearch.searching.trials import Draw, candidate_of, make_trial
 from bstsearch.searching.working import Worker, work
 from bstsearch.space import Submodel
 
-SPACE = worker_kills.SPACE
+SPACE, Scorer = worker_kills.SPACE, worker_kills.Scorer
 DRAW = Draw(budget=Budget(), objectives=str(DEFAULT), sampler="tpe", seed=0)
 CORNERS = (SPACE.smallest, SPACE.middle, SPACE.largest)
 HERE = Member.here()
@@ -164,15 +164,15 @@ def test_a_worker_that_fails_or_is_stopped_gives_back_what_it_has(study: Study) 
 
         study.look()
         with pytest.raises(error):
-            Worker(study, fail).step()
+            Worker(study, Scorer(fail)).step()
         assert states(study) == ["WAITING"] * 3
 
 
 def test_a_worker_ends_with_the_search(study: Study, other: Study) -> None:
     told: list[int] = []
     with study.leading(HERE):
-        assert Worker(other, lambda _: SCORE).step()
-    work(Worker(other, lambda _: SCORE), told.append, lambda _: None)
+        assert Worker(other, Scorer(lambda _: SCORE)).step()
+    work(Worker(other, Scorer(lambda _: SCORE)), told.append, lambda _: None)
     assert told == [1, 2]
     assert states(study) == ["COMPLETE"] * 3
     study.look()
@@ -181,17 +181,17 @@ def test_a_worker_ends_with_the_search(study: Study, other: Study) -> None:
 
 
 def test_scores_on_other_questions_are_refused(study: Study) -> None:
-    assert Worker(study, lambda _: SCORE).step()
+    assert Worker(study, Scorer(lambda _: SCORE)).step()
     study.look()
     with pytest.raises(InputError, match="scored on 1,000 questions, here there are 10"):
-        Worker(study, lambda _: Accuracy(correct=1, total=10)).step()
+        Worker(study, Scorer(lambda _: Accuracy(correct=1, total=10))).step()
 
 
 # Generations
 
 
 def search(study: Study, **options: object) -> set[str]:
-    worker = Worker(study, worker_kills.score)
+    worker = Worker(study, Scorer())
     search_study(study, SPACE, cost=worker_kills.cost, step=worker.step, budget=Budget(), trials=20, **options)  # type: ignore[arg-type]
     return {one.id for one in study.candidates}
 
@@ -245,7 +245,7 @@ def test_the_order_of_scores_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_waits_under_another_budget_is_not_scored(study: Study) -> None:
     """The corners are those of an earlier command, which was killed."""
-    worker = Worker(study, worker_kills.score)
+    worker = Worker(study, Scorer())
     budget = Budget(latency_ms=worker_kills.size(SPACE.middle))
     search_study(study, SPACE, cost=worker_kills.cost, step=worker.step, budget=budget, trials=4)
     assert len(study.candidates) == 4
@@ -259,7 +259,7 @@ def test_known_scores_need_no_worker() -> None:
     def idle() -> bool:
         raise AssertionError("there is nothing to score")
 
-    search_study(study, SPACE, cost=worker_kills.cost, step=idle, known=worker_kills.score, budget=Budget(), trials=9)
+    search_study(study, SPACE, cost=worker_kills.cost, step=idle, known=Scorer().score, budget=Budget(), trials=9)
     assert len(study.candidates) == 9
 
 
