@@ -181,8 +181,15 @@ def pareto(
     bounds = parse_bounds({"latency": budget_ms, "gflops": budget_gflops, "memory": budget_mb}, budget or ())
     floor, keys = Floor.parse(min_accuracy, max_drop), None if objectives is None else Objectives.parse(objectives).keys
     if is_comparing or runs:
-        question = Question(bounds=bounds, budget_at=budget_at.value, objectives=keys, floor=floor)
-        return _compare(context, runs or [], question, out or COMPARISON, output, is_comparing=is_comparing)
+        _compare(
+            context,
+            runs or [],
+            Question(bounds=bounds, budget_at=budget_at.value, objectives=keys, floor=floor),
+            out or COMPARISON,
+            output,
+            is_comparing=is_comparing,
+        )
+        return
     names, memory = split_devices(devices) if devices is not None else [], Memory(output)
     supernet, profiles = supernet or memory.folder("supernet"), profiles or memory.folder("profiles")
     names = names or [memory.device() or _this_machine(supernet, profiles, memory, output)]
@@ -207,8 +214,7 @@ def pareto(
         generation=generation,
         floor=floor,
     )
-    found = _search(names, request, output)
-    _show_all(found, data, out or OUT, memory, output)
+    _show_all(_search(names, request, output), data, out or OUT, memory, output)
 
 
 def _compare(

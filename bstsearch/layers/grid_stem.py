@@ -29,10 +29,10 @@ class GridStem(nn.Module):
             convolution = nn.Conv2d(size_in, size_out, 3, stride=2, padding=1, bias=False)
             layers += [convolution, nn.BatchNorm2d(size_out), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
-        placed = places(side >> len(channels), channels[-1]) if is_placed else None
-        self.position = nn.Parameter(
-            torch.zeros(grid_tokens(channels, side), channels[-1]) if placed is None else placed
-        )
+        if is_placed:
+            self.position = nn.Parameter(places(side >> len(channels), channels[-1]))
+        else:
+            self.position = nn.Parameter(torch.zeros(grid_tokens(channels, side), channels[-1]))
 
     def forward(self, image_BSS3: Tensor) -> Tensor:
         """The tokens, row by row from the top left."""

@@ -141,7 +141,7 @@ def test_a_second_device_takes_the_scores_over_and_leaves_the_first_front_alone(
     scored.clear()
     result = run(hint(run("profile --supernet net --device tablet")))
     assert not scored
-    assert "accuracies that an earlier search found are taken over: they are the same on any device" in result.stderr
+    assert "answered from front/front.json: nothing had to be scored" in result.stderr
     first, second = read_front(FRONT), read_front(Path("front/tablet/front.json"))
     assert second.origin.device["name"] == "tablet"
     assert {one.id: one.accuracy for one in first.candidates} == {one.id: one.accuracy for one in second.candidates}

@@ -329,7 +329,7 @@ def test_who_was_dropped_is_a_pruned_trial_that_names_an_earlier_rival(racing: R
 
 
 def test_under_other_objectives_who_was_dropped_has_no_values_either(racing: Racing) -> None:
-    racing(trials=40)
+    racing(sampler="random", trials=80)
     finished = racing.study.finished
     found = revalued(finished, Objectives.of(["accuracy", "size"]))
     assert [trial.values is None for trial in found] == [trial.state == TrialState.PRUNED for trial in finished]
