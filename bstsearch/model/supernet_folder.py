@@ -31,7 +31,7 @@ _One = bool | Annotated[int, Meta(ge=0, le=LARGEST)] | Finite | Annotated[str, M
 _Value = _One | Annotated[list[_One], Meta(max_length=1000)] | dict[str, Any]
 
 # The demo supernet inside the package; docs/demo-supernet.md tells how it was made.
-DEMO = Path(__file__).parents[1] / "supernets" / "shapes"
+DEMO = Path(__file__).parents[1] / "supernets" / "easy-vqa"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
