@@ -12,7 +12,7 @@ import pytest
 
 from bstsearch.errors import InputError
 from bstsearch.model.cost_table import SHIPPED, Cost, CostTable, shipped_preset, shipped_table
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder
 from bstsearch.space import Space, Submodel
 
 cost_tables = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "docs" / "cost_tables.py")))
