@@ -59,7 +59,8 @@ def draw_scenes(count: int, random: np.random.Generator) -> Scenes:
 
 def below(limit: Any, uniform: NDArray[np.float64]) -> Ints:
     """Whole numbers from 0 to below `limit`, from numbers in [0, 1)."""
-    return np.floor(uniform * limit).astype(np.int64)
+    numbers: Ints = np.floor(uniform * limit).astype(np.int64)
+    return numbers
 
 
 def paint(scenes: Scenes) -> NDArray[np.uint8]:
