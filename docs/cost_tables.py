@@ -33,8 +33,9 @@ def presets() -> Iterator[SupernetFolder]:
 
 
 def supernets() -> Iterator[SupernetFolder]:
-    """Every supernet that comes with the package."""
-    return map(read_folder, sorted(DEMO.parent.iterdir()))
+    """Every supernet that comes with the package, but those of a preset's sizes: they cost what that does."""
+    known = {folder.architecture for folder in presets()}
+    return (one for one in map(read_folder, sorted(DEMO.parent.iterdir())) if one.architecture not in known)
 
 
 def counted(folder: SupernetFolder, known: CostTable) -> CostTable:

@@ -35,7 +35,7 @@ LINES = {
     "profile --supernet net --device phone --via browser": 0,
     "profile --supernet net --device phone --via adb": 0,
     "pareto --supernet net --device local": 0,
-    "worker --supernet net --storage front/study.db": 2,
+    "worker --supernet net --storage front/study.db": 0,
     "export --pick 1 --front front/front.json": 2,
     "eval --model easy": 0,
     "ask QUESTION --image picture.png --model exported": 0,
