@@ -90,7 +90,7 @@ def test_who_was_dropped_for_a_rival_that_costs_more_here_has_not_been_scored(
         ms = 0.5 if is_faster and one.id == ids[2] else one.latency.ms
         return dataclasses.replace(one, latency=Latency(ms=ms, source="estimated", low_ms=ms, high_ms=ms))
 
-    ((_, file),) = taken_over(front_files([tmp_path]), PHONE, reprice)
+    ((_, file),) = taken_over(front_files([tmp_path]), PHONE, ACCURACY, reprice)
     assert file.answers(Budget(), 10) is not is_faster
     assert file.get(ids[2]).beaten_by == (None if is_faster else ids[1])
 
