@@ -6,9 +6,10 @@ import itertools
 
 from bstsearch.profiles.latency import digits
 from bstsearch.report.table import Head, Table, cost_kind
-from bstsearch.searching.comparison import Comparison, Level, space_words
+from bstsearch.searching.comparison import Comparison, Level
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate
+from bstsearch.space_names import size_text
 
 HEAD_WIDTH = 18  # characters of a name over a column; fronts with longer ones are numbered there
 LEADS, NARROWLY = "*", "~"  # the front ahead at a level: beyond doubt, or by no more than chance makes likely
@@ -37,7 +38,7 @@ def fronts_table(comparison: Comparison) -> Table:
 def _facts(file: FrontFile) -> list[str]:
     origin, cost = file.origin, file.objectives.first
     name = origin.supernet["path"].rstrip("/").rpartition("/")[2]
-    return [name, space_words(file), str(origin.device["name"]), cost_kind(file.front, cost)]
+    return [name, size_text(file.origin.space.size), str(origin.device["name"]), cost_kind(file.front, cost)]
 
 
 def _best(file: FrontFile) -> str:

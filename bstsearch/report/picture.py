@@ -51,7 +51,7 @@ def make_figure(file: FrontFile) -> Figure:
     The recommended row is orange, the budget a dashed line.
     """
     names = _names(file)
-    per_line, _ = NAME_LINES[_has_long_ids(file)]
+    per_line, _ = NAME_LINES[has_long_ids(file.front)]
     foot = LINE * -(-len(names) // per_line)
     height = HEAD + PANEL + FOOT + foot
     figure = Figure(figsize=(WIDTH, height), dpi=150)
@@ -97,10 +97,6 @@ def _title(file: FrontFile) -> str:
     )
 
 
-def _has_long_ids(file: FrontFile) -> bool:
-    return has_long_ids([one.submodel for one in file.front])
-
-
 def _picked(file: FrontFile) -> list[int]:
     """The rows that are named, counted from 0: all, or evenly spread ones and the recommended one."""
     count, recommended = len(file.front), file.front.index(file.recommended)
@@ -112,7 +108,7 @@ def _picked(file: FrontFile) -> list[int]:
 
 def _names(file: FrontFile) -> list[tuple[str, bool]]:
     """What stands under the panels: row numbers with what they are, the recommended one told, and how many more."""
-    _, width = NAME_LINES[_has_long_ids(file)]
+    _, width = NAME_LINES[has_long_ids(file.front)]
     rows = [(row + 1, file.front[row]) for row in _picked(file)]
     space, more = file.origin.space, len(file.front) - len(rows)
     names = [

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from bstsearch.searching.pareto import Front
 from bstsearch.space import Space, Submodel
 
 ID_WIDTH = 12  # characters of an id that a table shows whole: every id of a grid
 
 
-def has_long_ids(submodels: Sequence[Submodel]) -> bool:
-    """Whether some id is longer than a table shows."""
-    return any(len(one.id) > ID_WIDTH for one in submodels)
+def has_long_ids(front: Front) -> bool:
+    """Whether some id on the front is longer than a table shows."""
+    return any(len(one.id) > ID_WIDTH for one in front)
 
 
 def shape_heads(space: Space) -> list[tuple[str, str]]:

@@ -46,7 +46,7 @@ def front_table(file: FrontFile) -> Table:
     asked = f", {file.asked}" if file.asked else ""
     parts = f", {file.objectives.metric.name} on {file.origin.split} and {TEST}" if file.has_tests else ""
     near = [] if all(file.apart) else [f"{NEAR} not significantly apart from the row above (95 %)"]
-    ids = ["ids: front.csv; --pick takes the row, too"] if has_long_ids([one.submodel for one in file.front]) else []
+    ids = ["ids: front.csv; --pick takes the row, too"] if has_long_ids(file.front) else []
     return Table(
         title=f"Pareto front on {file.origin.device['name']} ({kind}{asked}){parts}",
         heads=[("row", "", True), *(head for head, _ in columns)],
@@ -71,7 +71,7 @@ def _front_columns(file: FrontFile) -> list[_Column]:
 
 def _name_columns(file: FrontFile) -> list[_Column]:
     """The id with width and depth, or where ids are long all sizes without it."""
-    if not has_long_ids([one.submodel for one in file.front]):
+    if not has_long_ids(file.front):
         return [
             (("id", "", False), lambda one: one.id),
             (("width", "", True, 4), lambda one: str(one.submodel.width)),

@@ -33,7 +33,7 @@ class AccuracyModel:
         self._mean, self._scale = float(scores_N.mean()), float(scores_N.std()) or 1.0
         target_N, chance_N = (scores_N - self._mean) / self._scale, variances_N / self._scale**2
         self.values = _likeliest(features_NF, target_N, chance_N, groups)
-        self._known_NF, self._groups = features_NF, groups
+        self._groups = groups
         self.noise_N = self.values.chance * chance_N + JITTER
         self._known = self.values.scaled(features_NF, groups)
         self._lower = cholesky(self.values.covariance(self._known, self._known) + np.diag(self.noise_N), lower=True)

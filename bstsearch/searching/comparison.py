@@ -16,6 +16,7 @@ from bstsearch.searching.apart import is_apart
 from bstsearch.searching.costs import SCORE, Objectives
 from bstsearch.searching.front_file import NAME, FrontFile, read_front
 from bstsearch.searching.pareto import Candidate, share_of_box, worst_and_best
+from bstsearch.space_names import size_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,13 +172,7 @@ def on_all_fronts(files: Sequence[FrontFile]) -> tuple[str, ...]:
 
 def _facets(file: FrontFile) -> tuple[str, str, str]:
     origin = file.origin
-    return str(origin.device["name"]), Path(origin.supernet["path"]).name, f"{space_words(file)} submodels"
-
-
-def space_words(file: FrontFile) -> str:
-    """How many submodels there were to choose from: "10", or "2.8e+14"."""
-    size = file.origin.space.size
-    return str(size) if size < 1_000_000 else f"{size:.1e}"
+    return str(origin.device["name"]), Path(origin.supernet["path"]).name, f"{size_text(origin.space.size)} submodels"
 
 
 def _differences(one: FrontFile, other: FrontFile) -> Iterator[str]:

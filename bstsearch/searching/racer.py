@@ -9,14 +9,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import PERCENT, Accuracy, Metric, Score, Value
 from bstsearch.searching.racing import Race, Values, order, part_ends, write_rights
 from bstsearch.searching.scoring import NO_RIVALS, Outcome
 from bstsearch.space import Submodel
 from bstsearch.tasks.evaluation import Kept
-from bstsearch.tasks.prepared import PreparedSplit
+from bstsearch.tasks.prepared import PreparedSplit, placed, row_values
 from bstsearch.tasks.task import Split
 
 
@@ -37,13 +36,13 @@ class Racer:
                 self._prepared.run(model, part, kept)
                 if beaten := self._beaten(race, kept, torch.cat(parts[: part + 1])):
                     return beaten
-        return self._whole(self._placed(kept.all(), torch.cat(parts)))
+        return self._whole(placed(kept.all(), torch.cat(parts), len(self._split)))
 
     def _beaten(self, race: Race, kept: Kept, rows: Tensor) -> Outcome | None:
         """The score on these rows where a rival is better beyond doubt, else None; None where they are all rows."""
         if not race.rivals or kept.broken or len(rows) == len(self._split):
             return None
-        values = self._values(self._placed(kept.so_far(), rows))
+        values = row_values(self._split, placed(kept.so_far(), rows, len(self._split)))
         if values is None:
             return None
         looked_at = rows.numpy()
@@ -58,24 +57,10 @@ class Racer:
 
     def _whole(self, kept: Tensor) -> Outcome:
         """The score on all rows, with their values where it is the mean of them: a split's own score may be another."""
-        score, values = self._split.score(kept), self._values(kept)
+        score, values = self._split.score(kept), row_values(self._split, kept)
         if values is None or not math.isclose(values.mean(), score.value, rel_tol=1e-6, abs_tol=1e-9):
             return Outcome(score=score)
         return Outcome(score=score, rights=write_rights(values))
-
-    def _values(self, kept: Tensor) -> Values | None:
-        """What the split makes of what it kept; InputError where that is not one number per row."""
-        found = self._split.values(kept)
-        if found is not None and found.shape != (len(self._split),):
-            name = type(self._split).__name__
-            raise InputError(f"{name}.values gave {tuple(found.shape)} for {len(self._split):,} rows; check {name}")
-        return None if found is None else found.double().numpy()
-
-    def _placed(self, kept: Tensor, rows: Tensor) -> Tensor:
-        """What was kept of these rows, each in its place among all of them; zeros for the others."""
-        placed = torch.zeros(len(self._split), *kept.shape[1:], dtype=kept.dtype)
-        placed[rows] = kept
-        return placed
 
     @functools.cached_property
     def _prepared(self) -> PreparedSplit:

@@ -39,7 +39,7 @@ def open_shared(url: str, name: str, origin: Provenance, objectives: Objectives,
                 f"{_where(storage, name)} trades {held}, now it would be {objectives}; give another --study, or "
                 f"--objectives {held}"
             )
-        study.set_attributes({VERSION: __version__})
+        study.set_version()
         yield study
 
 

@@ -69,6 +69,11 @@ class Study:
         for item in attributes.items():
             self._set_attribute(*item)
 
+    def set_version(self) -> None:
+        """Says that this version searches in it, where another one did."""
+        if self.attributes.get(VERSION) != __version__:
+            self.set_attributes({VERSION: __version__})
+
     def look(self) -> None:
         """Takes notice of what has changed meanwhile."""
         found = self.storage.ask(lambda _: self._study.get_trials(deepcopy=False, states=LIVE))

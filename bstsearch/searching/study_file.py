@@ -13,14 +13,13 @@ import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.pool import QueuePool
 
-from bstsearch import __version__
 from bstsearch.errors import BstsearchError, DeviceError, InputError
 from bstsearch.reading import check_file, parsing, said, shown
 from bstsearch.searching.costs import DEFAULT, Objectives
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import REMEDY, Provenance
 from bstsearch.searching.storage import Note, Storage, close, sqlite_error
-from bstsearch.searching.study import VERSION, Study, create_study
+from bstsearch.searching.study import Study, create_study
 from bstsearch.searching.trials import candidate_of
 from bstsearch.writing import writing
 
@@ -57,8 +56,7 @@ def open_study(
             stack.close()
             _create(path, origin, objectives, trials)
             study = stack.enter_context(join_study(path, objectives, note))
-        if study.attributes.get(VERSION) != __version__:
-            study.set_attributes({VERSION: __version__})
+        study.set_version()
         yield study
 
 

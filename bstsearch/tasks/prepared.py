@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.evaluation import BATCH_SIZE, Kept, computed
 from bstsearch.tasks.task import Split
@@ -78,3 +81,22 @@ class PreparedSplit:
         for batch in self.split.batches(self._batch_size, rows) if len(rows) else ():
             on_device = batch.to(device)
             yield _Ready(computed(fixed, on_device, self.split, self._where), on_device.targets)
+
+
+def placed(kept: Tensor, rows: Tensor, total: int) -> Tensor:
+    """What was kept of these rows, each in its place among all (total, ...); zeros for the others."""
+    found = torch.zeros(total, *kept.shape[1:], dtype=kept.dtype)
+    found[rows] = kept
+    return found
+
+
+def row_values(split: Split, kept: Tensor) -> NDArray[np.float64] | None:
+    """What a submodel is worth on each row of `split` (N,), from what it kept of all of them (N, ...).
+
+    None where the split has no such numbers; InputError where they are not one per row.
+    """
+    found = split.values(kept)
+    if found is not None and found.shape != (len(split),):
+        name = type(split).__name__
+        raise InputError(f"{name}.values gave {tuple(found.shape)} for {len(split):,} rows; check {name}")
+    return None if found is None else found.double().numpy()

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.nesting import Nesting, is_within, overlap, union
@@ -25,7 +24,7 @@ from bstsearch.score import Z_95, Metric
 from bstsearch.space import Submodel
 from bstsearch.space_sample import draw_submodel
 from bstsearch.tasks.evaluation import Kept, check_finite
-from bstsearch.tasks.prepared import PreparedSplit
+from bstsearch.tasks.prepared import PreparedSplit, placed, row_values
 from bstsearch.tasks.task import Split
 
 COUPLES = 16  # with what lies within and around them 64 submodels, and 80 pairs at least
@@ -116,18 +115,11 @@ def _values(supernet: Supernet, split: Split, submodels: list[Submodel], listene
         with supernet.bind(submodel) as model:
             prepared.run(model, 0, kept)
         check_finite(kept.broken, len(prepared.rows[0]), where)
-        values = split.values(_placed(kept.so_far(), prepared.rows[0], len(split)))
+        values = row_values(split, placed(kept.so_far(), prepared.rows[0], len(split)))
         if values is None:
             return None
-        found.append(values[prepared.rows[0]].double().numpy())
+        found.append(values[prepared.rows[0].numpy()])
     return np.stack(found)
-
-
-def _placed(kept: Tensor, rows: Tensor, total: int) -> Tensor:
-    """What was kept of these rows, each in its place among all; zeros for the others."""
-    placed = torch.zeros(total, *kept.shape[1:], dtype=kept.dtype)
-    placed[rows] = kept
-    return placed
 
 
 def _fall(smaller: Values, larger: Values) -> tuple[float, float]:
