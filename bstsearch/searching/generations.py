@@ -79,7 +79,7 @@ def search_study(
         proposed = search.propose(generation, size)
         search.enqueue(proposed[:room], generation, known)
         while search.look_after():
-            progress("scoring", search.counted() - before, wanted, search.best)
+            progress("scoring", search.counted() - before, wanted, search.words)
             if step():
                 pauses.reset()
             else:
@@ -180,6 +180,13 @@ class _Search:
             for trial in self._finished()
             if generation is None or generation_of(trial) < generation
         )
+
+    @property
+    def words(self) -> str:
+        """The best candidate so far, and how well the sampler ranked submodels that it had not seen, where it did."""
+        quality = self._proposer.quality
+        foretold = "" if quality is None else f"rank correlation of what was foretold {quality:.2f}"
+        return ", ".join(filter(None, [self.best, foretold]))
 
     @property
     def best(self) -> str:

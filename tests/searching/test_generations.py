@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -215,6 +216,13 @@ def test_progress_tells_the_best_so_far(small: Searcher) -> None:
         10,
         f"best {100 * best.score:.2f} % at {best.latency.ms:.3g} ms ({best.id})",
     )
+
+
+def test_progress_tells_how_well_the_sampler_foretells(large: Searcher) -> None:
+    large(sampler="auto", trials=40)
+    told = [words for *_, words in large.steps]
+    assert "foretold" not in told[0]
+    assert re.search(r"^best .*, rank correlation of what was foretold -?[01]\.\d\d$", told[-1])
 
 
 def test_same_seed_same_submodels(make_candidate: MakeCandidate) -> None:
