@@ -18,13 +18,11 @@ class Dropout(nn.Dropout):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
-        if not self.training or not self.p or input.device.type != "cpu":
-            return super().forward(input)
-        return input * drawn_scales(input, self.p)
+        return input * drawn_scales(input, self.p) if self._draws(input) else super().forward(input)
 
     def relu(self, x: Tensor) -> Tensor:
         """dropout(relu(x)), with less to remember."""
-        if not self.training or not self.p or x.device.type != "cpu":
+        if not self._draws(x):
             dropped: Tensor = self(x.relu())
             return dropped
         both: Tensor = _DroppedRelu.apply(x, self.p)  # type: ignore[no-untyped-call]
@@ -32,10 +30,14 @@ class Dropout(nn.Dropout):
 
     def added(self, x: Tensor, y: Tensor) -> Tensor:
         """x + dropout(y), in one pass."""
-        if not self.training or not self.p or y.device.type != "cpu":
+        if not self._draws(y):
             summed: Tensor = x + self(y)
             return summed
         return torch.addcmul(x, y, drawn_scales(y, self.p))
+
+    def _draws(self, x: Tensor) -> bool:
+        """Whether some of these numbers are dropped, by a draw of its own."""
+        return self.training and self.p > 0 and x.device.type == "cpu"
 
 
 class _DroppedRelu(torch.autograd.Function):
