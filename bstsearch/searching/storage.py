@@ -29,6 +29,7 @@ Note = Callable[[str], None]
 AT_START_S = 60.0  # how long a storage that does not answer is waited for, before a search has begun
 LATER_S = 3600.0  # and later, when scores are at stake
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 15.0
+STEPS = 8  # in which Optuna makes its tables, and more
 
 _URL = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 _GRPC = re.compile(r"grpc://(?P<host>[^/:]+):(?P<port>\d{1,5})/?")
@@ -205,12 +206,16 @@ def _connect_database(url: str) -> BaseStorage:
 
 
 def _make_tables(url: str, timeouts: dict[str, int]) -> None:
-    """Makes Optuna's tables where there are none; no connection is left open where another process is faster."""
+    """Makes Optuna's tables where there are none; no connection is left open where another process is faster.
+
+    A step that another process takes in the same moment fails, and has been taken when this is tried again.
+    """
     options = {"poolclass": NullPool, "connect_args": timeouts}
-    try:
-        RDBStorage(url, dict(options))
-    except (sqlalchemy.exc.ProgrammingError, sqlalchemy.exc.IntegrityError):
-        RDBStorage(url, dict(options))
+    for _ in range(STEPS):
+        with contextlib.suppress(sqlalchemy.exc.ProgrammingError, sqlalchemy.exc.IntegrityError):
+            RDBStorage(url, dict(options))
+            return
+    RDBStorage(url, dict(options))
 
 
 def _missing(url: str, what: str) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import optuna
 
+from bstsearch.errors import BstsearchError
 from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.searching.budget import Budget
@@ -156,7 +157,11 @@ def start(do: Callable[[], None]) -> int:
 
 def all_end_well(roles: Sequence[Callable[[], None]]) -> bool:
     """Whether processes that do these at the same time all end well."""
-    children = [start(role) for role in roles]
+    return end_well([start(role) for role in roles])
+
+
+def end_well(children: Sequence[int]) -> bool:
+    """Whether these processes all end well."""
     return all(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 for child in children)
 
 
@@ -175,8 +180,7 @@ def disturb(place: Place, kills: int, draw: random.Random, every_s: tuple[float,
     roles = {"search": lambda: search(place), "worker 1": lambda: help_search(place)}
     roles["worker 2"] = roles["worker 1"]
     running = {"search": start(roles["search"])}
-    while not _is_there(place):
-        time.sleep(0.02)
+    await_search(place, running["search"])
     running |= {name: start(roles[name]) for name in ("worker 1", "worker 2")}
     killed, before = Counter[str](), dict[str, float]()
     try:
@@ -203,12 +207,25 @@ def disturb(place: Place, kills: int, draw: random.Random, every_s: tuple[float,
                 os.waitpid(child, 0)
 
 
-def _is_there(place: Place) -> bool:
+def await_search(place: Place, child: int) -> None:
+    """Returns once that process searches: who helps before ends at once. AssertionError where it ends before."""
+    while not _is_searched(place):
+        check_runs(child)
+        time.sleep(0.02)
+
+
+def check_runs(child: int) -> None:
+    """AssertionError where that process has ended; who waits for what it does would wait for ever."""
+    ended, status = os.waitpid(child, os.WNOHANG)
+    assert not ended, f"it has ended with exit code {os.waitstatus_to_exitcode(status)}"
+
+
+def _is_searched(place: Place) -> bool:
     try:
-        found(place)
-    except Exception:
+        with joined(place) as study:
+            return study.leader() is not None
+    except BstsearchError:  # there is no study yet
         return False
-    return True
 
 
 def ask() -> argparse.Namespace:

@@ -160,6 +160,11 @@ class Server:
     def url(self) -> str:
         return f"postgresql://me@127.0.0.1:{self.port}/postgres"
 
+    def new_database(self, name: str) -> str:
+        """The URL of an empty database."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "me", name)
+        return self.url.removesuffix("postgres") + name
+
     def start(self) -> None:
         options = f"-c listen_addresses=127.0.0.1 -p {self.port} -c unix_socket_directories='' -c fsync=off"
         self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", str(self._data / "log"), "-w", "start")
@@ -202,6 +207,17 @@ def expected(tmp_path: Path, _quick: None) -> dict[str, float]:
 
 
 @pytest.mark.slow
+def test_many_may_be_the_first_in_a_database(server: Server) -> None:
+    url = server.new_database("empty")
+
+    def use() -> None:
+        with open_storage(url) as found:
+            assert optuna.get_all_study_names(storage=found.backend) == []
+
+    assert worker_kills.all_end_well([use] * 8)
+
+
+@pytest.mark.slow
 def test_workers_on_postgresql_are_killed_and_nothing_is_lost(server: Server, expected: dict[str, float]) -> None:
     place = (server.url, "killed")
     worker_kills.disturb(place, 4, random.Random(1), (0.1, 0.4))
@@ -215,12 +231,12 @@ def test_a_database_that_goes_away_is_waited_for(server: Server, expected: dict[
         pass
     searching = worker_kills.start(lambda: worker_kills.search(place, is_working=True))
     while not worker_kills.found(place):
+        worker_kills.check_runs(searching)
         time.sleep(0.02)
     server.stop()
     time.sleep(0.5)
     server.start()
-    _, status = os.waitpid(searching, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert worker_kills.end_well([searching])
     assert worker_kills.found(place) == expected
 
 
