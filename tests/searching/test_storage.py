@@ -65,6 +65,7 @@ def operational(text: str) -> Exception:
     [
         (operational("connection refused\nIs it running?"), AwayError, "db does not answer: connection refused; check"),
         (operational("FATAL:  the database system is starting up"), AwayError, "starting up"),
+        (operational("FATAL:  the database system is not yet accepting connections"), AwayError, "not yet accepting"),
         (operational("FATAL:  sorry, too many clients already"), AwayError, "too many"),
         (operational('FATAL:  database "x" does not exist'), DeviceError, "db refuses the connection: FATAL"),
         (ConnectionError("GRPC connection timeout"), AwayError, "GRPC connection timeout"),
@@ -134,7 +135,9 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
         assert optuna.get_all_study_names(storage=found.backend) == ["a"]
 
 
-def test_tables_that_others_are_making_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_that_others_are_making_are_tried_again(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     step = sqlalchemy.exc.IntegrityError("CREATE TABLE", {}, Exception("duplicate key"))
     calls: list[str] = []
     make = failing(3, step)

@@ -160,17 +160,17 @@ class Server:
     def url(self) -> str:
         return f"postgresql://me@127.0.0.1:{self.port}/postgres"
 
-    def new_database(self, name: str) -> str:
-        """The URL of an empty database."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "me", name)
-        return self.url.removesuffix("postgres") + name
-
     def start(self) -> None:
         options = f"-c listen_addresses=127.0.0.1 -p {self.port} -c unix_socket_directories='' -c fsync=off"
         self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", str(self._data / "log"), "-w", "start")
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+
+    def make_database(self, name: str) -> str:
+        """The URL of a new, empty database."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "me", name)
+        return f"{self.url.rpartition('/')[0]}/{name}"
 
     def _run(self, program: str, *words: str) -> None:
         assert self._bin
@@ -207,21 +207,22 @@ def expected(tmp_path: Path, _quick: None) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_many_may_be_the_first_in_a_database(server: Server) -> None:
-    url = server.new_database("empty")
-
-    def use() -> None:
-        with open_storage(url) as found:
-            assert optuna.get_all_study_names(storage=found.backend) == []
-
-    assert worker_kills.all_end_well([use] * 8)
-
-
-@pytest.mark.slow
 def test_workers_on_postgresql_are_killed_and_nothing_is_lost(server: Server, expected: dict[str, float]) -> None:
     place = (server.url, "killed")
     worker_kills.disturb(place, 4, random.Random(1), (0.1, 0.4))
     assert worker_kills.found(place) == expected
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_in_an_empty_database_all_find_their_tables(server: Server) -> None:
+    for turn in range(3):
+        url = server.make_database(f"empty{turn}")
+
+        def use(url: str = url) -> None:
+            with open_storage(url) as found:
+                found.ask(lambda backend: backend.get_all_studies())
+
+        assert worker_kills.all_end_well([use] * 4)
 
 
 @pytest.mark.slow
