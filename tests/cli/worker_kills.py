@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -161,8 +161,25 @@ def all_end_well(roles: Sequence[Callable[[], None]]) -> bool:
 
 
 def end_well(children: Sequence[int]) -> bool:
-    """Whether these processes all end well."""
-    return all(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 for child in children)
+    """Whether these processes all end well; who is still waited for when it takes too long is killed."""
+    left = list(children)
+    try:
+        while left:
+            _, status = os.waitpid(left[0], 0)
+            left.pop(0)
+            if os.waitstatus_to_exitcode(status):
+                return False
+        return True
+    finally:
+        kill(left)
+
+
+def kill(children: Iterable[int]) -> None:
+    """Ends these processes at once, where they still run."""
+    for child in children:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def found(place: Place) -> dict[str, float]:
@@ -201,10 +218,7 @@ def disturb(place: Place, kills: int, draw: random.Random, every_s: tuple[float,
                 before = now
                 running[role] = start(roles[role])
     finally:
-        for child in running.values():
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+        kill(running.values())
 
 
 def await_search(place: Place, child: int) -> None:

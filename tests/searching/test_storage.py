@@ -135,9 +135,7 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
         assert optuna.get_all_study_names(storage=found.backend) == ["a"]
 
 
-def test_tables_that_others_are_making_are_tried_again(
-    pauses: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_that_others_are_making_are_tried_again(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     step = sqlalchemy.exc.IntegrityError("CREATE TABLE", {}, Exception("duplicate key"))
     calls: list[str] = []
     make = failing(3, step)
