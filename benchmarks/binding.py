@@ -4,7 +4,8 @@
 - "full_over_plain": bind, forward and backward of the full-size model over the plain model. Target: 1.02.
 - "small_over_materialised": the same of a small bound submodel over a model that owns these numbers. Target: 1.03.
 
-`--also PATH` measures the first one with another checkout of this package, too: what it was before a change.
+Ratios are of processor time, which other programs disturb less. `--also PATH` measures the first one with another
+checkout of this package, too: what it was before a change.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def step_figures(batch: int, rounds: int) -> Figures:
     }
     figures: Figures = {"batch": batch, "rounds": rounds}
     for name, (ours, theirs) in pairs.items():
-        seconds = in_turns({"ours": ours, "theirs": theirs}, rounds)
+        sides = {"ours": ours, "theirs": theirs}
+        seconds = in_turns(sides, rounds, is_warmed=True, clock=time.process_time)
         figures[name] = round(ratio(seconds, "ours", "theirs"), 3)
         figures[f"{name}_medians_ms"] = medians_ms(seconds)
     return figures

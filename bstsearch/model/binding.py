@@ -75,7 +75,7 @@ class BoundModel:
         self._modes: list[bool] = []  # of the modules, since the model was last put into a mode
 
     def point(self, *, is_training: bool) -> None:
-        """Gives every placeholder its slice of the full parameters, every shared buffer itself, and the model a mode."""
+        """Gives placeholders their slices of the full parameters, shared buffers themselves, and the model a mode."""
         for share in self._shares:
             share.point()
         for own, name, full, source in self._buffers:

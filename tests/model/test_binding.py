@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 import torch
-from toy import FAMILY, ToyConfig
 from torch import Tensor, nn
+from toy import FAMILY, ToyConfig
 
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
