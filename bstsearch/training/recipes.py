@@ -128,6 +128,26 @@ def _published(epochs: int, warmup: int, decay: tuple[int, ...], loss: str) -> S
 
 TASK = Recipe(name="task", teacher=_small(16, "task", (10,)), sandwich=_small(9, "task-teacher", (7,)))
 
+# For pretrained weights, which a high rate would spoil; a step sees as many texts as a batch has pairs to compare.
+DISTIL = Recipe(
+    name="distil",
+    teacher=_small(1, "task"),
+    sandwich=StageRecipe(
+        loss=Loss(kind="task-teacher"),
+        optimizer=Optimizer(
+            kind="adamw",
+            learning_rate=3e-4,
+            schedule=Schedule(kind="cosine", warmup=0.05),
+            betas=(0.9, 0.999),
+            eps=1e-8,
+            weight_decay=0.01,
+            no_decay=("bias", "norm.weight", "Norm.weight"),
+        ),
+        steps=1000,
+        clip_norm=1.0,
+    ),
+)
+
 # docs/decisions.md tells why the learning rate rises again.
 DEMO = Recipe(name="demo", teacher=_small(16, "cross-entropy", (10,)), sandwich=_small(9, "kl-teacher", (7,)))
 
@@ -206,4 +226,4 @@ def _taught(stage: StageRecipe) -> StageRecipe:
 UNITER = Recipe(name="uniter", teacher=_UNITER, sandwich=_taught(_UNITER))
 CLIP_VIL = Recipe(name="clip-vil", teacher=_CLIP_VIL, sandwich=_taught(_CLIP_VIL))
 
-RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, SHAPES, BST, BST_GQA, UNITER, CLIP_VIL, TASK)}
+RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, SHAPES, BST, BST_GQA, UNITER, CLIP_VIL, TASK, DISTIL)}

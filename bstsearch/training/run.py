@@ -26,7 +26,7 @@ from bstsearch.reading import parsing
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.space import Space
 from bstsearch.space_names import BST, describe, trainable
-from bstsearch.tasks import check_folder, data_of_preset, get_task, save_task, trained_for
+from bstsearch.tasks import check_folder, data_of_preset, get_task, located, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import has_vocabulary
@@ -96,7 +96,8 @@ def train(
     they train together: the first one alone writes, reports and scores, and the others return nothing. UsageError,
     InputError or DeviceError where something of the request cannot be.
     """
-    out, data_dir, teacher = Path(out), as_path(data_dir), as_path(teacher)
+    out, teacher = Path(out), as_path(teacher)
+    data, data_dir = located(data, as_path(data_dir))
     torch.set_num_threads(choose_threads(threads))
     model, config = get_preset(preset)
     chosen = get_task(_data_for(preset, data))
