@@ -60,7 +60,7 @@ def shrink(sizes, submodel):
 
 def stacks(sizes):
     order = sizes.keep_order or ends_first(sizes.layers)
-    return (Stack(prefix="bert.encoder.layer", keep_order=order, count="layers"),)
+    return (Stack(prefix="bert.encoder.layer", keep_order=order, count="layers", order="keep_order"),)
 
 
 def example_inputs(sizes, batch):

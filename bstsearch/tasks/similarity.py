@@ -52,7 +52,8 @@ def rank_correlation(vectors_ND: Tensor, reference_NE: Tensor) -> Value:
     total = len(found)
     value = _spearman(found, wanted)
     group = np.arange(total) % min(GROUPS, total // 2)
-    without = [_spearman(found[group != one][:, group != one], wanted[group != one][:, group != one]) for one in set(group)]
+    rest = [group != one for one in set(group)]
+    without = [_spearman(found[one][:, one], wanted[one][:, one]) for one in rest]
     count, mean = len(without), math.fsum(without) / len(without)
     half = Z_95 * math.sqrt((count - 1) / count * math.fsum((one - mean) ** 2 for one in without))
     return Value(value=value, low=max(-1.0, value - half), high=min(1.0, value + half), total=total)

@@ -53,7 +53,7 @@ class TextSplit(Split):
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """As `Split.batches`."""
         rows = torch.arange(len(self)) if order is None else order
-        for part in rows.split(size):
+        for part in torch.split(rows, size):
             texts = [self.ids[self.starts[row] : self.starts[row + 1]] for row in part.tolist()]
             longest = self.length or max(len(text) for text in texts)
             ids_BT = np.full((len(texts), longest), self.padding, dtype=np.int64)
@@ -69,8 +69,8 @@ class TextSplit(Split):
         source = torch.Generator().manual_seed(int(order[0]))
         lengths = torch.from_numpy(np.diff(self.starts))
         found = []
-        for part in order.split(NEAR * size):
-            batches = part[lengths[part].argsort(stable=True)].split(size)
+        for part in torch.split(order, NEAR * size):
+            batches = torch.split(part[lengths[part].argsort(stable=True)], size)
             whole = [batch for batch in batches if len(batch) == size]
             drawn = torch.randperm(len(whole), generator=source).tolist()
             found += [*(whole[place] for place in drawn), *batches[len(whole) :]]

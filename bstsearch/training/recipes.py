@@ -15,6 +15,8 @@ from bstsearch.training.losses import OF_TASK, Loss
 from bstsearch.training.optimizers import Optimizer
 from bstsearch.training.schedules import Schedule
 
+IMPORTANCE, NO_ORDER = ORDERS = ("importance", "none")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageRecipe:
@@ -39,12 +41,17 @@ class StageRecipe:
     )
 
     def changed(
-        self, *, epochs: int | None = None, batch_size: int | None = None, accumulate: int | None = None
+        self,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        accumulate: int | None = None,
     ) -> StageRecipe:
         """The same but for what is given; epochs that are given replace a number of steps."""
         return dataclasses.replace(
             self,
-            steps=self.steps if epochs is None else None,
+            steps=steps or (self.steps if epochs is None else None),
             epochs=epochs or self.epochs,
             batch_size=batch_size or self.batch_size,
             accumulate=accumulate or self.accumulate,
@@ -61,6 +68,7 @@ class Recipe:
     seed: int = 0
     precision: str = "float32"
     checkpoint_every: int = 200  # steps
+    order: str | None = None  # IMPORTANCE: units of a given teacher are put in order before the sandwich begins
 
     def settings(self) -> dict[str, Any]:
         """Every setting as plain data under a dotted name, without those that are off."""
@@ -131,6 +139,7 @@ TASK = Recipe(name="task", teacher=_small(16, "task", (10,)), sandwich=_small(9,
 # For pretrained weights, which a high rate would spoil; a step sees as many texts as a batch has pairs to compare.
 DISTIL = Recipe(
     name="distil",
+    order=IMPORTANCE,
     teacher=_small(1, "task"),
     sandwich=StageRecipe(
         loss=Loss(kind="task-teacher"),
