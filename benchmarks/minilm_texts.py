@@ -8,6 +8,7 @@ notices, from the packages and from /usr/share.
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import sysconfig
 import warnings
@@ -38,6 +39,8 @@ def write_texts(folder: Path, packages: Path | None = None) -> dict[str, int]:
     for name, texts in sources.items():
         found = list(dict.fromkeys(one for text in texts for one in sentences(text) if one not in known))
         known.update(found)
+        if name != "train":  # what comes first should be of no package in particular
+            found.sort(key=lambda one: hashlib.sha256(one.encode()).digest())
         write_text(folder / f"{name}.txt", "\n".join(found) + "\n")
         counts[name] = len(found)
         tell(f"{name}: {len(found):,} sentences")

@@ -5,6 +5,7 @@ import dataclasses
 import torch
 from transformers import BertConfig, BertModel
 
+from bstsearch.errors import InputError
 from bstsearch.layers.keep_order import ends_first
 from bstsearch.model.family import Family, Stack, seeded, whole
 
@@ -51,7 +52,10 @@ class Sentences(torch.nn.Module):
 
 
 def shrink(sizes, submodel):
-    smaller = {name: whole(getattr(sizes, name), submodel.width, name) for name in ("hidden", "heads", "ffn")}
+    if submodel.heads or len(set(submodel.ffn)) > 1:
+        raise InputError("a stock BERT has the same heads and FFN units in all layers; choose a width")
+    shares = {"hidden": submodel.width, "heads": submodel.width, "ffn": (*submodel.ffn, submodel.width)[0]}
+    smaller = {name: whole(getattr(sizes, name), share, name) for name, share in shares.items()}
     (stack,) = stacks(sizes)
     kept = stack.kept_by(submodel, 0)
     order = tuple(kept.index(layer) for layer in sizes.keep_order if layer in kept)
