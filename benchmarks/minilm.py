@@ -122,9 +122,13 @@ def opened(work: Path, family: Family, packages: Path | None) -> Text:
 
 
 def in_importance(work: Path, task: Text, split: TextSplit) -> Supernet:
-    """The teacher with its units and layers in order of importance."""
+    """The teacher with its units and layers in order of importance; it is kept beside the teacher."""
+    if (work / "ordered" / "config.json").exists():
+        return Supernet.load(work / "ordered")
     start = time.perf_counter()
     found = ordered(Supernet.load(work / "teacher"), split, task.distance)
+    (work / "ordered").mkdir(exist_ok=True)
+    found.save(work / "ordered")
     tell(f"ordered in {time.perf_counter() - start:.0f} s; layers are kept in the order {found.config.keep_order}")
     return found
 

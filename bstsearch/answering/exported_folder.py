@@ -31,7 +31,7 @@ RUN = "run.py"
 CARD = "README.md"
 # All that an exported folder may hold; beside these, it holds what somebody put there.
 SCRIPTS = (RUN, "pictures.py", "texts.py")
-OWN = (*supernet_folder.OWN, MANIFEST, ONNX, INT8, PREPROCESSOR, SAMPLE, *SCRIPTS, "tokenizer.json")
+OWN = (*supernet_folder.OWN, MANIFEST, ONNX, INT8, PREPROCESSOR, SAMPLE, *SCRIPTS)
 
 
 class _Named(msgspec.Struct):

@@ -21,14 +21,12 @@ from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_int8, write_onnx
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
-from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
+from bstsearch.model.supernet_folder import CONFIG, OF_TASK, WEIGHTS, SupernetFolder
 from bstsearch.searching.pick import Pick
 from bstsearch.space import ONE, Space
-from bstsearch.tasks import FILE as TASK
 from bstsearch.tasks import open_task, save_task, split_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Task
-from bstsearch.tasks.vocabulary import FILE as VOCABULARY
 from bstsearch.tasks.vqa import VqaTask
 from bstsearch.writing import write_json, write_text, writing_folder
 
@@ -70,6 +68,7 @@ def write_export(
     with writing_folder(out, marker=exported_folder.MANIFEST, own=exported_folder.OWN, is_forced=is_forced) as folder:
         graphs = _write_model(pick, folder, _output(task), has_int8=has_int8)
         save_task(task, folder)
+        of_task = [name for name in OF_TASK if (folder / name).exists()]
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written
         model, split = supernet.model, split_for(folder, task, origin.split)
         sample = next(iter(split.batches(1))).inputs
@@ -83,7 +82,6 @@ def write_export(
         checks = {name: check_json(pick, answers[name], timings[name], threads) for name in graphs}
         words = task.vocabulary if isinstance(task, VqaTask) else None
         written = write_preprocessing(supernet.family.reader(supernet.config), words, folder)
-        of_task = [name for name in (VOCABULARY, TASK) if (folder / name).exists()]
         names = [CONFIG, WEIGHTS, *of_task, *graphs, *written, exported_folder.SAMPLE]
         files = [folder / name for name in names]
         manifest = make_manifest(pick, task, inputs=sample, outputs=outputs, files=files, checks=checks)
