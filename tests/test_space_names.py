@@ -47,6 +47,15 @@ def test_what_was_not_trained_is_refused(tmp_path: Path) -> None:
         trained_part(write(tmp_path, {"least_depths": ["1/6"] * 4}), BST, NET)
 
 
+def test_precisions_are_free_of_any_trained_space_and_cannot_be_trained(tmp_path: Path) -> None:
+    base, path = Space.bst(stacks=(4,)), tmp_path / "both.json"
+    path.write_text('{"precisions": ["float32", "int8"]}')
+    assert trained_part(str(path), base, tmp_path).precisions == ("int8", "float32")
+    assert trained_part("trained", base, tmp_path, ["float16"]).precisions == ("float16",)
+    with pytest.raises(UsageError, match="names precisions, which need no training; leave them out"):
+        trainable(str(path), base)
+
+
 def test_tokens_are_free_where_they_are_asked_for_and_can_be() -> None:
     shares = (Fraction(1, 4), Fraction(1))
     assert trainable("elastic-tokens", BST, shares) == dataclasses.replace(ELASTIC, tokens=shares)

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ from bstsearch.reading import (
     read_format,
     shown,
 )
-from bstsearch.space import Space, Submodel
+from bstsearch.space import Precision, Space, Submodel
 from bstsearch.space_names import describe, trained_part
 from bstsearch.writing import write_json
 
@@ -69,14 +69,17 @@ class SupernetFolder:
         text = json.dumps([self.family, self.config], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def part(self, space: str) -> SupernetFolder:
-        """The same supernet with the space of that name, or in that file; UsageError where that was not trained."""
-        return dataclasses.replace(self, space=trained_part(space, self.space, self.path))
+    def part(self, space: str, precisions: Sequence[Precision] = ()) -> SupernetFolder:
+        """The same supernet with the space of that name, or in that file; UsageError where that was not trained.
+
+        As `trained_part`, in these precisions.
+        """
+        return dataclasses.replace(self, space=trained_part(space, self.space, self.path, precisions))
 
     def get_submodel(self, name: str) -> Submodel:
-        """The submodel of that id; UsageError where the space has none, which says what it has."""
+        """The submodel of that id, in any precision; UsageError where the space has none, which says what it has."""
         submodel = Submodel.from_id(name)
-        if submodel not in self.space:
+        if submodel.at(self.space.precisions[-1]) not in self.space:
             ids = [one.id for one in itertools.islice(self.space.grid(), IDS)] or [self.space.smallest.id]
             raise UsageError(
                 f"the space of {self.path} has no submodel {shown(name)}, but {describe(self.space)}; "
