@@ -37,7 +37,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
-OWN = (CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "training")
+OWN = (CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "front.json", "training")
 IDS = 10  # of a space that an error names: all of BST's
 
 LARGEST = 10_000_000  # of the sizes in a config: the longest published vocabularies have a tenth of that
@@ -45,8 +45,8 @@ LARGEST = 10_000_000  # of the sizes in a config: the longest published vocabula
 _One = bool | Annotated[int, Meta(ge=0, le=LARGEST)] | Finite | Annotated[str, Meta(max_length=1000)] | None
 _Value = _One | Annotated[list[_One], Meta(max_length=1000)] | dict[str, Any]
 
-# The demo supernet inside the package; docs/demo-supernet.md tells how it was made.
-DEMO = Path(__file__).parents[1] / "supernets" / "easy-vqa"
+SUPERNETS = Path(__file__).parents[1] / "supernets"  # inside the package; made as docs/demo-supernet.md tells
+DEMO = SUPERNETS / "shapes"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -97,11 +97,13 @@ def around(ms: float, source: Source, interval: float) -> Latency:
 
 
 def range_text(latency: Latency) -> str:
-    """Its milliseconds, and where it says more their range, in two digits: "2.31 (2.1-2.8)"."""
+    """Its milliseconds, and where it says more their range, in two digits or those that differ: "2.31 (2.1-2.8)"."""
     ms = digits(latency.ms)
     if not latency.has_range:
         return ms
-    return f"{ms} ({digits(latency.low_ms, 2)}-{digits(latency.high_ms, 2)})"
+    ends = [[digits(end, significant) for end in (latency.low_ms, latency.high_ms)] for significant in (2, 3)]
+    low, high = next((pair for pair in ends if pair[0] != pair[1]), ends[-1])
+    return f"{ms} ({low}-{high})"
 
 
 def digits(value: float, significant: int = 3) -> str:

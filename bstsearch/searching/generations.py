@@ -51,6 +51,7 @@ def search_study(
     step: Callable[[], bool],
     budget: Budget,
     known: Callable[[Submodel], Outcome | None] = lambda _: None,
+    earlier: Iterable[Submodel] = (),
     sampler: str = AUTO,
     trials: int = TRIALS,
     seed: int = 0,
@@ -61,7 +62,8 @@ def search_study(
     """Has workers score what `study` lacks, each submodel at most once.
 
     `step` does a piece of the scoring and is called until all are scored; it returns False where there is nothing for
-    it to do at the moment, since others are at work. What is `known` needs no scoring. The sampler aims at the study's
+    it to do at the moment, since others are at work. What is `known` needs no scoring, and a new study begins with it:
+    with those of the `earlier` submodels that the budget admits. The sampler aims at the study's
     objectives. One that is dropped counts as scored: another is better, and costs no more. A sampled search ends when
     `trials` submodels have been scored under this budget or a looser one, now or earlier, or when nothing new is found.
     InfeasibleBudgetError comes before any scoring.
@@ -69,6 +71,7 @@ def search_study(
     search = _Search(study, space, cost, budget, sampler, seed)
     listed = [search.price(submodel) for submodel in looked_at_first(space)]
     budget.check_feasible(listed)
+    search.take_over(earlier, known)
     generation, is_exhausted, pauses = search.begin(), False, pauses or Pauses()
     before, is_listing = search.counted(), search.sampler == EXACT
     wanted = sum(map(search.is_open, listed)) if is_listing else max(0, trials - before)
@@ -139,6 +142,12 @@ class _Search:
         self._priced: dict[Submodel, Candidate] = {}
         self._counts: dict[int, bool] = {}
         self._watch = Watch()
+
+    def take_over(self, earlier: Iterable[Submodel], known: Callable[[Submodel], Outcome | None]) -> None:
+        """Begins a study that holds nothing yet with what is known, as its generation 0."""
+        if not self._study.trials():
+            inside = [one for one in earlier if one in self._space and self._budget.admits(self.price(one))]
+            self.enqueue(inside, 0, known)
 
     def begin(self) -> int:
         """The generation to go on with, once nothing of another draw waits any more."""

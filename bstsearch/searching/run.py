@@ -162,8 +162,15 @@ def search_devices(
     ]
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
-    known = KnownScores(score, found[0][1], {OUT, out}, study_name(is_forced=request.is_forced), listener)
-    finished = front_files({OUT, out})  # before this search: of several devices each is searched
+    finished = front_files({OUT, out, folder.path})  # before this search: of several devices each is searched
+    known = KnownScores(
+        score,
+        found[0][1],
+        {OUT, out},
+        study_name(is_forced=request.is_forced),
+        () if request.is_forced else finished,
+        listener,
+    )
     searches = [
         _DeviceSearch(
             folder=folder,
@@ -267,7 +274,8 @@ class _DeviceSearch:
         objectives = dataclasses.replace(stored.objectives, keys=self.objectives.keys)
         floor = self._floor(objectives.metric, stored.full)
         self._begin(stored.corners, budget, stored.candidates)
-        self.listener.note(f"answered from {path}: nothing had to be scored")
+        source = "the scores that come with the supernet" if path.parent == self.folder.path else path
+        self.listener.note(f"answered from {source}: nothing had to be scored")
         if not stored.is_exact and (stored.aimed_at != objectives or stored.searched_on):
             aim = f"{stored.aimed_at}{f' on {stored.searched_on}' if stored.searched_on else ''}"
             self.listener.note(f"its sampler aimed at {aim}; --force searches anew, for {objectives}")
@@ -311,6 +319,7 @@ class _DeviceSearch:
                 cost=cost,
                 step=step,
                 known=self.score.known,
+                earlier=self.score.earlier,
                 budget=budget,
                 sampler=request.sampler,
                 trials=request.trials,

@@ -176,6 +176,7 @@ def disturb(place: Place, kills: int, draw: random.Random, every_s: tuple[float,
     roles["worker 2"] = roles["worker 1"]
     running = {"search": start(roles["search"])}
     while not _is_there(place):
+        assert not os.waitpid(running["search"], os.WNOHANG)[0], "the search ended before it had a study"
         time.sleep(0.02)
     running |= {name: start(roles[name]) for name in ("worker 1", "worker 2")}
     killed, before = Counter[str](), dict[str, float]()

@@ -129,6 +129,27 @@ def test_scores_are_taken_over_only_by_the_same_metric(net: Path, monkeypatch: p
     assert not any("taken over" in line or "answered" in line for line in heard.lines)
 
 
+def test_scores_that_lie_with_the_supernet_answer_first_and_help_a_longer_search(net: Path, tmp_path: Path) -> None:
+    net = shutil.copytree(net, tmp_path / "shipped")
+    folder, heard = read_folder(net), Heard()
+    dataclasses.replace(folder, space=folder.space.layerwise).write()
+    first = run(net, trials=5)
+    shutil.copyfile("front/front.json", net / "front.json")
+    shutil.rmtree("front")
+    again = run(net, trials=5, device="phone", listener=heard)
+    assert heard.steps == []
+    assert heard.lines[0] == "answered from the scores that come with the supernet: nothing had to be scored"
+    assert {one.id for one in again.candidates} == {one.id for one in first.candidates}
+    assert again.searched_on == "local"
+    assert run(net, trials=5, out=Path("same")).searched_on is None
+    more = run(net, trials=6, out=Path("more"), listener=heard)
+    assert any("taken over" in line for line in heard.lines)
+    assert more.trials == 6
+    heard.lines.clear()
+    run(net, trials=5, out=Path("anew"), is_forced=True, listener=heard)
+    assert not any("taken over" in line or "answered" in line for line in heard.lines)
+
+
 def test_each_device_is_told_of_before_it_is_searched(net: Path) -> None:
     told: list[str] = []
     files = dict(

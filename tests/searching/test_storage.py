@@ -65,6 +65,7 @@ def operational(text: str) -> Exception:
     [
         (operational("connection refused\nIs it running?"), AwayError, "db does not answer: connection refused; check"),
         (operational("FATAL:  the database system is starting up"), AwayError, "starting up"),
+        (operational("FATAL:  the database system is not yet accepting connections"), AwayError, "not yet accepting"),
         (operational("FATAL:  sorry, too many clients already"), AwayError, "too many"),
         (operational('FATAL:  database "x" does not exist'), DeviceError, "db refuses the connection: FATAL"),
         (ConnectionError("GRPC connection timeout"), AwayError, "GRPC connection timeout"),

@@ -167,6 +167,11 @@ class Server:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
+    def make_database(self, name: str) -> str:
+        """The URL of a new, empty database."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "me", name)
+        return f"{self.url.rpartition('/')[0]}/{name}"
+
     def _run(self, program: str, *words: str) -> None:
         assert self._bin
         command = [*self._user, str(self._bin / program), *words]
@@ -206,6 +211,18 @@ def test_workers_on_postgresql_are_killed_and_nothing_is_lost(server: Server, ex
     place = (server.url, "killed")
     worker_kills.disturb(place, 4, random.Random(1), (0.1, 0.4))
     assert worker_kills.found(place) == expected
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_in_an_empty_database_all_find_their_tables(server: Server) -> None:
+    for turn in range(3):
+        url = server.make_database(f"empty{turn}")
+
+        def use(url: str = url) -> None:
+            with open_storage(url) as found:
+                found.ask(lambda backend: backend.get_all_studies())
+
+        assert worker_kills.all_end_well([use] * 4)
 
 
 @pytest.mark.slow
