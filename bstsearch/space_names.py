@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -71,7 +71,7 @@ def trained_part(name: str, trained: Space, where: Path, precisions: Sequence[Pr
     Its submodels are there in these precisions, or where none are given in those that the space has.
     """
     space = named_space(name, trained)
-    space = dataclasses.replace(space, precisions=tuple(precisions) or space.precisions)
+    space = dataclasses.replace(space, precisions=check_precisions(precisions) or space.precisions)
     if not trained.holds(dataclasses.replace(space, precisions=trained.precisions)):
         raise UsageError(
             f"{where} was not trained on all of the space {shown(name)}, but on {describe(trained)}; "
@@ -101,18 +101,23 @@ def describe(space: Space) -> str:
 
 
 def parse_precisions(text: str | None) -> tuple[Precision, ...]:
-    """The precisions in a list such as "float32,int8", none without one; UsageError for another word, or one twice.
+    """The precisions in a list such as "float32,int8", none without one; UsageError as of `check_precisions`.
 
     >>> parse_precisions("int8, float32")
     ('int8', 'float32')
     """
-    if text is None:
-        return ()
-    words = [word.strip() for word in text.split(",")]
-    found = [precision for word in words for precision in PRECISIONS if precision == word]
+    return () if text is None else check_precisions([word.strip() for word in text.split(",")])
+
+
+def check_precisions(words: Iterable[str]) -> tuple[Precision, ...]:
+    """These words where each is a precision, and none stands twice; else UsageError."""
+    words = list(words)
+    found = tuple(precision for word in words for precision in PRECISIONS if precision == word)
     if len(found) < len(words) or len(set(found)) < len(found):
-        raise UsageError(f"precisions {shown(text)} are not understood; give one or more of {', '.join(PRECISIONS)}")
-    return tuple(found)
+        raise UsageError(
+            f"precisions {shown(','.join(words))} are not understood; give one or more of {', '.join(PRECISIONS)}"
+        )
+    return found
 
 
 def size_text(size: int) -> str:

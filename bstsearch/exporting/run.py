@@ -12,7 +12,7 @@ from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.searching.pick import Pick, export_folder, read_pick
 from bstsearch.space import Precision
-from bstsearch.space_names import TRAINED
+from bstsearch.space_names import TRAINED, check_precisions
 from bstsearch.writing import as_path, check_free
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def export(
     was never measured. InputError where there is no such row, or the front is older than its supernet; UsageError where
     `out` is taken.
     """
+    precisions = check_precisions(precisions)
     picked = read_pick(Path(front), str(pick), space=space, profiles=as_path(profiles))
     out = Path(out or export_folder(picked.candidate))
     with holding(out):

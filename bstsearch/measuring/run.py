@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from bstsearch.profiles.stored import (
     stored_profiles,
 )
 from bstsearch.space import FLOAT32, Precision
-from bstsearch.space_names import TRAINED, parse_precisions
+from bstsearch.space_names import TRAINED
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def profile(
     device: str = LOCAL,
     supernet: Path | str = DEMO,
     *,
-    precision: str | None = None,
+    precisions: Sequence[Precision] = (),
     profiles: Path | str | None = None,
     via: str | None = None,
     is_measured_anew: bool = False,
@@ -55,8 +55,8 @@ def profile(
 
     `via` names the driver that reaches the device to measure it, or its file, FILE.py:NAME; `options` are that
     driver's, such as threads=2, or of "ssh" host="pi@raspberrypi.local". With `is_strict` a device that is not at rest
-    is refused. `profiles` is a folder to look into first, to which a new profile goes. `precision` names one or more,
-    such as "float32,int8", each of which is measured by itself.
+    is refused. `profiles` is a folder to look into first, to which a new profile goes. Each of the `precisions`,
+    by default float32 only, is measured by itself.
 
     Raises:
         UsageError: the options do not fit the driver, or which device is meant is not clear.
@@ -65,7 +65,7 @@ def profile(
         NoisyMeasurementError: the times say nothing.
     """
     return profile_device(
-        read_folder(Path(supernet)).part(TRAINED, parse_precisions(precision)),
+        read_folder(Path(supernet)).part(TRAINED, precisions),
         device,
         as_path(profiles),
         via=via,

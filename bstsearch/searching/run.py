@@ -34,7 +34,7 @@ from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, make_scorer
 from bstsearch.space import Precision, Submodel
-from bstsearch.space_names import TRAINED, parse_precisions, trained_part
+from bstsearch.space_names import TRAINED, trained_part
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def search(
     max_drop: float | str | None = None,
     objectives: Sequence[str] = DEFAULT.keys,
     space: str = TRAINED,
-    precision: str | None = None,
+    precisions: Sequence[Precision] = (),
     sampler: str = "auto",
     trials: int = 100,
     split: str = "validation",
@@ -120,7 +120,7 @@ def search(
         budget_at=budget_at,
         objectives=objectives,
         space=space,
-        precisions=parse_precisions(precision),
+        precisions=precisions,
         sampler=sampler,
         trials=trials,
         split=split,
