@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Sequence
 import moocore
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from bstsearch.score import Z_95
 from bstsearch.searching.accuracy_model import AccuracyModel
@@ -31,7 +30,6 @@ FINAL = 300  # of all bred ones are priced exactly
 # lead to what turns out no better; now and then all, so that what it is wrong about is found out.
 DARING = (0.3, 0.3, 0.3, 1.0)
 LEAST = 4  # scores that a model needs
-REMEMBERED = 50  # of the last foretold scores make up the quality
 
 
 class Foretelling:
@@ -42,14 +40,12 @@ class Foretelling:
         self._stacks = admitted.space.stacks
         self._precisions = admitted.space.precisions
         self._groups = share_groups(self._stacks, self._precisions)
-        self._foretold: dict[Submodel, float] = {}
-        self.quality: float | None = None
+        self.foretold: dict[Submodel, float] = {}
 
     def choose(
         self, scored: Sequence[Candidate], taken: Collection[Submodel], count: int, draw: np.random.Generator
     ) -> list[Submodel]:
         """As `Strategy.choose`."""
-        self._note_quality(scored)
         if len(scored) < LEAST or not self._drawn:
             return self._spread(count, taken)
         model = self._model(scored)
@@ -151,14 +147,8 @@ class Foretelling:
             chosen.append(index)
             prediction.believe(index)
             growth.add(costs_MK[index], float(prediction.mean_M[index]))
-            self._foretold[pool[index]] = float(prediction.mean_M[index])
+            self.foretold[pool[index]] = float(prediction.mean_M[index])
         return [pool[index] for index in chosen]
-
-    def _note_quality(self, scored: Sequence[Candidate]) -> None:
-        known = dict(zip((one.submodel for one in scored), self._gains(scored), strict=True))
-        pairs = [(value, known[one]) for one, value in self._foretold.items() if one in known][-REMEMBERED:]
-        if len(pairs) >= 8:
-            self.quality = float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
 def _best_rows(values: Array, count: int) -> NDArray[np.int64]:

@@ -40,6 +40,7 @@ from bstsearch.writing import as_path
 if TYPE_CHECKING:
     from bstsearch.score import Metric
     from bstsearch.searching.study import Study
+    from bstsearch.searching.team import Team
     from bstsearch.tasks.task import Task
 
 # Called on each device before anything is scored there: its name, the smallest, middle and largest submodel, the
@@ -350,26 +351,30 @@ class _DeviceSearch:
         from bstsearch.searching import study_file
 
         request, is_kept = self.request, self.request.storage is None and self.place.study.exists()
+        self._team.check_free()
         if request.is_forced:
             study_file.check_replaceable(self.place.path / STUDY)
-        if request.workers == 1 and (request.is_forced or not is_kept):
-            self.score.load()  # else the workers do
+        if request.workers and (request.is_forced or not is_kept):
+            self.score.load()  # many workers read it for themselves, but the front is tested here
 
     @contextlib.contextmanager
     def _study(self, objectives: Objectives) -> Iterator[tuple[Study, Callable[[], bool]]]:
         """The study to go on in, and what does a piece of the scoring."""
-        from bstsearch.searching.team import Team
-
-        team = Team(request=self.request, place=self.place, name=self.study_name, listener=self.listener)
-        with team.study(self.origin, objectives) as study:
+        with self._team.study(self.origin, objectives) as study:
             try:
-                with team.scoring(study, self.score) as step:
+                with self._team.scoring(study, self.score) as step:
                     yield study, step
             except KeyboardInterrupt:
                 self.listener.note(
                     f"{len(study.finished)} submodels are scored and kept; the same command goes on from there"
                 )
                 raise
+
+    @property
+    def _team(self) -> Team:
+        from bstsearch.searching.team import Team
+
+        return Team(request=self.request, place=self.place, name=self.study_name, listener=self.listener)
 
     def _begin(self, corners: Sequence[Candidate], budget: Budget, candidates: Iterable[Candidate]) -> None:
         """Tells what the ends of the space cost; InfeasibleBudgetError where no candidate fits."""

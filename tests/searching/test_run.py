@@ -19,9 +19,12 @@ from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.score import Metric, Value
 from bstsearch.searching.front_file import FrontFile, read_front
+from bstsearch.searching.members import Member
 from bstsearch.searching.pricing import make_pricer
 from bstsearch.searching.run import Request, search, search_devices
 from bstsearch.searching.scoring import NO_RIVALS, Outcome
+from bstsearch.searching.storage import open_storage
+from bstsearch.searching.study import Study
 from bstsearch.space import Submodel
 
 MakeProfile = Callable[..., DeviceProfile]
@@ -177,24 +180,42 @@ def test_what_cannot_be_is_refused(net: Path) -> None:
     assert not Path("front").exists()
 
 
+class Damaged(Errors):
+    def load(self) -> None:
+        raise InputError("model.safetensors: damaged")
+
+
 def test_weights_and_data_are_refused_before_anything_is_counted_or_shown(
     net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Damaged(Errors):
-        def load(self) -> None:
-            raise InputError("model.safetensors: damaged")
-
     scorer, heard, shown = Errors(), Heard(), list[str]()
     monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: scorer)
     run(net, budget_gflops="60%", out="kept")
     scorer = Damaged()
-    for is_forced in (False, True):
-        request = Request(supernet=net, profiles=Path("profiles"), is_forced=is_forced)
+    for changes in ({}, {"is_forced": True}, {"workers": 2}, {"storage": f"journal://{Path('log').resolve()}"}):
+        request = Request(supernet=net, profiles=Path("profiles"), **changes)
         with pytest.raises(InputError, match="damaged"):
             list(search_devices(["local"], request, heard, lambda device, *_: shown.append(device)))
     assert (heard.steps, shown) == ([], [])
     assert not Path("front").exists()
     assert run(net, budget_gflops="50%", out="kept").front, "what is answered from saved scores takes no weights"
+
+
+def test_a_study_that_another_process_searches_in_is_refused_before_weights_are_read(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, scorer = f"journal://{Path('log').resolve()}", Errors()
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: scorer)
+    assert run(net, storage=url, study="a").front
+    shutil.rmtree("front")  # else it is answered from there
+    scorer = Damaged()
+    with (
+        open_storage(url) as storage,
+        Study(storage, "a").leading(Member.here(), lambda: None),
+        pytest.raises(UsageError, match="the study 'a' is being searched by another process"),
+    ):
+        run(net, storage=url, study="a")
+    assert not Path("front").exists()
 
 
 def test_the_room_can_be_called_as_its_function(net: Path) -> None:

@@ -135,6 +135,23 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
         assert optuna.get_all_study_names(storage=found.backend) == ["a"]
 
 
+def test_tables_that_others_are_making_are_tried_again(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    step = sqlalchemy.exc.IntegrityError("CREATE TABLE", {}, Exception("duplicate key"))
+    calls: list[str] = []
+    make = failing(3, step)
+
+    def database(url: str, options: object) -> None:
+        calls.append(url)
+        make()
+
+    monkeypatch.setattr(storage, "RDBStorage", database)
+    storage._make_tables("postgresql://a/b", {})
+    assert len(calls) == 4
+    make = failing(99, step)
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        storage._make_tables("postgresql://a/b", {})
+
+
 def test_the_error_below_others_is_found() -> None:
     inner = sqlite3.OperationalError("disk I/O error")
     outer = RuntimeError("commit")

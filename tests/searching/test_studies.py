@@ -232,12 +232,12 @@ def test_a_database_that_goes_away_is_waited_for(server: Server, expected: dict[
         pass
     searching = worker_kills.start(lambda: worker_kills.search(place, is_working=True))
     while not worker_kills.found(place):
+        worker_kills.check_runs(searching)
         time.sleep(0.02)
     server.stop()
     time.sleep(0.5)
     server.start()
-    _, status = os.waitpid(searching, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert worker_kills.end_well([searching])
     assert worker_kills.found(place) == expected
 
 
