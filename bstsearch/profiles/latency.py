@@ -97,13 +97,19 @@ def around(ms: float, source: Source, interval: float) -> Latency:
 
 
 def range_text(latency: Latency) -> str:
-    """Its milliseconds, and where it says more their range, in two digits or those that differ: "2.31 (2.1-2.8)"."""
+    """Its milliseconds, and where it says more their range: "2.31 (2.1-2.8)"."""
     ms = digits(latency.ms)
-    if not latency.has_range:
-        return ms
-    ends = [[digits(end, significant) for end in (latency.low_ms, latency.high_ms)] for significant in (2, 3)]
-    low, high = next((pair for pair in ends if pair[0] != pair[1]), ends[-1])
-    return f"{ms} ({low}-{high})"
+    return f"{ms} ({ends_text(latency.low_ms, latency.high_ms)})" if latency.has_range else ms
+
+
+def ends_text(low: float, high: float) -> str:
+    """Both ends of a range in two digits, or in three where they look the same in two.
+
+    >>> ends_text(2.14, 2.79), ends_text(0.212, 0.214)
+    ('2.1-2.8', '0.212-0.214')
+    """
+    texts = [(digits(low, significant), digits(high, significant)) for significant in (2, 3)]
+    return "-".join(texts[0] if texts[0][0] != texts[0][1] else texts[1])
 
 
 def digits(value: float, significant: int = 3) -> str:
