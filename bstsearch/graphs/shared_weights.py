@@ -80,7 +80,7 @@ class SharedWeights:
         """The stored tensor of which a constant is a part, and of each of its axes which runs; None where of none."""
         if positions is None or (places := self._places[positions]).min() < 0:
             return None
-        stored = self._stored[bisect.bisect(self._stored, places.flat[0], key=lambda one: one.start) - 1]
+        stored = self._stored[bisect.bisect([one.start for one in self._stored], int(places.flat[0])) - 1]
         inside = places - stored.start
         if len(stored.shape) != places.ndim or inside.min() < 0 or inside.max() >= np.prod(stored.shape):
             return None

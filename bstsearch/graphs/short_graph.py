@@ -1,4 +1,4 @@
-"""A graph as short as it can be written: names of a letter or two, each small constant once, weights in another file."""
+"""A graph written as short as it can be: names of a letter or two, small constants once, weights in another file."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ class ShortGraph:
         ]
         return slices[0] if len(slices) == 1 else self._node("Concat", slices, axis=axis)
 
-    def _node(self, kind: str, inputs: Sequence[str], **attributes: int) -> str:
+    def _node(self, kind: str, inputs: Sequence[str], axis: int | None = None) -> str:
         name = self._new()
-        self._nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        self._nodes.append(helper.make_node(kind, inputs, [name], axis=axis))
         return name
 
     def _external(self, start: int, shape: Sequence[int]) -> str:

@@ -38,7 +38,8 @@ class SlimmableModule(Protocol):
 class Stack:
     """A list of layers, found under `prefix` in the state dict, and the order in which to keep them.
 
-    `count` is the field of the config that holds the number of its layers, where one does ("num_hidden_layers").
+    `count` is the field of the config that holds the number of its layers, where one does ("num_hidden_layers"), and
+    `order` the one that holds the keep order, where it can be chosen.
 
     >>> Stack(prefix="encoder", keep_order=(0, 3, 1, 2)).kept(2)
     (0, 3)
@@ -47,6 +48,7 @@ class Stack:
     prefix: str
     keep_order: tuple[int, ...]
     count: str | None = None
+    order: str | None = None
 
     def kept(self, count: int) -> tuple[int, ...]:
         """The `count` layers kept longest, in the order in which they run."""
@@ -100,7 +102,7 @@ class Family:
 
     def reader(self, config: Config) -> Reader:
         """How a model of that config reads its inputs."""
-        return Reader(like=self.example_inputs(config, 1), picture=self.picture(config))
+        return Reader(like=self.example_inputs(config, 1), picture=self.picture(config), free=self.free_axes(config))
 
     def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
         """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ from bstsearch.reading import (
     read_format,
     shown,
 )
-from bstsearch.space import Space, Submodel
+from bstsearch.space import Precision, Space, Submodel
 from bstsearch.space_names import describe, trained_part
 from bstsearch.writing import write_json
 
@@ -36,8 +36,10 @@ FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
+# What this package's tasks keep beside a model.
+OF_TASK = ("vocabulary.json", "task.json", "tokenizer.json", "text.json", "text.safetensors")
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
-OWN = (CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "front.json", "training")
+OWN = (CONFIG, WEIGHTS, METRICS, "README.md", *OF_TASK, "front.json", "training")
 IDS = 10  # of a space that an error names: all of BST's
 
 LARGEST = 10_000_000  # of the sizes in a config: the longest published vocabularies have a tenth of that
@@ -69,14 +71,17 @@ class SupernetFolder:
         text = json.dumps([self.family, self.config], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def part(self, space: str) -> SupernetFolder:
-        """The same supernet with the space of that name, or in that file; UsageError where that was not trained."""
-        return dataclasses.replace(self, space=trained_part(space, self.space, self.path))
+    def part(self, space: str, precisions: Sequence[Precision] = ()) -> SupernetFolder:
+        """The same supernet with the space of that name, or in that file; UsageError where that was not trained.
+
+        As `trained_part`, in these precisions.
+        """
+        return dataclasses.replace(self, space=trained_part(space, self.space, self.path, precisions))
 
     def get_submodel(self, name: str) -> Submodel:
-        """The submodel of that id; UsageError where the space has none, which says what it has."""
+        """The submodel of that id, in any precision; UsageError where the space has none, which says what it has."""
         submodel = Submodel.from_id(name)
-        if submodel not in self.space:
+        if submodel.at(self.space.precisions[-1]) not in self.space:
             ids = [one.id for one in itertools.islice(self.space.grid(), IDS)] or [self.space.smallest.id]
             raise UsageError(
                 f"the space of {self.path} has no submodel {shown(name)}, but {describe(self.space)}; "

@@ -38,7 +38,8 @@ class Foretelling:
     def __init__(self, admitted: Admitted, objectives: Objectives, cost: Callable[[Submodel], Candidate], seed: int):
         self._admitted, self._objectives, self._cost, self._seed = admitted, objectives, cost, seed
         self._stacks = admitted.space.stacks
-        self._groups = share_groups(self._stacks)
+        self._precisions = admitted.space.precisions
+        self._groups = share_groups(self._stacks, self._precisions)
         self.foretold: dict[Submodel, float] = {}
 
     def choose(
@@ -94,7 +95,7 @@ class Foretelling:
         return np.array([-self._objectives.metric.loss(one.score) for one in scored])
 
     def _features(self, submodels: Sequence[Submodel]) -> Array:
-        return np.array([shares(one, self._stacks) for one in submodels])
+        return np.array([shares(one, self._stacks, self._precisions) for one in submodels])
 
     def _costs(self, submodels: Sequence[Submodel]) -> Array:
         return self._front_costs([self._cost(one) for one in submodels])

@@ -33,7 +33,7 @@ from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, make_repricer, read_profile
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, make_scorer
-from bstsearch.space import Submodel
+from bstsearch.space import Precision, Submodel
 from bstsearch.space_names import TRAINED, trained_part
 from bstsearch.writing import as_path
 
@@ -58,6 +58,7 @@ class Request:
     budget_at: str = HIGH
     objectives: Sequence[str] = DEFAULT.keys
     space: str = TRAINED
+    precisions: Sequence[Precision] = ()
     sampler: str = "auto"
     trials: int = 100
     split: str = "validation"
@@ -87,6 +88,7 @@ def search(
     max_drop: float | str | None = None,
     objectives: Sequence[str] = DEFAULT.keys,
     space: str = TRAINED,
+    precisions: Sequence[Precision] = (),
     sampler: str = "auto",
     trials: int = 100,
     split: str = "validation",
@@ -119,6 +121,7 @@ def search(
         budget_at=budget_at,
         objectives=objectives,
         space=space,
+        precisions=precisions,
         sampler=sampler,
         trials=trials,
         split=split,
@@ -153,7 +156,7 @@ def search_devices(
     objectives = Objectives.of(request.objectives)
     _check_request(request)
     folder = read_folder(request.supernet)
-    space = trained_part(request.space, folder.space, folder.path)
+    space = trained_part(request.space, folder.space, folder.path, request.precisions)
     found = [
         read_profile(folder, name, request.profiles, space, request.split, request.data_dir, request.data)
         for name in devices

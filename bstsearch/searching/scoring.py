@@ -173,12 +173,14 @@ class KnownScores:
     def known(self, submodel: Submodel) -> Outcome | None:
         """What an earlier search found; None where none has scored the submodel."""
         known = self._known.get(submodel)
-        if known is not None and not self._is_said:
+        if known is None or known.accuracy is None:
+            return None
+        if not self._is_said:
             self._listener.note(
                 "accuracies that an earlier search found are taken over: they are the same on any device"
             )
             self._is_said = True
-        return known
+        return Outcome(score=known.accuracy, rights=known.rights)
 
     @property
     def earlier(self) -> Iterable[Submodel]:
@@ -187,18 +189,15 @@ class KnownScores:
 
     def test(self, submodel: Submodel) -> Score | None:
         """As `Scorer.test`."""
-        return self._score.test(submodel)
+        known = self._known.get(submodel)
+        return (known and known.test) or self._score.test(submodel)
 
     @functools.cached_property
-    def _known(self) -> dict[Submodel, Outcome]:
-        known: dict[Submodel, Outcome] = {}
+    def _known(self) -> dict[Submodel, Candidate]:
+        known: dict[Submodel, Candidate] = {}
         for origin, objectives, candidates in self._found():
             if self._origin.has_same_scores(origin) and objectives.metric == self.metric:
-                known |= {
-                    one.submodel: Outcome(score=one.accuracy, rights=one.rights)
-                    for one in candidates
-                    if one.accuracy is not None
-                }
+                known |= {one.submodel: one for one in candidates if one.accuracy is not None}
         return known
 
     def _found(self) -> Iterator[tuple[Provenance, Objectives, Iterable[Candidate]]]:
@@ -206,10 +205,10 @@ class KnownScores:
         from bstsearch.searching import study_file
         from bstsearch.searching.front_file import read_front
 
-        for path in self._fronts:
-            with contextlib.suppress(BstsearchError, OSError):
-                front = read_front(path)
-                yield front.origin, front.objectives, front.candidates
         for path in sorted(self._studies):
             with contextlib.suppress(BstsearchError):
                 yield study_file.read_study(path)
+        for path in self._fronts:  # which hold scores on the test part, too
+            with contextlib.suppress(BstsearchError, OSError):
+                front = read_front(path)
+                yield front.origin, front.objectives, front.candidates

@@ -78,13 +78,15 @@ def make_trial(
 
 def choices(submodel: Submodel, space: Space) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
     """What the submodel chose, by names that people understand, and what there was to choose from."""
-    made: dict[str, tuple[Fraction, Sequence[Fraction]]] = {"width": (submodel.width, space.widths)}
+    made: dict[str, tuple[Fraction | str, Sequence[Fraction | str]]] = {"width": (submodel.width, space.widths)}
     if space.has_own_depths:
         made |= {f"depth {stack + 1}": (submodel.depth_of(stack), space.depths) for stack in range(len(space.stacks))}
     else:
         made["depth"] = (submodel.depth, space.depths)
     if len(space.tokens) > 1:
         made["tokens"] = (submodel.tokens, space.tokens)
+    if len(space.precisions) > 1:
+        made["precision"] = (submodel.precision, space.precisions)
     params: dict[str, Any] = {name: str(share) for name, (share, _) in made.items()}
     ranges: dict[str, BaseDistribution] = {
         name: CategoricalDistribution(tuple(map(str, options))) for name, (_, options) in made.items()

@@ -183,8 +183,8 @@ COMMAND: Any = typer.main.get_command(app)
 OPTIONS = {option.name: option for option in COMMAND.commands["pareto"].params}
 QUESTIONS = {field.name for field in dataclasses.fields(Question)}
 SEARCHES = {field.name for field in dataclasses.fields(Request)} - QUESTIONS
-# By other names than those fields': the bounds and the floor that the words give, a flag, whom to search for.
-NAMES = {"is_forced": "force"}
+# By other names than those fields': bounds, floor and precisions that words give, a flag, whom to search for.
+NAMES = {"is_forced": "force", "precisions": "precision"}
 BESIDES = {"devices", "_family"}
 
 

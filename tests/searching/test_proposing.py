@@ -158,6 +158,24 @@ def test_auto_finds_better_fronts_than_random() -> None:
     assert best("auto") > best("random")
 
 
+def test_auto_takes_the_precision_that_costs_less_where_nothing_is_lost() -> None:
+    space = dataclasses.replace(LARGE, precisions=("float32", "int8"))
+
+    def price(submodel: Submodel) -> Candidate:
+        one = cost(submodel)
+        ms = one.latency.ms * (0.5 if submodel.precision == "int8" else 1)
+        return dataclasses.replace(one, latency=Latency(ms=ms, source="measured", low_ms=ms, high_ms=ms))
+
+    proposer = make_proposer("auto", space, objectives=OBJECTIVES, cost=price, is_admitted=lambda _: True, seed=0)
+    found: list[Candidate] = []
+    for _ in range(6):
+        new = proposer.propose(found, 8)
+        found += [dataclasses.replace(price(one), accuracy=scored(one.at("float32")).accuracy) for one in new]
+    assert [one.submodel for one in found[:5]][2:] == list(space.cells())[:3]  # after the ends, in float32
+    assert len({one.id for one in found}) == 48
+    assert sum(one.submodel.precision == "int8" for one in found[-16:]) > 8
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_space() -> None:
     def peak(space: Space) -> int:

@@ -18,11 +18,11 @@ from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.score import Metric, Value
-from bstsearch.searching.front_file import FrontFile, read_front
+from bstsearch.searching.front_file import FrontFile, read_front, write_front
 from bstsearch.searching.members import Member
 from bstsearch.searching.pricing import make_pricer
 from bstsearch.searching.run import Request, search, search_devices
-from bstsearch.searching.scoring import NO_RIVALS, Outcome
+from bstsearch.searching.scoring import NO_RIVALS, KnownScores, Outcome
 from bstsearch.searching.storage import open_storage
 from bstsearch.searching.study import Study
 from bstsearch.space import Submodel
@@ -75,8 +75,8 @@ def net(
     monkeypatch.chdir(tmp_path)
     save_profile(make_profile(tiny_folder), tmp_path / "profiles")
     save_profile(make_estimated(tiny_folder), tmp_path / "profiles")
-    price = make_pricer(read_folder(tiny_folder), make_profile(tiny_folder))
-    monkeypatch.setattr("bstsearch.searching.run.make_pricer", lambda folder, profile: price)
+    profile = make_profile(tiny_folder)
+    monkeypatch.setattr("bstsearch.searching.run.make_pricer", lambda folder, _: make_pricer(folder, profile))
     monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Errors())
     return tiny_folder
 
@@ -151,6 +151,16 @@ def test_scores_that_lie_with_the_supernet_answer_first_and_help_a_longer_search
     heard.lines.clear()
     run(net, trials=5, out=Path("anew"), is_forced=True, listener=heard)
     assert not any("taken over" in line or "answered" in line for line in heard.lines)
+
+
+def test_what_an_earlier_search_tested_is_not_tested_again(net: Path, tmp_path: Path) -> None:
+    file, found = run(net), Value(value=0.5, low=0.4, high=0.6, total=50)
+    tested = file.front[0]
+    write_front(file.tested({tested.id: found}), tmp_path / "tested.json")
+    known = KnownScores(Errors(), file.origin, [], "study.db", [tmp_path / "tested.json"], Heard())
+    assert known.test(tested.submodel) == found
+    assert known.test(file.front[1].submodel) is None
+    assert known.score(tested.submodel).score == tested.accuracy
 
 
 def test_each_device_is_told_of_before_it_is_searched(net: Path) -> None:
