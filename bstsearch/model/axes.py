@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bstsearch.errors import InputError
+from bstsearch.model.sizes import size_of
 
 # Sizes that can only move together: field -> its smallest step. Every one is a whole number of its steps, the same
 # number for all: {"heads": 4, "kv_heads": 1} are 4n query heads for n pairs of keys and values.
@@ -71,7 +72,7 @@ def check_group(config: Any, group: Group) -> None:
     """Passes where the sizes of `group` are the same number of their steps, layer by layer; else InputError."""
     if len(group) == 1:
         return
-    sizes = {field: getattr(config, field) for field in group}
+    sizes = {field: size_of(config, field) for field in group}
     layers = max((len(size) for size in sizes.values() if isinstance(size, tuple)), default=1)
     rows = {field: size if isinstance(size, tuple) else (size,) * layers for field, size in sizes.items()}
     for layer in zip(*rows.values(), strict=True):

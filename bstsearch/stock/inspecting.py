@@ -1,0 +1,240 @@
+"""What of a stock model can shrink, found by trying on a small configuration of its class, and proved there."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from bstsearch.errors import InputError
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.axes import Axis
+from bstsearch.model.probing import check_axes
+from bstsearch.model.zero_padding import RIGHT, difference, padding_error
+from bstsearch.stock.configuration import HERE, Found, Settings, StockConfig
+from bstsearch.stock.depths import Depth, find_depths
+from bstsearch.stock.effects import numbers, pinned, set_by_inputs
+from bstsearch.stock.family import FAMILY
+from bstsearch.stock.groups import GroupSearch, wanted
+from bstsearch.stock.inputs import find_reads, with_labels
+from bstsearch.stock.module import build, full_settings
+from bstsearch.stock.shrunk import candidates
+from bstsearch.stock.trial import Bench, Trial, all_outputs, ready, shapes_of
+
+SECONDS = 110.0  # for looking; what is left of two minutes is for the proof of the whole
+SAME = 1e-9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What was found of a class: `config` says it, the rest tells how it was proved and what stays fixed, and why.
+
+    `groups` are trials that were proved, `depths` the numbers of layers. `error` is that of the oracle for all of them
+    together. `unproved` are weights on which no output depends, `left` settings that the time did not reach.
+    """
+
+    config: StockConfig
+    groups: tuple[Trial, ...]
+    depths: tuple[Depth, ...]
+    error: float
+    fixed: Mapping[str, str]
+    unproved: tuple[str, ...]
+    left: tuple[str, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        groups = [
+            {
+                "sizes": list(one.names),
+                "error": one.error,
+                "parts": [{"parameter": name, "axis": axis, "parts": list(of)} for (name, axis), of in one.parts.items()],
+            }
+            for one in self.groups
+        ]
+        stacks = [
+            {
+                "count": one.name,
+                "error": one.error,
+                "prefixes": [layers.prefix for layers in one.layers],
+                "rows": sorted({row for layers in one.layers for row in layers.rows}),
+                "places": sorted({place for layers in one.layers for place in layers.places}),
+            }
+            for one in self.depths
+            if one.layers
+        ]
+        return {
+            "class": self.config.architecture,
+            "inputs": list(self.config.found.reads.names),
+            "groups": groups,
+            "stacks": stacks,
+            "error": self.error,
+            "fixed": dict(self.fixed),
+            "unproved": list(self.unproved),
+            "not_reached": list(self.left),
+            "seconds": self.seconds,
+        }
+
+
+def inspect(architecture: str, settings: Settings, *, seconds: float = SECONDS, listener: Listener = SILENT) -> Inspection:
+    """What of that class can shrink at these settings; InputError where it cannot be used, and why."""
+    began = time.monotonic()
+    full = StockConfig(architecture=architecture, settings=full_settings(architecture, settings))
+    listener.progress("looking at the class")
+    full = pinned(full)
+    small = _running(full)
+    depths = find_depths(small)
+    bench = Bench(_shallow(small, depths))
+    fixed = {**dict.fromkeys(set_by_inputs(small), "set by the inputs"), **{one.name: one.reason for one in depths if not one.layers}}
+    search = GroupSearch(bench=bench, deadline=began + seconds, listener=listener)
+    search.run([name for name in numbers(small.settings) if name not in fixed and not _counts(name, depths)])
+    groups, unwanted = wanted(search.proved)
+    if not groups:
+        raise InputError(f"{architecture} has no size that can shrink: {_first_reason(search)}")
+    fixed |= unwanted | search.reasons()
+    found = _assembled(full, small, groups, depths)
+    config = dataclasses.replace(full, found=found)
+    error = _joint_error(dataclasses.replace(bench.config, found=found))
+    check_axes(FAMILY, config)
+    return Inspection(
+        config=config,
+        groups=tuple(groups),
+        depths=tuple(depths),
+        error=error,
+        fixed=fixed,
+        unproved=tuple(sorted(bench.unreached & {name for one in groups for name, _ in one.cut})),
+        left=search.left,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _running(full: StockConfig) -> StockConfig:
+    """The smallest configuration of the class for which inputs are found; InputError where there is none."""
+    reason: InputError | None = None
+    for small in candidates(full):
+        try:
+            reads = find_reads(small, build)
+        except InputError as error:
+            reason = error
+            continue
+        small = dataclasses.replace(small, found=Found(reads=reads))
+        _check_model(small)
+        return _seeing_texts(small)
+    assert reason is not None
+    raise reason
+
+
+def _seeing_texts(config: StockConfig) -> StockConfig:
+    """The same with labels as inputs where without them most weights have no output that depends on them."""
+    other = with_labels(config)
+    if other is None:
+        return config
+    bench = Bench(config)
+    return other if len(bench.unreached) * 2 > len(set(bench.patterns.values())) else config
+
+
+def _check_model(config: StockConfig) -> None:
+    """Passes where the model computes the same twice, and has no running means that would have to be sliced."""
+    model = ready(config)
+    bench = Bench(config)
+    once, again = ([one.detach() for one in model.outputs(bench.inputs)] for _ in range(2))
+    if max(map(difference, once, again)) > SAME:
+        raise InputError(f"{config.architecture} draws random numbers in its forward, so that no output can be compared")
+    norms = [name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if norms:
+        raise InputError(
+            f"{config.architecture} has BatchNorm ({norms[0].removeprefix('model.')}), whose running means are those of "
+            "one width only; choose a class that normalises each example by itself"
+        )
+
+
+def _shallow(config: StockConfig, depths: Sequence[Depth]) -> StockConfig:
+    """The same with two layers in each list, which say as much of widths as more of them would."""
+    changes: dict[str, Any] = {}
+    stacks = tuple(layers for one in depths for layers in one.layers)
+    config = dataclasses.replace(config, found=dataclasses.replace(config.found, stacks=stacks))
+    for stack in FAMILY.stacks(config):
+        if len(stack.keep_order) > 2:
+            changes |= stack.following(config, stack.kept(2))
+    return config.with_settings({name.removeprefix(HERE): value for name, value in changes.items()})
+
+
+def _counts(name: str, depths: Sequence[Depth]) -> bool:
+    return any(one.name == name for one in depths)
+
+
+def _first_reason(search: GroupSearch) -> str:
+    return next((trial.reason for trial in search.trials.values() if trial.reason), "it has no sizes")
+
+
+def _assembled(full: StockConfig, small: StockConfig, groups: Sequence[Trial], depths: Sequence[Depth]) -> Found:
+    """What the trials say of the full configuration."""
+    axes = {key: parts for one in groups for key, parts in one.parts.items()}
+    shapes = shapes_of(dataclasses.replace(full, found=Found(reads=small.found.reads)))
+    longest = {name: shape for name, shape in shapes.items()}
+    steps = tuple(_steps(full, one) for one in groups)
+    units: dict[str, int] = {}
+    for one, step in zip(groups, steps, strict=True):
+        units |= _units(full, one, step, axes, longest)
+    return Found(
+        units=units,
+        groups=steps,
+        axes=tuple(Axis(parameter=name, axis=axis, parts=parts) for (name, axis), parts in sorted(axes.items())),
+        stacks=tuple(layers for one in depths for layers in one.layers),
+        reads=small.found.reads,
+    )
+
+
+def _steps(full: StockConfig, group: Trial) -> dict[str, int]:
+    """The smallest step of each size of the group at full size."""
+    sizes = {name: numbers(full.settings)[name] for name in group.names}
+    common = math.gcd(*sizes.values())
+    return {HERE + name: size // common for name, size in sizes.items()}
+
+
+def _units(
+    full: StockConfig,
+    group: Trial,
+    step: Mapping[str, int],
+    axes: Mapping[tuple[str, int], tuple[int, ...]],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> dict[str, int]:
+    """How much longer one more of each size makes an axis: the first size whose multiple all lengths are takes them."""
+    import fnmatch
+
+    lengths = set()
+    for name, axis in group.cut:
+        shape = next(shape for own, shape in shapes.items() if own == name or fnmatch.fnmatchcase(own, name))
+        parts = axes.get((name, axis), (1,))
+        lengths |= {part * shape[axis] // sum(parts) for part in parts}
+    sizes = {name: numbers(full.settings)[name.removeprefix(HERE)] for name in step}
+    units = dict.fromkeys(sizes, 1)
+    for length in sorted(lengths - set(sizes.values())):
+        owner = next((name for name, size in sorted(sizes.items(), key=lambda one: -one[1]) if _fits(units, sizes, name, length)), None)
+        if owner is not None:
+            units[owner] = length // sizes[owner]
+    return units
+
+
+def _fits(units: Mapping[str, int], sizes: Mapping[str, int], name: str, length: int) -> bool:
+    """Whether an axis of that length may follow that size, which no other length follows yet."""
+    return length % sizes[name] == 0 and units[name] in (1, length // sizes[name])
+
+
+def _joint_error(config: StockConfig) -> float:
+    """What the oracle says of the narrowest submodel of the small configuration, all groups together."""
+    space = FAMILY.usual_space
+    assert space is not None
+    if not config.found.stacks:
+        return math.inf
+    submodel = dataclasses.replace(space(config).smallest, depth=1, depths=())
+    inputs = Bench(config).inputs
+    return padding_error(FAMILY, config, submodel, inputs)
+
+
+__all__ = ["RIGHT", "Inspection", "all_outputs", "inspect", "torch"]

@@ -1,0 +1,123 @@
+"""A stock model as a slimmable module: the class that a configuration names, built at its sizes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bstsearch.errors import InputError
+from bstsearch.reading import needing, said, shown
+from bstsearch.stock.configuration import Settings, StockConfig
+
+
+# Settings that say nothing of what a model computes, and those that a configuration works out from its layers.
+LEFT_OUT = ("transformers_version", "_name_or_path", "architectures", "dtype", "out_features", "out_indices", "stage_names")
+
+
+class StockModel(nn.Module):
+    """A stock model whose forward has tensors only; its weights have their stock names behind "model."."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, tuple(names)
+        self.draws = False
+
+    def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """The inputs, by position: every weight of a stock model is elastic."""
+        return tuple(inputs[name] for name in self.names)
+
+    def elastic(self, *features: Tensor) -> Tensor:
+        """The first output that has one row, or more, for each example."""
+        outputs = self.outputs(dict(zip(self.names, features, strict=True)))
+        return next(output for output in outputs if output.ndim > 1)
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """As `SlimmableModule` says."""
+        return self.elastic(*self.fixed(**inputs))
+
+    def outputs(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """Every output that is of numbers with a fraction."""
+        given = _unbatched(inputs) if "image_grid_thw" in inputs else dict(inputs)
+        options = {"return_dict": True, **({"use_cache": False} if "use_cache" in _taken(type(self.model)) else {})}
+        found = self.model(**given, **options)
+        return [tensor for tensor in _tensors(found.to_tuple()) if tensor.is_floating_point()]
+
+
+def _unbatched(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Patches of all pictures behind each other, as the class takes them."""
+    return {name: value.flatten(0, 1) if name == "pixel_values" else value for name, value in inputs.items()}
+
+
+def _tensors(outputs: Any) -> Iterator[Tensor]:
+    for output in outputs if isinstance(outputs, list | tuple) else ():
+        if isinstance(output, Tensor):
+            yield output
+        else:
+            yield from _tensors(output)
+
+
+def build(config: StockConfig) -> StockModel:
+    """The model of that configuration; what its class raises where sizes do not go together is not caught."""
+    kind = get_class(config.architecture)
+    return StockModel(kind(_stock(kind, config.settings)), config.found.reads.names)
+
+
+def inputs_of(architecture: str) -> tuple[str, ...]:
+    """The names that the forward of that class takes."""
+    return _taken(get_class(architecture))
+
+
+@functools.cache
+def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
+    return tuple(inspect.signature(kind.forward).parameters)
+
+
+@functools.cache
+def get_class(name: str) -> Any:
+    """The class of that name in transformers; InputError where the installed version has none."""
+    with needing("a stock model"):
+        import transformers
+    transformers.logging.set_verbosity_error()
+    found = getattr(transformers, name, None)
+    if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
+        raise InputError(f"transformers {transformers.__version__} has no model {shown(name)}; update it, or check the name")
+    return found
+
+
+def full_settings(architecture: str, settings: Settings) -> Settings:
+    """The settings with those that a file leaves out, as the class would complete them."""
+    import json
+
+    kind = get_class(architecture)
+    try:
+        complete = _stock(kind, settings).to_json_string(use_diff=False)
+    except Exception as error:  # a configuration checks itself in ways of its own
+        raise InputError(f"{architecture} refuses this configuration: {said(error)}") from error
+    found: Settings = _without(json.loads(complete))
+    return found
+
+
+def _without(settings: Any) -> Any:
+    """The settings but for those that say nothing of the model, or follow from others."""
+    if isinstance(settings, dict):
+        return {name: _without(value) for name, value in settings.items() if name not in LEFT_OUT}
+    return settings
+
+
+def _stock(kind: Any, settings: Settings) -> Any:
+    import copy
+
+    return kind.config_class.from_dict(copy.deepcopy(settings))
+
+
+def random_state_changes(model: StockModel, inputs: Mapping[str, Tensor]) -> bool:
+    """Whether the model draws random numbers though it is in eval mode."""
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        model.outputs(inputs)
+    return not torch.equal(before, torch.get_rng_state())

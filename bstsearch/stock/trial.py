@@ -1,0 +1,255 @@
+"""One trial: some settings of a class are made smaller together; is that a slice of the full model?"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+
+import torch
+from torch import Tensor, nn
+
+from bstsearch.errors import InputError
+from bstsearch.model.axes import Axis
+from bstsearch.model.probing import building_weightless
+from bstsearch.model.slicing import make_plan
+from bstsearch.model.zero_padding import RIGHT, plan_error, randomise
+from bstsearch.reading import said
+from bstsearch.space import Submodel
+from bstsearch.stock.configuration import StockConfig, number_of
+from bstsearch.stock.family import FAMILY
+from bstsearch.stock.inputs import example_inputs
+from bstsearch.stock.module import StockModel, build
+
+Shapes = Mapping[str, tuple[int, ...]]
+AxisKey = tuple[str, int]  # a parameter's name with * for the number of a layer, and an axis of it
+Parts = Mapping[AxisKey, tuple[int, ...]]
+
+MOST_AXES = 12  # whose parts are tried one by one
+MOST_UNREACHED = 2  # one weight in so many that are cut may have no output that depends on it
+
+
+class Stage(IntEnum):
+    """How far a trial came; the further, the more of the right settings are among those that it changed."""
+
+    BUILD = 0
+    SHAPES = 1
+    RUN = 2
+    ORACLE = 3
+    PROVED = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What came of making `names` smaller together: how far it got, why no further, and what was found."""
+
+    names: tuple[str, ...]
+    stage: Stage
+    reason: str = ""
+    error: float = math.inf
+    parts: Parts = dataclasses.field(default_factory=dict)
+    cut: frozenset[AxisKey] = frozenset()
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether it is a slice."""
+        return self.stage is Stage.PROVED
+
+
+class Bench:
+    """A configuration on which trials are made, with its model's shapes and inputs."""
+
+    def __init__(self, config: StockConfig) -> None:
+        self.config = config
+        self.full = ready(config)
+        self.shapes = _shapes(self.full)
+        self.patterns = patterns(self.shapes)
+        inputs = example_inputs(config, 2)
+        self.inputs = {name: value.double() if value.is_floating_point() else value for name, value in inputs.items()}
+        self.unreached = self._unreached()
+        with torch.no_grad():
+            self.output = self.full(**self.inputs).shape
+
+    def _unreached(self) -> frozenset[str]:
+        """The weights that no output depends on; of them nothing can be proved."""
+        randomise(self.full)
+        sum(output.square().sum() for output in all_outputs(self.full, self.inputs)).backward()  # type: ignore[union-attr]
+        named = self.full.named_parameters()
+        found = frozenset(self.patterns[name] for name, one in named if one.grad is None or not one.grad.any())
+        self.full.zero_grad(set_to_none=True)
+        return found
+
+    def smaller(self, names: Sequence[str]) -> StockConfig | None:
+        """The configuration with these settings divided by what all of them can be divided by; None where none can."""
+        sizes = {name: number_of(self.config.settings, name) for name in names}
+        common = math.gcd(*sizes.values())
+        divisor = next((prime for prime in (2, 3, 5, 7) if common % prime == 0), None)
+        if divisor is None:
+            return None
+        return self.config.with_settings({name: size // divisor for name, size in sizes.items()})
+
+    def try_together(self, names: tuple[str, ...], *, has_parts: bool = True) -> Trial:
+        """The trial of these settings; with `has_parts` axes of several parts are looked for, too."""
+        small = self.smaller(names)
+        if small is None:
+            return Trial(names=names, stage=Stage.BUILD, reason="no number divides them")
+        try:
+            model = ready(small)
+        except Exception as error:  # a class refuses sizes in ways of its own
+            return Trial(names=names, stage=Stage.BUILD, reason=said(error))
+        cut = self._cut(_shapes(model))
+        if cut is None:
+            return Trial(names=names, stage=Stage.SHAPES, reason="other weights, or larger ones")
+        return self._run(names, model, cut, has_parts=has_parts)
+
+    def _run(self, names: tuple[str, ...], small: StockModel, cut: frozenset[AxisKey], *, has_parts: bool) -> Trial:
+        try:
+            with torch.no_grad():
+                output = small(**self.inputs)
+        except Exception as error:
+            return Trial(names=names, stage=Stage.RUN, reason=said(error), cut=cut)
+        if not cut:
+            return Trial(names=names, stage=Stage.SHAPES, reason="no weight follows")
+        blind = {name for name, _ in cut} & self.unreached
+        if len(blind) * MOST_UNREACHED > len({name for name, _ in cut}):
+            return Trial(names=names, stage=Stage.ORACLE, reason=f"no output depends on {min(blind)}", cut=cut)
+        if output.shape != self.output and all(axis == 0 for _, axis in cut):
+            return Trial(names=names, stage=Stage.SHAPES, reason="it is the number of outputs", cut=cut)
+        measure = functools.partial(self.error, small)
+        error, parts = _with_parts(measure, self._choices(names, small, cut) if has_parts else {})
+        stage = Stage.PROVED if error <= RIGHT else Stage.ORACLE
+        reason = "" if stage is Stage.PROVED else f"off by {error:.1e}"
+        return Trial(names=names, stage=stage, reason=reason, error=error, parts=parts, cut=cut)
+
+    def _cut(self, small: Shapes) -> frozenset[AxisKey] | None:
+        """The axes that are shorter in `small`; None where it has other weights, or an axis that is longer."""
+        if self.shapes.keys() != small.keys():
+            return None
+        found = set()
+        for name, shape in self.shapes.items():
+            if len(shape) != len(small[name]) or any(a < b for a, b in zip(shape, small[name], strict=True)):
+                return None
+            found |= {(self.patterns[name], axis) for axis, size in enumerate(shape) if size != small[name][axis]}
+        return frozenset(found)
+
+    def error(self, small: StockModel, parts: Parts) -> float:
+        """What the oracle says of these parts."""
+        axes = tuple(Axis(parameter=name, axis=axis, parts=of) for (name, axis), of in parts.items())
+        config = dataclasses.replace(self.config, found=dataclasses.replace(self.config.found, axes=axes, stacks=()))
+        models = small, self.full
+        try:
+            return plan_error(*models, make_plan(FAMILY, config, Submodel(), *models), self.inputs, run=all_outputs)
+        except (InputError, RuntimeError, ValueError, IndexError):  # parts that do not fill an axis, or a norm of another shape
+            return math.inf
+
+    def _choices(
+        self, names: Sequence[str], small: StockModel, cut: Iterable[AxisKey]
+    ) -> dict[AxisKey, tuple[int, ...]]:
+        """The axes that may hold several parts, with those that their lengths suggest."""
+        sizes = [number_of(self.config.settings, name) for name in names]
+        first = {self.patterns[name]: shape for name, shape in self.shapes.items()}
+        shorter = {self.patterns[name]: shape for name, shape in _shapes(small).items()}
+        found = {}
+        for name, axis in cut:
+            parts = _suggested(first[name][axis], shorter[name][axis], sizes)
+            if parts != (1,):
+                found[name, axis] = parts
+        return found
+
+
+def _suggested(length: int, shorter: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    """The parts of an axis of that length: as many as the largest size of the group goes into it, queries first.
+
+    >>> _suggested(96, 48, (32, 4)), _suggested(32, 16, (32, 4)), _suggested(128, 64, (8, 4))
+    ((1, 1, 1), (1,), (2, 1, 1))
+    """
+    if length in sizes:
+        return (1,)
+    if len(sizes) == 2 and max(sizes) % min(sizes) == 0 and max(sizes) < 64:
+        queries = max(sizes) // min(sizes)
+        if length % (queries + 2) == 0 and shorter % (queries + 2) == 0 and (length // (queries + 2)) % min(sizes) == 0:
+            return (queries, 1, 1)
+    largest = max(sizes)
+    return (1,) * (length // largest) if length % largest == 0 and 1 < length // largest <= 16 else (1,)
+
+
+def _with_parts(
+    measure: Callable[[Parts], float], choices: Mapping[AxisKey, tuple[int, ...]]
+) -> tuple[float, dict[AxisKey, tuple[int, ...]]]:
+    """The least error, and the fewest parts that give it: none, all that lengths suggest, some of these."""
+    error = measure({})
+    if error <= RIGHT or not choices:
+        return error, {}
+    for parts in _candidates(choices):
+        found = measure(parts)
+        if found <= RIGHT:
+            return _fewer(measure, parts, found)
+        error = min(error, found)
+    return error, {}
+
+
+def _candidates(choices: Mapping[AxisKey, tuple[int, ...]]) -> Iterator[dict[AxisKey, tuple[int, ...]]]:
+    """All suggested ones; then those of each number of parts; then each by itself, and each left out."""
+    everything = dict(choices)
+    yield everything
+    for parts in dict.fromkeys(choices.values()):
+        yield {key: of for key, of in everything.items() if of == parts}
+        yield {key: of for key, of in everything.items() if of != parts}
+    for key in list(everything)[:MOST_AXES]:
+        yield {key: everything[key]}
+        yield {other: of for other, of in everything.items() if other != key}
+
+
+def _fewer(
+    measure: Callable[[Parts], float], parts: dict[AxisKey, tuple[int, ...]], error: float
+) -> tuple[float, dict[AxisKey, tuple[int, ...]]]:
+    """The same without those parts that are not needed: a plain slice costs less."""
+    for key in list(parts):
+        without = {other: of for other, of in parts.items() if other != key}
+        if (found := measure(without)) <= RIGHT:
+            parts, error = without, found
+    return error, parts
+
+
+def ready(config: StockConfig) -> StockModel:
+    """The model in float64, as it is used."""
+    with torch.random.fork_rng(devices=[]):
+        return build(config).double().eval()
+
+
+def all_outputs(model: nn.Module, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    """Every output, from the same random numbers where the class draws some; huge ones, which mask, as zero."""
+    assert isinstance(model, StockModel)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return [output.masked_fill(output.abs() > 1e30, 0) for output in model.outputs(inputs)]
+
+
+def shapes_of(config: StockConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of its weights; no weight is made."""
+    with building_weightless():
+        return _shapes(build(config))
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+def starred(name: str) -> str:
+    """The name with * for the numbers of layers.
+
+    >>> starred("model.layer.11.dense.weight")
+    'model.layer.*.dense.weight'
+    """
+    return re.sub(r"(?<=\.)\d+(?=\.)", "*", name)
+
+
+def patterns(shapes: Shapes) -> dict[str, str]:
+    """Each name as a pattern: with * for the numbers of layers, where all of these layers have the same shape."""
+    alike: dict[str, set[tuple[int, ...]]] = {}
+    for name, shape in shapes.items():
+        alike.setdefault(starred(name), set()).add(shape)
+    return {name: starred(name) if len(alike[starred(name)]) == 1 else name for name in shapes}
