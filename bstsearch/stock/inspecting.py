@@ -8,14 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
 from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.axes import Axis
 from bstsearch.model.probing import check_axes
-from bstsearch.model.zero_padding import RIGHT, difference, padding_error
+from bstsearch.model.zero_padding import difference, padding_error
+from bstsearch.stock.assembling import assembled
 from bstsearch.stock.configuration import HERE, Found, Settings, StockConfig
 from bstsearch.stock.depths import Depth, find_depths
 from bstsearch.stock.effects import numbers, pinned, set_by_inputs
@@ -24,7 +23,7 @@ from bstsearch.stock.groups import GroupSearch, wanted
 from bstsearch.stock.inputs import find_reads, with_labels
 from bstsearch.stock.module import build, full_settings
 from bstsearch.stock.shrunk import candidates
-from bstsearch.stock.trial import Bench, Trial, all_outputs, ready, shapes_of
+from bstsearch.stock.trial import Bench, Trial, ready
 
 SECONDS = 110.0  # for looking; what is left of two minutes is for the proof of the whole
 SAME = 1e-9
@@ -97,7 +96,7 @@ def inspect(architecture: str, settings: Settings, *, seconds: float = SECONDS, 
     if not groups:
         raise InputError(f"{architecture} has no size that can shrink: {_first_reason(search)}")
     fixed |= unwanted | search.reasons()
-    found = _assembled(full, small, groups, depths)
+    found = assembled(full, small.found.reads, groups, tuple(layers for one in depths for layers in one.layers))
     config = dataclasses.replace(full, found=found)
     error = _joint_error(dataclasses.replace(bench.config, found=found))
     check_axes(FAMILY, config)
@@ -172,60 +171,6 @@ def _first_reason(search: GroupSearch) -> str:
     return next((trial.reason for trial in search.trials.values() if trial.reason), "it has no sizes")
 
 
-def _assembled(full: StockConfig, small: StockConfig, groups: Sequence[Trial], depths: Sequence[Depth]) -> Found:
-    """What the trials say of the full configuration."""
-    axes = {key: parts for one in groups for key, parts in one.parts.items()}
-    shapes = shapes_of(dataclasses.replace(full, found=Found(reads=small.found.reads)))
-    longest = {name: shape for name, shape in shapes.items()}
-    steps = tuple(_steps(full, one) for one in groups)
-    units: dict[str, int] = {}
-    for one, step in zip(groups, steps, strict=True):
-        units |= _units(full, one, step, axes, longest)
-    return Found(
-        units=units,
-        groups=steps,
-        axes=tuple(Axis(parameter=name, axis=axis, parts=parts) for (name, axis), parts in sorted(axes.items())),
-        stacks=tuple(layers for one in depths for layers in one.layers),
-        reads=small.found.reads,
-    )
-
-
-def _steps(full: StockConfig, group: Trial) -> dict[str, int]:
-    """The smallest step of each size of the group at full size."""
-    sizes = {name: numbers(full.settings)[name] for name in group.names}
-    common = math.gcd(*sizes.values())
-    return {HERE + name: size // common for name, size in sizes.items()}
-
-
-def _units(
-    full: StockConfig,
-    group: Trial,
-    step: Mapping[str, int],
-    axes: Mapping[tuple[str, int], tuple[int, ...]],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> dict[str, int]:
-    """How much longer one more of each size makes an axis: the first size whose multiple all lengths are takes them."""
-    import fnmatch
-
-    lengths = set()
-    for name, axis in group.cut:
-        shape = next(shape for own, shape in shapes.items() if own == name or fnmatch.fnmatchcase(own, name))
-        parts = axes.get((name, axis), (1,))
-        lengths |= {part * shape[axis] // sum(parts) for part in parts}
-    sizes = {name: numbers(full.settings)[name.removeprefix(HERE)] for name in step}
-    units = dict.fromkeys(sizes, 1)
-    for length in sorted(lengths - set(sizes.values())):
-        owner = next((name for name, size in sorted(sizes.items(), key=lambda one: -one[1]) if _fits(units, sizes, name, length)), None)
-        if owner is not None:
-            units[owner] = length // sizes[owner]
-    return units
-
-
-def _fits(units: Mapping[str, int], sizes: Mapping[str, int], name: str, length: int) -> bool:
-    """Whether an axis of that length may follow that size, which no other length follows yet."""
-    return length % sizes[name] == 0 and units[name] in (1, length // sizes[name])
-
-
 def _joint_error(config: StockConfig) -> float:
     """What the oracle says of the narrowest submodel of the small configuration, all groups together."""
     space = FAMILY.usual_space
@@ -235,6 +180,3 @@ def _joint_error(config: StockConfig) -> float:
     submodel = dataclasses.replace(space(config).smallest, depth=1, depths=())
     inputs = Bench(config).inputs
     return padding_error(FAMILY, config, submodel, inputs)
-
-
-__all__ = ["RIGHT", "Inspection", "all_outputs", "inspect", "torch"]

@@ -29,6 +29,7 @@ AxisKey = tuple[str, int]  # a parameter's name with * for the number of a layer
 Parts = Mapping[AxisKey, tuple[int, ...]]
 
 MOST_AXES = 12  # whose parts are tried one by one
+MOST_PARTS, FEW_PARTS = 16, 6  # of an axis: that are tried, and that are likelier than grouped attention
 MOST_UNREACHED = 2  # one weight in so many that are cut may have no output that depends on it
 
 
@@ -137,7 +138,7 @@ class Bench:
 
     def error(self, small: StockModel, parts: Parts) -> float:
         """What the oracle says of these parts."""
-        axes = tuple(Axis(parameter=name, axis=axis, parts=of) for (name, axis), of in parts.items())
+        axes = axes_of(parts, self.patterns)
         config = dataclasses.replace(self.config, found=dataclasses.replace(self.config.found, axes=axes, stacks=()))
         models = small, self.full
         try:
@@ -147,7 +148,7 @@ class Bench:
 
     def _choices(
         self, names: Sequence[str], small: StockModel, cut: Iterable[AxisKey]
-    ) -> dict[AxisKey, tuple[int, ...]]:
+    ) -> dict[AxisKey, list[tuple[int, ...]]]:
         """The axes that may hold several parts, with those that their lengths suggest."""
         sizes = [number_of(self.config.settings, name) for name in names]
         first = {self.patterns[name]: shape for name, shape in self.shapes.items()}
@@ -155,29 +156,34 @@ class Bench:
         found = {}
         for name, axis in cut:
             parts = _suggested(first[name][axis], shorter[name][axis], sizes)
-            if parts != (1,):
+            if parts:
                 found[name, axis] = parts
         return found
 
 
-def _suggested(length: int, shorter: int, sizes: Sequence[int]) -> tuple[int, ...]:
-    """The parts of an axis of that length: as many as the largest size of the group goes into it, queries first.
+def _suggested(length: int, shorter: int, sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    """The parts that an axis of that length may have, the likeliest first; none where it is as long as a size.
+
+    As many as the largest size goes into it, or those of grouped attention, of which sizes are numbers of heads.
 
     >>> _suggested(96, 48, (32, 4)), _suggested(32, 16, (32, 4)), _suggested(128, 64, (8, 4))
-    ((1, 1, 1), (1,), (2, 1, 1))
+    ([(1, 1, 1)], [], [(2, 1, 1), (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)])
     """
+    largest, least = max(sizes), min(sizes)
+    blocks, rest = divmod(length, largest)
     if length in sizes:
-        return (1,)
-    if len(sizes) == 2 and max(sizes) % min(sizes) == 0 and max(sizes) < 64:
-        queries = max(sizes) // min(sizes)
-        if length % (queries + 2) == 0 and shorter % (queries + 2) == 0 and (length // (queries + 2)) % min(sizes) == 0:
-            return (queries, 1, 1)
-    largest = max(sizes)
-    return (1,) * (length // largest) if length % largest == 0 and 1 < length // largest <= 16 else (1,)
+        return []
+    found = [(1,) * blocks] if not rest and 1 < blocks <= MOST_PARTS else []
+    queries = largest // least
+    if len(sizes) == 2 and largest % least == 0:
+        unit, over = divmod(length, queries + 2)
+        if not over and shorter % (queries + 2) == 0 and unit % least == 0:
+            found.insert(0 if blocks > FEW_PARTS else len(found), (queries, 1, 1))
+    return found
 
 
 def _with_parts(
-    measure: Callable[[Parts], float], choices: Mapping[AxisKey, tuple[int, ...]]
+    measure: Callable[[Parts], float], choices: Mapping[AxisKey, Sequence[tuple[int, ...]]]
 ) -> tuple[float, dict[AxisKey, tuple[int, ...]]]:
     """The least error, and the fewest parts that give it: none, all that lengths suggest, some of these."""
     error = measure({})
@@ -191,11 +197,13 @@ def _with_parts(
     return error, {}
 
 
-def _candidates(choices: Mapping[AxisKey, tuple[int, ...]]) -> Iterator[dict[AxisKey, tuple[int, ...]]]:
-    """All suggested ones; then those of each number of parts; then each by itself, and each left out."""
-    everything = dict(choices)
+def _candidates(choices: Mapping[AxisKey, Sequence[tuple[int, ...]]]) -> Iterator[dict[AxisKey, tuple[int, ...]]]:
+    """All likeliest ones, then all second ones; those of each number of parts; each by itself, and each left out."""
+    everything = {key: options[0] for key, options in choices.items()}
     yield everything
-    for parts in dict.fromkeys(choices.values()):
+    if any(len(options) > 1 for options in choices.values()):
+        yield {key: options[-1] for key, options in choices.items()}
+    for parts in dict.fromkeys(everything.values()):
         yield {key: of for key, of in everything.items() if of == parts}
         yield {key: of for key, of in everything.items() if of != parts}
     for key in list(everything)[:MOST_AXES]:
@@ -245,6 +253,20 @@ def starred(name: str) -> str:
     'model.layer.*.dense.weight'
     """
     return re.sub(r"(?<=\.)\d+(?=\.)", "*", name)
+
+
+def axes_of(parts: Parts, names: Mapping[str, str]) -> tuple[Axis, ...]:
+    """These parts as a family declares them; `names` holds each parameter's pattern.
+
+    A * of a shell would match what lies deeper, too: so numbers of layers are matched digit by digit.
+    """
+    found: dict[Axis, None] = {}
+    for name, pattern in names.items():
+        exact = re.sub(r"(?<=\.)\d+(?=\.)", lambda number: "[0-9]" * len(number[0]), name)
+        for (of, axis), several in parts.items():
+            if of == pattern:
+                found[Axis(parameter=exact if "*" in pattern else name, axis=axis, parts=several)] = None
+    return tuple(found)
 
 
 def patterns(shapes: Shapes) -> dict[str, str]:
