@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Reader
-from bstsearch.model.axes import Axis, Group, all_groups, check_group
+from bstsearch.model.axes import Axis, Group, Unit, all_groups, check_group
 from bstsearch.model.sizes import all_sizes, size_of
 from bstsearch.space import ONE, Shares, Space, Submodel
 
@@ -81,7 +81,7 @@ class Family:
     - `stacks(config)`: the layer stacks, with their keep orders.
     - `example_inputs(config, batch)`: inputs of the right names, dtypes and shapes, random but seeded.
     - `elastic_units(config)`: elastic field -> how much longer one more of it makes an axis (the size of a head for
-      heads, else 1). The field of a layer count is none: its `Stack` names it.
+      heads, else 1), or a tuple where axes follow it in several ways. The field of a layer count is none: its `Stack` names it.
     - `groups(config)`: elastic fields that can only move together, each with its smallest step; the others move alone.
     - `axes`: the axes that hold several parts side by side (qkv, gate and up); `more_axes(config)` those that only
       some configs have.
@@ -104,7 +104,7 @@ class Family:
     shrink: Callable[[Config, Submodel], Config]
     stacks: Callable[[Config], tuple[Stack, ...]]
     example_inputs: Callable[[Config, int], dict[str, Tensor]]
-    elastic_units: Callable[[Config], Mapping[str, int]]
+    elastic_units: Callable[[Config], Mapping[str, Unit]]
     groups: Callable[[Config], Sequence[Group]] = lambda _config: ()
     axes: tuple[Axis, ...] = ()
     more_axes: Callable[[Config], tuple[Axis, ...]] = lambda _config: ()

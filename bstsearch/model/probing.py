@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from bstsearch.doors import fault_of
 from bstsearch.errors import InputError
-from bstsearch.model.axes import Group, part_sizes, parts_of
+from bstsearch.model.axes import Group, Unit, multiples, part_sizes, parts_of
 from bstsearch.model.family import Config, Family
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.reading import said
@@ -56,12 +56,12 @@ def check_room(family: Family, config: Config, weights: Path) -> None:
         raise InputError(f"a model of {size / 1e9:,.0f} GB, but {weights.name} has {held:,} bytes; is it another's?")
 
 
-def _lengths(config: Config, group: Group, units: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+def _lengths(config: Config, group: Group, units: Mapping[str, Unit]) -> Iterator[tuple[int, int]]:
     """How long an axis may be that follows one size of the group, before and after it is enlarged."""
     for field, step in group.items():
         size = size_of(config, field)
         for one in size if isinstance(size, tuple) else (size,):
-            yield units[field] * one, units[field] * (one + step)
+            yield from ((unit * one, unit * (one + step)) for unit in multiples(units[field]))
 
 
 def _are_among(lengths: set[tuple[int, int]], before: int, after: int, parts: tuple[int, ...]) -> bool:
@@ -69,8 +69,9 @@ def _are_among(lengths: set[tuple[int, int]], before: int, after: int, parts: tu
     return old is not None and new is not None and set(zip(old, new, strict=True)) <= lengths
 
 
-def _expected(parts: tuple[int, ...], group: Group, units: Mapping[str, int]) -> str:
-    lengths = " or ".join(f"{units[field]} x {field}" if units[field] > 1 else field for field in group)
+def _expected(parts: tuple[int, ...], group: Group, units: Mapping[str, Unit]) -> str:
+    pairs = ((unit, field) for field in group for unit in multiples(units[field]))
+    lengths = " or ".join(f"{unit} x {field}" if unit > 1 else field for unit, field in pairs)
     return lengths if parts == (1,) else f"parts {parts}, each of {lengths}"
 
 

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.stock.configuration import HERE, Found, Layers, Reads, StockConfig
-from bstsearch.stock.trial import AxisKey, Shapes, Trial, axes_of, patterns, shapes_of
+from bstsearch.stock.trial import Shapes, Trial, axes_of, patterns, shapes_of
 
 Group = dict[str, int]
-Parts = dict[AxisKey, tuple[int, ...]]
 
 
 def assembled(full: StockConfig, reads: Reads, groups: Sequence[Trial], stacks: tuple[Layers, ...]) -> Found:
     """What was found, for the sizes that `full` has."""
     full = dataclasses.replace(full, found=Found(reads=reads))
     shapes = shapes_of(full)
-    units: dict[str, int] = {}
-    parts: Parts = {}
-    for group in groups:
-        of_group, more = _units(full, group, shapes)
-        units |= of_group
-        parts |= {**group.parts, **more}
+    kept = _that_can_be_built(full, [_steps(full, [HERE + name for name in one.names]) for one in groups])
+    moving = {name for group in kept for name in group}
+    proved = [one for one in groups if HERE + one.names[0] in moving]
     return Found(
-        units=units,
-        groups=tuple(_that_can_be_built(full, [_steps(full, [HERE + name for name in one.names]) for one in groups])),
-        axes=axes_of(parts, patterns(shapes)),
-        stacks=stacks,
+        units={name: unit for one in proved for name, unit in _units(full, one, shapes).items()},
+        groups=tuple(kept),
+        axes=axes_of({key: of for one in proved for key, of in one.parts.items()}, patterns(shapes)),
+        stacks=_sharing(full, stacks),
         reads=reads,
     )
+
+
+def _sharing(full: StockConfig, stacks: tuple[Layers, ...]) -> tuple[Layers, ...]:
+    """Those of the stacks that can lose the same share of their layers, the most layers together."""
+    counts = {layers.prefix: int(size_of(full, layers.count)) for layers in stacks}
+    best: tuple[Layers, ...] = ()
+    for divisor in range(2, max(counts.values(), default=1) + 1):
+        kept = tuple(layers for layers in stacks if counts[layers.prefix] % divisor == 0)
+        if sum(counts[one.prefix] for one in kept) > sum(counts[one.prefix] for one in best):
+            best = kept
+    return best
 
 
 def _steps(full: StockConfig, names: Sequence[str]) -> Group:
@@ -42,15 +48,16 @@ def _steps(full: StockConfig, names: Sequence[str]) -> Group:
 
 
 def _that_can_be_built(full: StockConfig, groups: list[Group]) -> list[Group]:
-    """The groups, joined with another where the class refuses one more step of one by itself."""
+    """The groups, joined with another where the class refuses one more step of one by itself; without those it never takes."""
     for group in groups:
         if _can_grow(full, group):
             continue
-        for other in groups:
-            joined = _steps(full, [*group, *other])
-            if other is not group and _can_grow(full, joined):
-                rest = [one for one in groups if one is not group and one is not other]
-                return _that_can_be_built(full, [*rest, joined])
+        rest = [one for one in groups if one is not group]
+        joined = ((other, _steps(full, [*group, *other])) for other in rest)
+        for other, both in joined:
+            if _can_grow(full, both):
+                return _that_can_be_built(full, [*(one for one in rest if one is not other), both])
+        return _that_can_be_built(full, rest)
     return groups
 
 
@@ -62,37 +69,17 @@ def _can_grow(full: StockConfig, group: Group) -> bool:
     return True
 
 
-def _units(full: StockConfig, group: Trial, shapes: Shapes) -> tuple[dict[str, int], Parts]:
-    """How much longer one more of each size makes an axis; and parts for axes that no size explains by itself.
-
-    A size that is the length of an axis counts one there. Other lengths are those of heads, each of which counts as
-    much for queries as for keys; or they hold a size several times, side by side.
-    """
+def _units(full: StockConfig, group: Trial, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    """How much longer one more of each size makes an axis: each length counts for the largest size that divides it."""
     sizes = {HERE + name: int(size_of(full, HERE + name)) for name in group.names}
     known_as = {pattern: shapes[name] for name, pattern in patterns(shapes).items()}
-    lengths = {key: _length(key, group.parts, known_as) for key in group.cut}
-    units = {name: 1 for name, size in sizes.items() if size in lengths.values()}
-    left = set(lengths.values()) - set(sizes.values())
-    free = [name for name in sizes if name not in units]
-    units |= _shared(left, {name: sizes[name] for name in free})
-    known = {units[name] * size for name, size in sizes.items()}
-    largest = max(sizes.values())
-    return units, {key: (1,) * (length // largest) for key, length in lengths.items() if length not in known}
-
-
-def _shared(lengths: set[int], sizes: Mapping[str, int]) -> dict[str, int]:
-    """A unit for each of these sizes: such that most of `lengths` are multiples by it, of equal ones the most alike."""
-    options = [sorted({1, *(length // size for length in lengths if length % size == 0)}) for size in sizes.values()]
-
-    def worth(units: tuple[int, ...]) -> tuple[int, int]:
-        found = {unit * size for unit, size in zip(units, sizes.values(), strict=True)}
-        return len(found & lengths), -len(set(units))
-
-    return dict(zip(sizes, max(itertools.product(*options), key=worth), strict=True))
-
-
-def _length(key: AxisKey, parts: Mapping[AxisKey, tuple[int, ...]], shapes: Shapes) -> int:
-    """How long the first part of that axis is, as the full model has it, in units of the smallest part."""
-    name, axis = key
-    of = parts.get(key, (1,))
-    return shapes[name][axis] * max(of) // sum(of)
+    units: dict[str, set[int]] = {name: set() for name in sizes}
+    for name, axis in group.cut:
+        parts = group.parts.get((name, axis), (1,))
+        for part in parts:
+            length = known_as[name][axis] * part // sum(parts)
+            owners = [name for name, size in sizes.items() if length % size == 0]
+            if owners:
+                owner = max(owners, key=sizes.__getitem__)
+                units[owner].add(length // sizes[owner])
+    return {name: tuple(sorted(found or {1})) for name, found in units.items()}

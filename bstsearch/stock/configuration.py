@@ -15,6 +15,8 @@ from bstsearch.model.sizes import size_of
 from bstsearch.reading import read_json, shown
 
 FILE = "config.json"  # of a stock folder
+BESIDE = "stock"  # in a supernet folder: what came with the model, beside its weights
+KEPT = "inspection.json"  # in a supernet folder: what was found of the class
 HERE = "settings."  # before the name of a setting, where it is a field of `StockConfig`
 LENGTH = 32  # tokens of the text that a model is measured with, unless it takes fewer
 
@@ -55,7 +57,7 @@ class Found:
     `units`, `groups` and `axes` are as a `Family` declares them.
     """
 
-    units: dict[str, int] = dataclasses.field(default_factory=dict)
+    units: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     groups: tuple[dict[str, int], ...] = ()
     axes: tuple[Axis, ...] = ()
     stacks: tuple[Layers, ...] = ()

@@ -50,15 +50,15 @@ def usual_space(config: StockConfig) -> Space:
     layers = tuple(len(stack.keep_order) for stack in stacks(config))
     if not layers:
         raise InputError(f"{config.architecture}: no list of layers was found that can lose some, so there is no space")
-    widths, depths = _shares(_steps(config)), _shares(layers)
-    usual = Space.bst(stacks=layers) if depths[-1] == 1 and math.gcd(*layers) % QUARTERS == 0 else None
-    if math.gcd(*layers) % 6 == 0:
-        usual = Space.bst(stacks=layers)
-    if usual is not None and widths == usual.widths:
-        return usual
-    depths = usual.depths if usual is not None else depths
-    least = triangle(widths, depths) if len(widths) == len(depths) else ()
-    return Space(widths=widths, depths=depths, stacks=layers, least_depths=least)
+    common = math.gcd(*layers)
+    depths = Space.bst(stacks=layers).depths if not (common % 6 and common % QUARTERS) else _shares(layers)
+    widths = usual_widths(config)
+    return Space(widths=widths, depths=depths, stacks=layers, least_depths=triangle(widths, depths))
+
+
+def usual_widths(config: StockConfig) -> Shares:
+    """The quarters of all sizes, or the shares nearest to them that are whole."""
+    return _shares(_steps(config))
 
 
 def _steps(config: StockConfig) -> list[int]:

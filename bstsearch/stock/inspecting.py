@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +13,12 @@ from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.probing import check_axes
 from bstsearch.model.zero_padding import difference, padding_error
+from bstsearch.space import Submodel
 from bstsearch.stock.assembling import assembled
 from bstsearch.stock.configuration import HERE, Found, Settings, StockConfig
 from bstsearch.stock.depths import Depth, find_depths
 from bstsearch.stock.effects import numbers, pinned, set_by_inputs
-from bstsearch.stock.family import FAMILY
+from bstsearch.stock.family import FAMILY, usual_widths
 from bstsearch.stock.groups import GroupSearch, wanted
 from bstsearch.stock.inputs import find_reads, with_labels
 from bstsearch.stock.module import build, full_settings
@@ -173,10 +173,4 @@ def _first_reason(search: GroupSearch) -> str:
 
 def _joint_error(config: StockConfig) -> float:
     """What the oracle says of the narrowest submodel of the small configuration, all groups together."""
-    space = FAMILY.usual_space
-    assert space is not None
-    if not config.found.stacks:
-        return math.inf
-    submodel = dataclasses.replace(space(config).smallest, depth=1, depths=())
-    inputs = Bench(config).inputs
-    return padding_error(FAMILY, config, submodel, inputs)
+    return padding_error(FAMILY, config, Submodel(width=usual_widths(config)[0]), Bench(config).inputs)

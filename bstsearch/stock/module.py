@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
@@ -25,7 +26,6 @@ class StockModel(nn.Module):
     def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.model, self.names = model, tuple(names)
-        self.draws = False
 
     def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
         """The inputs, by position: every weight of a stock model is elastic."""
@@ -64,7 +64,7 @@ def _tensors(outputs: Any) -> Iterator[Tensor]:
 def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
-    return StockModel(kind(_stock(kind, config.settings)), config.found.reads.names)
+    return StockModel(kind(stock_config(kind, config.settings)), config.found.reads.names)
 
 
 def inputs_of(architecture: str) -> tuple[str, ...]:
@@ -80,22 +80,28 @@ def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
 @functools.cache
 def get_class(name: str) -> Any:
     """The class of that name in transformers; InputError where the installed version has none."""
-    with needing("a stock model"):
+    with needing("a stock model", "transformers"):
         import transformers
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     found = getattr(transformers, name, None)
     if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
         raise InputError(f"transformers {transformers.__version__} has no model {shown(name)}; update it, or check the name")
     return found
 
 
+def transformers_version() -> str:
+    """The version that is installed; InputError where none is."""
+    with needing("a stock model", "transformers"):
+        import transformers
+    return str(transformers.__version__)
+
+
 def full_settings(architecture: str, settings: Settings) -> Settings:
     """The settings with those that a file leaves out, as the class would complete them."""
-    import json
-
     kind = get_class(architecture)
     try:
-        complete = _stock(kind, settings).to_json_string(use_diff=False)
+        complete = stock_config(kind, settings).to_json_string(use_diff=False)
     except Exception as error:  # a configuration checks itself in ways of its own
         raise InputError(f"{architecture} refuses this configuration: {said(error)}") from error
     found: Settings = _without(json.loads(complete))
@@ -109,15 +115,6 @@ def _without(settings: Any) -> Any:
     return settings
 
 
-def _stock(kind: Any, settings: Settings) -> Any:
-    import copy
-
+def stock_config(kind: Any, settings: Settings) -> Any:
+    """The configuration object of that class with these settings."""
     return kind.config_class.from_dict(copy.deepcopy(settings))
-
-
-def random_state_changes(model: StockModel, inputs: Mapping[str, Tensor]) -> bool:
-    """Whether the model draws random numbers though it is in eval mode."""
-    before = torch.get_rng_state()
-    with torch.no_grad():
-        model.outputs(inputs)
-    return not torch.equal(before, torch.get_rng_state())

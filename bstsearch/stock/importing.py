@@ -1,0 +1,117 @@
+"""A stock folder as a supernet: inspected, its weights read, its tokenizer kept beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bstsearch.errors import InputError
+from bstsearch.holding import holding
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.supernet import Supernet, check_finite
+from bstsearch.model.supernet_folder import CONFIG, OWN
+from bstsearch.reading import parsing, read_json, shown
+from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings
+from bstsearch.stock.family import FAMILY
+from bstsearch.stock.inspecting import SECONDS, Inspection, inspect
+from bstsearch.stock.module import StockModel, get_class, stock_config, transformers_version
+from bstsearch.writing import check_free, write_json, writing_folder
+
+# Weights in all the formats that people publish, and what says where they lie.
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf", ".index.json", ".ot")
+MOST = 50_000_000  # bytes of one file that is kept beside the weights: a tokenizer's
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Imported:
+    """The supernet that a stock folder became, and what was found of its class."""
+
+    supernet: Supernet
+    inspection: Inspection
+
+    def to_json(self) -> dict[str, Any]:
+        """What was found, and the submodels."""
+        return {
+            "family": self.supernet.family.name,
+            "inspection": self.inspection.to_json(),
+            "parameters": sum(weight.numel() for weight in self.supernet.model.parameters()),
+            "submodels": [submodel.id for submodel in self.supernet.space.grid()],
+        }
+
+
+def inspect_folder(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> Inspection:
+    """What of the model in a stock folder can shrink; InputError, which begins with the folder, where none can."""
+    settings = read_settings(folder)
+    with parsing(folder / FILE):
+        return inspect(str(settings["architectures"][0]), settings, seconds=seconds, listener=listener)
+
+
+def import_folder(
+    folder: Path, out: Path, *, seconds: float = SECONDS, is_forced: bool = False, listener: Listener = SILENT
+) -> Imported:
+    """Writes the model in a stock folder as a supernet into the folder `out`, whole or not at all.
+
+    UsageError where `out` is taken; InputError where the class cannot be slimmed, or a weight is missing or not finite.
+    """
+    with holding(out):
+        check_free(out, marker=CONFIG, is_forced=is_forced)
+        found = inspect_folder(folder, seconds=seconds, listener=listener)
+        listener.progress("reading the weights")
+        supernet = Supernet(FAMILY, found.config).eval()
+        fill(supernet.model, found.config, folder)
+        listener.progress("writing the supernet")
+        with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as new:
+            supernet.save(new)
+            write_json(new / KEPT, {"format": 1, "transformers": transformers_version(), **found.to_json()})
+            copy_beside(folder, new / BESIDE)
+    return Imported(supernet=supernet, inspection=found)
+
+
+def fill(model: Any, config: StockConfig, folder: Path) -> None:
+    """Gives `model` the weights in `folder`, in float32, however they are split, tied or named there."""
+    loaded = read_model(config, folder)
+    model.model.load_state_dict(loaded.state_dict())
+    check_finite(dict(model.named_parameters()), folder)
+
+
+def read_model(config: StockConfig, folder: Path) -> Any:
+    """The stock model in `folder`; InputError where a weight is missing there, or of another shape. Nothing is run."""
+    kind = get_class(config.architecture)
+    with parsing(folder):
+        model, found = kind.from_pretrained(
+            folder,
+            config=stock_config(kind, config.settings),
+            dtype="float32",
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        for what in ("missing_keys", "mismatched_keys"):
+            if found[what]:
+                first = shown(sorted(map(str, found[what]))[0])
+                raise InputError(f"its weights do not fill a {config.architecture}: {what.replace('_', ' ')} {first}")
+    return model.eval()
+
+
+def copy_beside(folder: Path, out: Path) -> None:
+    """Copies what lies beside the weights of a stock folder: configuration, tokenizer, processor, generation settings."""
+    out.mkdir()
+    for file in sorted(folder.rglob("*")):
+        place = file.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in place.parts)
+        if file.is_file() and not is_hidden and not file.name.endswith(WEIGHTS) and file.stat().st_size <= MOST:
+            (out / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, out / place)
+
+
+def kept_inspection(folder: Path) -> dict[str, Any] | None:
+    """What was found when the supernet in `folder` was imported, by this version of transformers; else None."""
+    if not (folder / KEPT).exists():
+        return None
+    found: dict[str, Any] = read_json(folder / KEPT)
+    return found if found.get("transformers") == transformers_version() else None
+
+
+__all__ = ["Imported", "StockModel", "fill", "import_folder", "inspect_folder", "kept_inspection"]
