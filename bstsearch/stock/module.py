@@ -36,9 +36,9 @@ class StockModel(nn.Module):
         outputs = self.outputs(dict(zip(self.names, features, strict=True)))
         return next(output for output in outputs if output.ndim > 1)
 
-    def forward(self, **inputs: Tensor) -> Tensor:
-        """As `SlimmableModule` says."""
-        return self.elastic(*self.fixed(**inputs))
+    def forward(self, *features: Tensor, **inputs: Tensor) -> Tensor:
+        """As `SlimmableModule` says; inputs may also come by position, as when the model is traced."""
+        return self.elastic(*(features or self.fixed(**inputs)))
 
     def outputs(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Every output that is of numbers with a fraction."""
@@ -64,7 +64,21 @@ def _tensors(outputs: Any) -> Iterator[Tensor]:
 def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
-    return StockModel(kind(stock_config(kind, config.settings)), config.found.reads.names)
+    names = config.found.reads.names
+    return _module_of(names)(kind(stock_config(kind, config.settings)), names)
+
+
+@functools.cache
+def _module_of(names: tuple[str, ...]) -> type[StockModel]:
+    """A kind of module whose forward has these names in its signature, where exporters to ONNX look for them."""
+
+    def forward(self: StockModel, *features: Tensor, **inputs: Tensor) -> Tensor:
+        return StockModel.forward(self, *features, **inputs)
+
+    of_input = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, of_input) for name in ("self", *names)]
+    forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return type("StockModel", (StockModel,), {"forward": forward, "__doc__": StockModel.__doc__})
 
 
 def inputs_of(architecture: str) -> tuple[str, ...]:
