@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,29 +15,13 @@ from bstsearch.reading import parsing, read_json, shown
 from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inspecting import SECONDS, Inspection, inspect
-from bstsearch.stock.module import StockModel, get_class, stock_config, transformers_version
+from bstsearch.stock.report import described
+from bstsearch.stock.module import get_class, stock_config, transformers_version
 from bstsearch.writing import check_free, write_json, writing_folder
 
 # Weights in all the formats that people publish, and what says where they lie.
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf", ".index.json", ".ot")
 MOST = 50_000_000  # bytes of one file that is kept beside the weights: a tokenizer's
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Imported:
-    """The supernet that a stock folder became, and what was found of its class."""
-
-    supernet: Supernet
-    inspection: Inspection
-
-    def to_json(self) -> dict[str, Any]:
-        """What was found, and the submodels."""
-        return {
-            "family": self.supernet.family.name,
-            "inspection": self.inspection.to_json(),
-            "parameters": sum(weight.numel() for weight in self.supernet.model.parameters()),
-            "submodels": [submodel.id for submodel in self.supernet.space.grid()],
-        }
 
 
 def inspect_folder(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> Inspection:
@@ -48,12 +31,17 @@ def inspect_folder(folder: Path, *, seconds: float = SECONDS, listener: Listener
         return inspect(str(settings["architectures"][0]), settings, seconds=seconds, listener=listener)
 
 
+def inspect_model(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> dict[str, Any]:
+    """What of the model in a stock folder can shrink, as plain data; InputError as of `inspect_folder`."""
+    return described(inspect_folder(folder, seconds=seconds, listener=listener), listener)
+
+
 def import_folder(
     folder: Path, out: Path, *, seconds: float = SECONDS, is_forced: bool = False, listener: Listener = SILENT
-) -> Imported:
+) -> dict[str, Any]:
     """Writes the model in a stock folder as a supernet into the folder `out`, whole or not at all.
 
-    UsageError where `out` is taken; InputError where the class cannot be slimmed, or a weight is missing or not finite.
+    What is returned tells what was found of its class, as the file inspection.json there does. UsageError where `out` is taken; InputError where the class cannot be slimmed, or a weight is missing or not finite.
     """
     with holding(out):
         check_free(out, marker=CONFIG, is_forced=is_forced)
@@ -64,9 +52,10 @@ def import_folder(
         listener.progress("writing the supernet")
         with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as new:
             supernet.save(new)
-            write_json(new / KEPT, {"format": 1, "transformers": transformers_version(), **found.to_json()})
+            told = described(found, listener)
+            write_json(new / KEPT, told)
             copy_beside(folder, new / BESIDE)
-    return Imported(supernet=supernet, inspection=found)
+    return told
 
 
 def fill(model: Any, config: StockConfig, folder: Path) -> None:
@@ -112,6 +101,3 @@ def kept_inspection(folder: Path) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = read_json(folder / KEPT)
     return found if found.get("transformers") == transformers_version() else None
-
-
-__all__ = ["Imported", "StockModel", "fill", "import_folder", "inspect_folder", "kept_inspection"]

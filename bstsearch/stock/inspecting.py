@@ -46,39 +46,6 @@ class Inspection:
     left: tuple[str, ...]
     seconds: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        groups = [
-            {
-                "sizes": list(one.names),
-                "error": one.error,
-                "parts": [{"parameter": name, "axis": axis, "parts": list(of)} for (name, axis), of in one.parts.items()],
-            }
-            for one in self.groups
-        ]
-        stacks = [
-            {
-                "count": one.name,
-                "error": one.error,
-                "prefixes": [layers.prefix for layers in one.layers],
-                "rows": sorted({row for layers in one.layers for row in layers.rows}),
-                "places": sorted({place for layers in one.layers for place in layers.places}),
-            }
-            for one in self.depths
-            if one.layers
-        ]
-        return {
-            "class": self.config.architecture,
-            "inputs": list(self.config.found.reads.names),
-            "groups": groups,
-            "stacks": stacks,
-            "error": self.error,
-            "fixed": dict(self.fixed),
-            "unproved": list(self.unproved),
-            "not_reached": list(self.left),
-            "seconds": self.seconds,
-        }
-
 
 def inspect(architecture: str, settings: Settings, *, seconds: float = SECONDS, listener: Listener = SILENT) -> Inspection:
     """What of that class can shrink at these settings; InputError where it cannot be used, and why."""
