@@ -30,7 +30,7 @@ def import_(
         Path,
         typer.Option(
             metavar="FILE|DIR",
-            help="Checkpoint: .pkl, .pt or .pth of the published code, or safetensors; or a Hugging Face model's folder.",
+            help="Published checkpoint: .pkl, .pt, .pth or safetensors; or the folder of a Hugging Face model.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the supernet.")],
@@ -87,7 +87,9 @@ def import_(
         _import_folder(output, checkpoint, out, is_forced=is_forced)
         return
     if family is None:
-        raise UsageError(f"{checkpoint} is a file, which does not say its family; give --family mcan, uniter or clip-vil")
+        raise UsageError(
+            f"{checkpoint} is a file, which does not say its family; give --family mcan, uniter or clip-vil"
+        )
     with output.listening("reading the checkpoint") as listener:
         found = import_checkpoint(
             family,

@@ -61,7 +61,7 @@ def inspect(
 
 
 def _show(output: Output, found: Mapping[str, Any]) -> None:
-    title = f"{found['class']}, transformers {found['transformers']}: all together off by {found['error']:.0e}"
+    title = f"{found['class']}, transformers {found['transformers']}: all together off by {_error(found['error'])}"
     output.table(GROUPS, [_group(group) for group in found["groups"]], title=title)
     output.table(LAYERS, [_layers(stack) for stack in found["stacks"]])
     output.table((Column("stays as it is"), Column("why")), list(found["fixed"].items()))
@@ -76,9 +76,19 @@ def _show(output: Output, found: Mapping[str, Any]) -> None:
 def _group(group: Mapping[str, Any]) -> list[str]:
     several = {",".join(map(str, one["parts"])) for one in group["parts"]}
     steps = " + ".join(map(str, group["steps"].values()))
-    return [" + ".join(group["sizes"]), steps, f"{group['axes']}", " and ".join(sorted(several)) or "-", f"{group['error']:.0e}"]
+    return [
+        " + ".join(group["sizes"]),
+        steps,
+        f"{group['axes']}",
+        " and ".join(sorted(several)) or "-",
+        _error(group["error"]),
+    ]
 
 
 def _layers(stack: Mapping[str, Any]) -> list[str]:
     first = " ".join(map(str, stack["keep_order"][:MOST])) + (" .." if len(stack["keep_order"]) > MOST else "")
-    return [stack["prefix"], f"{stack['layers']}", first or "all of them", f"{stack['error']:.0e}"]
+    return [stack["prefix"], f"{stack['layers']}", first or "all of them", _error(stack["error"])]
+
+
+def _error(error: float) -> str:
+    return f"{error:.0e}" if error else "0"

@@ -81,7 +81,8 @@ class Family:
     - `stacks(config)`: the layer stacks, with their keep orders.
     - `example_inputs(config, batch)`: inputs of the right names, dtypes and shapes, random but seeded.
     - `elastic_units(config)`: elastic field -> how much longer one more of it makes an axis (the size of a head for
-      heads, else 1), or a tuple where axes follow it in several ways. The field of a layer count is none: its `Stack` names it.
+      heads, else 1), or a tuple where axes follow it in several ways. The field of a layer count is none: its `Stack`
+      names it.
     - `groups(config)`: elastic fields that can only move together, each with its smallest step; the others move alone.
     - `axes`: the axes that hold several parts side by side (qkv, gate and up); `more_axes(config)` those that only
       some configs have.
@@ -172,7 +173,7 @@ class Family:
             counts |= stack.following(config, kept[stack.prefix])
         sizes, others = all_sizes(config), all_sizes(small)
         for field in sizes.keys() - self.elastic_units(config).keys() - {self.tokens}:
-            before, after = sizes[field], others.get(field)
+            before, after = sizes[field], others[field]
             if field in counts:
                 if after != counts[field]:
                     raise InputError(f"{field} counts the layers, of which {counts[field]} are kept, not {after}")

@@ -28,7 +28,9 @@ def resized(config: Any, sizes: Mapping[str, Any]) -> Any:
     for name, size in sizes.items():
         word, _, rest = name.partition(".")
         value = resized(size_of(config, word), {rest: size}) if rest else size
-        config = {**config, word: value} if isinstance(config, Mapping) else dataclasses.replace(config, **{word: value})
+        config = (
+            {**config, word: value} if isinstance(config, Mapping) else dataclasses.replace(config, **{word: value})
+        )
     return config
 
 

@@ -106,7 +106,9 @@ def read_settings(folder: Path) -> Settings:
     settings: Settings = read_json(folder / FILE)
     names = settings.get("architectures")
     if not isinstance(names, list) or len(names) != 1 or not isinstance(names[0], str):
-        raise InputError(f'{folder / FILE} names no class: "architectures" is {shown(names)}; name one, as ["BertModel"]')
+        raise InputError(
+            f'{folder / FILE} names no class: "architectures" is {shown(names)}; name one, as ["BertModel"]'
+        )
     if "auto_map" in settings:
         raise InputError(f"{folder / FILE} asks for code of its own (auto_map), which is never run; name a stock class")
     if settings.get("quantization_config"):

@@ -75,8 +75,10 @@ def _following(settings: Settings, name: str, count: int) -> Iterator[tuple[tupl
 
 
 def _are_places(values: list[Any], count: int) -> bool:
-    return bool(values) and all(type(value) is int and 0 <= value < count for value in values) and values == sorted(
-        set(values)
+    return (
+        bool(values)
+        and all(type(value) is int and 0 <= value < count for value in values)
+        and values == sorted(set(values))
     )
 
 
@@ -99,7 +101,9 @@ def prove(config: StockConfig, layers: tuple[Layers, ...]) -> Depth:
     name, count = layers[0].count.removeprefix(HERE), int(size_of(config, layers[0].count))
     config = dataclasses.replace(config, found=dataclasses.replace(config.found, stacks=layers))
     submodel = Submodel(depth=Fraction(max(1, count // 2), count))
-    inputs = {key: value.double() if value.is_floating_point() else value for key, value in example_inputs(config, 2).items()}
+    inputs = {
+        key: value.double() if value.is_floating_point() else value for key, value in example_inputs(config, 2).items()
+    }
     try:
         shorter = FAMILY.shrink(config, submodel)
         small, full = ready(shorter), ready(config)

@@ -1,4 +1,4 @@
-"""What each number of a configuration does to the weights: which count layers, which are sizes, which the inputs set."""
+"""What each number of a configuration does to the weights, and which ones the inputs set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A submodel of a stock supernet as a stock folder: a smaller configuration of the same class, which needs no bstsearch."""
+"""A submodel of a stock supernet as a stock folder: a smaller model of the same class, which needs no bstsearch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,15 @@ from bstsearch.writing import write_json, write_text, writing_folder
 TOLERANCE = 1e-5  # of outputs in float32, read back from disk: the same numbers
 OF_POOLING = "word_embedding_dimension"  # what sentence-transformers keeps of the hidden size, in a folder of its own
 CARD = "README.md"
-OWN = (FILE, "model.safetensors", CARD, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+OWN = (
+    FILE,
+    "model.safetensors",
+    CARD,
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+)
 
 
 def export_stock(supernet: Path, pick: str, out: Path, *, is_forced: bool = False) -> dict[str, Any]:
@@ -76,7 +84,7 @@ def _follow(folder: Path, beside: Path, full: StockConfig, small: StockConfig) -
 
 
 def _read_back(model: StockModel, config: StockConfig, folder: Path) -> float:
-    """How far the outputs of what lies in `folder` are from those of `model`; BstsearchError where that is no rounding."""
+    """How far the outputs of what lies in `folder` are from those of `model`; BstsearchError beyond rounding."""
     found = StockModel(read_model(config, folder), model.names).eval()
     inputs = FAMILY.example_inputs(config, 2)
     with torch.inference_mode():

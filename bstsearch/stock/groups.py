@@ -15,6 +15,7 @@ from bstsearch.model.zero_padding import randomise
 from bstsearch.stock.trial import Bench, Stage, Trial, all_outputs, ready
 
 MOST = 4  # settings of one group
+WORDS = {Stage.BUILD: "the class refuses less of it", Stage.RUN: "the class does not run with less of it"}
 SAME = 1e-9
 
 Names = tuple[str, ...]
@@ -60,7 +61,9 @@ class GroupSearch:
             return "nothing depends on it"
         if trial.stage is Stage.ORACLE and math.isfinite(trial.error):
             return f"a narrower model is no part of the full one: {trial.reason}; something in the code depends on it"
-        return trial.reason if trial.cut or trial.stage is not Stage.SHAPES else "no weight follows it"
+        if trial.stage in WORDS:
+            return f"{WORDS[trial.stage]}: {trial.reason}"
+        return trial.reason if trial.cut else "no weight follows it, or other weights come with it"
 
     def _attempt(self, names: Names) -> None:
         if self._is_over:
@@ -98,7 +101,9 @@ class GroupSearch:
     def _next(self, names: Sequence[str], count: int) -> Iterator[Names]:
         """The groups of that many to try: those of one part of the configuration first."""
         groups = [group for group in itertools.combinations(names, count) if self._is_promising(group)]
-        yield from sorted(groups, key=lambda group: (len({name.rpartition(".")[0] for name in group}), self._rank(group)))
+        yield from sorted(
+            groups, key=lambda group: (len({name.rpartition(".")[0] for name in group}), self._rank(group))
+        )
 
     def _is_promising(self, group: Names) -> bool:
         """Whether some of its members have weights, and those without one came far, or further than each of them."""

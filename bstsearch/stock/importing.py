@@ -15,8 +15,8 @@ from bstsearch.reading import parsing, read_json, shown
 from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inspecting import SECONDS, Inspection, inspect
-from bstsearch.stock.report import described
 from bstsearch.stock.module import get_class, stock_config, transformers_version
+from bstsearch.stock.report import described
 from bstsearch.writing import check_free, write_json, writing_folder
 
 # Weights in all the formats that people publish, and what says where they lie.
@@ -85,7 +85,7 @@ def read_model(config: StockConfig, folder: Path) -> Any:
 
 
 def copy_beside(folder: Path, out: Path) -> None:
-    """Copies what lies beside the weights of a stock folder: configuration, tokenizer, processor, generation settings."""
+    """Copies what lies beside the weights of a stock folder, such as the files of its tokenizer."""
     out.mkdir()
     for file in sorted(folder.rglob("*")):
         place = file.relative_to(folder)

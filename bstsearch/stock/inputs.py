@@ -58,7 +58,7 @@ def find_reads(config: StockConfig, build: Callable[[StockConfig], StockModel]) 
 
 
 def with_labels(config: StockConfig) -> StockConfig | None:
-    """The same with labels for its texts as inputs, for classes whose words are in a loss alone; None where it has none."""
+    """The same with labels for its texts, for classes that turn words into a loss alone; None where it takes none."""
     reads = config.found.reads
     if "labels" in reads.names or not {"labels", "decoder_input_ids"} <= set(inputs_of(config.architecture)):
         return None
@@ -107,7 +107,7 @@ def _random(*shape: int) -> Tensor:
 
 
 def _words(settings: Settings, reads: Reads, batch: int, *, is_plain: bool = False) -> Tensor:
-    """Token ids, the last one and the first of them at the ends; those of pictures in between, where texts hold them."""
+    """Token ids, the last of them at the end; those that stand for pictures in between, where texts hold them."""
     usable, end = _usable(settings), _text(settings).get("eos_token_id")
     words = usable[torch.randint(len(usable), (batch, reads.length), generator=seeded())]
     words[:, -2:] = usable[-1]

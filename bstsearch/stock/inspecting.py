@@ -13,6 +13,7 @@ from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.probing import check_axes
 from bstsearch.model.zero_padding import difference, padding_error
+from bstsearch.reading import said
 from bstsearch.space import Submodel
 from bstsearch.stock.assembling import assembled
 from bstsearch.stock.configuration import HERE, Found, Settings, StockConfig
@@ -23,7 +24,7 @@ from bstsearch.stock.groups import GroupSearch, wanted
 from bstsearch.stock.inputs import find_reads, with_labels
 from bstsearch.stock.module import build, full_settings
 from bstsearch.stock.shrunk import candidates
-from bstsearch.stock.trial import Bench, Trial, ready
+from bstsearch.stock.trial import Bench, Trial, ready, shapes_of
 
 SECONDS = 110.0  # for looking; what is left of two minutes is for the proof of the whole
 SAME = 1e-9
@@ -47,16 +48,22 @@ class Inspection:
     seconds: float
 
 
-def inspect(architecture: str, settings: Settings, *, seconds: float = SECONDS, listener: Listener = SILENT) -> Inspection:
+def inspect(
+    architecture: str, settings: Settings, *, seconds: float = SECONDS, listener: Listener = SILENT
+) -> Inspection:
     """What of that class can shrink at these settings; InputError where it cannot be used, and why."""
     began = time.monotonic()
     full = StockConfig(architecture=architecture, settings=full_settings(architecture, settings))
     listener.progress("looking at the class")
+    _check_sizes(full)
     full = pinned(full)
     small = _running(full)
     depths = find_depths(small)
     bench = Bench(_shallow(small, depths))
-    fixed = {**dict.fromkeys(set_by_inputs(small), "set by the inputs"), **{one.name: one.reason for one in depths if not one.layers}}
+    fixed = {
+        **dict.fromkeys(set_by_inputs(small), "set by the inputs"),
+        **{one.name: one.reason for one in depths if not one.layers},
+    }
     search = GroupSearch(bench=bench, deadline=began + seconds, listener=listener)
     search.run([name for name in numbers(small.settings) if name not in fixed and not _counts(name, depths)])
     groups, unwanted = wanted(search.proved)
@@ -77,6 +84,14 @@ def inspect(architecture: str, settings: Settings, *, seconds: float = SECONDS, 
         left=search.left,
         seconds=time.monotonic() - began,
     )
+
+
+def _check_sizes(full: StockConfig) -> None:
+    """Passes where the class can be built of these sizes; else InputError says in its words why not."""
+    try:
+        shapes_of(full)
+    except Exception as error:  # a class refuses sizes in ways of its own
+        raise InputError(f"{full.architecture} cannot be built of these sizes: {said(error)}") from error
 
 
 def _running(full: StockConfig) -> StockConfig:
@@ -110,7 +125,9 @@ def _check_model(config: StockConfig) -> None:
     bench = Bench(config)
     once, again = ([one.detach() for one in model.outputs(bench.inputs)] for _ in range(2))
     if max(map(difference, once, again)) > SAME:
-        raise InputError(f"{config.architecture} draws random numbers in its forward, so that no output can be compared")
+        raise InputError(
+            f"{config.architecture} draws random numbers in its forward, so that no output can be compared"
+        )
     norms = [name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if norms:
         raise InputError(

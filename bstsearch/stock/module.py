@@ -15,9 +15,16 @@ from bstsearch.errors import InputError
 from bstsearch.reading import needing, said, shown
 from bstsearch.stock.configuration import Settings, StockConfig
 
-
 # Settings that say nothing of what a model computes, and those that a configuration works out from its layers.
-LEFT_OUT = ("transformers_version", "_name_or_path", "architectures", "dtype", "out_features", "out_indices", "stage_names")
+LEFT_OUT = (
+    "transformers_version",
+    "_name_or_path",
+    "architectures",
+    "dtype",
+    "out_features",
+    "out_indices",
+    "stage_names",
+)
 
 
 class StockModel(nn.Module):
@@ -96,11 +103,13 @@ def get_class(name: str) -> Any:
     """The class of that name in transformers; InputError where the installed version has none."""
     with needing("a stock model", "transformers"):
         import transformers
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     found = getattr(transformers, name, None)
     if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
-        raise InputError(f"transformers {transformers.__version__} has no model {shown(name)}; update it, or check the name")
+        raise InputError(
+            f"transformers {transformers.__version__} has no model {shown(name)}; update it, or check the name"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""What was found of a stock class as plain data: what shrinks, what stays and why, what the corners of its space cost."""
+"""What was found of a stock class as plain data: what shrinks, what stays and why, what submodels cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def described(found: Inspection, listener: Listener = SILENT) -> dict[str, Any]:
 
 
 def _group(config: StockConfig, group: dict[str, int], found: Inspection) -> dict[str, Any]:
-    """Sizes that move together, with the parts of the axes that follow them; a group may be of several that were proved."""
+    """Sizes that move together, with the parts of the axes that follow them."""
     own = [one for one in found.groups if HERE + one.names[0] in group]
     parts = {name.removeprefix("model."): (axis, of) for one in own for (name, axis), of in one.parts.items()}
     return {
@@ -69,7 +69,8 @@ def _corners(config: StockConfig, listener: Listener) -> list[dict[str, Any]]:
     """The smallest, the middle and the largest submodel; no MACs where a product in the class cannot be counted."""
     if not config.found.stacks:
         return []
-    space, found = FAMILY.space(config), []
+    space = FAMILY.space(config)
+    found: list[dict[str, Any]] = []
     for submodel in dict.fromkeys([space.smallest, space.middle, space.largest]):
         listener.progress("counting", len(found), 3)
         try:

@@ -92,8 +92,8 @@ class Bench:
             return None
         return self.config.with_settings({name: size // divisor for name, size in sizes.items()})
 
-    def try_together(self, names: tuple[str, ...], *, has_parts: bool = True) -> Trial:
-        """The trial of these settings; with `has_parts` axes of several parts are looked for, too."""
+    def try_together(self, names: tuple[str, ...]) -> Trial:
+        """The trial of these settings, axes of several parts included."""
         small = self.smaller(names)
         if small is None:
             return Trial(names=names, stage=Stage.BUILD, reason="no number divides them")
@@ -104,9 +104,9 @@ class Bench:
         cut = self._cut(_shapes(model))
         if cut is None:
             return Trial(names=names, stage=Stage.SHAPES, reason="other weights, or larger ones")
-        return self._run(names, model, cut, has_parts=has_parts)
+        return self._run(names, model, cut)
 
-    def _run(self, names: tuple[str, ...], small: StockModel, cut: frozenset[AxisKey], *, has_parts: bool) -> Trial:
+    def _run(self, names: tuple[str, ...], small: StockModel, cut: frozenset[AxisKey]) -> Trial:
         try:
             with torch.no_grad():
                 output = small(**self.inputs)
@@ -120,10 +120,10 @@ class Bench:
         if output.shape != self.output and all(axis == 0 for _, axis in cut):
             return Trial(names=names, stage=Stage.SHAPES, reason="it is the number of outputs", cut=cut)
         measure = functools.partial(self.error, small)
-        error, parts = _with_parts(measure, self._choices(names, small, cut) if has_parts else {})
-        stage = Stage.PROVED if error <= RIGHT else Stage.ORACLE
-        reason = "" if stage is Stage.PROVED else f"off by {error:.1e}"
-        return Trial(names=names, stage=stage, reason=reason, error=error, parts=parts, cut=cut)
+        off, parts = _with_parts(measure, self._choices(names, small, cut))
+        stage = Stage.PROVED if off <= RIGHT else Stage.ORACLE
+        reason = "" if stage is Stage.PROVED else f"off by {off:.1e}"
+        return Trial(names=names, stage=stage, reason=reason, error=off, parts=parts, cut=cut)
 
     def _cut(self, small: Shapes) -> frozenset[AxisKey] | None:
         """The axes that are shorter in `small`; None where it has other weights, or an axis that is longer."""
@@ -143,7 +143,12 @@ class Bench:
         models = small, self.full
         try:
             return plan_error(*models, make_plan(FAMILY, config, Submodel(), *models), self.inputs, run=all_outputs)
-        except (InputError, RuntimeError, ValueError, IndexError):  # parts that do not fill an axis, or a norm of another shape
+        except (
+            InputError,
+            RuntimeError,
+            ValueError,
+            IndexError,
+        ):  # parts that do not fill an axis, or a norm of another shape
             return math.inf
 
     def _choices(
