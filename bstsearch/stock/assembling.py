@@ -48,7 +48,7 @@ def _steps(full: StockConfig, names: Sequence[str]) -> Group:
 
 
 def _that_can_be_built(full: StockConfig, groups: list[Group]) -> list[Group]:
-    """The groups, joined with another where the class refuses one more step of one by itself; without those it never takes."""
+    """The groups, two as one where the class refuses one more step of one by itself; without those it never takes."""
     for group in groups:
         if _can_grow(full, group):
             continue

@@ -41,7 +41,8 @@ def import_folder(
 ) -> dict[str, Any]:
     """Writes the model in a stock folder as a supernet into the folder `out`, whole or not at all.
 
-    What is returned tells what was found of its class, as the file inspection.json there does. UsageError where `out` is taken; InputError where the class cannot be slimmed, or a weight is missing or not finite.
+    What is returned tells what was found of its class, as the file inspection.json there does. UsageError where `out`
+    is taken; InputError where the class cannot be slimmed, or a weight is missing or not finite.
     """
     with holding(out):
         check_free(out, marker=CONFIG, is_forced=is_forced)

@@ -7,8 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
 from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.probing import check_axes
@@ -120,19 +118,13 @@ def _seeing_texts(config: StockConfig) -> StockConfig:
 
 
 def _check_model(config: StockConfig) -> None:
-    """Passes where the model computes the same twice, and has no running means that would have to be sliced."""
+    """Passes where the model computes the same twice."""
     model = ready(config)
     bench = Bench(config)
     once, again = ([one.detach() for one in model.outputs(bench.inputs)] for _ in range(2))
     if max(map(difference, once, again)) > SAME:
         raise InputError(
             f"{config.architecture} draws random numbers in its forward, so that no output can be compared"
-        )
-    norms = [name for name, module in model.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    if norms:
-        raise InputError(
-            f"{config.architecture} has BatchNorm ({norms[0].removeprefix('model.')}), whose running means are those of "
-            "one width only; choose a class that normalises each example by itself"
         )
 
 

@@ -93,7 +93,6 @@ def inputs_of(architecture: str) -> tuple[str, ...]:
     return _taken(get_class(architecture))
 
 
-@functools.cache
 def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
     return tuple(inspect.signature(kind.forward).parameters)
 

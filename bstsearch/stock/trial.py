@@ -71,6 +71,7 @@ class Bench:
         inputs = example_inputs(config, 2)
         self.inputs = {name: value.double() if value.is_floating_point() else value for name, value in inputs.items()}
         self.unreached = self._unreached()
+        self.refusal = "outputs of other shapes"
         with torch.no_grad():
             self.output = self.full(**self.inputs).shape
 
@@ -122,7 +123,8 @@ class Bench:
         measure = functools.partial(self.error, small)
         off, parts = _with_parts(measure, self._choices(names, small, cut))
         stage = Stage.PROVED if off <= RIGHT else Stage.ORACLE
-        reason = "" if stage is Stage.PROVED else f"off by {off:.1e}"
+        reason = f"off by {off:.1e}" if math.isfinite(off) else self.refusal
+        reason = "" if stage is Stage.PROVED else reason
         return Trial(names=names, stage=stage, reason=reason, error=off, parts=parts, cut=cut)
 
     def _cut(self, small: Shapes) -> frozenset[AxisKey] | None:
@@ -143,12 +145,8 @@ class Bench:
         models = small, self.full
         try:
             return plan_error(*models, make_plan(FAMILY, config, Submodel(), *models), self.inputs, run=all_outputs)
-        except (
-            InputError,
-            RuntimeError,
-            ValueError,
-            IndexError,
-        ):  # parts that do not fill an axis, or a norm of another shape
+        except (InputError, RuntimeError, ValueError, IndexError) as error:  # as parts that do not fill an axis
+            self.refusal = said(error)
             return math.inf
 
     def _choices(

@@ -29,9 +29,9 @@ class FamilyContract:
 
     `heads_leave_by` and `ffn_leaves_by` are shell-style patterns over the weights whose axis 1 goes along heads or FFN
     units, with the name of the layer left out ("merge.weight"). They stay None where a layer cannot choose its heads or
-    its FFN units by itself; the masked oracle is left out then. `is_part_of_the_full_model` is False only where a number
-    in the code, or a buffer, depends on a size, so that no narrower model is the full one with zeros around it. Everything
-    but ONNX runs in float64, where two right ways differ by rounding only.
+    its FFN units by itself; the masked oracle is left out then. `is_part_of_the_full_model` is False only where a
+    number in the code, or a buffer, depends on a size, so that no narrower model is the full one with zeros around it.
+    Everything but ONNX runs in float64, where two right ways differ by rounding only.
     """
 
     family: Family
