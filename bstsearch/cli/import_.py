@@ -61,7 +61,7 @@ def import_(
     is_forced: ForceOption = False,
     is_json: JsonOption = False,
 ) -> None:
-    """Make a supernet of a published checkpoint, or of a Hugging Face model.
+    """Make a supernet of a checkpoint or a Hugging Face model.
 
     It may be MCAN (of BST, openvqa or mcan-vqa), UNITER, or CLIP-ViL. Only tensors are read, and nothing in the file is
     run. A tensor that is neither used nor known to be unused is an error, and so is one that is not finite. What shapes

@@ -60,7 +60,7 @@ class GroupSearch:
         if name in self.inert:
             return "nothing depends on it"
         if trial.stage is Stage.ORACLE and math.isfinite(trial.error):
-            return f"a narrower model is no part of the full one: {trial.reason}; something in the code depends on it"
+            return f"{trial.reason}: something in the code depends on it"
         if trial.stage in WORDS:
             return f"{WORDS[trial.stage]}: {trial.reason}"
         return trial.reason if trial.cut else "no weight follows it, or other weights come with it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,12 @@ def inspect(
     architecture: str, settings: Settings, *, seconds: float = SECONDS, listener: Listener = SILENT
 ) -> Inspection:
     """What of that class can shrink at these settings; InputError where it cannot be used, and why."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the classes' own code does is not the user's to change
+        return _inspect(architecture, settings, time.monotonic() + seconds, listener)
+
+
+def _inspect(architecture: str, settings: Settings, deadline: float, listener: Listener) -> Inspection:
     began = time.monotonic()
     full = StockConfig(architecture=architecture, settings=full_settings(architecture, settings))
     listener.progress("looking at the class")
@@ -62,7 +69,7 @@ def inspect(
         **dict.fromkeys(set_by_inputs(small), "set by the inputs"),
         **{one.name: one.reason for one in depths if not one.layers},
     }
-    search = GroupSearch(bench=bench, deadline=began + seconds, listener=listener)
+    search = GroupSearch(bench=bench, deadline=deadline, listener=listener)
     search.run([name for name in numbers(small.settings) if name not in fixed and not _counts(name, depths)])
     groups, unwanted = wanted(search.proved)
     if not groups:
