@@ -25,13 +25,12 @@ def resized(config: Any, sizes: Mapping[str, Any]) -> Any:
     >>> resized({"text": {"hidden": 8, "layers": 2}, "labels": 3}, {"text.hidden": 4})
     {'text': {'hidden': 4, 'layers': 2}, 'labels': 3}
     """
+    changes: dict[str, Any] = {}
     for name, size in sizes.items():
         word, _, rest = name.partition(".")
-        value = resized(size_of(config, word), {rest: size}) if rest else size
-        config = (
-            {**config, word: value} if isinstance(config, Mapping) else dataclasses.replace(config, **{word: value})
-        )
-    return config
+        changes[word] = resized(changes.get(word, size_of(config, word)), {rest: size}) if rest else size
+    # All at once: a configuration may refuse some of them without the others.
+    return {**config, **changes} if isinstance(config, Mapping) else dataclasses.replace(config, **changes)
 
 
 def all_sizes(config: Any) -> dict[str, Any]:

@@ -146,7 +146,7 @@ class Bench:
         try:
             return plan_error(*models, make_plan(FAMILY, config, Submodel(), *models), self.inputs, run=all_outputs)
         except (InputError, RuntimeError, ValueError, IndexError) as error:  # as parts that do not fill an axis
-            self.refusal = said(error)
+            self.refusal = said(error).removeprefix(f"{FAMILY.name} {Submodel().id}: ")
             return math.inf
 
     def _choices(
