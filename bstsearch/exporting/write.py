@@ -21,9 +21,12 @@ from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_int8, write_onnx
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
-from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder
+from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder, read_folder
 from bstsearch.searching.pick import Pick
 from bstsearch.space import ONE, Space
+from bstsearch.stock.configuration import BESIDE
+from bstsearch.stock.exporting import write_stock
+from bstsearch.stock.family import FAMILY as STOCK
 from bstsearch.tasks import FILE as TASK
 from bstsearch.tasks import open_task, save_task, split_for
 from bstsearch.tasks.evaluation import evaluate
@@ -70,6 +73,7 @@ def write_export(
     with writing_folder(out, marker=exported_folder.MANIFEST, own=exported_folder.OWN, is_forced=is_forced) as folder:
         graphs = _write_model(pick, folder, _output(task), has_int8=has_int8)
         save_task(task, folder)
+        _write_stock(pick, folder)
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written
         model, split = supernet.model, split_for(folder, task, origin.split)
         sample = next(iter(split.batches(1))).inputs
@@ -90,6 +94,14 @@ def write_export(
         write_json(folder / exported_folder.MANIFEST, manifest)
         write_text(folder / exported_folder.CARD, card(manifest))
     return manifest
+
+
+def _write_stock(pick: Pick, folder: Path) -> None:
+    """The same submodel of a stock class as a folder of that class, in `folder`."""
+    source = Path(pick.front.origin.supernet["path"])
+    if read_folder(source).family == STOCK.name:
+        (folder / BESIDE).mkdir()
+        write_stock(Supernet.load(source), pick.candidate.submodel, source / BESIDE, folder / BESIDE)
 
 
 def _output(task: Task) -> str:

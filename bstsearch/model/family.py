@@ -39,8 +39,9 @@ class SlimmableModule(Protocol):
 class Stack:
     """A list of layers, found under `prefix` in the state dict, and the order in which to keep them.
 
-    `count` is the field of the config that holds the number of its layers, where one does ("num_hidden_layers"). `rows`
-    are fields with one entry for each of its layers, `places` fields that list some of its layers by their index.
+    `count` is the field of the config that holds the number of its layers, where one does ("num_hidden_layers"), and
+    `order` the one that holds the keep order, where it can be chosen. `rows` are fields with one entry for each of its
+    layers, `places` fields that list some of its layers by their index.
 
     >>> Stack(prefix="encoder", keep_order=(0, 3, 1, 2)).kept(2)
     (0, 3)
@@ -49,6 +50,7 @@ class Stack:
     prefix: str
     keep_order: tuple[int, ...]
     count: str | None = None
+    order: str | None = None
     rows: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
 
@@ -64,6 +66,8 @@ class Stack:
         """What the fields that follow its layers hold once only `kept` are left: its number, its rows, its places."""
         found: dict[str, Any] = {self.count: len(kept)} if self.count else {}
         found |= {name: [size_of(config, name)[layer] for layer in kept] for name in self.rows}
+        if self.order and size_of(config, self.order):
+            found[self.order] = tuple(kept.index(layer) for layer in self.keep_order if layer in kept)
         for name in self.places:
             found[name] = [kept.index(layer) for layer in size_of(config, name) if layer in kept]
         return found

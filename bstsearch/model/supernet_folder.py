@@ -37,7 +37,18 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
-OWN = (CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "training", "stock", "inspection.json")
+OWN = (
+    CONFIG,
+    WEIGHTS,
+    METRICS,
+    "README.md",
+    "vocabulary.json",
+    "task.json",
+    "training",
+    "stock",
+    "inspection.json",
+    "tokenizer.json",
+)
 IDS = 10  # of a space that an error names: all of BST's
 
 LARGEST = 10_000_000  # of the sizes in a config: the longest published vocabularies have a tenth of that

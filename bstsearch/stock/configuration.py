@@ -66,11 +66,17 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StockConfig:
-    """The class `architecture` of transformers, with the `settings` of its config.json."""
+    """The class `architecture` of transformers, with the `settings` of its config.json.
+
+    `orders` hold the keep order of each of the lists of layers in `found`, by its place there; empty: both ends first.
+    With `pooling` ("mean" or "cls") the output is one vector of length one for each text.
+    """
 
     architecture: str
     settings: Settings
     found: Found = Found()
+    orders: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    pooling: str = ""
 
     def __hash__(self) -> int:
         return hash(json.dumps(dataclasses.asdict(self), sort_keys=True))
@@ -94,9 +100,10 @@ def number_of(settings: Settings, name: str) -> int:
     return int(size_of(settings, name))
 
 
-def keep_order(config: StockConfig, layers: Layers) -> tuple[int, ...]:
-    """The order in which its layers are kept: both ends first."""
-    return ends_first(size_of(config, layers.count))
+def usual_orders(config: StockConfig) -> dict[str, tuple[int, ...]]:
+    """The order in which the layers of each list are kept, by its place among the lists: both ends first."""
+    stacks = enumerate(config.found.stacks)
+    return {str(index): ends_first(size_of(config, layers.count)) for index, layers in stacks}
 
 
 def read_settings(folder: Path) -> Settings:

@@ -10,8 +10,8 @@ from bstsearch.errors import InputError
 from bstsearch.model.family import Family, Stack, whole
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.space import Shares, Space, Submodel, triangle
-from bstsearch.stock.configuration import StockConfig, groups_of, keep_order
-from bstsearch.stock.inputs import example_inputs
+from bstsearch.stock.configuration import StockConfig, groups_of, usual_orders
+from bstsearch.stock.inputs import example_inputs, free_axes
 from bstsearch.stock.module import build
 
 QUARTERS = 4  # of a size: the shares that BST takes, or the nearest that are whole
@@ -19,15 +19,17 @@ QUARTERS = 4  # of a size: the shares that BST takes, or the nearest that are wh
 
 def stacks(config: StockConfig) -> tuple[Stack, ...]:
     """The lists of layers that may lose some."""
+    orders = config.orders or usual_orders(config)
     return tuple(
         Stack(
             prefix=layers.prefix,
-            keep_order=keep_order(config, layers),
+            keep_order=orders[str(index)],
             count=layers.count,
+            order=f"orders.{index}" if config.orders else None,
             rows=layers.rows,
             places=layers.places,
         )
-        for layers in config.found.stacks
+        for index, layers in enumerate(config.found.stacks)
     )
 
 
@@ -90,4 +92,5 @@ FAMILY = Family(
     groups=lambda config: groups_of(config.found),
     more_axes=lambda config: config.found.axes,
     usual_space=usual_space,
+    free_axes=free_axes,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet, check_finite
 from bstsearch.model.supernet_folder import CONFIG, OWN
 from bstsearch.reading import parsing, read_json, shown
-from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings
+from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings, usual_orders
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inspecting import SECONDS, Inspection, inspect
 from bstsearch.stock.module import get_class, stock_config, transformers_version
@@ -21,6 +22,8 @@ from bstsearch.writing import check_free, write_json, writing_folder
 
 # Weights in all the formats that people publish, and what says where they lie.
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf", ".index.json", ".ot")
+TOKENIZER = "tokenizer.json"  # which tasks of texts look for beside a model's weights
+POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}  # of sentence-transformers
 MOST = 50_000_000  # bytes of one file that is kept beside the weights: a tokenizer's
 
 
@@ -48,15 +51,28 @@ def import_folder(
         check_free(out, marker=CONFIG, is_forced=is_forced)
         found = inspect_folder(folder, seconds=seconds, listener=listener)
         listener.progress("reading the weights")
-        supernet = Supernet(FAMILY, found.config).eval()
-        fill(supernet.model, found.config, folder)
+        config = dataclasses.replace(found.config, orders=usual_orders(found.config), pooling=pooling_of(folder))
+        supernet = Supernet(FAMILY, config).eval()
+        fill(supernet.model, config, folder)
         listener.progress("writing the supernet")
         with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as new:
             supernet.save(new)
             told = described(found, listener)
             write_json(new / KEPT, told)
             copy_beside(folder, new / BESIDE)
+            if (folder / TOKENIZER).exists():
+                shutil.copyfile(folder / TOKENIZER, new / TOKENIZER)
     return told
+
+
+def pooling_of(folder: Path) -> str:
+    """How sentence-transformers makes one vector of a text: "mean", "cls", or "" where the folder does not say."""
+    for file in sorted(folder.glob(f"*/{FILE}")):
+        data = read_json(file)
+        for name, pooling in POOLINGS.items():
+            if data.get(name) is True:
+                return pooling
+    return ""
 
 
 def fill(model: Any, config: StockConfig, folder: Path) -> None:

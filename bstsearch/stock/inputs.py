@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bstsearch.errors import InputError
-from bstsearch.model.family import seeded
+from bstsearch.model.family import FreeAxes, seeded
 from bstsearch.reading import said
 from bstsearch.stock.configuration import LENGTH, Reads, Settings, StockConfig
 from bstsearch.stock.module import StockModel, inputs_of
@@ -31,6 +31,12 @@ def example_inputs(config: StockConfig, batch: int) -> dict[str, Tensor]:
     """Inputs of the right names, types and shapes, random but seeded; token ids reach the last one."""
     makers, settings, reads = _makers(), config.settings, config.found.reads
     return {name: makers[name](settings, reads, batch) for name in reads.names}
+
+
+def free_axes(config: StockConfig) -> FreeAxes:
+    """The lengths of texts, but for classes that put pictures into them."""
+    reads = config.found.reads
+    return {} if reads.patches_per_token else {name: {1: "tokens"} for name in reads.names if name in TEXT[:3]}
 
 
 def find_reads(config: StockConfig, build: Callable[[StockConfig], StockModel]) -> Reads:

@@ -30,18 +30,19 @@ LEFT_OUT = (
 class StockModel(nn.Module):
     """A stock model whose forward has tensors only; its weights have their stock names behind "model."."""
 
-    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, names: Sequence[str], pooling: str = "") -> None:
         super().__init__()
-        self.model, self.names = model, tuple(names)
+        self.model, self.names, self.pooling = model, tuple(names), pooling
 
     def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
         """The inputs, by position: every weight of a stock model is elastic."""
         return tuple(inputs[name] for name in self.names)
 
     def elastic(self, *features: Tensor) -> Tensor:
-        """The first output that has one row, or more, for each example."""
-        outputs = self.outputs(dict(zip(self.names, features, strict=True)))
-        return next(output for output in outputs if output.ndim > 1)
+        """The first output that has one row, or more, for each example; pooled where that was asked for."""
+        inputs = dict(zip(self.names, features, strict=True))
+        output = next(output for output in self.outputs(inputs) if output.ndim > 1)
+        return _pooled(output, inputs["attention_mask"], self.pooling) if self.pooling else output
 
     def forward(self, *features: Tensor, **inputs: Tensor) -> Tensor:
         """As `SlimmableModule` says; inputs may also come by position, as when the model is traced."""
@@ -53,6 +54,14 @@ class StockModel(nn.Module):
         options = {"return_dict": True, **({"use_cache": False} if "use_cache" in _taken(type(self.model)) else {})}
         found = self.model(**given, **options)
         return [tensor for tensor in _tensors(found.to_tuple()) if tensor.is_floating_point()]
+
+
+def _pooled(words_BTD: Tensor, mask_BT: Tensor, pooling: str) -> Tensor:
+    """One vector of length one for each text: of its first token, or the mean of all that are no padding."""
+    if pooling == "cls":
+        return nn.functional.normalize(words_BTD[:, 0], dim=-1)
+    mask_BT1 = mask_BT.unsqueeze(-1).to(words_BTD.dtype)
+    return nn.functional.normalize((words_BTD * mask_BT1).sum(1) / mask_BT1.sum(1), dim=-1)
 
 
 def _unbatched(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -72,7 +81,7 @@ def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
     names = config.found.reads.names
-    return _module_of(names)(kind(stock_config(kind, config.settings)), names)
+    return _module_of(names)(kind(stock_config(kind, config.settings)), names, config.pooling)
 
 
 @functools.cache

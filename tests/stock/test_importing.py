@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import transformers
 from classes import TEXT
 
 from bstsearch.errors import InputError
+from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.stock.exporting import export_stock
@@ -56,8 +59,34 @@ def test_the_supernet_computes_what_the_stock_model_does(stock: Path, supernet: 
     loaded = Supernet.load(supernet)
     inputs = FAMILY.example_inputs(loaded.config, 2)
     with torch.no_grad():
-        expected = transformers.BertModel.from_pretrained(stock).eval()(**inputs).last_hidden_state
-        assert torch.equal(loaded.model(**inputs), expected)
+        words = transformers.BertModel.from_pretrained(stock).eval()(**inputs).last_hidden_state
+        assert torch.equal(loaded.model(**inputs), words)
+
+
+def test_a_text_is_one_vector_where_the_folder_says_how(stock: Path, tmp_path: Path) -> None:
+    shutil.copytree(stock, tmp_path / "stock")
+    (tmp_path / "stock" / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    (tmp_path / "stock" / "tokenizer.json").write_text("{}")
+    import_folder(tmp_path / "stock", tmp_path / "net")
+    loaded = Supernet.load(tmp_path / "net")
+    inputs = FAMILY.example_inputs(loaded.config, 2)
+    inputs["attention_mask"][1, 7:] = 0
+    with torch.no_grad():
+        words = transformers.BertModel.from_pretrained(stock).eval()(**inputs).last_hidden_state
+        vectors = loaded.model(**inputs)
+    means = torch.stack([words[0].mean(0), words[1, :7].mean(0)])
+    torch.testing.assert_close(vectors, torch.nn.functional.normalize(means, dim=-1))
+    assert (tmp_path / "net" / "tokenizer.json").exists()
+    assert get_preset(str(tmp_path / "net")) == (FAMILY, loaded.config)
+
+
+def test_the_keep_order_may_be_another(supernet: Path) -> None:
+    loaded = Supernet.load(supernet)
+    assert loaded.config.orders == {"0": (0, 3, 1, 2)}
+    other = dataclasses.replace(loaded.config, orders={"0": (2, 0, 1, 3)})
+    assert FAMILY.kept_layers(other, Submodel.from_id("w1-d1of2")) == {"model.encoder.layer": (0, 2)}
+    assert FAMILY.shrink(other, Submodel.from_id("w1-d3of4")).orders == {"0": (2, 0, 1)}
+    FAMILY.check(other, loaded.space)
 
 
 def test_what_was_found_is_kept_for_the_same_version(supernet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
