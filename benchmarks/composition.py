@@ -1,6 +1,6 @@
 """How far composed latencies and memory lie from measured ones, on whole submodels that no fit has seen.
 
-    python benchmarks/composition.py                      the demo and full-size MCAN, one thread; some ten minutes
+    python benchmarks/composition.py                      easy-vqa and full-size MCAN, one thread; some ten minutes
 
 Each model is profiled as `bstsearch profile` does it. The error of the composition stands beside the noise floor (the
 same submodel measured twice), and beside other schemes fitted to the same rows: one rate for all FLOPs and a
@@ -30,7 +30,7 @@ from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.config import config_to_json
 from bstsearch.model.counting import count
 from bstsearch.model.lookup import get_preset, restored
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import SUPERNETS, SupernetFolder, read_folder
 from bstsearch.profiles.latency import LatencyTable
 from bstsearch.profiles.profile import MeasuredModel
 from bstsearch.space import Space, Submodel
@@ -42,9 +42,9 @@ COMPOSED = 100_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", choices=("demo", "mcan-vqa-v2"))
+    parser.add_argument("--only", choices=("easy-vqa", "mcan-vqa-v2"))
     options = parser.parse_args()
-    folders = {"demo": read_folder(DEMO), "mcan-vqa-v2": _of_preset("mcan-vqa-v2")}
+    folders = {"easy-vqa": read_folder(SUPERNETS / "easy-vqa"), "mcan-vqa-v2": _of_preset("mcan-vqa-v2")}
     names = [options.only] if options.only else list(folders)
     figures = {name: _figures(folders[name], options.threads) for name in names}
     report("composition", {"threads": options.threads, **figures})

@@ -1,6 +1,6 @@
 """How well quiet latencies are found on a machine that is not quiet: against a quiet run of the same submodels.
 
-    python benchmarks/disturbed.py                demo (68 submodels) and full-size MCAN (its ten); some twelve minutes
+    python benchmarks/disturbed.py                easy-vqa (68 submodels), full-size MCAN (its ten); some twelve minutes
 
 Quiet and disturbed batches of 20 rounds take turns, so that both see the same hour of the machine; each disturbed
 batch is held against the quiet ones before and after it. Errors are those of the ratios of every two submodels that
@@ -31,7 +31,7 @@ from bstsearch.measuring.estimator import Rounds, Timing, estimate
 from bstsearch.measuring.workload import make_workload
 from bstsearch.model.config import config_to_json
 from bstsearch.model.lookup import get_preset
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import SUPERNETS, SupernetFolder, read_folder
 from timing import report
 
 BUSY = "while True: pass"
@@ -59,10 +59,10 @@ OTHERS: Mapping[str, Estimator] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("demo", "mcan-vqa-v2"))
+    parser.add_argument("--only", choices=("easy-vqa", "mcan-vqa-v2"))
     parser.add_argument("--batches", type=int, default=3, help="disturbed batches for each load")
     options = parser.parse_args()
-    names = [options.only] if options.only else ["demo", "mcan-vqa-v2"]
+    names = [options.only] if options.only else ["easy-vqa", "mcan-vqa-v2"]
     report("disturbed", {"threads": 1, **{name: _figures(name, options.batches) for name in names}})
 
 
@@ -77,8 +77,8 @@ def _figures(name: str, batches: int) -> dict[str, Any]:
 
 
 def _workload(name: str, scratch: Path) -> Workload:
-    if name == "demo":
-        folder = read_folder(DEMO)
+    if name == "easy-vqa":
+        folder = read_folder(SUPERNETS / "easy-vqa")
         return make_workload(folder, list(selection.choose(folder.space, is_layerwise=True, seed=0)), scratch)
     family, config = get_preset(name)
     folder = SupernetFolder(

@@ -9,8 +9,9 @@ import onnxruntime
 import torch
 from onnxruntime.transformers.optimizer import optimize_model
 
-from bstsearch import DEMO, Supernet
+from bstsearch import Supernet
 from bstsearch.graphs.onnx_file import write_onnx
+from bstsearch.model.supernet_folder import SUPERNETS
 from timing import in_turns, medians_ms, ratio, report
 
 ROUNDS, RUNS, THREADS = 30, 20, 1
@@ -24,7 +25,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
 def main() -> None:
     torch.set_num_threads(THREADS)
-    supernet = Supernet.load(DEMO)
+    supernet = Supernet.load(SUPERNETS / "easy-vqa")
     inputs = supernet.family.example_inputs(supernet.config, 1)
     arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
     rows = {}

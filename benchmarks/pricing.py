@@ -2,9 +2,9 @@
 
     python benchmarks/pricing.py        a minute
 
-Random submodels of the elastic space, of the demo and of the full-size MCAN; on a measured device, where latency and
-memory are sums of blocks, and on an estimated one, where live sets of activations are found the first time. The floor
-is one look into a dictionary for each layer. Multiply-adds of those that are counted are compared as integers.
+Random submodels of the elastic space, of easy-vqa's supernet and of full-size MCAN; on a measured device, where latency
+and memory are sums of blocks, and on an estimated one, where live sets of activations are found the first time. The
+floor is one look into a dictionary for each layer. Multiply-adds of those that are counted are compared as integers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from bstsearch.model.cost_table import shipped_preset
 from bstsearch.model.counting import count
 from bstsearch.model.lookup import restored
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import SUPERNETS, SupernetFolder, read_folder
 from bstsearch.searching.pricing import get_profile, make_pricer
 from bstsearch.space import Submodel
 from bstsearch.training.sandwich import draw_submodel
@@ -32,7 +32,7 @@ MEASURED, ESTIMATED = "x86-xeon-2core", "pixel7"
 def main() -> None:
     mcan = shipped_preset("mcan-vqa-v2")
     assert mcan is not None
-    report("pricing", {folder.path.name: _figures(folder) for folder in (read_folder(DEMO), mcan)})
+    report("pricing", {folder.path.name: _figures(folder) for folder in (read_folder(SUPERNETS / "easy-vqa"), mcan)})
 
 
 def _figures(folder: SupernetFolder) -> dict[str, Any]:

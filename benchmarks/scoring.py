@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from bstsearch import DEMO, Supernet
+from bstsearch import Supernet
 from bstsearch.model.counting import count
+from bstsearch.model.supernet_folder import SUPERNETS
 from bstsearch.tasks import load_split
 from bstsearch.tasks.evaluation import evaluate
 from timing import gemm_flops, in_turns, medians_ms, ratio, report
@@ -14,8 +15,8 @@ QUESTIONS, BATCH, ROUNDS = 1024, 256, 7
 
 
 def main() -> None:
-    supernet = Supernet.load(DEMO)
-    split = load_split(DEMO, "validation").head(QUESTIONS)
+    supernet = Supernet.load(SUPERNETS / "easy-vqa")
+    split = load_split(SUPERNETS / "easy-vqa", "validation").head(QUESTIONS)
     flops_per_second = gemm_flops()
     rows, total, floor = {}, 0.0, 0.0
     for submodel in supernet.space:

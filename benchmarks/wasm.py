@@ -1,4 +1,4 @@
-"""The demo's submodels under onnxruntime-web in Chromium, WASM, over ONNX Runtime natively: one thread each.
+"""Submodels of easy-vqa under onnxruntime-web in Chromium, WASM, over ONNX Runtime natively: one thread each.
 
 Needs `chromium`, and onnxruntime-web in the folder $BSTSEARCH_ORT_WEB (default: node_modules/onnxruntime-web).
 """
@@ -18,7 +18,7 @@ from bstsearch.measuring.driver import Session, Visit
 from bstsearch.measuring.drivers import local
 from bstsearch.measuring.drivers.browser import driver as browser
 from bstsearch.measuring.workload import make_workload
-from bstsearch.model.supernet_folder import DEMO, read_folder
+from bstsearch.model.supernet_folder import SUPERNETS, read_folder
 from timing import medians_ms, ratio, report
 
 ROUNDS, RUNS = 15, 5
@@ -27,7 +27,7 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "-
 
 
 def main() -> None:
-    folder = read_folder(DEMO)
+    folder = read_folder(SUPERNETS / "easy-vqa")
     with tempfile.TemporaryDirectory() as scratch, browsing() as page, local.open_device(threads=1) as here:
         workload = make_workload(folder, list(folder.space.grid()), Path(scratch))
         with page.take(workload) as wasm, here.take(workload) as native:

@@ -87,7 +87,7 @@ def prepare() -> None:
     for name in _OF_TORCH:
         os.environ.pop(name, None)
     # Where other programs keep the cores busy, a thread that spins while it waits for one that has no core takes that
-    # core's time: scoring the demo beside two busy loops then takes 158 s in place of 60 s. Idle machines lose nothing.
+    # core's time: ten scores on easy-vqa beside two busy loops then take 158 s, not 60 s. Idle machines lose nothing.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Else pydantic, which Typer loads, asks every installed package for plugins: longer than reading a profile takes.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import mmap
 import os
 import re
@@ -27,6 +28,7 @@ from bstsearch.errors import BstsearchError, DeviceError, InputError
 SHOWN = 40  # characters of a value that an error shows
 REASON = 140  # characters of what a library says
 OWN = 1 << 28  # bytes of a file that this package writes, or of a list that people write by hand
+BY_HAND = 1 << 20  # bytes of a file that people may have written, or changed
 DATA = 1 << 34  # bytes of a file of a data set that is read whole
 
 Read = TypeVar("Read")
@@ -144,8 +146,16 @@ def read_text(path: Path, most: int = OWN) -> str:
 
 
 def read_json(path: Path, kind: type[Read] | Any = dict[str, Any], most: int = OWN) -> Any:
-    """The JSON in `path` as a `kind`, by default an object; InputError tells the place and what was expected there."""
-    return decoded(read_bytes(path, most), kind, path)
+    """The JSON in `path` as a `kind`, by default an object; InputError tells the place and what was expected there.
+
+    A key that stands twice in an object is refused, but for files of data sets, which are larger than people write.
+    """
+    content = read_bytes(path, most)
+    found = decoded(content, kind, path)
+    if len(content) <= BY_HAND:
+        with parsing(path):
+            json.loads(content, object_pairs_hook=_check_keys, parse_int=len, parse_float=len)
+    return found
 
 
 def read_format(path: Path, kind: type[Read], *formats: int, most: int = OWN) -> Read:
@@ -229,6 +239,14 @@ def _built(kind: Any, value: Any) -> Any:
             raise ValueError(f"expected a path, got {shown(value)}")
         return Path(value)
     raise NotImplementedError(f"no values of {kind} are read")
+
+
+def _check_keys(pairs: list[tuple[str, object]]) -> None:
+    """Passes where the keys of a JSON object differ: parsers take the last of those that do not."""
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InputError(f"the key {shown(twice)} stands there twice; keep one")
 
 
 def _placed(where: Path | str, message: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
@@ -20,7 +20,13 @@ ONE = Fraction(1)
 LAYERS = 1000  # of all stacks together; the deepest published Transformers have about as many
 Shares = Annotated[tuple[Fraction, ...], Meta(max_length=100)]
 DIGITS = "0123456789abcdeghjkmnpqrstuvwxyz"  # of an id's rows: without f and o, which end them, and i and l
-_ID = re.compile(r"w([0-9of]+)-d([0-9.of]+)(?:-h([0-9a-z.]+))?(?:-f([0-9a-z.]+))?(?:-t([0-9of]+))?")
+_ID = re.compile(
+    r"w([0-9of]+)-d([0-9.of]+)(?:-h([0-9a-z.]+of[0-9]+))?(?:-f([0-9a-z.]+of[0-9]+))?(?:-t([0-9of]+))?"
+    r"(?:-(int8|float16))?"
+)
+Precision = Literal["int8", "float16", "float32"]
+FLOAT32: Final = "float32"
+PRECISIONS: tuple[Precision, ...] = ("int8", "float16", FLOAT32)  # by the bits of a weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +37,14 @@ class Submodel:
     that is kept. `depths`, where stacks differ, holds one share per stack, and `depth` is the largest of them. `heads`
     and `ffn`, where given, hold one fraction per kept layer (stacks in order) and replace `width` there. `tokens` is
     the share of the image's tokens that the Transformer sees. Widths are Fractions, as in BST (Yu et al., section III).
+    `precision` is what it computes in, once it is an ONNX file; it needs no training.
 
     >>> Submodel(width=Fraction(1, 2), depth=Fraction(1, 3)).id
     'w1of2-d1of3'
     >>> Submodel.from_id("w1-d1of2-f31of4").ffn
     (Fraction(3, 4), Fraction(1, 4))
+    >>> Submodel(width=Fraction(1, 2), precision="int8").id
+    'w1of2-d1-int8'
     """
 
     width: Fraction = ONE
@@ -44,6 +53,7 @@ class Submodel:
     heads: tuple[Fraction, ...] = ()
     ffn: tuple[Fraction, ...] = ()
     tokens: Fraction = ONE
+    precision: Precision = FLOAT32
 
     def __post_init__(self) -> None:
         # One submodel, one id: what all stacks or layers share is written as none of their own.
@@ -63,7 +73,8 @@ class Submodel:
         for letter, row in (("h", self.heads), ("f", self.ffn)):
             if row:
                 text += f"-{letter}{_dense_text(row)}"
-        return text if self.tokens == ONE else f"{text}-t{_fraction_text(self.tokens)}"
+        text = text if self.tokens == ONE else f"{text}-t{_fraction_text(self.tokens)}"
+        return text if self.precision == FLOAT32 else f"{text}-{self.precision}"
 
     @classmethod
     def from_id(cls, text: str) -> Submodel:
@@ -75,7 +86,7 @@ class Submodel:
         try:
             if match is None:
                 raise ValueError
-            width, depth, heads, ffn, tokens = match.groups()
+            width, depth, heads, ffn, tokens, precision = match.groups()
             is_uniform = "." not in depth
             submodel = cls(
                 width=_fraction_from(width),
@@ -84,6 +95,7 @@ class Submodel:
                 heads=_dense_from(heads),
                 ffn=_dense_from(ffn),
                 tokens=_fraction_from(tokens or "1"),
+                precision=next((one for one in PRECISIONS if one == precision), FLOAT32),
             )
         except (ValueError, ZeroDivisionError, UsageError):
             raise UsageError(f"{shown(text)} is not a submodel id; ids look like 'w1of2-d1of3' or 'w1-d1'") from None
@@ -94,6 +106,10 @@ class Submodel:
     def _is_dotted(self, text: str) -> bool:
         rows = "".join(f"-{letter}{_row_text(row)}" for letter, row in (("h", self.heads), ("f", self.ffn)) if row)
         return text == f"w{_fraction_text(self.width)}-d{_fraction_text(self.depth)}{rows}"
+
+    def at(self, precision: Precision) -> Submodel:
+        """The same submodel, which computes in that precision."""
+        return self if precision == self.precision else dataclasses.replace(self, precision=precision)
 
     def depth_of(self, stack: int) -> Fraction:
         """The share of the layers of that stack, counted from 0, that is kept."""
@@ -108,7 +124,7 @@ class Space:
     triangle filter ("thin and deep", section III-C) the i-th smallest width goes only with the depths from the i-th
     smallest on: ten of sixteen for four widths and four depths. With `has_own_depths` each stack chooses its depth.
     `layer_heads` and `layer_ffn`, where given, let every kept layer choose for itself. `tokens` are the shares of the
-    image's tokens.
+    image's tokens. Each submodel is there once for each of the `precisions`, which are kept in the order of their bits.
 
     >>> space = Space.bst(stacks=(6, 6))
     >>> len(space), space.smallest.id, space.largest.id
@@ -123,6 +139,7 @@ class Space:
     layer_heads: Shares = ()
     layer_ffn: Shares = ()
     tokens: Shares = (ONE,)
+    precisions: tuple[Precision, ...] = (FLOAT32,)
 
     def __post_init__(self) -> None:
         for name in ("widths", "depths", "layer_heads", "layer_ffn", "tokens"):
@@ -133,6 +150,9 @@ class Space:
                 )
             if not shares and not name.startswith("layer_"):
                 raise InputError(f"space.{name} must hold at least one share")
+        if not self.precisions or len({*self.precisions} & {*PRECISIONS}) < len(self.precisions):
+            raise InputError(f"space.precisions must be one or more of {', '.join(PRECISIONS)}, each once")
+        object.__setattr__(self, "precisions", tuple(sorted(self.precisions, key=PRECISIONS.index)))
         if not self.least_depths:
             object.__setattr__(self, "least_depths", self.depths[:1] * len(self.widths))
         if len(self.least_depths) != len(self.widths) or not set(self.least_depths) <= set(self.depths):
@@ -167,11 +187,12 @@ class Space:
     def cells(self) -> Iterator[Submodel]:
         """One submodel for each width and depth that go together, width-major, smallest first.
 
-        Its stacks have one depth, its layers follow its width, and it sees as many tokens as there may be.
+        Its stacks have one depth, its layers follow its width, and it sees as many tokens as there may be, in the
+        precision of most bits.
         """
         for width in self.widths:
             for depth in self.depths_of(width):
-                yield Submodel(width=width, depth=depth, tokens=self.tokens[-1])
+                yield Submodel(width=width, depth=depth, tokens=self.tokens[-1], precision=self.precisions[-1])
 
     def grid(self) -> Iterator[Submodel]:
         """The cells that are submodels of this space: layers may be free to take any share but the width."""
@@ -179,13 +200,13 @@ class Space:
 
     def __iter__(self) -> Iterator[Submodel]:
         """Every submodel once; of an elastic space there may be very many, so look at `size` first."""
-        for width, tokens in itertools.product(self.widths, self.tokens):
+        for width, tokens, precision in itertools.product(self.widths, self.tokens, self.precisions):
             for depths in self._depth_rows(width):
                 layers = self.kept_layers(Submodel(depths=depths))
                 for heads, ffn in itertools.product(
                     *(_rows(row, layers) for row in (self.layer_heads, self.layer_ffn))
                 ):
-                    yield Submodel(width=width, depths=depths, heads=heads, ffn=ffn, tokens=tokens)
+                    yield Submodel(width=width, depths=depths, heads=heads, ffn=ffn, tokens=tokens, precision=precision)
 
     def __len__(self) -> int:
         return self.size
@@ -194,12 +215,14 @@ class Space:
     def size(self) -> int:
         """How many submodels there are, also where `len` fails: it stops at sys.maxsize."""
         choices = max(1, len(self.layer_heads)) * max(1, len(self.layer_ffn))
-        return len(self.tokens) * sum(self._choices_of(width, choices) for width in self.widths)
+        return len(self.precisions) * len(self.tokens) * sum(self._choices_of(width, choices) for width in self.widths)
 
     def __contains__(self, submodel: object) -> bool:
         if not isinstance(submodel, Submodel) or submodel.width not in self.widths:
             return False
         if submodel.tokens not in self.tokens or len(submodel.depths) not in (0, len(self.stacks)):
+            return False
+        if submodel.precision not in self.precisions:
             return False
         if submodel.depths and not self.has_own_depths:
             return False
@@ -214,6 +237,8 @@ class Space:
         if part.stacks != self.stacks or not (part._has_one_depth or self.has_own_depths or not part.has_own_depths):
             return False
         if not (set(part.widths) <= set(self.widths) and set(part.tokens) <= set(self.tokens)):
+            return False
+        if not set(part.precisions) <= set(self.precisions):
             return False
         if any(not set(part.depths_of(width)) <= set(self.depths_of(width)) for width in part.widths):
             return False
@@ -280,7 +305,15 @@ class Space:
             return choices[place:][:1] * layers
 
         tokens = self.tokens[len(self.tokens) // 2 if index is None else index]
-        return Submodel(width=width, depth=depth, heads=row(self.layer_heads), ffn=row(self.layer_ffn), tokens=tokens)
+        precision = self.precisions[len(self.precisions) // 2 if index is None else index]
+        return Submodel(
+            width=width,
+            depth=depth,
+            heads=row(self.layer_heads),
+            ffn=row(self.layer_ffn),
+            tokens=tokens,
+            precision=precision,
+        )
 
     def _depth_rows(self, width: Fraction) -> Iterator[Shares]:
         """The depths of all stacks that go with one of the widths."""
@@ -298,8 +331,9 @@ class Space:
         return sum(map(math.prod, zip(*by_stack, strict=True)))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `from_json` reads it back."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        """Plain data; `from_json` reads it back. Precisions are told where there is another one than float32."""
+        data = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {name: value for name, value in data.items() if name != "precisions" or value != [FLOAT32]}
 
     @classmethod
     def from_json(cls, data: object) -> Space:

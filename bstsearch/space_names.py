@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.reading import parsing, read_json, shown
-from bstsearch.space import ONE, Shares, Space, Submodel
+from bstsearch.space import FLOAT32, ONE, PRECISIONS, Precision, Shares, Space, Submodel
 
 TRAINED, BST, ELASTIC, WITH_TOKENS = "trained", "bst", "elastic", "elastic-tokens"
 NAMES = (TRAINED, BST, ELASTIC, WITH_TOKENS)
@@ -29,6 +30,7 @@ class _Changes(msgspec.Struct, forbid_unknown_fields=True):
     layer_heads: Shares | None = None
     layer_ffn: Shares | None = None
     tokens: Shares | None = None
+    precisions: tuple[Precision, ...] | None = None
 
 
 def named_space(name: str, base: Space) -> Space:
@@ -58,13 +60,19 @@ def trainable(name: str, usual: Space, tokens: Shares = (ONE,)) -> Space:
         space = dataclasses.replace(space, tokens=tokens)
     if Submodel() not in space:
         raise UsageError(f"the space {shown(name)} leaves the full model out, which teaches all others; add share 1")
+    if space.precisions != (FLOAT32,):
+        raise UsageError(f"the space {shown(name)} names precisions, which need no training; leave them out")
     return space
 
 
-def trained_part(name: str, trained: Space, where: Path) -> Space:
-    """The space of that name, which must be a part of the one that the supernet in `where` was trained on."""
+def trained_part(name: str, trained: Space, where: Path, precisions: Sequence[Precision] = ()) -> Space:
+    """The space of that name, which must be a part of the one that the supernet in `where` was trained on.
+
+    Its submodels are there in these precisions, or where none are given in those that the space has.
+    """
     space = named_space(name, trained)
-    if not trained.holds(space):
+    space = dataclasses.replace(space, precisions=check_precisions(precisions) or space.precisions)
+    if not trained.holds(dataclasses.replace(space, precisions=trained.precisions)):
         raise UsageError(
             f"{where} was not trained on all of the space {shown(name)}, but on {describe(trained)}; "
             f"choose a part of that, or train it with --space {name}"
@@ -87,7 +95,29 @@ def describe(space: Space) -> str:
         words += f", each layer with its own share {free}"
     if space.tokens != (ONE,):
         words += f", shares of the image's tokens {_listed(space.tokens)}"
+    if space.precisions != (FLOAT32,):
+        words += f", in {', '.join(space.precisions)}"
     return f"{size_text(space.size)} submodel{'' if space.size == 1 else 's'}: {words}"
+
+
+def parse_precisions(text: str | None) -> tuple[Precision, ...]:
+    """The precisions in a list such as "float32,int8", none without one; UsageError as of `check_precisions`.
+
+    >>> parse_precisions("int8, float32")
+    ('int8', 'float32')
+    """
+    return () if text is None else check_precisions([word.strip() for word in text.split(",")])
+
+
+def check_precisions(words: Iterable[str]) -> tuple[Precision, ...]:
+    """These words where each is a precision, and none stands twice; else UsageError."""
+    words = list(words)
+    found = tuple(precision for word in words for precision in PRECISIONS if precision == word)
+    if len(found) < len(words) or len(set(found)) < len(found):
+        raise UsageError(
+            f"precisions {shown(','.join(words))} are not understood; give one or more of {', '.join(PRECISIONS)}"
+        )
+    return found
 
 
 def size_text(size: int) -> str:

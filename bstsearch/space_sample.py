@@ -11,7 +11,7 @@ ALIKE = 0.5  # the share of rows that are the same for all layers
 
 
 def draw_submodel(space: Space, random_source: random.Random) -> Submodel:
-    """A submodel of `space`: width, depths and tokens by themselves, then heads and FFN units of its layers.
+    """A submodel of `space`: width, depths, tokens and precision by themselves, then its layers' heads and FFN units.
 
     Half of the rows of heads, and of FFN units, are one share for all layers: were all layers drawn by themselves, few
     submodels would be small, or large, throughout.
@@ -25,6 +25,7 @@ def draw_submodel(space: Space, random_source: random.Random) -> Submodel:
         width=width,
         depths=tuple(depths) if space.has_own_depths else (depths[0],) * len(depths),
         tokens=random_source.choice(space.tokens),
+        precision=random_source.choice(space.precisions) if len(space.precisions) > 1 else space.precisions[0],
     )
     layers = space.kept_layers(submodel)
     heads, ffn = (_draw_row(choices, layers, random_source) for choices in (space.layer_heads, space.layer_ffn))

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 PROMPT = "$ "
-PROGRESS = re.compile(r"^[^\n]*: \d+ of \d+ \(\d+ %\).*\n", re.MULTILINE)  # lines that come when the machine is slow
+PROGRESS = re.compile(r"^[^\n]*: (?:\d+ of \d+ \(\d+ %\).*|\d+ s so far)\n", re.MULTILINE)  # where it is slow
 
 
 def commands(block: str) -> list[str]:

@@ -20,7 +20,7 @@ from bstsearch.model.config import config_to_json
 from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_table
 from bstsearch.model.counting import fixed_macs
 from bstsearch.model.lookup import family_names, get_family, restored
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import SUPERNETS, SupernetFolder, read_folder
 from bstsearch.space import Submodel
 
 
@@ -35,7 +35,7 @@ def presets() -> Iterator[SupernetFolder]:
 def supernets() -> Iterator[SupernetFolder]:
     """Every supernet that comes with the package, but those of a preset's sizes: they cost what that does."""
     known = {folder.architecture for folder in presets()}
-    return (one for one in map(read_folder, sorted(DEMO.parent.iterdir())) if one.architecture not in known)
+    return (one for one in map(read_folder, sorted(SUPERNETS.iterdir())) if one.architecture not in known)
 
 
 def counted(folder: SupernetFolder, known: CostTable) -> CostTable:

@@ -409,7 +409,7 @@ def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory:
     folder = tmp_path_factory.mktemp("export") / "w1of2-d1of2"
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(EasyVqa, "split", lambda *_: small_split)
-        write_export(read_pick(easy_front, "2"), folder, has_int8=True)
+        write_export(read_pick(easy_front, "2"), folder, precisions=["int8"])
     return folder
 
 

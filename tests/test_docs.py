@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 
+import bstsearch
 from bstsearch.model.supernet_folder import DEMO
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,11 @@ def test_every_verb_has_one_line_and_an_example(verb: str, invoke: Callable[...,
     assert line.strip().endswith(".")
     assert after.startswith("\n"), f"the first paragraph of '{verb}' takes more than one line"
     assert re.search(rf"Examples?:\s+(\$ )?bstsearch {verb}\b", help_text)
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    version, date = re.findall(r"^## (\S+) \((.+)\)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)[0]
+    assert bstsearch.__version__ == (f"{version}.dev0" if date == "unreleased" else version)
 
 
 def test_no_line_of_the_command_list_is_cut(invoke: Callable[..., Any]) -> None:

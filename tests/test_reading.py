@@ -103,6 +103,17 @@ def test_endless_json_is_one_short_line_or_read(tmp_path: Path, content: bytes, 
         refused(lambda: read_json(path, kind), path)
 
 
+@pytest.mark.parametrize("kind", [Thing, dict[str, Any]])
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, kind: Any) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"size": 1.5, "counts": {"a": 1, "b": 2}, "size": 2.5}')
+    assert refused(lambda: read_json(path, kind), path) == ": the key 'size' stands there twice; keep one"
+    path.write_text('{"counts": {"a": 1, "a": 1}}')
+    assert refused(lambda: read_json(path, kind), path) == ": the key 'a' stands there twice; keep one"
+    path.write_text(f'{{"size": 1, "shares": [], "size": 2}}{" " * reading.BY_HAND}')
+    assert read_json(path, kind), "files of data sets are read once"
+
+
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a").write_text('{"size": 2}', encoding="utf-8-sig")
     assert read_json(tmp_path / "a", Thing) == Thing(size=2.0)

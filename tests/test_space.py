@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.space import Space, Submodel, triangle
+from bstsearch.space import PRECISIONS, Space, Submodel, triangle
 from bstsearch.space_sample import draw_submodel
 
 HALF, ONE = Fraction(1, 2), Fraction(1)
@@ -21,7 +21,16 @@ QUARTERS = tuple(Fraction(n, 4) for n in (1, 2, 3, 4))
 shares = st.fractions(min_value=Fraction(1, 12), max_value=1, max_denominator=12)
 rows = st.lists(shares, max_size=6).map(tuple)
 pairs = st.lists(shares, max_size=3).map(tuple)
-submodels = st.builds(Submodel, width=shares, depth=shares, depths=pairs, heads=rows, ffn=rows, tokens=shares)
+submodels = st.builds(
+    Submodel,
+    width=shares,
+    depth=shares,
+    depths=pairs,
+    heads=rows,
+    ffn=rows,
+    tokens=shares,
+    precision=st.sampled_from(PRECISIONS),
+)
 
 
 @st.composite
@@ -41,6 +50,7 @@ def spaces(draw: st.DrawFn, stacks: tuple[int, ...] = ()) -> Space:
         tokens=draw(st.sampled_from([(ONE,), (HALF, ONE), (HALF,)])),
         layer_heads=draw(choices),
         layer_ffn=draw(choices),
+        precisions=draw(st.sampled_from([("float32",), ("float32", "int8"), ("float16",)])),
     )
 
 
@@ -172,6 +182,28 @@ def test_the_triangle_filter_keeps_thin_and_deep(widths: int, depths: int) -> No
 @given(spaces())
 def test_json_and_back(space: Space) -> None:
     assert Space.from_json(json.loads(json.dumps(space.to_json()))) == space
+
+
+def test_a_space_in_float32_is_written_as_older_versions_write_it() -> None:
+    space = Space.bst(stacks=(6, 6))
+    assert "precisions" not in space.to_json()
+    both = Space.from_json({**space.to_json(), "precisions": ["float32", "int8"]})
+    assert both.precisions == ("int8", "float32")
+    assert (both.smallest.id, both.largest.id, both.size) == ("w1of4-d1of6-int8", "w1-d1", 2 * space.size)
+    assert {cell.precision for cell in both.grid()} == {"float32"}
+
+
+@pytest.mark.parametrize("precisions", [[], ["int8", "int8"], ["int4"]])
+def test_precisions_that_are_none_are_refused(precisions: list[str]) -> None:
+    with pytest.raises(InputError, match=r"precisions"):
+        Space.from_json({**Space.bst(stacks=(6, 6)).to_json(), "precisions": precisions})
+
+
+def test_a_precision_ends_an_id_whatever_comes_before_it() -> None:
+    for text in ("w1-d1-float16", "w1of2-d1-h12of2-f12of4-t1of2-int8", "w1-d2.3of4-int8"):
+        assert Submodel.from_id(text).id == text
+    with pytest.raises(UsageError, match="is not a submodel id"):
+        Submodel.from_id("w1-d1-float32")
 
 
 def test_a_space_too_large_for_len_still_knows_its_size() -> None:

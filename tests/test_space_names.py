@@ -10,7 +10,7 @@ import pytest
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.space import Space, Submodel
-from bstsearch.space_names import named_space, trainable, trained_part
+from bstsearch.space_names import check_precisions, named_space, trainable, trained_part
 
 BST = Space.bst(stacks=(6, 6))
 ELASTIC = BST.elastic
@@ -45,6 +45,18 @@ def test_what_was_not_trained_is_refused(tmp_path: Path) -> None:
         trained_part("elastic", BST, NET)
     with pytest.raises(UsageError, match=r"was not trained on all of the space"):
         trained_part(write(tmp_path, {"least_depths": ["1/6"] * 4}), BST, NET)
+
+
+def test_precisions_are_free_of_any_trained_space_and_cannot_be_trained(tmp_path: Path) -> None:
+    base, path = Space.bst(stacks=(4,)), tmp_path / "both.json"
+    path.write_text('{"precisions": ["float32", "int8"]}')
+    assert trained_part(str(path), base, tmp_path).precisions == ("int8", "float32")
+    assert trained_part("trained", base, tmp_path, ["float16"]).precisions == ("float16",)
+    for words in (["int4"], ["int8", "int8"], [""]):
+        with pytest.raises(UsageError, match="are not understood; give one or more of int8, float16, float32"):
+            check_precisions(words)
+    with pytest.raises(UsageError, match="names precisions, which need no training; leave them out"):
+        trainable(str(path), base)
 
 
 def test_tokens_are_free_where_they_are_asked_for_and_can_be() -> None:

@@ -23,7 +23,7 @@ from bstsearch.profiles.stored import LOCAL
 from bstsearch.reading import parsing, read_json, shown
 from bstsearch.searching.budget import Bound
 from bstsearch.searching.pricing import get_profile, make_table
-from bstsearch.space import Submodel
+from bstsearch.space import FLOAT32, Submodel
 from bstsearch.tasks.vocabulary import Vocabulary
 
 RUNS = 5  # for the time per answer, after one that warms up
@@ -138,7 +138,7 @@ def picture_reader(folder: SupernetFolder) -> PictureReader | None:
 
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:
-    """What the exported float32 ONNX file answers."""
+    """What the exported ONNX file answers, in the precision that it was picked in."""
     session = open_session(folder.onnx, threads=folder.threads)
     with parsing(folder.onnx):
         answers, time_ms = _answer(question, lambda: session.run(None, question.inputs)[0], top, timer)
@@ -148,16 +148,21 @@ def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer:
 def ask_supernet(
     question: Question, path: Path, submodel: Submodel, *, top: int, timer: Timer = time.perf_counter
 ) -> Reply:
-    """What `submodel` answers, computing with slices of the weights of the supernet at `path`."""
+    """What `submodel` answers, computing with slices of the weights of the supernet at `path`.
+
+    In another precision than float32 it is an ONNX file for the moment.
+    """
     import torch
 
     from bstsearch.model.supernet import Supernet
+    from bstsearch.searching.at_precision import model_of
 
     supernet = Supernet.load(path)
     inputs = {name: torch.tensor(array) for name, array in question.inputs.items()}
-    with parsing(path), torch.inference_mode(), supernet.bind(submodel) as model:
+    with parsing(path), model_of(supernet, submodel) as model, torch.inference_mode():
         answers, time_ms = _answer(question, lambda: model(**inputs).numpy(), top, timer)
-    return Reply(submodel=submodel.id, answers=answers, time_ms=time_ms, runtime="PyTorch")
+    runtime = "PyTorch" if submodel.precision == FLOAT32 else "ONNX Runtime"
+    return Reply(submodel=submodel.id, answers=answers, time_ms=time_ms, runtime=runtime)
 
 
 def _answer(

@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
+from bstsearch.answering.exported_folder import ExportedFolder, is_exported, open_session, read_exported
 from bstsearch.errors import DeviceError, UsageError
+from bstsearch.graphs.onnx_precision import example_rows
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.reading import parsing
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
-from bstsearch.space import Submodel
+from bstsearch.searching.at_precision import outputs_of, session_model
+from bstsearch.space import Precision, Submodel
 from bstsearch.space_names import TRAINED
 from bstsearch.tasks import open_task, split_for
-from bstsearch.tasks.evaluation import outputs_of, outputs_with
+from bstsearch.tasks.evaluation import BATCH_SIZE, outputs_with
 from bstsearch.tasks.task import Split, Task
 from bstsearch.writing import as_path, check_writable, write_json
 
@@ -89,6 +90,7 @@ def evaluate(
     *,
     space: str = TRAINED,
     is_all: bool = False,
+    precisions: Sequence[Precision] = (),
     split: str = "validation",
     data: str | type[Task] | None = None,
     data_dir: Path | str | None = None,
@@ -97,21 +99,23 @@ def evaluate(
 ) -> Evaluation:
     """Scores these submodels (by default the largest one) of a supernet, or an exported model, on a split.
 
-    With `is_all` they are all of the space, or of one with more than `MOST` submodels the uniform ones. The options are
-    those of `bstsearch eval`. With `results` the answers of the one submodel are written to that file; a split whose
-    targets are kept back can only be answered so. UsageError or InputError where the request cannot be.
+    With `is_all` they are all of the space, or of one with more than `MOST` submodels the uniform ones. Each is scored
+    in each of the `precisions`; without them, in the one that its id names. In another one than float32 it is an ONNX
+    file, which ONNX Runtime computes on the processor, in int8 one example at a time. The options are those of
+    `bstsearch eval`. With `results` the answers of the one submodel are written to that file; a split whose targets are
+    kept back can only be answered so. UsageError or InputError where the request cannot be.
     """
     model, data_dir, results = Path(model), as_path(data_dir), as_path(results)
-    folder = read_folder(model).part(space)
-    chosen = _chosen(folder, submodels, is_all=is_all)
+    folder = read_folder(model).part(space, precisions)
+    chosen = _chosen(folder, submodels, precisions, is_all=is_all)
     with contextlib.nullcontext() if results is None else holding(results, "--results"):
-        _check_request(model, submodels, results, is_all=is_all)
+        _check_request(model, submodels, precisions, results, is_all=is_all)
         task = open_task(model, data, data_dir)
         part = split_for(model, task, split)
         if results is None:
             part.check_scorable()
         scored: list[Scored] = []
-        for name, total, outputs in _models(folder, chosen, part):
+        for name, total, outputs in _models(folder, chosen, precisions, part):
             kept = outputs(on_batch=_counting(listener, len(scored) * len(part), total * len(part)))
             if results is not None:
                 _write_results(results, part, kept, listener)
@@ -133,12 +137,14 @@ def _write_results(path: Path, part: Split, kept: Tensor, listener: Listener) ->
         listener.note(f"wrote {len(part):,} answers to {path}")
 
 
-def _check_request(model: Path, submodels: Sequence[str], results: Path | None, *, is_all: bool) -> None:
+def _check_request(
+    model: Path, submodels: Sequence[str], precisions: Sequence[Precision], results: Path | None, *, is_all: bool
+) -> None:
     """Passes where the options go together; else UsageError."""
     if is_exported(model) and (submodels or is_all):
         raise UsageError(f"{model} is an exported folder, which holds one submodel; leave out --submodel, --all")
     if results is not None:
-        if is_all or len(submodels) > 1:
+        if is_all or len(submodels) > 1 or len(precisions) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
         if os.path.lexists(results):
             raise UsageError(f"{results} exists; give another name with --results")
@@ -148,30 +154,42 @@ def _check_request(model: Path, submodels: Sequence[str], results: Path | None, 
 Outputs = Callable[..., Tensor]  # what a split keeps of a model's outputs; tells `on_batch` how far it is
 
 
-def _chosen(folder: SupernetFolder, names: Sequence[str], *, is_all: bool) -> list[Submodel]:
+def _chosen(
+    folder: SupernetFolder, names: Sequence[str], precisions: Sequence[Precision], *, is_all: bool
+) -> list[Submodel]:
     """The submodels to score, each once; UsageError where the space has none of that name."""
     space = folder.space
     listed = [] if not is_all else list(space) if space.size <= MOST else list(space.grid())
-    chosen = [*listed, *map(folder.get_submodel, names)]
-    return list(dict.fromkeys(chosen)) or [space.largest]
+    chosen = [*listed, *map(folder.get_submodel, names)] or [space.largest]
+    return list(dict.fromkeys(one.at(each) for one in chosen for each in precisions or (one.precision,)))
 
 
-def _models(folder: SupernetFolder, submodels: Sequence[Submodel], split: Split) -> Iterator[tuple[str, int, Outputs]]:
+def _models(
+    folder: SupernetFolder, submodels: Sequence[Submodel], precisions: Sequence[Precision], split: Split
+) -> Iterator[tuple[str, int, Outputs]]:
     """For each model to score: its id, how many there are, and a way to get its outputs."""
     path = folder.path
     if is_exported(path):
         exported = read_exported(path)
-        session = open_session(exported.onnx)
-
-        def model(**inputs: Tensor) -> Tensor:
-            with parsing(exported.onnx):
-                return torch.from_numpy(session.run(None, {name: array.numpy() for name, array in inputs.items()})[0])
-
-        yield exported.submodel_id, 1, functools.partial(outputs_with, model, split, where=str(path))
+        picked = Submodel.from_id(exported.submodel_id)
+        for one in [picked.at(precision) for precision in precisions or (picked.precision,)]:
+            yield one.id, max(1, len(precisions)), _exported_outputs(exported, one.precision, split)
         return
     supernet = Supernet.load(path)
     for submodel in submodels:
         yield submodel.id, len(submodels), functools.partial(outputs_of, supernet, submodel, split, where=str(path))
+
+
+def _exported_outputs(exported: ExportedFolder, precision: Precision, split: Split) -> Outputs:
+    """A way to get the outputs of the exported file in that precision."""
+    file = exported.get_onnx(precision)
+    run, rows = session_model(open_session(file)), example_rows(precision, BATCH_SIZE)
+
+    def model(**inputs: Tensor) -> Tensor:
+        with parsing(file):
+            return run(**inputs)
+
+    return functools.partial(outputs_with, model, split, batch_size=rows, where=str(exported.folder.path))
 
 
 def _counting(listener: Listener, done: int, total: int) -> Callable[[int], None]:

@@ -15,23 +15,26 @@ from typing import Any
 
 import msgspec
 
-from bstsearch.errors import InputError
+from bstsearch.errors import InputError, UsageError
 from bstsearch.model import supernet_folder
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.reading import Count, Name, check_file, opened, read_format, said, shown
 from bstsearch.score import ACCURACY, Metric
+from bstsearch.space import FLOAT32, PRECISIONS, Precision, Submodel
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-ONNX = "model.onnx"
-INT8 = "model.int8.onnx"
+ONNX_FILES: Mapping[Precision, str] = {
+    precision: f"model.{precision}.onnx" for precision in PRECISIONS if precision != FLOAT32
+} | {FLOAT32: "model.onnx"}
+ONNX = ONNX_FILES[FLOAT32]
 PREPROCESSOR = "preprocessor.json"
 SAMPLE = "sample.json"
 RUN = "run.py"
 CARD = "README.md"
 # All that an exported folder may hold; beside these, it holds what somebody put there.
 SCRIPTS = (RUN, "pictures.py", "texts.py")
-OWN = (*supernet_folder.OWN, MANIFEST, ONNX, INT8, PREPROCESSOR, SAMPLE, *SCRIPTS, "tokenizer.json")
+OWN = (*supernet_folder.OWN, MANIFEST, *ONNX_FILES.values(), PREPROCESSOR, SAMPLE, *SCRIPTS)
 
 
 class _Named(msgspec.Struct):
@@ -76,9 +79,21 @@ class ExportedFolder:
         return self.manifest.checks[ONNX].latency.threads
 
     @property
+    def precision(self) -> Precision:
+        """What the submodel was picked in."""
+        return Submodel.from_id(self.submodel_id).precision
+
+    @property
     def onnx(self) -> Path:
-        """The float32 ONNX file."""
-        return self.folder.path / ONNX
+        """The ONNX file in that precision."""
+        return self.get_onnx(self.precision)
+
+    def get_onnx(self, precision: Precision) -> Path:
+        """The ONNX file in that precision; UsageError where it was not exported."""
+        name = ONNX_FILES[precision]
+        if name not in self.manifest.files:
+            raise UsageError(f"{self.folder.path} holds no {name}; export it with --precision {precision}")
+        return self.folder.path / name
 
 
 def metric_of(manifest: Mapping[str, Any]) -> Metric:

@@ -26,8 +26,8 @@ from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.texts import text_reader
 
 FOLDER = Path(__file__).resolve().parent
-MODELS = {"float32": "model.onnx", "int8": "model.int8.onnx"}
-TOLERANCE = 1e-4  # float32 outputs on another machine agree to rounding; int8 ones are not compared
+MODELS = {"float32": "model.onnx", "float16": "model.float16.onnx", "int8": "model.int8.onnx"}
+TOLERANCE = 1e-4  # float32 outputs on another machine agree to rounding; others are not compared
 SAID = 200  # characters of what a library says
 SILENT = 4  # ONNX Runtime's fatal errors; of others its exceptions tell
 SHOWN = 8  # numbers of an output that are no answers
@@ -57,8 +57,18 @@ def read_command_line() -> argparse.Namespace:
     parser.add_argument("input", type=Path, help="an image, or a .json or .npz file with the model's inputs by name")
     parser.add_argument("question", nargs="?", help="the question, where the input is an image")
     parser.add_argument("--top", type=int, default=3, help="how many answers to print (default: 3)")
-    parser.add_argument("--precision", choices=MODELS, default="float32", help="which file to run (default: float32)")
+    own = own_precision()
+    parser.add_argument("--precision", choices=MODELS, default=own, help=f"which file to run (default: {own})")
     return parser.parse_args()
+
+
+def own_precision() -> str:
+    """What the model was picked in; float32 where the manifest does not tell."""
+    try:
+        found = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))["submodel"].get("precision")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return "float32"
+    return found if found in MODELS else "float32"
 
 
 def open_model(path: Path) -> Any:

@@ -13,6 +13,7 @@ import typer
 from bstsearch.cli.options import JsonOption, ProfilesOption, complete_device
 from bstsearch.cli.output import PIPED_WIDTH, Column, Output
 from bstsearch.errors import InputError
+from bstsearch.space import FLOAT32
 
 if TYPE_CHECKING:
     from bstsearch.profiles.profile import Cluster, DeviceProfile, LatencyError, MeasuredModel, Rates
@@ -178,7 +179,8 @@ def _sections(profile: DeviceProfile, path: Path) -> Iterator[tuple[str, list[st
         yield "error", _error(profile.error)
         yield "rates", _rates(profile.rates)
     for model in profile.models:
-        yield f"model: {model.family} {model.architecture}", _model(model)
+        words = "" if model.precision == FLOAT32 else f" in {model.precision}"
+        yield f"model: {model.family} {model.architecture}{words}", _model(model)
     if profile.notes:
         yield "notes", list(profile.notes)
     if profile.sources:

@@ -14,13 +14,14 @@ from bstsearch.cli.options import (
     FamilyOption,
     JsonOption,
     ModelOption,
+    PrecisionOption,
     SpaceOption,
     SplitName,
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.model.supernet_folder import DEMO
 from bstsearch.score import PERCENT, Accuracy, Metric
-from bstsearch.space_names import TRAINED
+from bstsearch.space_names import TRAINED, parse_precisions
 
 if TYPE_CHECKING:
     from bstsearch.answering.evaluation import Evaluation, Scored
@@ -35,6 +36,7 @@ def evaluate(
         bool, typer.Option("--all", help="Score every submodel; of an elastic space those whose layers are alike.")
     ] = False,
     space: SpaceOption = TRAINED,
+    precision: PrecisionOption = None,
     split: Annotated[SplitName, typer.Option("--split", help="Which part of the data.")] = SplitName.validation,
     data: DataOption = None,
     data_dir: DataDirOption = None,
@@ -56,6 +58,7 @@ def evaluate(
     Examples:
       bstsearch eval --all
       bstsearch eval --all --space bst --split test
+      bstsearch eval --submodel w1of2-d1 --precision float32,float16,int8
       bstsearch eval --model export/w1of2-d1 --split test
       bstsearch eval --submodel w1of2-d1 --split test --results answers.json
     """
@@ -68,6 +71,7 @@ def evaluate(
             submodel or (),
             space=space,
             is_all=is_all,
+            precisions=parse_precisions(precision),
             split=split.value,
             data=data,
             data_dir=data_dir,

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.answering.exported_folder import metric_of
-from bstsearch.cli.options import DataOption, FamilyOption, ForceOption, JsonOption, ProfilesOption, SpaceOption
+from bstsearch.cli.options import (
+    DataOption,
+    FamilyOption,
+    ForceOption,
+    JsonOption,
+    PrecisionOption,
+    ProfilesOption,
+    SpaceOption,
+)
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.score import Metric
-from bstsearch.space_names import TRAINED
+from bstsearch.space_names import TRAINED, parse_precisions
 from bstsearch.tasks import ON_DISK
 
 if TYPE_CHECKING:
@@ -54,7 +62,7 @@ def export(
             "without a front.",
         ),
     ] = None,
-    has_int8: Annotated[bool, typer.Option("--int8", help="Write an int8 ONNX file, too.")] = False,
+    precision: PrecisionOption = None,
     is_forced: ForceOption = False,
     _family: FamilyOption = None,
     is_json: JsonOption = False,
@@ -62,12 +70,12 @@ def export(
     """Write a submodel of the front as safetensors and ONNX, checked.
 
     An id may name any submodel that the supernet was trained on, or is in --space. One that the search has not scored
-    is scored now.
+    is scored now. With --precision there are ONNX files in these precisions, too, each scored and timed.
 
     \b
     Examples:
       bstsearch export --pick recommended
-      bstsearch export --pick 3 --int8
+      bstsearch export --pick 3 --precision float16,int8
       bstsearch export --pick w1of2-d1of3 --stock runs/minilm --out small-minilm
     """
     from bstsearch.exporting.run import FRONT
@@ -86,7 +94,7 @@ def export(
             profiles=profiles or memory.folder("profiles"),
             out=out,
             data=data,
-            has_int8=has_int8,
+            precisions=parse_precisions(precision),
             is_forced=is_forced,
             listener=listener,
         )

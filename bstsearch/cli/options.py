@@ -11,6 +11,7 @@ import typer
 
 from bstsearch.cli.errors import translated
 from bstsearch.errors import BstsearchError, UsageError
+from bstsearch.space import PRECISIONS
 from bstsearch.space_names import NAMES
 
 
@@ -46,6 +47,11 @@ def complete_device(context: typer.Context, incomplete: str) -> list[str]:
 def complete_space(incomplete: str) -> list[str]:
     """The names of spaces that start with `incomplete`."""
     return [name for name in NAMES if name.startswith(incomplete)]
+
+
+def complete_precision(incomplete: str) -> list[str]:
+    """The precisions that start with `incomplete`."""
+    return [name for name in PRECISIONS if name.startswith(incomplete)]
 
 
 def _admit_family(text: str | None) -> None:
@@ -130,6 +136,16 @@ SpaceOption = Annotated[
         help="Which submodels: trained (all that the supernet was trained on), bst (those of them whose layers are "
         "alike), elastic, elastic-tokens, or a JSON file that changes some keys of the space.",
         autocompletion=complete_space,
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME[,NAME...]",
+        help="Compute in these: float32, float16, int8.",
+        show_default="as --space or an id says; else float32",
+        autocompletion=complete_precision,
     ),
 ]
 SetOption = Annotated[

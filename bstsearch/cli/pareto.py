@@ -19,6 +19,7 @@ from bstsearch.cli.options import (
     JsonOption,
     LastDevicesOption,
     LastSupernetOption,
+    PrecisionOption,
     ProfilesOption,
     SeedOption,
     SpaceOption,
@@ -32,7 +33,7 @@ from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
-from bstsearch.space_names import TRAINED
+from bstsearch.space_names import TRAINED, parse_precisions
 from bstsearch.writing import first_free
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def pareto(
         ),
     ] = None,
     space: SpaceOption = TRAINED,
+    precision: PrecisionOption = None,
     sampler: Annotated[
         SamplerName, typer.Option(help="auto takes all of a small space, and models the scores of a large one.")
     ] = SamplerName.auto,
@@ -169,6 +171,7 @@ def pareto(
       bstsearch pareto --budget-ms 50%
       bstsearch pareto --objectives accuracy,latency,memory
       bstsearch pareto --min-accuracy 97%
+      bstsearch pareto --precision float32,int8
       bstsearch pareto --device pixel7,raspberrypi4 --budget-ms 60
       bstsearch pareto --compare runs/a/front runs/b/front
     """
@@ -200,6 +203,7 @@ def pareto(
         budget_at=budget_at.value,
         objectives=keys or DEFAULT.keys,
         space=space,
+        precisions=parse_precisions(precision),
         sampler=sampler.value,
         trials=trials,
         split=split.value,

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bstsearch import doors
-from bstsearch.cli.options import DeviceOption, FamilyOption, JsonOption, ProfilesOption, SpaceOption, SupernetOption
+from bstsearch.cli.options import (
+    DeviceOption,
+    FamilyOption,
+    JsonOption,
+    PrecisionOption,
+    ProfilesOption,
+    SpaceOption,
+    SupernetOption,
+)
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.errors import UsageError
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.reading import read_json, shown
-from bstsearch.space_names import TRAINED
+from bstsearch.space_names import TRAINED, parse_precisions
 
 if TYPE_CHECKING:
     from bstsearch.measuring.run import Profiled
@@ -33,6 +41,7 @@ def profile(
     device: DeviceOption = LOCAL,
     supernet: SupernetOption = DEMO,
     space: SpaceOption = TRAINED,
+    precision: PrecisionOption = None,
     profiles: ProfilesOption = None,
     has_to_measure: Annotated[bool, typer.Option("--measure", help="Measure, even if a profile is stored.")] = False,
     via: Annotated[
@@ -81,14 +90,16 @@ def profile(
     """Measure a device, or show what is stored of it.
 
     A profile holds latencies and memory for a model's shapes; its weights do not matter. With --space only submodels of
-    that part are measured, and replace what the profile holds of this model. Profiles are looked for in
-    --profiles, $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch. A new one goes to --profiles, else to
-    $BSTSEARCH_PROFILES, else to ./profiles. 'bstsearch devices' lists them. Later commands in this folder use this
-    device and its options, unless you name others.
+    that part are measured, and replace what the profile holds of this model. Each --precision is measured by itself;
+    what the profile holds in others stays. Profiles are looked for in --profiles, $BSTSEARCH_PROFILES, ./profiles, and
+    those shipped with bstsearch. A new one goes to --profiles, else to $BSTSEARCH_PROFILES, else to ./profiles.
+    'bstsearch devices' lists them. Later commands in this folder use this device and its options, unless you name
+    others.
 
     \b
     Examples:
       bstsearch profile
+      bstsearch profile --precision float32,int8 --measure
       bstsearch profile --device pixel7
       bstsearch profile --device my-laptop --via local --threads 2
       bstsearch profile --device raspberrypi4 --via ssh --host pi@raspberrypi.local
@@ -97,8 +108,9 @@ def profile(
     """
     from bstsearch.measuring.run import profile_device
 
-    output, folder = Output(is_json), read_folder(supernet).part(space)
+    output, folder = Output(is_json), read_folder(supernet).part(space, parse_precisions(precision))
     words = [*_data_words(folder), *([] if space == TRAINED else ["--space", space])]  # first: it may be refused
+    words += [] if precision is None else ["--precision", precision]
     options = {"threads": threads, "cores": cores, "host": host, "board_python": board_python, "ort_web": ort_web}
     options |= {"lan": is_lan or None, "webgpu": is_webgpu or None, "serial": serial, **_pairs(option or ())}
     with output.listening("profile") as listener:
@@ -154,11 +166,13 @@ def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     runtime, hardware = shown.runtime, shown.hardware
     output.text(f"{shown.device}: {shown.obtained} {shown.date:%Y-%m-%d}, {hardware.title}, {hardware.cores} cores")
     where = f" on {runtime.cores_used}" if runtime.cores_used else ""
-    output.text(f"{runtime.words}, threads: {runtime.threads}{where}, {runtime.precision}, batch: 1")
-    if shown.models:
-        _show_measured(shown.get_model(folder.architecture, folder.family), folder, output)
-    else:
+    precisions = ", ".join(reversed(folder.space.precisions))
+    output.text(f"{runtime.words}, threads: {runtime.threads}{where}, {precisions}, batch: 1")
+    if not shown.models:
         _show_predicted(shown, folder, output)
+        return
+    for precision in reversed(folder.space.precisions):
+        _show_measured(shown.get_model(folder.architecture, folder.family, precision), folder, output)
 
 
 def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output) -> None:
@@ -173,7 +187,7 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
         Column("weights", "MB", is_number=True, rank=4),
         Column("peak\nmemory", "MB", is_number=True),
     ]
-    grid = {submodel.id for submodel in folder.space.grid()}
+    grid = {submodel.at(model.precision).id for submodel in folder.space.grid()}
     rows = [
         [
             row.id,

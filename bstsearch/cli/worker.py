@@ -33,7 +33,7 @@ def worker(
 
     \b
     Example:
-      bstsearch worker --storage postgresql://me@server/studies --study demo-local
+      bstsearch worker --storage postgresql://me@server/studies --study shapes-local
     """
     from bstsearch.searching.crew import end_with_parent
     from bstsearch.searching.joining import join_search

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bstsearch.answering.exported_folder import MANIFEST, ONNX, metric_of
+from bstsearch.answering.exported_folder import MANIFEST, ONNX_FILES, metric_of
+from bstsearch.space import FLOAT32
 
 Manifest = Mapping[str, Any]
 
@@ -15,7 +16,8 @@ ANSWERS = "vocabulary.json"  # in the folder of a model that answers questions
 def card(manifest: Manifest) -> str:
     """The text of README.md: what the model is, how to run it, how good and how fast it is, where it is from."""
     submodel, data, score = manifest["submodel"], manifest["data"], manifest["accuracy"]
-    check, metric = manifest["checks"][ONNX], metric_of(manifest)
+    own, metric = ONNX_FILES[submodel.get("precision", FLOAT32)], metric_of(manifest)
+    check = manifest["checks"][own]
     latency = check["latency"]
     return f"""{_header(manifest)}
 # {submodel["id"]}: {manifest["supernet"]["family"].upper()} submodel for {data}
@@ -40,7 +42,7 @@ Width {submodel["width"]} and depth {submodel["depth"]} of its supernet: {submod
 {_files(manifest)}
 
 Scored on: the {score["split"]} part of {data}; the search found {_found(manifest)}.
-Outputs of `{ONNX}` differ from torch's by at most {check["max_difference"]:.1e} there.
+Outputs of `{own}` differ from torch's by at most {check["max_difference"]:.1e} there.
 {"" if metric.is_higher_better else f"Less {metric.name} is better.{chr(10)}"}
 Latency: median at batch 1, ONNX Runtime, threads: {latency["threads"]}, processor: {latency["cpu"]}. The profile of
 `{manifest["device"]["name"]}` says {latency["profile_ms"]:.3g} ms ({manifest["device"]["latency_source"]}).

@@ -20,6 +20,7 @@ from bstsearch.reading import digest
 from bstsearch.score import ACCURACY, Accuracy, Score
 from bstsearch.searching.pareto import MEASURED, Candidate
 from bstsearch.searching.pick import Pick
+from bstsearch.space import FLOAT32
 from bstsearch.tasks.task import Task
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "safetensors", "torch")
@@ -41,6 +42,7 @@ def make_manifest(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "submodel": {
             "id": candidate.id,
+            **({} if candidate.submodel.precision == FLOAT32 else {"precision": candidate.submodel.precision}),
             "width": str(candidate.submodel.width),
             "depth": str(candidate.submodel.depth),
             "parameters": candidate.parameters,

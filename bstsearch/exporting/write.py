@@ -7,6 +7,7 @@ holds the ONNX files, a manifest, a model card, a sample and a script that needs
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,20 @@ from bstsearch.exporting.card import card
 from bstsearch.exporting.checks import compare_answers, time_files
 from bstsearch.exporting.manifest import check_json, make_manifest
 from bstsearch.exporting.preprocessing import write_preprocessing, write_sample
-from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_int8, write_onnx
+from bstsearch.graphs.onnx_file import LOGITS, OUTPUT, write_onnx
+from bstsearch.graphs.onnx_precision import write_at
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
 from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder, read_folder
+from bstsearch.searching.at_precision import outputs_of
 from bstsearch.searching.pick import Pick
-from bstsearch.space import ONE, Space
+from bstsearch.space import FLOAT32, ONE, PRECISIONS, Precision, Space
 from bstsearch.stock.configuration import BESIDE
 from bstsearch.stock.exporting import write_stock
 from bstsearch.stock.family import FAMILY as STOCK
 from bstsearch.tasks import FILE as TASK
 from bstsearch.tasks import open_task, save_task, split_for
-from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Task
 from bstsearch.tasks.vocabulary import FILE as VOCABULARY
 from bstsearch.tasks.vqa import VqaTask
@@ -43,7 +45,8 @@ def scored(pick: Pick, data: str | type[Task] | None = None, listener: Listener 
     listener.progress("scoring")
     origin, source = pick.front.origin, Path(pick.front.origin.supernet["path"])
     split = split_for(source, _task(pick, data), origin.split)
-    score = evaluate(Supernet.load(source), pick.candidate.submodel, split, where=str(source))
+    split.check_scorable()
+    score = split.score(outputs_of(Supernet.load(source), pick.candidate.submodel, split, where=str(source)))
     return dataclasses.replace(pick, candidate=dataclasses.replace(pick.candidate, accuracy=score))
 
 
@@ -58,20 +61,22 @@ def write_export(
     out: Path,
     *,
     data: str | type[Task] | None = None,
-    has_int8: bool = False,
+    precisions: Collection[Precision] = (),
     is_forced: bool = False,
     listener: Listener = SILENT,
 ) -> dict[str, Any]:
     """Writes the picked submodel into the folder `out`, whole or not at all; returns its manifest.
 
-    What was written is read back: outputs and score on the front's split must be those of torch and of the
+    There is an ONNX file in float32, one in the picked precision, and one in each of `precisions`. What was written is
+    read back: outputs must be torch's as far as a precision allows, and the score on the front's split that of the
     search, else BstsearchError. Latencies are measured and reported beside the profile's. `data` is the task that the
     front was scored for, where it is not the supernet's own.
     """
     origin = pick.front.origin
     task = _task(pick, data)
     with writing_folder(out, marker=exported_folder.MANIFEST, own=exported_folder.OWN, is_forced=is_forced) as folder:
-        graphs = _write_model(pick, folder, _output(task), has_int8=has_int8)
+        own = pick.candidate.submodel.precision
+        graphs = _write_model(pick, folder, _output(task), {FLOAT32, own, *precisions})
         save_task(task, folder)
         _write_stock(pick, folder)
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written
@@ -81,14 +86,19 @@ def write_export(
             outputs = {_output(task): model(**sample)}
         write_sample(sample, outputs, folder)
         answers = compare_answers(graphs, model, split, progress=listener.progress)
-        answers[exported_folder.ONNX].check_same_answers(exported_folder.ONNX, pick.score)
+        for precision, found in answers.items():
+            found.check_outputs(graphs[precision].name, precision)
+        answers[own].check_score(graphs[own].name, own, pick.score)
         threads = int(origin.device["runtime"]["threads"])
-        timings = time_files(graphs, sample, threads, progress=listener.progress)
-        checks = {name: check_json(pick, answers[name], timings[name], threads) for name in graphs}
+        timings = time_files({file.name: file for file in graphs.values()}, sample, threads, progress=listener.progress)
+        checks = {
+            file.name: check_json(pick, answers[precision], timings[file.name], threads)
+            for precision, file in graphs.items()
+        }
         words = task.vocabulary if isinstance(task, VqaTask) else None
         written = write_preprocessing(supernet.family.reader(supernet.config), words, folder)
         of_task = [name for name in (VOCABULARY, TASK) if (folder / name).exists()]
-        names = [CONFIG, WEIGHTS, *of_task, *graphs, *written, exported_folder.SAMPLE]
+        names = [CONFIG, WEIGHTS, *of_task, *checks, *written, exported_folder.SAMPLE]
         files = [folder / name for name in names]
         manifest = make_manifest(pick, task, inputs=sample, outputs=outputs, files=files, checks=checks)
         write_json(folder / exported_folder.MANIFEST, manifest)
@@ -109,11 +119,11 @@ def _output(task: Task) -> str:
     return LOGITS if task.has_classes else OUTPUT
 
 
-def _write_model(pick: Pick, folder: Path, output: str, *, has_int8: bool) -> dict[str, Path]:
-    """Weights, config and ONNX files; returns the ONNX files by name."""
+def _write_model(pick: Pick, folder: Path, output: str, precisions: Collection[Precision]) -> dict[Precision, Path]:
+    """Weights, config and ONNX files; returns the ONNX files by precision, that of most bits first."""
     source = Path(pick.front.origin.supernet["path"])
     supernet = Supernet.load(source)
-    submodel, family = pick.candidate.submodel, supernet.family
+    submodel, family = pick.candidate.submodel.at(FLOAT32), supernet.family
     model, config = supernet.materialise(submodel), family.shrink(supernet.config, submodel)
     stacks = tuple(len(stack.keep_order) for stack in family.stacks(config))
     space = Space(widths=(ONE,), depths=(ONE,), stacks=stacks)
@@ -122,7 +132,11 @@ def _write_model(pick: Pick, folder: Path, output: str, *, has_int8: bool) -> di
     save_weights(model, on_disk.weights)
     like, path = family.example_inputs(config, 1), folder / exported_folder.ONNX
     write_onnx(model, like, path, family.free_axes(config), output=output)
-    if not has_int8:
-        return {exported_folder.ONNX: folder / exported_folder.ONNX}
-    write_int8(folder / exported_folder.ONNX, folder / exported_folder.INT8)
-    return {name: folder / name for name in (exported_folder.ONNX, exported_folder.INT8)}
+    files = {
+        precision: folder / exported_folder.ONNX_FILES[precision]
+        for precision in reversed(PRECISIONS)
+        if precision in precisions
+    }
+    for precision, file in files.items():
+        write_at(precision, path, file)
+    return files

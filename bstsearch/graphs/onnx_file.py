@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,26 +57,6 @@ def write_onnx(
         onnx.save(simplify(onnx.load(temporary)), temporary)
 
 
-def write_int8(source: Path, path: Path) -> None:
-    """Replaces `path` by the ONNX file `source` with its linear maps in int8, atomically.
-
-    Weights are stored in int8; activations are quantised as they come (onnxruntime's dynamic quantisation).
-    Convolutions and LSTM stay float32: the runtime has only slow or non-standard operators for them.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with writing(path) as temporary, _quiet_quantiser():
-        quantize_dynamic(
-            source,
-            temporary,
-            op_types_to_quantize=["Gemm", "MatMul"],
-            per_channel=True,
-            # Seven bits: processors without VNNI add pairs of products in 16 bits, which overflow with eight.
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-        )
-
-
 @contextlib.contextmanager
 def _in_eval_mode(model: nn.Module) -> Iterator[None]:
     was_training = model.training
@@ -100,18 +79,3 @@ def _quiet_exporter() -> Iterator[None]:
         # Masks of stock models index so; whoever writes a file holds its outputs against the model's.
         warnings.filterwarnings("ignore", message="Exporting aten::index operator of advanced indexing")
         yield
-
-
-@contextlib.contextmanager
-def _quiet_quantiser() -> Iterator[None]:
-    """Keeps its advice to preprocess, which `simplify` did better, from the root logger."""
-    logger = logging.getLogger()
-    logger.addFilter(_is_no_advice)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_is_no_advice)
-
-
-def _is_no_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing before quantization" not in record.getMessage()

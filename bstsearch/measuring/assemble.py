@@ -51,7 +51,8 @@ def assemble(
     Models that `before` holds stay, where they were measured in the same way on the same hardware and runtime.
     """
     kept = before.models if before and _is_alike(before, via, measurement) else ()
-    others = tuple(model for model in kept if model.architecture != measurement.model.architecture)
+    measured = (measurement.model.architecture, measurement.model.precision)
+    others = tuple(model for model in kept if (model.architecture, model.precision) != measured)
     return DeviceProfile(
         format=FORMAT,
         device=device,
@@ -95,6 +96,7 @@ def model_of(
     return MeasuredModel(
         family=folder.family,
         architecture=folder.architecture,
+        precision=folder.space.precisions[-1],
         date=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
         batch=BATCH,
         inputs=shapes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.reach import check_meant, check_stray_options, get_driver, make_driver
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
-from bstsearch.profiles.profile import DeviceProfile
+from bstsearch.profiles.profile import DeviceProfile, MeasuredModel
 from bstsearch.profiles.profile_file import load_profile, save_profile
 from bstsearch.profiles.stored import (
     LOCAL,
@@ -21,6 +21,8 @@ from bstsearch.profiles.stored import (
     shipped_folder,
     stored_profiles,
 )
+from bstsearch.space import FLOAT32, Precision
+from bstsearch.space_names import TRAINED
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def profile(
     device: str = LOCAL,
     supernet: Path | str = DEMO,
     *,
+    precisions: Sequence[Precision] = (),
     profiles: Path | str | None = None,
     via: str | None = None,
     is_measured_anew: bool = False,
@@ -52,7 +55,8 @@ def profile(
 
     `via` names the driver that reaches the device to measure it, or its file, FILE.py:NAME; `options` are that
     driver's, such as threads=2, or of "ssh" host="pi@raspberrypi.local". With `is_strict` a device that is not at rest
-    is refused. `profiles` is a folder to look into first, to which a new profile goes.
+    is refused. `profiles` is a folder to look into first, to which a new profile goes. Each of the `precisions`,
+    by default float32 only, is measured by itself.
 
     Raises:
         UsageError: the options do not fit the driver, or which device is meant is not clear.
@@ -61,7 +65,7 @@ def profile(
         NoisyMeasurementError: the times say nothing.
     """
     return profile_device(
-        read_folder(Path(supernet)),
+        read_folder(Path(supernet)).part(TRAINED, precisions),
         device,
         as_path(profiles),
         via=via,
@@ -96,11 +100,13 @@ def profile_device(
         before = load_profile(path) if path else None
         if via is None:
             check_meant(device, before, list(stored), is_shipped=path is not None and path.parent == shipped_folder())
-        path = measure_device(folder, device, profiles, driver, is_strict=is_strict, listener=listener)
+        for precision in reversed(folder.space.precisions):
+            part = folder.part(TRAINED, [precision])
+            path = measure_device(part, device, profiles, driver, is_strict=is_strict, listener=listener)
     assert path is not None
     found = load_profile(path)
     if found.models:
-        found.get_model(folder.architecture, folder.family)  # or InputError
+        _measured(found, folder)  # or InputError
     return Profiled(profile=found, path=path, is_new=is_new)
 
 
@@ -144,7 +150,7 @@ def measure_device(
         before = load_profile(path) if path.exists() else None
         threads = driver.threads_here()
         if threads is not None:
-            _look_around(device, threads, is_strict=is_strict, listener=listener)
+            _look_around(device, threads, folder.space.precisions[-1], is_strict=is_strict, listener=listener)
         listener.progress("building graphs")
         found = measure(
             folder,
@@ -164,7 +170,7 @@ def warnings_of(known: DeviceProfile, folder: SupernetFolder) -> list[str]:
     """What a measured profile says of itself that whoever uses its numbers must know."""
     if not known.models:
         return []
-    return [*known.notes, *known.get_model(folder.architecture, folder.family).warnings]
+    return [*known.notes, *(line for model in _measured(known, folder) for line in model.warnings)]
 
 
 def mismatches(known: DeviceProfile, folder: SupernetFolder, threads: int | None) -> list[str]:
@@ -173,8 +179,9 @@ def mismatches(known: DeviceProfile, folder: SupernetFolder, threads: int | None
     if threads not in (None, known.runtime.threads):
         found.append(f"the profile is for --threads {known.runtime.threads}; add --measure to measure {threads}")
     if known.models:
-        rows = {row.id for row in known.get_model(folder.architecture, folder.family).submodels}
-        grid = {submodel.id for submodel in folder.space.grid()}
+        models = _measured(known, folder)
+        rows = {row.id for model in models for row in model.submodels}
+        grid = {submodel.at(model.precision).id for submodel in folder.space.grid() for model in models}
         if missing := sorted(grid - rows):
             found.append(
                 f"the profile has no row for {len(missing)} of this supernet's {len(grid)} submodels, such as "
@@ -183,18 +190,25 @@ def mismatches(known: DeviceProfile, folder: SupernetFolder, threads: int | None
     return found
 
 
+def _measured(known: DeviceProfile, folder: SupernetFolder) -> list[MeasuredModel]:
+    """What was measured of the model in each precision of its space; InputError where one lacks."""
+    wanted = (folder.architecture, folder.family)
+    return [known.get_model(*wanted, precision) for precision in reversed(folder.space.precisions)]
+
+
 def _holds(known: DeviceProfile, folder: SupernetFolder) -> bool:
     """Whether the profile tells the latencies of this model: as measured, or of any model from rates."""
     wanted = (folder.architecture, folder.family)
     return not known.models or wanted in {(model.architecture, model.family) for model in known.models}
 
 
-def _look_around(device: str, threads: int, *, is_strict: bool, listener: Listener) -> None:
+def _look_around(device: str, threads: int, precision: Precision, *, is_strict: bool, listener: Listener) -> None:
     """Says what is measured; with `is_strict` returns once this machine is at rest."""
     from bstsearch.measuring.machine import all_cores, cpu_name, quota_note
     from bstsearch.measuring.quiet import wait_until_quiet
 
-    listener.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}")
+    words = "" if precision == FLOAT32 else f", {precision}"
+    listener.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}{words}")
     if note := quota_note(threads):
         listener.note(note)
     if is_strict:

@@ -60,7 +60,8 @@ def uniform(space: Space) -> dict[tuple[Fraction, Fraction, Fraction], Submodel]
 
 def alike(space: Space, width: Fraction, share: Fraction, tokens: Fraction) -> Submodel:
     """The shallowest submodel of that width whose layers all have `share`, or the next one below that they may have."""
-    cell = Submodel(width=width, depth=space.depths_of(width)[0], tokens=tokens)
+    depth, precision = space.depths_of(width)[0], space.precisions[-1]
+    cell = Submodel(width=width, depth=depth, tokens=tokens, precision=precision)
     layers = space.kept_layers(cell)
     heads, ffn = (
         (max((one for one in row if one <= share), default=row[0]),) * layers if row else ()

@@ -12,6 +12,7 @@ from onnx.external_data_helper import set_external_data
 
 from bstsearch.graphs.live_set import largest_live_set
 from bstsearch.graphs.onnx_file import write_onnx
+from bstsearch.graphs.onnx_precision import write_at
 from bstsearch.holding import scratch
 from bstsearch.measuring.driver import Graph, Workload
 from bstsearch.measuring.runner import INPUTS, POOL, read_inputs
@@ -21,6 +22,7 @@ from bstsearch.space import Submodel
 
 BATCH = 1
 ALIGNMENT = 64  # bytes; where a runtime that maps the file would like tensors to begin
+WIDTHS = {TensorProto.FLOAT: 4, TensorProto.FLOAT16: 2, TensorProto.INT8: 1}  # bytes of a weight
 SMALL = 1024  # bytes; smaller tensors are shapes and axes rather than weights, and stay in the graph
 
 
@@ -43,6 +45,7 @@ def make_workload(
         # Numbered: the id of a layer-wise submodel is longer than some file systems let a name be.
         path = where / f"{number}.onnx"
         write_onnx(model, inputs, path, family.free_axes(config))
+        write_at(submodel.precision, path, path)
         graphs[submodel.id] = Graph(path=path, weight_bytes=_strip(path))
         on_graph()
     arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
@@ -69,15 +72,21 @@ def write_complete(graph: Graph, path: Path) -> None:
 
 
 def _strip(path: Path) -> int:
-    """Turns the large float tensors of the ONNX file into slices of POOL; returns how many bytes of it they take."""
+    """Turns the large weights of the ONNX file into slices of POOL; returns how many bytes of it they take.
+
+    Where they are int8 or float16, the bytes of POOL are taken for such numbers, whatever they are then: times do not
+    depend on it. Scales and zero points stay.
+    """
     model, end = onnx.load(path), 0
+    is_quantised = any(tensor.data_type == TensorProto.INT8 for tensor in model.graph.initializer)
     for tensor in model.graph.initializer:
-        size = 4 * int(np.prod(tensor.dims))
-        if tensor.data_type != TensorProto.FLOAT or size < SMALL:
+        size = WIDTHS.get(tensor.data_type, 0) * int(np.prod(tensor.dims))
+        if size < SMALL or (is_quantised and len(tensor.dims) < 2):
             continue
         tensor.raw_data = b""
         set_external_data(tensor, POOL, offset=end, length=size)
-        tensor.ClearField("raw_data")
+        for field in ("raw_data", "int32_data"):
+            tensor.ClearField(field)
         end += -(-size // ALIGNMENT) * ALIGNMENT
     onnx.save(model, path)
     return max(end, ALIGNMENT)

@@ -21,7 +21,7 @@ from bstsearch.model.lookup import restored
 from bstsearch.model.probing import check_axes, check_room
 from bstsearch.model.supernet_folder import CONFIG, SupernetFolder, read_folder
 from bstsearch.reading import check_file, parsing, shown
-from bstsearch.space import Space, Submodel
+from bstsearch.space import FLOAT32, Space, Submodel
 from bstsearch.writing import writing
 
 NAME = 90  # characters of a tensor's name that an error shows
@@ -82,8 +82,10 @@ class Supernet(nn.Module):
 
         Run backward inside the block; when the block ends, the gradients are added to the matching slices
         of the full parameters' `.grad`. In-place updates of the full weights are seen at once; training
-        mode and `requires_grad` mirror the supernet's. `Submodel()` is the full model itself.
+        mode and `requires_grad` mirror the supernet's. `Submodel()` is the full model itself. ValueError for another
+        precision than float32, in which only ONNX files compute.
         """
+        _check_float32(submodel)
         if submodel == Submodel():
             yield self.model
             return
@@ -99,7 +101,11 @@ class Supernet(nn.Module):
             small.model.zero_grad(set_to_none=True)
 
     def materialise(self, submodel: Submodel) -> nn.Module:
-        """An ordinary module that owns a copy of the submodel's numbers and needs nothing of bstsearch."""
+        """An ordinary module that owns a copy of the submodel's numbers and needs nothing of bstsearch.
+
+        ValueError as of `bind`.
+        """
+        _check_float32(submodel)
         model, plan = self._build(submodel)
         full = dict(self.model.named_parameters(remove_duplicate=False))
         for name, parameter in model.named_parameters():
@@ -147,6 +153,11 @@ class Supernet(nn.Module):
         self._small.clear()  # their own buffers would stay on the old device, and of the old precision
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
+
+
+def _check_float32(submodel: Submodel) -> None:
+    if submodel.precision != FLOAT32:
+        raise ValueError(f"{submodel.id}: torch computes in {FLOAT32}")
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

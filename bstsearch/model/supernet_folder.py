@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ from bstsearch.reading import (
     read_format,
     shown,
 )
-from bstsearch.space import Space, Submodel
+from bstsearch.space import Precision, Space, Submodel
 from bstsearch.space_names import describe, trained_part
 from bstsearch.writing import write_json
 
@@ -38,16 +38,8 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
 OWN = (
-    CONFIG,
-    WEIGHTS,
-    METRICS,
-    "README.md",
-    "vocabulary.json",
-    "task.json",
-    "training",
-    "stock",
-    "inspection.json",
-    "tokenizer.json",
+    *(CONFIG, WEIGHTS, METRICS, "README.md", "vocabulary.json", "task.json", "front.json", "training"),
+    *("stock", "inspection.json", "tokenizer.json"),
 )
 IDS = 10  # of a space that an error names: all of BST's
 
@@ -56,8 +48,8 @@ LARGEST = 10_000_000  # of the sizes in a config: the longest published vocabula
 _One = bool | Annotated[int, Meta(ge=0, le=LARGEST)] | Finite | Annotated[str, Meta(max_length=1000)] | None
 _Value = _One | Annotated[list[_One], Meta(max_length=1000)] | dict[str, Any]
 
-# The demo supernet inside the package; docs/demo-supernet.md tells how it was made.
-DEMO = Path(__file__).parents[1] / "supernets" / "easy-vqa"
+SUPERNETS = Path(__file__).parents[1] / "supernets"  # inside the package; made as docs/demo-supernet.md tells
+DEMO = SUPERNETS / "shapes"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,14 +72,17 @@ class SupernetFolder:
         text = json.dumps([self.family, self.config], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def part(self, space: str) -> SupernetFolder:
-        """The same supernet with the space of that name, or in that file; UsageError where that was not trained."""
-        return dataclasses.replace(self, space=trained_part(space, self.space, self.path))
+    def part(self, space: str, precisions: Sequence[Precision] = ()) -> SupernetFolder:
+        """The same supernet with the space of that name, or in that file; UsageError where that was not trained.
+
+        As `trained_part`, in these precisions.
+        """
+        return dataclasses.replace(self, space=trained_part(space, self.space, self.path, precisions))
 
     def get_submodel(self, name: str) -> Submodel:
-        """The submodel of that id; UsageError where the space has none, which says what it has."""
+        """The submodel of that id, in any precision; UsageError where the space has none, which says what it has."""
         submodel = Submodel.from_id(name)
-        if submodel not in self.space:
+        if submodel.at(self.space.precisions[-1]) not in self.space:
             ids = [one.id for one in itertools.islice(self.space.grid(), IDS)] or [self.space.smallest.id]
             raise UsageError(
                 f"the space of {self.path} has no submodel {shown(name)}, but {describe(self.space)}; "

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from bstsearch.errors import InputError
-from bstsearch.space import Submodel
+from bstsearch.space import FLOAT32, Precision, Submodel
 
 if TYPE_CHECKING:
     from bstsearch.profiles.profile import BlockRow, DeviceProfile, MeasuredModel
@@ -97,11 +97,19 @@ def around(ms: float, source: Source, interval: float) -> Latency:
 
 
 def range_text(latency: Latency) -> str:
-    """Its milliseconds, and where it says more their range, in two digits: "2.31 (2.1-2.8)"."""
+    """Its milliseconds, and where it says more their range: "2.31 (2.1-2.8)"."""
     ms = digits(latency.ms)
-    if not latency.has_range:
-        return ms
-    return f"{ms} ({digits(latency.low_ms, 2)}-{digits(latency.high_ms, 2)})"
+    return f"{ms} ({ends_text(latency.low_ms, latency.high_ms)})" if latency.has_range else ms
+
+
+def ends_text(low: float, high: float) -> str:
+    """Both ends of a range in two digits, or in three where they look the same in two.
+
+    >>> ends_text(2.14, 2.79), ends_text(0.212, 0.214)
+    ('2.1-2.8', '0.212-0.214')
+    """
+    texts = [(digits(low, significant), digits(high, significant)) for significant in (2, 3)]
+    return "-".join(texts[0] if texts[0][0] != texts[0][1] else texts[1])
 
 
 def digits(value: float, significant: int = 3) -> str:
@@ -123,10 +131,14 @@ class Table(Protocol):
     def memory(self, submodel: Submodel) -> Memory:
         """Peak bytes, likewise."""
 
+    def weight_bytes(self, submodel: Submodel) -> int:
+        """Bytes of the weights in the submodel's precision."""
+
 
 class LatencyTable:
     """The rows of one measured model: whole submodels, and blocks that any other submodel is the sum of.
 
+    All are in one precision, whatever submodels that it is asked for say.
     A submodel is one "base" block and, for every kept layer, one block of its stack. Looking one up takes
     microseconds, since a search asks for many.
     """
@@ -143,9 +155,11 @@ class LatencyTable:
         }
 
     @classmethod
-    def from_profile(cls, profile: DeviceProfile, architecture: str, family: str) -> LatencyTable:
-        """The table of that architecture; InputError where the profile does not hold it."""
-        return cls(profile.device, profile.get_model(architecture, family))
+    def from_profile(
+        cls, profile: DeviceProfile, architecture: str, family: str, precision: Precision = FLOAT32
+    ) -> LatencyTable:
+        """The table of that architecture in that precision; InputError where the profile does not hold it."""
+        return cls(profile.device, profile.get_model(architecture, family, precision))
 
     def latency(self, submodel: Submodel) -> Latency:
         """Measured where there is a row of this submodel, else composed; InputError names a block that lacks."""
@@ -166,10 +180,7 @@ class LatencyTable:
             return _memory(row.peak_memory_bytes, "measured", 0.0)
         if fit is None:
             raise InputError(f"device profile {self._device!r} has no memory figures; {self._remedy}")
-        try:
-            weights = sum([self._blocks[block].weight_bytes for block in _split(key, self._stacks)])
-        except KeyError as error:
-            raise self._lacks(submodel, error.args[0]) from None
+        weights = self.weight_bytes(submodel)
         try:
             shares = {key.width, *key.heads, *key.ffn}
             live = max([self._activations[key.width, share, key.tokens] for share in shares])
@@ -179,6 +190,16 @@ class LatencyTable:
             ) from None
         size = round(fit.runtime_bytes + fit.weight_copies * weights + live)
         return _memory(size, "composed" if fit.rows else "estimated", fit.worst)
+
+    def weight_bytes(self, submodel: Submodel) -> int:
+        """Bytes of its weights: those of its row, else the sum of its blocks'; InputError as of `latency`."""
+        key = _key(submodel)
+        if row := self._rows.get(key):
+            return row.weight_bytes
+        try:
+            return sum([self._blocks[block].weight_bytes for block in _split(key, self._stacks)])
+        except KeyError as error:
+            raise self._lacks(submodel, error.args[0]) from None
 
     def _lacks(self, submodel: Submodel, block: Sequence[object]) -> InputError:
         names = ("", "width", "heads", "ffn", "tokens")
@@ -191,7 +212,8 @@ class LatencyTable:
 
     @property
     def _remedy(self) -> str:
-        return f"measure it with 'bstsearch profile --device {self._device} --measure' and the same --supernet"
+        option = "" if self._model.precision == FLOAT32 else f" --precision {self._model.precision}"
+        return f"measure it with 'bstsearch profile --device {self._device}{option} --measure' and the same --supernet"
 
 
 _Block = tuple[str, Ratio, Ratio | None, Ratio | None, Ratio]  # kind, width, heads, FFN, tokens

@@ -18,7 +18,7 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.profiles.latency import half_width, typical
 from bstsearch.profiles.stored import NAME
 from bstsearch.reading import REASON, Amount, Count, Finite, Name, Positive, Share, Whole, plain
-from bstsearch.space import Submodel
+from bstsearch.space import FLOAT32, Precision, Submodel
 
 if TYPE_CHECKING:
     import pandas
@@ -89,7 +89,10 @@ class Hardware(Record, frozen=True, kw_only=True):
 
 
 class Runtime(Record, frozen=True, kw_only=True):
-    """What runs the submodels; `cores_used` says on which cores, where that is known."""
+    """What runs the submodels; `cores_used` says on which cores, where that is known.
+
+    `precision` is that of estimates; a measured model says its own.
+    """
 
     name: Text
     version: Text
@@ -252,7 +255,7 @@ class MeasuredRow(Record, frozen=True, kw_only=True):
 
 
 class MeasuredModel(Record, frozen=True, kw_only=True):
-    """One architecture, measured: whole submodels, and the blocks that others are composed of.
+    """One architecture, measured in one precision: whole submodels, and the blocks that others are composed of.
 
     `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `grade` tells how well
     latencies are known: nine of ten intervals reach no farther than 5 % ("good"), 15 % ("fair"), or they do ("poor").
@@ -261,6 +264,7 @@ class MeasuredModel(Record, frozen=True, kw_only=True):
 
     family: Text
     architecture: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+    precision: Precision = FLOAT32
     date: Moment
     batch: Count
     inputs: dict[Name, Filled[Count]]
@@ -321,7 +325,7 @@ class DeviceProfile(Record, frozen=True, kw_only=True):
             raise ValueError("a measured profile has models, and no rates or error beside theirs")
         if self.obtained != MEASURED and (self.models or not has_rates):
             raise ValueError(f"a profile that is {self.obtained} has rates, error and sources, and no models")
-        _check_unique("models", [model.architecture for model in self.models])
+        _check_unique("models", [_in(model.architecture, model.precision) for model in self.models])
 
     def to_frame(self) -> pandas.DataFrame:
         """The measured rows of all models, a submodel in each; none where nothing was measured.
@@ -344,16 +348,27 @@ class DeviceProfile(Record, frozen=True, kw_only=True):
         rows = self.to_frame().drop(columns=["family", "architecture"]).to_html(index=False, notebook=True)
         return f"<p>{html.escape(plain(line))}</p>" + (rows if self.models else "")
 
-    def get_model(self, architecture: str, family: str) -> MeasuredModel:
-        """What was measured of that architecture; InputError where it was not."""
+    def get_model(self, architecture: str, family: str, precision: Precision = FLOAT32) -> MeasuredModel:
+        """What was measured of that architecture in that precision; InputError where it was not."""
+        wanted = (architecture, family, precision)
         for model in self.models:
-            if (model.architecture, model.family) == (architecture, family):
+            if (model.architecture, model.family, model.precision) == wanted:
                 return model
-        known = ", ".join(f"{model.family} {model.architecture}" for model in self.models)[:REASON] or "none"
+        names = (_in(f"{model.family} {model.architecture}", model.precision) for model in self.models)
         raise InputError(
-            f"device profile {self.device!r} holds no measurement of this model ({family} {architecture}), only of: "
-            f"{known}; measure it with 'bstsearch profile --device {self.device} --measure' and the same --supernet"
+            f"device profile {self.device!r} holds no measurement of this model "
+            f"({_in(f'{family} {architecture}', precision)}), only of: {', '.join(names)[:REASON] or 'none'}; "
+            f"measure it with 'bstsearch profile --device {self.device}{_option(precision)} --measure' and the same "
+            "--supernet"
         )
+
+
+def _in(name: str, precision: Precision) -> str:
+    return name if precision == FLOAT32 else f"{name} in {precision}"
+
+
+def _option(precision: Precision) -> str:
+    return "" if precision == FLOAT32 else f" --precision {precision}"
 
 
 def _check_unique(what: str, names: Sequence[str]) -> None:

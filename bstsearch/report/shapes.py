@@ -22,7 +22,8 @@ def shape_heads(space: Space) -> list[tuple[str, str]]:
     heads = [("width", ""), ("layers", of_all)]
     heads += [("heads", "%")] if space.layer_heads else []
     heads += [("FFN", "%")] if space.layer_ffn else []
-    return heads + ([("tokens", "")] if len(space.tokens) > 1 else [])
+    heads += [("tokens", "")] if len(space.tokens) > 1 else []
+    return heads + ([("precision", "")] if len(space.precisions) > 1 else [])
 
 
 def shape_cells(space: Space, one: Submodel) -> list[str]:
@@ -31,14 +32,22 @@ def shape_cells(space: Space, one: Submodel) -> list[str]:
     cells = [str(one.width), layers]
     cells += [_mean(one.heads, one.width)] if space.layer_heads else []
     cells += [_mean(one.ffn, one.width)] if space.layer_ffn else []
-    return cells + ([str(one.tokens)] if len(space.tokens) > 1 else [])
+    cells += [str(one.tokens)] if len(space.tokens) > 1 else []
+    return cells + ([one.precision] if len(space.precisions) > 1 else [])
 
 
 def short_name(space: Space, one: Submodel) -> str:
     """The id, or where it is long the shape in words: "1/4, 1+4 layers, heads 44 %"."""
     if len(one.id) <= ID_WIDTH:
         return one.id
-    words = {"width": "{}", "layers": "{} layers", "heads": "heads {}%", "FFN": "FFN {}%", "tokens": "tokens {}"}
+    words = {
+        "width": "{}",
+        "layers": "{} layers",
+        "heads": "heads {}%",
+        "FFN": "FFN {}%",
+        "tokens": "tokens {}",
+        "precision": "{}",
+    }
     heads = [title for title, _ in shape_heads(space)]
     return ", ".join(words[title].format(cell) for title, cell in zip(heads, shape_cells(space, one), strict=True))
 

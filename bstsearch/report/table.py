@@ -38,8 +38,8 @@ def front_table(file: FrontFile) -> Table:
     """The front, one row per submodel, the recommended one marked.
 
     Where ids are long, the sizes that they stand for are told in their place. Latencies that were not measured bring
-    their range and their source. A row that is not significantly apart from the one above has a sign. Where members
-    have a score on the test part, it stands beside the one that they were chosen by.
+    their range and their source. A row that is not significantly apart from the one above has a sign before its
+    score. Where members have a score on the test part, it stands beside the one that they were chosen by.
     """
     columns = _front_columns(file)
     kind = "exact" if file.is_exact else f"{file.trials} submodels scored, {file.sampler}"
@@ -64,9 +64,12 @@ def _front_columns(file: FrontFile) -> list[_Column]:
     columns = [column for cost in (*objectives.costs, *others) for column in _cost_columns(file.front, cost)]
     columns[0] = ((*columns[0][0][:3],), columns[0][1])  # the first cost is never left out
     near = {one.id for one, is_apart in zip(file.front, file.apart, strict=True) if not is_apart}
-    sign: list[_Column] = [((NEAR, "", False, 2), lambda one: NEAR if one.id in near else "")] if near else []
+
+    def score(one: Candidate) -> str:
+        return f"{NEAR}{objectives.score_text(one)}" if one.id in near else objectives.score_text(one)
+
     test: list[_Column] = [(_score_head(TEST, metric), objectives.test_text)] if file.has_tests else []
-    return [*_name_columns(file), *sign, (_score_head(part, metric), objectives.score_text), *test, *columns]
+    return [*_name_columns(file), (_score_head(part, metric), score), *test, *columns]
 
 
 def _name_columns(file: FrontFile) -> list[_Column]:

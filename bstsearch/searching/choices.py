@@ -10,12 +10,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.space import Space, Submodel
+from bstsearch.space import FLOAT32, Precision, Space, Submodel
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]  # N submodels, C choices: the places of what is chosen among its options
 
-WIDTH, DEPTH, HEADS, FFN, TOKENS = "width", "depth", "heads", "ffn", "tokens"
+WIDTH, DEPTH, HEADS, FFN, TOKENS, PRECISION = "width", "depth", "heads", "ffn", "tokens", "precision"
+BITS: dict[Precision, Fraction] = {"int8": Fraction(1, 4), "float16": Fraction(1, 2), FLOAT32: Fraction(1)}  # of 32
+OF_BITS = {share: precision for precision, share in BITS.items()}
 STEPS = 0.75  # of all changes go one option up or down, the rest anywhere
 
 
@@ -48,7 +50,7 @@ class Choices:
         self._values = np.zeros((len(self.all), int(self._sizes.max())))
         for place, one in enumerate(self.all):
             self._values[place, : len(one.options)] = [float(share) for share in one.options]
-        self._columns = {kind: self._places(kind) for kind in (DEPTH, HEADS, FFN, TOKENS)}
+        self._columns = {kind: self._places(kind) for kind in (DEPTH, HEADS, FFN, TOKENS, PRECISION)}
         self._settled_widths = np.array(
             [[_settled(space, depth, width) for width in space.widths] for depth in space.depths]
         )
@@ -85,7 +87,8 @@ class Choices:
         if not tokens_N1.shape[1]:
             tokens_N1 = np.full((len(rows), 1), float(self._space.tokens[0]))
         depths_NS = np.broadcast_to(depths_NS, (len(rows), len(self._space.stacks)))
-        return np.hstack([width_N1, tokens_N1, depths_NS, *layers])
+        others = [rows[:, self._columns[PRECISION]] == place for place in range(len(self._space.precisions) - 1)]
+        return np.hstack([width_N1, tokens_N1, depths_NS, *layers, *others])
 
     def is_kept(self, rows: Rows) -> NDArray[np.bool_]:
         """Which choices matter: all but those for layers that a row's submodel does not keep."""
@@ -137,7 +140,7 @@ class Choices:
         return self.settled(rows)
 
     def _submodel(self, row: list[int], is_kept: list[bool]) -> Submodel:
-        chosen: dict[str, list[Fraction]] = {WIDTH: [], DEPTH: [], HEADS: [], FFN: [], TOKENS: []}
+        chosen: dict[str, list[Fraction]] = {WIDTH: [], DEPTH: [], HEADS: [], FFN: [], TOKENS: [], PRECISION: []}
         for one, place, matters in zip(self.all, row, is_kept, strict=True):
             if matters:
                 chosen[one.kind].append(one.options[place])
@@ -149,6 +152,7 @@ class Choices:
             heads=tuple(chosen[HEADS]),
             ffn=tuple(chosen[FFN]),
             tokens=(chosen[TOKENS] or self._space.tokens)[0],
+            precision=OF_BITS[chosen[PRECISION][0]] if chosen[PRECISION] else self._space.precisions[0],
         )
 
     def _places(self, kind: str) -> Rows:
@@ -174,21 +178,23 @@ def kept_places(count: int, layers: int) -> list[int]:
     return [*range((count + 1) // 2), *range(layers - count // 2, layers)]
 
 
-def shares(submodel: Submodel, stacks: Sequence[int]) -> list[float]:
+def shares(submodel: Submodel, stacks: Sequence[int], precisions: Sequence[Precision] = (FLOAT32,)) -> list[float]:
     """The submodel in numbers: width, tokens, the depth of each stack, each layer's heads, each layer's FFN units.
 
-    Layers that are not kept have 0 of both.
+    Layers that are not kept have 0 of both. At the end, for each of the space's `precisions` but the last, is 1 where
+    it is the submodel's, else 0.
     """
     found = {(kind, stack, layer): share for kind, stack, layer, share in _shares(submodel, stacks)}
     layers = [(stack, layer) for stack, count in enumerate(stacks) for layer in range(count)]
     keys = [(WIDTH, 0, 0), (TOKENS, 0, 0), *((DEPTH, stack, 0) for stack in range(len(stacks)))]
     keys += [(kind, *layer) for kind in (HEADS, FFN) for layer in layers]
-    return [float(found.get(key, 0)) for key in keys]
+    return [float(found.get(key, 0)) for key in keys] + [float(submodel.precision == one) for one in precisions[:-1]]
 
 
-def share_groups(stacks: Sequence[int]) -> list[list[int]]:
+def share_groups(stacks: Sequence[int], precisions: Sequence[Precision] = (FLOAT32,)) -> list[list[int]]:
     """The columns of `shares` that are of one kind, kind by kind."""
     ends = [0, 1, 2, *(2 + count for count in (len(stacks), len(stacks) + sum(stacks), len(stacks) + 2 * sum(stacks)))]
+    ends += [ends[-1] + count for count in range(1, len(precisions))]
     return [list(range(start, end)) for start, end in pairwise(ends)]
 
 
@@ -201,6 +207,8 @@ def _choices(space: Space) -> Iterator[Choice]:
             yield from (Choice(kind, options, stack, layer) for layer in range(layers))
     if len(space.tokens) > 1:
         yield Choice(TOKENS, space.tokens)
+    if len(space.precisions) > 1:
+        yield Choice(PRECISION, tuple(BITS[precision] for precision in space.precisions))
 
 
 def _settled(space: Space, depth: Fraction, width: Fraction) -> int:
@@ -213,6 +221,7 @@ def _shares(submodel: Submodel, stacks: Sequence[int]) -> Iterator[tuple[str, in
     """Kind, stack, layer and share of all that a submodel is made of."""
     yield WIDTH, 0, 0, submodel.width
     yield TOKENS, 0, 0, submodel.tokens
+    yield PRECISION, 0, 0, BITS[submodel.precision]
     kept = [int(submodel.depth_of(stack) * layers) for stack, layers in enumerate(stacks)]
     for stack in range(len(stacks)):
         yield DEPTH, stack, 0, submodel.depth_of(stack)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from bstsearch.errors import UsageError
-from bstsearch.profiles.latency import digits
+from bstsearch.profiles.latency import digits, ends_text
 from bstsearch.reading import checked, parsing, shown
 from bstsearch.score import ACCURACY, PERCENT, Metric
 
@@ -66,7 +66,7 @@ class Cost:
         """What it costs, without unit, and where it says more the range, in two digits: "2.31 (2.1-2.8)"."""
         amount = self.of(one)
         value = digits(amount.value)
-        return f"{value} ({digits(amount.low, 2)}-{digits(amount.high, 2)})" if amount.has_range else value
+        return f"{value} ({ends_text(amount.low, amount.high)})" if amount.has_range else value
 
 
 def _latency(one: Candidate) -> Amount:

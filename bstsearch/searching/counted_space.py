@@ -14,8 +14,8 @@ from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.latency import Latency
 from bstsearch.searching.budget import HIGH, MIDDLE, Bound
 from bstsearch.searching.pricing import extrapolations, get_profile, known_costs, make_table
-from bstsearch.space import Space, Submodel
-from bstsearch.space_names import size_text
+from bstsearch.space import FLOAT32, Space, Submodel
+from bstsearch.space_names import TRAINED, size_text
 from bstsearch.space_sample import draw_submodel
 
 if TYPE_CHECKING:
@@ -179,9 +179,11 @@ def count_space(
 
     An elastic space has too many: then they are the uniform ones, the corners and some drawn at random. A share of the
     full model's latency, as a budget, is taken on each device by itself. With `is_all` the wide and shallow submodels
-    that the space leaves out are counted, too. InputError where a device is unknown, or knows other models only.
+    that the space leaves out are counted, too. All are taken in float32. InputError where a device is unknown, or knows
+    other models only.
     """
     bound = None if budget_ms is None else Bound.parse(budget_ms, "--budget-ms")
+    folder = folder.part(TRAINED, [FLOAT32])
     listed = _listed(folder.space, is_all=is_all)
     costs, rows = known_costs(folder), []
     for done, submodel in enumerate(listed):

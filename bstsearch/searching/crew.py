@@ -17,6 +17,7 @@ from bstsearch.listener import Listener
 from bstsearch.reading import cut, plain
 
 ENDED_WITHIN_S = 10.0  # a worker gives back what it has at the moment, and ends
+SAID_WITHIN_S = 1.0  # what a worker said is there when it has ended
 LINE = 1_000  # characters of what a worker says
 
 
@@ -45,7 +46,7 @@ class Crew:
             if worker.poll() is None:
                 continue
             self._workers.remove(worker)
-            said, _ = worker.communicate()
+            said = _said(worker)
             if worker.returncode > 0:
                 raise _error_of(said, worker.returncode)
             name = signal.Signals(-worker.returncode).name if worker.returncode else "nothing to do"
@@ -60,11 +61,11 @@ class Crew:
             with contextlib.suppress(OSError):
                 worker.terminate()
         for worker in self._workers:
-            try:
-                worker.communicate(timeout=ENDED_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.communicate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(ENDED_WITHIN_S)
+            worker.kill()  # does nothing where it has ended
+            worker.wait()
+            _said(worker)
 
 
 @contextlib.contextmanager
@@ -88,6 +89,16 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _said(worker: subprocess.Popen[str]) -> str:
+    """What an ended worker said; a process that it left behind may hold its output open, and is not waited for."""
+    try:
+        return worker.communicate(timeout=SAID_WITHIN_S)[0]
+    except subprocess.TimeoutExpired as late:
+        if worker.stdout is not None:
+            worker.stdout.close()
+        return bytes(late.stdout or b"").decode(errors="replace")
 
 
 def _error_of(said: str, code: int) -> BstsearchError:

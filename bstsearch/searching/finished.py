@@ -1,4 +1,4 @@
-"""Finished searches of other devices, whose scores answer for this one, too: only the costs are others (no torch)."""
+"""Finished searches whose scores answer here, too: on another device only the costs are others (no torch)."""
 
 from __future__ import annotations
 
@@ -47,18 +47,21 @@ def _priced(file: FrontFile, origin: Provenance, reprice: Callable[[Candidate], 
     space, candidates = origin.space, _still_beaten({one.id: reprice(one) for one in file.candidates})
     open_again = sum(one.beaten_by is None for one in candidates.values() if file.get(one.id).beaten_by is not None)
     is_whole = sum(one.found is not None and one.submodel in space for one in candidates.values()) == space.size
-    if not is_whole and any(by_name()[name].of(file.full).source for name in file.searched.limits):
+    is_same = file.origin.device == origin.device
+    if not (is_whole or is_same) and any(by_name()[name].of(file.full).source for name in file.searched.limits):
         return None
-    return dataclasses.replace(
-        file,
+    return FrontFile.solve(
+        tuple(candidates.values()),
+        Budget(at=file.searched.at),
         origin=origin,
-        searched=Budget(at=file.searched.at) if is_whole else file.searched,
+        sampler=file.sampler,
         is_exact=(file.is_exact and not open_again) or is_whole,
         trials=file.trials - open_again,
-        candidates=tuple(candidates.values()),
-        front=tuple(candidates[one.id] for one in file.front),
-        recommended=candidates[file.recommended.id],
-        searched_on=file.searched_on or str(file.origin.device["name"]),
+        searched=Budget(at=file.searched.at) if is_whole else file.searched,
+        objectives=file.objectives,
+        aimed_at=file.aimed_at,
+        stacks=file.stacks,
+        searched_on=file.searched_on or (None if is_same else str(file.origin.device["name"])),
     )
 
 

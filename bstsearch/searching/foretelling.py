@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Sequence
 import moocore
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from bstsearch.score import Z_95
 from bstsearch.searching.accuracy_model import AccuracyModel
@@ -31,7 +30,6 @@ FINAL = 300  # of all bred ones are priced exactly
 # lead to what turns out no better; now and then all, so that what it is wrong about is found out.
 DARING = (0.3, 0.3, 0.3, 1.0)
 LEAST = 4  # scores that a model needs
-REMEMBERED = 50  # of the last foretold scores make up the quality
 
 
 class Foretelling:
@@ -40,15 +38,14 @@ class Foretelling:
     def __init__(self, admitted: Admitted, objectives: Objectives, cost: Callable[[Submodel], Candidate], seed: int):
         self._admitted, self._objectives, self._cost, self._seed = admitted, objectives, cost, seed
         self._stacks = admitted.space.stacks
-        self._groups = share_groups(self._stacks)
-        self._foretold: dict[Submodel, float] = {}
-        self.quality: float | None = None
+        self._precisions = admitted.space.precisions
+        self._groups = share_groups(self._stacks, self._precisions)
+        self.foretold: dict[Submodel, float] = {}
 
     def choose(
         self, scored: Sequence[Candidate], taken: Collection[Submodel], count: int, draw: np.random.Generator
     ) -> list[Submodel]:
         """As `Strategy.choose`."""
-        self._note_quality(scored)
         if len(scored) < LEAST or not self._drawn:
             return self._spread(count, taken)
         model = self._model(scored)
@@ -98,7 +95,7 @@ class Foretelling:
         return np.array([-self._objectives.metric.loss(one.score) for one in scored])
 
     def _features(self, submodels: Sequence[Submodel]) -> Array:
-        return np.array([shares(one, self._stacks) for one in submodels])
+        return np.array([shares(one, self._stacks, self._precisions) for one in submodels])
 
     def _costs(self, submodels: Sequence[Submodel]) -> Array:
         return self._front_costs([self._cost(one) for one in submodels])
@@ -150,14 +147,8 @@ class Foretelling:
             chosen.append(index)
             prediction.believe(index)
             growth.add(costs_MK[index], float(prediction.mean_M[index]))
-            self._foretold[pool[index]] = float(prediction.mean_M[index])
+            self.foretold[pool[index]] = float(prediction.mean_M[index])
         return [pool[index] for index in chosen]
-
-    def _note_quality(self, scored: Sequence[Candidate]) -> None:
-        known = dict(zip((one.submodel for one in scored), self._gains(scored), strict=True))
-        pairs = [(value, known[one]) for one, value in self._foretold.items() if one in known][-REMEMBERED:]
-        if len(pairs) >= 8:
-            self.quality = float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
 def _best_rows(values: Array, count: int) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial, TrialState
 
 from bstsearch.errors import UsageError
+from bstsearch.profiles.robust import rank_correlation
 from bstsearch.reading import parsing
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.members import Watch
@@ -20,13 +21,14 @@ from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.proposing import AUTO, EXACT, choose_sampler, is_small, make_proposer
 from bstsearch.searching.scoring import Outcome
 from bstsearch.searching.study import Study
-from bstsearch.searching.trials import OPEN, Draw, budget_of, generation_of, make_trial
+from bstsearch.searching.trials import OPEN, Draw, budget_of, foretold_of, generation_of, make_trial
 from bstsearch.searching.working import Pauses
 from bstsearch.space import Space, Submodel
 
 TRIALS = 100
 SIZE = 8  # submodels of a generation
 GENERATION_SIZE = "generation_size"  # the attribute that tells it
+REMEMBERED, FEWEST = 50, 8  # of the last foretold scores, so many make up the quality
 WALKED = 4096  # of spaces up to this size it can be said that all within the budget are scored
 
 Progress = Callable[[str, int, int, str], None]  # what is done, how much, of how much, and the best so far
@@ -51,6 +53,7 @@ def search_study(
     step: Callable[[], bool],
     budget: Budget,
     known: Callable[[Submodel], Outcome | None] = lambda _: None,
+    earlier: Iterable[Submodel] = (),
     sampler: str = AUTO,
     trials: int = TRIALS,
     seed: int = 0,
@@ -61,7 +64,8 @@ def search_study(
     """Has workers score what `study` lacks, each submodel at most once.
 
     `step` does a piece of the scoring and is called until all are scored; it returns False where there is nothing for
-    it to do at the moment, since others are at work. What is `known` needs no scoring. The sampler aims at the study's
+    it to do at the moment, since others are at work. What is `known` needs no scoring, and a new study begins with it:
+    with those of the `earlier` submodels that the budget admits. The sampler aims at the study's
     objectives. One that is dropped counts as scored: another is better, and costs no more. A sampled search ends when
     `trials` submodels have been scored under this budget or a looser one, now or earlier, or when nothing new is found.
     InfeasibleBudgetError comes before any scoring.
@@ -69,6 +73,7 @@ def search_study(
     search = _Search(study, space, cost, budget, sampler, seed)
     listed = [search.price(submodel) for submodel in looked_at_first(space)]
     budget.check_feasible(listed)
+    search.take_over(earlier, known)
     generation, is_exhausted, pauses = search.begin(), False, pauses or Pauses()
     before, is_listing = search.counted(), search.sampler == EXACT
     wanted = sum(map(search.is_open, listed)) if is_listing else max(0, trials - before)
@@ -140,6 +145,12 @@ class _Search:
         self._counts: dict[int, bool] = {}
         self._watch = Watch()
 
+    def take_over(self, earlier: Iterable[Submodel], known: Callable[[Submodel], Outcome | None]) -> None:
+        """Begins a study that holds nothing yet with what is known, as its generation 0."""
+        if not self._study.trials():
+            inside = [one for one in earlier if one in self._space and self._budget.admits(self.price(one))]
+            self.enqueue(inside, 0, known)
+
     def begin(self) -> int:
         """The generation to go on with, once nothing of another draw waits any more."""
         for trial in self._study.trials((TrialState.WAITING,)):
@@ -159,8 +170,11 @@ class _Search:
     ) -> None:
         """Has those of a generation scored that have no trial yet."""
         candidates = [self._known(submodel, known(submodel)) for submodel in submodels]
-        objectives = self._study.objectives
-        self._study.add(make_trial(one, self._space, objectives, self._draw, generation) for one in candidates)
+        objectives, foretold = self._study.objectives, self._proposer.foretold
+        self._study.add(
+            make_trial(one, self._space, objectives, self._draw, generation, foretold.get(one.submodel))
+            for one in candidates
+        )
 
     def _known(self, submodel: Submodel, outcome: Outcome | None) -> Candidate:
         candidate = self.price(submodel)
@@ -184,9 +198,21 @@ class _Search:
     @property
     def words(self) -> str:
         """The best candidate so far, and how well the sampler ranked submodels that it had not seen, where it did."""
-        quality = self._proposer.quality
+        quality = self.quality
         foretold = "" if quality is None else f"rank correlation of what was foretold {quality:.2f}"
         return ", ".join(filter(None, [self.best, foretold]))
+
+    @property
+    def quality(self) -> float | None:
+        """The rank correlation of what was foretold of the last submodels with their scores; None where few were."""
+        loss, foretold, gains = self._study.objectives.metric.loss, list[float](), list[float]()
+        for trial in self._finished():
+            value, found = foretold_of(trial), self._study.candidate(trial).found
+            if value is not None and found is not None:
+                foretold.append(value)
+                gains.append(-loss(found.value))
+        is_known = len(gains) >= FEWEST
+        return rank_correlation(foretold[-REMEMBERED:], gains[-REMEMBERED:]) if is_known else None
 
     @property
     def best(self) -> str:

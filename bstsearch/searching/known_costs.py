@@ -22,6 +22,7 @@ from bstsearch.measuring.selection import alike, measured_space
 from bstsearch.model.cost import Cost
 from bstsearch.model.cost_table import CostTable, shipped_table
 from bstsearch.reading import digest, read_json, said
+from bstsearch.space import FLOAT32
 from bstsearch.writing import write_json
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class KnownCosts:
         """
         if found := _summed(self._table, submodel):
             return found
+        submodel = submodel.at(FLOAT32)  # which neither of the two depends on
         if not self._has_composed and self._read(lambda table: _told(table, submodel)) is None:
             self._compose()
         return self._find(lambda table: _told(table, submodel), lambda: self._counted(submodel))
@@ -72,7 +74,7 @@ class KnownCosts:
         """The largest live set of the submodels of that width and those tokens whose layers all have that share."""
         found = self._live.get((width, tokens, share))
         if found is None:
-            one = alike(self._measured, Fraction(*width), Fraction(*share), Fraction(*tokens))
+            one = alike(self._measured, Fraction(*width), Fraction(*share), Fraction(*tokens)).at(FLOAT32)
             found = self._live[width, tokens, share] = self._live_bytes(one)
         return found
 

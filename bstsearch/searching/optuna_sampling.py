@@ -24,6 +24,7 @@ from bstsearch.searching.admitted import Admitted
 from bstsearch.searching.choices import Rows
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.pareto import Candidate
+from bstsearch.searching.proposing import NOTHING
 from bstsearch.searching.study import directions
 from bstsearch.space import Submodel
 
@@ -43,7 +44,7 @@ MAKERS: Mapping[str, Callable[[int], BaseSampler]] = {
 class OptunaSampling:
     """Chooses by one of Optuna's samplers, from a study in memory that is made anew from what is scored."""
 
-    quality: float | None = None  # it foretells nothing
+    foretold = NOTHING
 
     def __init__(self, name: str, admitted: Admitted, objectives: Objectives, seed: int) -> None:
         self._make, self._admitted, self._objectives, self._seed = MAKERS[name], admitted, objectives, seed

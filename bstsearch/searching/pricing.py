@@ -9,17 +9,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bstsearch.errors import InputError
+from bstsearch.space import FLOAT32
+
 if TYPE_CHECKING:
     from bstsearch.model.cost import Cost
     from bstsearch.model.stack_shape import StackShape
     from bstsearch.model.supernet_folder import SupernetFolder
     from bstsearch.profiles.estimate import Work
-    from bstsearch.profiles.latency import Latency, Memory, Table
+    from bstsearch.profiles.latency import Latency, LatencyTable, Memory, Table
     from bstsearch.profiles.profile import DeviceProfile
     from bstsearch.searching.known_costs import KnownCosts
     from bstsearch.searching.pareto import Candidate
     from bstsearch.searching.provenance import Provenance
-    from bstsearch.space import Space, Submodel
+    from bstsearch.space import Precision, Space, Submodel
     from bstsearch.tasks.task import Task
 
 
@@ -49,8 +52,9 @@ def read_profile(
     from bstsearch.searching.provenance import Provenance
 
     path, profile = get_profile(folder, device, profiles)
-    model = profile.get_model(folder.architecture, folder.family) if profile.models else None
-    error = model.error if model else profile.error
+    wanted = (folder.architecture, folder.family)
+    models = [profile.get_model(*wanted, precision) for precision in space.precisions if profile.models]
+    errors = [error.interval for error in (profile.error, *(model.error for model in models)) if error]
     origin = Provenance(
         supernet={
             "path": str(folder.path.resolve()),
@@ -64,7 +68,7 @@ def read_profile(
             "name": profile.device,
             "obtained": profile.obtained,
             "via": profile.via,
-            "latency_error": error.interval if error else None,
+            "latency_error": max(errors, default=None),
             "digest": digest(path),
             "runtime": {**profile.runtime.to_json(), "words": profile.runtime.words},
         },
@@ -87,15 +91,38 @@ def other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | N
 
 def make_table(folder: SupernetFolder, profile: DeviceProfile) -> Table:
     """The latencies and memory that `profile` tells of the submodels of `folder`: looked up, composed or predicted."""
-    from bstsearch.profiles.latency import LatencyTable
+    return _Measured(folder, profile) if profile.models else _Estimates(folder, profile)
 
-    if profile.models:
-        return LatencyTable.from_profile(profile, folder.architecture, folder.family)
-    return _Estimates(folder, profile)
+
+class _Measured:
+    """The tables of a measured device, one for each precision; InputError where it was not measured in one."""
+
+    def __init__(self, folder: SupernetFolder, profile: DeviceProfile) -> None:
+        self._folder, self._profile = folder, profile
+        self._tables: dict[Precision, LatencyTable] = {}
+        self._table(FLOAT32)  # or InputError, before any submodel is asked for
+
+    def latency(self, submodel: Submodel) -> Latency:
+        return self._table(submodel.precision).latency(submodel)
+
+    def memory(self, submodel: Submodel) -> Memory:
+        return self._table(submodel.precision).memory(submodel)
+
+    def weight_bytes(self, submodel: Submodel) -> int:
+        return self._table(submodel.precision).weight_bytes(submodel)
+
+    def _table(self, precision: Precision) -> LatencyTable:
+        found = self._tables.get(precision)
+        if found is None:
+            from bstsearch.profiles.latency import LatencyTable
+
+            wanted = (self._folder.architecture, self._folder.family)
+            found = self._tables[precision] = LatencyTable.from_profile(self._profile, *wanted, precision)
+        return found
 
 
 class _Estimates:
-    """A table of a device that was not measured: rates times work."""
+    """A table of a device that was not measured: rates times work, in float32."""
 
     def __init__(self, folder: SupernetFolder, profile: DeviceProfile) -> None:
         self._profile, self._costs = profile, known_costs(folder)
@@ -103,12 +130,28 @@ class _Estimates:
     def latency(self, submodel: Submodel) -> Latency:
         from bstsearch.profiles.estimate import estimate
 
+        self._check(submodel)
         return estimate(self._profile, _work(self._costs.cost(submodel)))
 
     def memory(self, submodel: Submodel) -> Memory:
         from bstsearch.profiles.estimate import estimate_memory
 
+        self._check(submodel)
         return estimate_memory(self._costs.cost(submodel).size_bytes, self._costs.live_bytes(submodel))
+
+    def weight_bytes(self, submodel: Submodel) -> int:
+        self._check(submodel)
+        return self._costs.cost(submodel).size_bytes
+
+    def _check(self, submodel: Submodel) -> None:
+        """Passes for what rates tell of; else InputError."""
+        if (precision := submodel.precision) != FLOAT32:
+            device, obtained = self._profile.device, self._profile.obtained
+            raise InputError(
+                f"device profile {device!r} is {obtained}, for {FLOAT32} only, and {submodel.id} computes in "
+                f"{precision}; measure it with 'bstsearch profile --device {device} --precision {precision} --via "
+                "browser --lan' and the same --supernet"
+            )
 
 
 def _work(cost: Cost) -> Work:
@@ -169,10 +212,17 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
             macs=cost.macs,
             latency=table.latency(submodel),
             memory=table.memory(submodel),
-            size_bytes=cost.size_bytes,
+            size_bytes=_size_bytes(submodel, cost, table),
         )
 
     return price
+
+
+def _size_bytes(submodel: Submodel, cost: Cost, table: Table) -> int:
+    """Bytes of the parameters; in int8, where some stay float32, those of the weights in measured graphs."""
+    if submodel.precision == "int8":
+        return table.weight_bytes(submodel)
+    return cost.size_bytes if submodel.precision == FLOAT32 else cost.size_bytes // 2
 
 
 def make_repricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Candidate], Candidate]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -22,6 +22,7 @@ SAMPLERS = (AUTO, *OPTUNA)
 
 Cost = Callable[[Submodel], Candidate]
 IsAdmitted = Callable[[Submodel], bool]
+NOTHING: Mapping[Submodel, float] = {}
 
 
 class Proposer(Protocol):
@@ -30,8 +31,8 @@ class Proposer(Protocol):
     name: str
 
     @property
-    def quality(self) -> float | None:
-        """The rank correlation of what it foretold with the scores that came; None where it foretells nothing."""
+    def foretold(self) -> Mapping[Submodel, float]:
+        """What scores it foretold of submodels that it proposed, higher better; of others, nothing."""
 
     def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
         """Up to `count` admitted submodels of the space that are not among `scored`; fewer where there are none.
@@ -44,8 +45,8 @@ class Strategy(Protocol):
     """Says what to score next once the trained grid has been scored."""
 
     @property
-    def quality(self) -> float | None:
-        """As `Proposer.quality`."""
+    def foretold(self) -> Mapping[Submodel, float]:
+        """As `Proposer.foretold`."""
 
     def choose(
         self, scored: Sequence[Candidate], taken: Collection[Submodel], count: int, draw: np.random.Generator
@@ -93,7 +94,7 @@ def choose_sampler(name: str, space: Space) -> str:
 class _Listing:
     """Chooses nothing, so that all there is comes in its order."""
 
-    quality: float | None = None
+    foretold = NOTHING
 
     def choose(self, *_: object) -> list[Submodel]:
         """As `Strategy.choose`."""
@@ -110,9 +111,9 @@ class _GridFirst:
         self.name, self._admitted, self._strategy, self._seed = name, admitted, strategy, seed
 
     @property
-    def quality(self) -> float | None:
-        """As `Proposer.quality`."""
-        return self._strategy.quality
+    def foretold(self) -> Mapping[Submodel, float]:
+        """As `Proposer.foretold`."""
+        return self._strategy.foretold
 
     def propose(self, scored: Sequence[Candidate], count: int) -> list[Submodel]:
         """As `Proposer.propose`."""

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from bstsearch.graphs.onnx_precision import example_rows
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import PERCENT, Accuracy, Metric, Score, Value
+from bstsearch.searching.at_precision import Model, model_of
 from bstsearch.searching.racing import Race, Values, order, part_ends, write_rights
 from bstsearch.searching.scoring import NO_RIVALS, Outcome
-from bstsearch.space import Submodel
-from bstsearch.tasks.evaluation import Kept
+from bstsearch.space import FLOAT32, Submodel
+from bstsearch.tasks.evaluation import BATCH_SIZE, Kept
 from bstsearch.tasks.prepared import PreparedSplit, placed, row_values
 from bstsearch.tasks.task import Split
 
@@ -31,12 +33,18 @@ class Racer:
         race = Race.of(rivals, len(self._split), self._metric)
         kept = Kept(self._split, f"{self._where}, submodel {submodel.id}")
         parts = self._prepared.rows
-        with self._supernet.bind(submodel) as model:
+        with model_of(self._supernet, submodel) as model:
             for part in range(len(parts)):
-                self._prepared.run(model, part, kept)
+                self._run(submodel, model, part, kept)
                 if beaten := self._beaten(race, kept, torch.cat(parts[: part + 1])):
                     return beaten
         return self._whole(placed(kept.all(), torch.cat(parts), len(self._split)))
+
+    def _run(self, submodel: Submodel, model: Model, part: int, kept: Kept) -> None:
+        if submodel.precision == FLOAT32:
+            self._prepared.run(model, part, kept)
+        else:
+            self._prepared.run_whole(model, part, kept, example_rows(submodel.precision, BATCH_SIZE))
 
     def _beaten(self, race: Race, kept: Kept, rows: Tensor) -> Outcome | None:
         """The score on these rows where a rival is better beyond doubt, else None; None where they are all rows."""

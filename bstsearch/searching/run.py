@@ -33,13 +33,14 @@ from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, make_repricer, read_profile
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, make_scorer
-from bstsearch.space import Submodel
+from bstsearch.space import Precision, Submodel
 from bstsearch.space_names import TRAINED, trained_part
 from bstsearch.writing import as_path
 
 if TYPE_CHECKING:
     from bstsearch.score import Metric
     from bstsearch.searching.study import Study
+    from bstsearch.searching.team import Team
     from bstsearch.tasks.task import Task
 
 # Called on each device before anything is scored there: its name, the smallest, middle and largest submodel, the
@@ -57,6 +58,7 @@ class Request:
     budget_at: str = HIGH
     objectives: Sequence[str] = DEFAULT.keys
     space: str = TRAINED
+    precisions: Sequence[Precision] = ()
     sampler: str = "auto"
     trials: int = 100
     split: str = "validation"
@@ -86,6 +88,7 @@ def search(
     max_drop: float | str | None = None,
     objectives: Sequence[str] = DEFAULT.keys,
     space: str = TRAINED,
+    precisions: Sequence[Precision] = (),
     sampler: str = "auto",
     trials: int = 100,
     split: str = "validation",
@@ -118,6 +121,7 @@ def search(
         budget_at=budget_at,
         objectives=objectives,
         space=space,
+        precisions=precisions,
         sampler=sampler,
         trials=trials,
         split=split,
@@ -152,15 +156,22 @@ def search_devices(
     objectives = Objectives.of(request.objectives)
     _check_request(request)
     folder = read_folder(request.supernet)
-    space = trained_part(request.space, folder.space, folder.path)
+    space = trained_part(request.space, folder.space, folder.path, request.precisions)
     found = [
         read_profile(folder, name, request.profiles, space, request.split, request.data_dir, request.data)
         for name in devices
     ]
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
-    known = KnownScores(score, found[0][1], {OUT, out}, study_name(is_forced=request.is_forced), listener)
-    finished = front_files({OUT, out})  # before this search: of several devices each is searched
+    finished = front_files({OUT, out, folder.path})  # before this search: of several devices each is searched
+    known = KnownScores(
+        score,
+        found[0][1],
+        {OUT, out},
+        study_name(is_forced=request.is_forced),
+        () if request.is_forced else finished,
+        listener,
+    )
     searches = [
         _DeviceSearch(
             folder=folder,
@@ -264,7 +275,8 @@ class _DeviceSearch:
         objectives = dataclasses.replace(stored.objectives, keys=self.objectives.keys)
         floor = self._floor(objectives.metric, stored.full)
         self._begin(stored.corners, budget, stored.candidates)
-        self.listener.note(f"answered from {path}: nothing had to be scored")
+        source = "the scores that come with the supernet" if path.parent == self.folder.path else path
+        self.listener.note(f"answered from {source}: nothing had to be scored")
         if not stored.is_exact and (stored.aimed_at != objectives or stored.searched_on):
             aim = f"{stored.aimed_at}{f' on {stored.searched_on}' if stored.searched_on else ''}"
             self.listener.note(f"its sampler aimed at {aim}; --force searches anew, for {objectives}")
@@ -308,6 +320,7 @@ class _DeviceSearch:
                 cost=cost,
                 step=step,
                 known=self.score.known,
+                earlier=self.score.earlier,
                 budget=budget,
                 sampler=request.sampler,
                 trials=request.trials,
@@ -338,26 +351,30 @@ class _DeviceSearch:
         from bstsearch.searching import study_file
 
         request, is_kept = self.request, self.request.storage is None and self.place.study.exists()
+        self._team.check_free()
         if request.is_forced:
             study_file.check_replaceable(self.place.path / STUDY)
-        if request.workers == 1 and (request.is_forced or not is_kept):
-            self.score.load()  # else the workers do
+        if request.workers and (request.is_forced or not is_kept):
+            self.score.load()  # many workers read it for themselves, but the front is tested here
 
     @contextlib.contextmanager
     def _study(self, objectives: Objectives) -> Iterator[tuple[Study, Callable[[], bool]]]:
         """The study to go on in, and what does a piece of the scoring."""
-        from bstsearch.searching.team import Team
-
-        team = Team(request=self.request, place=self.place, name=self.study_name, listener=self.listener)
-        with team.study(self.origin, objectives) as study:
+        with self._team.study(self.origin, objectives) as study:
             try:
-                with team.scoring(study, self.score) as step:
+                with self._team.scoring(study, self.score) as step:
                     yield study, step
             except KeyboardInterrupt:
                 self.listener.note(
                     f"{len(study.finished)} submodels are scored and kept; the same command goes on from there"
                 )
                 raise
+
+    @property
+    def _team(self) -> Team:
+        from bstsearch.searching.team import Team
+
+        return Team(request=self.request, place=self.place, name=self.study_name, listener=self.listener)
 
     def _begin(self, corners: Sequence[Candidate], budget: Budget, candidates: Iterable[Candidate]) -> None:
         """Tells what the ends of the space cost; InfeasibleBudgetError where no candidate fits."""

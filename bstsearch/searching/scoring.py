@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ from bstsearch.score import Metric, Score
 
 if TYPE_CHECKING:
     from bstsearch.model.supernet import Supernet
+    from bstsearch.searching.costs import Objectives
     from bstsearch.searching.pareto import Candidate
     from bstsearch.searching.provenance import Provenance
     from bstsearch.searching.racer import Racer
@@ -135,16 +137,23 @@ class _SupernetScorer:
 
 
 class KnownScores:
-    """Scores submodels, each once whatever the device: what a study in `folders` has scored is taken over, and said.
+    """Scores submodels, each once whatever the device: what earlier searches have scored is taken over, and said.
 
-    `study` is the name of its file.
+    Those are the studies in `folders`, in a file of the name `study`, and the `fronts`, which are front files.
     """
 
     def __init__(
-        self, score: Scorer, origin: Provenance, folders: Iterable[Path], study: str, listener: Listener
+        self,
+        score: Scorer,
+        origin: Provenance,
+        folders: Iterable[Path],
+        study: str,
+        fronts: Iterable[Path],
+        listener: Listener,
     ) -> None:
-        self._score, self._origin, self._folders, self._listener = score, origin, folders, listener
-        self._names = (study, f"*/{study}")
+        self._score, self._origin, self._listener = score, origin, listener
+        self._fronts = fronts
+        self._studies = [place for folder in folders for name in (study, f"*/{study}") for place in folder.glob(name)]
         self._is_said = False
 
     @property
@@ -164,31 +173,42 @@ class KnownScores:
     def known(self, submodel: Submodel) -> Outcome | None:
         """What an earlier search found; None where none has scored the submodel."""
         known = self._known.get(submodel)
-        if known is not None and not self._is_said:
+        if known is None or known.accuracy is None:
+            return None
+        if not self._is_said:
             self._listener.note(
                 "accuracies that an earlier search found are taken over: they are the same on any device"
             )
             self._is_said = True
-        return known
+        return Outcome(score=known.accuracy, rights=known.rights)
+
+    @property
+    def earlier(self) -> Iterable[Submodel]:
+        """The submodels that earlier searches have scored on the whole split."""
+        return self._known
 
     def test(self, submodel: Submodel) -> Score | None:
         """As `Scorer.test`."""
-        return self._score.test(submodel)
+        known = self._known.get(submodel)
+        return (known and known.test) or self._score.test(submodel)
 
     @functools.cached_property
-    def _known(self) -> dict[Submodel, Outcome]:
-        from bstsearch.searching import study_file
-
-        known: dict[Submodel, Outcome] = {}
-        for path in sorted(place for folder in self._folders for name in self._names for place in folder.glob(name)):
-            try:
-                origin, objectives, candidates = study_file.read_study(path)
-            except BstsearchError:
-                continue  # scoring anew is always right
+    def _known(self) -> dict[Submodel, Candidate]:
+        known: dict[Submodel, Candidate] = {}
+        for origin, objectives, candidates in self._found():
             if self._origin.has_same_scores(origin) and objectives.metric == self.metric:
-                known |= {
-                    one.submodel: Outcome(score=one.accuracy, rights=one.rights)
-                    for one in candidates
-                    if one.accuracy is not None
-                }
+                known |= {one.submodel: one for one in candidates if one.accuracy is not None}
         return known
+
+    def _found(self) -> Iterator[tuple[Provenance, Objectives, Iterable[Candidate]]]:
+        """What earlier searches hold; a file that cannot be read is passed over, since scoring anew is always right."""
+        from bstsearch.searching import study_file
+        from bstsearch.searching.front_file import read_front
+
+        for path in sorted(self._studies):
+            with contextlib.suppress(BstsearchError):
+                yield study_file.read_study(path)
+        for path in self._fronts:  # which hold scores on the test part, too
+            with contextlib.suppress(BstsearchError, OSError):
+                front = read_front(path)
+                yield front.origin, front.objectives, front.candidates

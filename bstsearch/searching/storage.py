@@ -29,13 +29,16 @@ Note = Callable[[str], None]
 AT_START_S = 60.0  # how long a storage that does not answer is waited for, before a search has begun
 LATER_S = 3600.0  # and later, when scores are at stake
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 15.0
+MAKERS, MEETING_S = 20, 0.3  # how often processes may meet at making a database's tables, and how far they then part
 
 _URL = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 _GRPC = re.compile(r"grpc://(?P<host>[^/:]+):(?P<port>\d{1,5})/?")
 _DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 # A server that answers so will not answer otherwise in a minute; one that is starting will.
 _REFUSED = re.compile(r"FATAL:|Access denied|Unknown database|\(10(?:44|45|49),")
-_PASSING = re.compile(r"starting up|shutting down|recovery mode|too many|remaining connection slots")
+_PASSING = re.compile(
+    r"starting up|shutting down|recovery mode|accepting connections|too many|remaining connection slots"
+)
 _TIMEOUTS: dict[
     str, int
 ] = {  # of a network that has gone away without a word, in seconds but for the last, in milliseconds
@@ -205,12 +208,18 @@ def _connect_database(url: str) -> BaseStorage:
 
 
 def _make_tables(url: str, timeouts: dict[str, int]) -> None:
-    """Makes Optuna's tables where there are none; no connection is left open where another process is faster."""
-    options = {"poolclass": NullPool, "connect_args": timeouts}
-    try:
-        RDBStorage(url, dict(options))
-    except (sqlalchemy.exc.ProgrammingError, sqlalchemy.exc.IntegrityError):
-        RDBStorage(url, dict(options))
+    """Makes Optuna's tables where there are none; no connection is left open where another process is faster.
+
+    Each table is asked for and then made, so processes that start together meet again and again, at one after another.
+    """
+    for left in reversed(range(MAKERS)):
+        try:
+            RDBStorage(url, {"poolclass": NullPool, "connect_args": timeouts})
+            return
+        except (sqlalchemy.exc.ProgrammingError, sqlalchemy.exc.IntegrityError):
+            if not left:
+                raise
+            time.sleep(random.uniform(0, MEETING_S))
 
 
 def _missing(url: str, what: str) -> str:

@@ -43,6 +43,12 @@ def open_shared(url: str, name: str, origin: Provenance, objectives: Objectives,
         yield study
 
 
+def check_free(url: str, name: str, note: Note, wait: Callable[[], None]) -> None:
+    """Passes where nobody searches in the study of that name, or there is none; else as `Study.check_free`."""
+    with open_storage(url, note) as storage, contextlib.suppress(KeyError):
+        Study(storage, name).check_free(wait)
+
+
 @contextlib.contextmanager
 def join(place: str, name: str | None, note: Note, wait: Callable[[float], None]) -> Iterator[Study]:
     """The study of that name at `place`, a storage's URL or a file, for who works in it.

@@ -139,11 +139,10 @@ class Study:
     def leading(self, member: Member, wait: Callable[[], None] | None = None) -> Iterator[None]:
         """Makes `member` the one that searches in this study; UsageError where another one does.
 
-        One of another machine that has not said that it ended is looked at, between calls of `wait`, until it has been
-        silent for long. Without `wait` nobody else can be there: the study's file is held.
+        It waits as `check_free` does. Without `wait` nobody else can be there: the study's file is held.
         """
         if wait is not None:
-            self._wait_for_leader(wait)
+            self.check_free(wait)
         self.storage.ask(lambda backend: self._lead(backend, member, 0))
         if wait is not None:
             wait()  # whoever began in the same moment has written by now
@@ -155,6 +154,22 @@ class Study:
                 with contextlib.suppress(BstsearchError):
                     self.storage.at_once(lambda backend: backend.set_study_system_attr(self._id, LEADER, None))
 
+    def check_free(self, wait: Callable[[], None]) -> None:
+        """Passes where nobody searches in this study; UsageError names who does.
+
+        One of another machine that has not said that it ended is looked at, between calls of `wait`, until it has been
+        silent for long; then it is forgotten.
+        """
+        watch, first = Watch(), self.leader()
+        while (data := self.leader()) is not None:
+            if watch.is_gone(LEADER, data):
+                self.storage.ask(lambda backend: backend.set_study_system_attr(self._id, LEADER, None))
+                return
+            found = read_beat(data)
+            if found is not None and (data != first or found[0].machine == Member.here().machine):
+                raise self._led_by(found[0])
+            wait()
+
     def check_leading(self, member: Member) -> None:
         """Passes where `member` is the one that searches; UsageError names another one."""
         found = read_beat(self.leader())
@@ -164,14 +179,6 @@ class Study:
     def leader(self) -> Any:
         """Who searches in this study, as plain data with its beats; None where nobody does."""
         return self.storage.ask(lambda backend: backend.get_study_system_attrs(self._id)).get(LEADER)
-
-    def _wait_for_leader(self, wait: Callable[[], None]) -> None:
-        watch, first = Watch(), self.leader()
-        while (data := self.leader()) is not None and not watch.is_gone(LEADER, data):
-            found = read_beat(data)
-            if found is not None and (data != first or found[0].machine == Member.here().machine):
-                raise self._led_by(found[0])
-            wait()
 
     def _led_by(self, other: Member) -> UsageError:
         return UsageError(

@@ -17,7 +17,7 @@ from bstsearch.searching.crew import crew
 from bstsearch.searching.front_folder import FrontFolder
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import Scorer
-from bstsearch.searching.studies import open_shared
+from bstsearch.searching.studies import check_free, open_shared
 from bstsearch.searching.study import Study
 from bstsearch.searching.working import Worker
 
@@ -35,6 +35,11 @@ class Team:
     place: FrontFolder
     name: str
     listener: Listener
+
+    def check_free(self) -> None:
+        """Passes where nobody searches in the storage's study; UsageError names who does. A file's folder is held."""
+        if (url := self.request.storage) is not None:
+            check_free(url, self.name, self.listener.note, _look_again)
 
     @contextlib.contextmanager
     def study(self, origin: Provenance, objectives: Objectives) -> Iterator[Study]:
@@ -57,7 +62,7 @@ class Team:
     def scoring(self, study: Study, score: Scorer) -> Iterator[Callable[[], bool]]:
         """Does a piece of the scoring, in this process or by looking after others, while the block runs."""
         worker = Worker(study, score)
-        with study.leading(worker.member, None if self.request.storage is None else lambda: time.sleep(LOOK_S)):
+        with study.leading(worker.member, None if self.request.storage is None else _look_again):
             if self.request.workers == 1:
                 yield worker.step
             elif self.request.workers == 0:
@@ -76,3 +81,7 @@ class Team:
         if request.data_dir is not None:
             words += ["--data-dir", str(request.data_dir)]
         return [*words, *(word for file in doors.files("family") for word in ("--family", file))]
+
+
+def _look_again() -> None:
+    time.sleep(LOOK_S)

@@ -26,6 +26,7 @@ OPEN = (TrialState.WAITING, TrialState.RUNNING)
 
 # The attributes of a trial, besides its id.
 COSTS, SCORE, BUDGET, DRAW, GENERATION, WORKER = "costs", "score", "budget", "draw", "generation", "worker"
+FORETOLD = "foretold"  # the score that a model foretold when it proposed the submodel, higher better
 SCORES = ("accuracy", "accuracy_low", "accuracy_high", "correct", "questions")  # what a candidate says of its score
 
 
@@ -48,7 +49,14 @@ class Draw:
         return all(trial.user_attrs.get(name) == value for name, value in self.to_json().items())
 
 
-def make_trial(candidate: Candidate, space: Space, objectives: Objectives, draw: Draw, generation: int) -> FrozenTrial:
+def make_trial(
+    candidate: Candidate,
+    space: Space,
+    objectives: Objectives,
+    draw: Draw,
+    generation: int,
+    foretold: float | None = None,
+) -> FrozenTrial:
     """A trial that waits for its score, or where the candidate has one, a finished one."""
     params, distributions = choices(candidate.submodel, space)
     score = {} if candidate.accuracy is None else {SCORE: score_data(candidate)}
@@ -63,19 +71,22 @@ def make_trial(candidate: Candidate, space: Space, objectives: Objectives, draw:
             **score,
             **draw.to_json(),
             GENERATION: generation,
+            **({} if foretold is None else {FORETOLD: foretold}),
         },
     )
 
 
 def choices(submodel: Submodel, space: Space) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
     """What the submodel chose, by names that people understand, and what there was to choose from."""
-    made: dict[str, tuple[Fraction, Sequence[Fraction]]] = {"width": (submodel.width, space.widths)}
+    made: dict[str, tuple[Fraction | str, Sequence[Fraction | str]]] = {"width": (submodel.width, space.widths)}
     if space.has_own_depths:
         made |= {f"depth {stack + 1}": (submodel.depth_of(stack), space.depths) for stack in range(len(space.stacks))}
     else:
         made["depth"] = (submodel.depth, space.depths)
     if len(space.tokens) > 1:
         made["tokens"] = (submodel.tokens, space.tokens)
+    if len(space.precisions) > 1:
+        made["precision"] = (submodel.precision, space.precisions)
     params: dict[str, Any] = {name: str(share) for name, (share, _) in made.items()}
     ranges: dict[str, BaseDistribution] = {
         name: CategoricalDistribution(tuple(map(str, options))) for name, (_, options) in made.items()
@@ -110,6 +121,12 @@ def generation_of(trial: FrozenTrial) -> int:
     """Its generation; 0 for those that versions without generations stored."""
     found = trial.user_attrs.get(GENERATION)
     return found if isinstance(found, int) else 0
+
+
+def foretold_of(trial: FrozenTrial) -> float | None:
+    """The score that was foretold of it; None where none was."""
+    found = trial.user_attrs.get(FORETOLD)
+    return found if isinstance(found, float) else None
 
 
 def score_data(scored: Candidate) -> Mapping[str, Any]:

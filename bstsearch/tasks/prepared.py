@@ -56,11 +56,17 @@ class PreparedSplit:
         self._known: dict[tuple[int, int], list[_Ready]] = {}
         self.rows = [torch.cat(list(groups)) for groups in self._groups]
 
-    def run(self, model: nn.Module, part: int, kept: Kept) -> None:
+    def run(self, model: nn.Module | Callable[..., Tensor], part: int, kept: Kept) -> None:
         """Adds what the split keeps of the outputs of `model`, a bound submodel, for `rows` of that part."""
         with torch.inference_mode():
             for batch in self._batches(part):
-                kept.add(model.elastic(*batch.features), batch.targets)  # type: ignore[operator]
+                kept.add(model.elastic(*batch.features), batch.targets)  # type: ignore[union-attr, operator]
+
+    def run_whole(self, model: Callable[..., Tensor], part: int, kept: Kept, batch_size: int) -> None:
+        """The same of any function of the split's inputs, which computes all by itself, on so many rows at once."""
+        for rows in filter(len, self._groups[part]):
+            for batch in self.split.batches(batch_size, rows):
+                kept.add(computed(model, batch, self.split, self._where), batch.targets)
 
     def _batches(self, part: int) -> Iterator[_Ready]:
         for group, rows in enumerate(self._groups[part]):

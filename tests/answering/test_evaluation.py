@@ -19,6 +19,13 @@ def test_a_notebook_shows_a_row_per_submodel_with_the_data_set_s_own_figures() -
     assert "<td>80.0</td>" in found._repr_html_()
 
 
+def test_an_exported_folder_is_scored_in_each_precision_that_it_has(exported_folder: Path, few_questions: None) -> None:
+    found = evaluate(exported_folder, precisions=["float32", "int8"])
+    assert [one.id for one in found.submodels] == ["w1of2-d1of2", "w1of2-d1of2-int8"]
+    with pytest.raises(UsageError, match=r"holds no model\.float16\.onnx; export it with --precision float16"):
+        evaluate(exported_folder, precisions=["float16"])
+
+
 def test_results_are_written_by_one_process_at_a_time_and_never_over_others(tmp_path: Path) -> None:
     path = tmp_path / "answers.json"
     with holding(path), pytest.raises(UsageError, match=r"being written by another process; .* another --results"):

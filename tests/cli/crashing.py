@@ -36,9 +36,13 @@ def run_in_child(run: Run, *, moment: int = 0, how: str = KILL) -> tuple[int, in
     if not child:
         _be_child(run, writer, moment, how)
     os.close(writer)
-    with open(reader, "rb") as stream:
-        counted = stream.read()
-    _, status = os.waitpid(child, 0)
+    try:
+        with open(reader, "rb") as stream:
+            counted = stream.read()
+        _, status = os.waitpid(child, 0)
+    except BaseException:  # it was waited for too long
+        os.kill(child, signal.SIGKILL)
+        raise
     return os.waitstatus_to_exitcode(status), int(counted or 0)
 
 

@@ -55,7 +55,7 @@ def test_an_id_off_the_front_is_told(invoke: Invoke, easy_front: Path) -> None:
 
 
 def test_int8_is_a_row_of_its_own(invoke: Invoke, easy_front: Path) -> None:
-    result = invoke("export", "--pick", "2", "--front", easy_front, "--int8")
+    result = invoke("export", "--pick", "2", "--front", easy_front, "--precision", "int8")
     assert [line.split()[0] for line in result.stdout.splitlines()[-2:]] == ["model.onnx", "model.int8.onnx"]
 
 

@@ -51,7 +51,7 @@ WHOLE_WAY = {
     f"train {DATA} --preset mcan-easy-vqa {SETTINGS} {SHORT} --out net": True,
     "profile --supernet net --measure --profiles measured --threads 1": False,
     f"pareto {DATA} --supernet net --device local --profiles profiles": True,
-    "export --data pets.py:Pets --pick 1 --out small --int8": False,
+    "export --data pets.py:Pets --pick 1 --out small --precision int8": False,
     f"eval --model small {DATA} --split test --json": False,
     f"eval --model net {DATA} --submodel w1of2-d1 --results answers.json": True,
     "ask 'is it red?' --image pets/images/test-0.png --model net": False,

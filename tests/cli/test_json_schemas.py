@@ -43,7 +43,7 @@ COMMANDS = {
     "pareto": "pareto --supernet net",
     "pareto-fronts": "pareto --supernet net --device local,phone --out fronts",
     "worker": "worker --supernet net --storage front/study.db",
-    "export": "export --pick 1 --out exported --int8",
+    "export": "export --pick 1 --out exported --precision int8",
     "eval": "eval --model exported",
     "ask": "ask red? --image picture.png --model exported",
     "devices": "devices",

@@ -59,7 +59,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
         threads = calls[-1]["threads"] or 3
         runtime = structs.replace(made.runtime, threads=threads)
         load = Load(other_cores=others().cores() if others else None, preempted=0.25)
-        model = structs.replace(made.models[0], load=load, grade="good")
+        model = structs.replace(made.models[0], load=load, grade="good", precision=folder.space.precisions[0])
         return Measurement(hardware=made.hardware, runtime=runtime, model=model)
 
     waits: list[tuple[int, int]] = []
@@ -92,6 +92,23 @@ def test_without_a_stored_profile_this_machine_is_measured(
     assert "measuring this machine as device 'local': Example 9000, threads: 3" in result.stderr
     assert "written to profiles/local.json" in result.stderr
     assert result.stderr.endswith("hint: next: bstsearch pareto\n")
+
+
+def test_each_precision_is_measured_by_itself_and_stays(
+    invoke: Invoke, measured: Measured, tiny_folder: Path, tmp_path: Path
+) -> None:
+    assert invoke("profile", "--supernet", tiny_folder).exit_code == 0
+    asked = ("profile", "--supernet", tiny_folder, "--precision", "float16,int8")
+    refused = invoke(*asked)
+    assert (refused.exit_code, "--precision float16 --measure" in refused.stderr) == (4, True)
+    result = invoke(*asked, "--measure")
+    assert result.exit_code == 0, result.stderr
+    assert [call["folder"].space.precisions for call in measured] == [("float32",), ("float16",), ("int8",)]
+    models = load_profile(tmp_path / "profiles" / "local.json").models
+    assert [model.precision for model in models] == ["float32", "float16", "int8"]
+    assert "threads: 3, float16, int8, batch: 1" in result.stdout
+    assert result.stderr.endswith("hint: next: bstsearch pareto --precision float16,int8\n")
+    assert invoke(*asked).exit_code == 0
 
 
 def test_the_rounds_are_kept_until_the_profile_is_stored(

@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from bstsearch.cli.app import app
+from bstsearch.cli.pareto import ASKED
 from bstsearch.searching.front_file import read_front, write_front
+from bstsearch.searching.question import Question
+from bstsearch.searching.run import Request
 from bstsearch.writing import write_json
 
 ERROR = {"name": "error", "unit": "", "is_higher_better": False, "worst": None, "best": 0}
@@ -170,3 +175,40 @@ def test_what_cannot_be_compared_is_one_line(
     assert len(result.stderr.splitlines()) == 1
     assert not Path("comparison").exists()
     shutil.rmtree(two[1])
+
+
+# Which options are about what
+
+COMMAND: Any = typer.main.get_command(app)
+OPTIONS = {option.name: option for option in COMMAND.commands["pareto"].params}
+QUESTIONS = {field.name for field in dataclasses.fields(Question)}
+SEARCHES = {field.name for field in dataclasses.fields(Request)} - QUESTIONS
+# By other names than those fields': bounds, floor and precisions that words give, a flag, whom to search for.
+NAMES = {"is_forced": "force", "precisions": "precision"}
+BESIDES = {"devices", "_family"}
+
+
+def test_every_option_is_a_question_s_or_a_search_s() -> None:
+    """An option that is new, or a field, is one of the two before it is there."""
+    searches = {NAMES.get(name, name) for name in SEARCHES - {"out"}} | BESIDES
+    assert set(OPTIONS) == {*ASKED, *searches}
+    assert not searches & {*ASKED}
+    assert {field.name for field in dataclasses.fields(Request)} >= QUESTIONS
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS.keys() - {*ASKED}))
+def test_what_is_about_a_search_is_refused_with_compare(invoke: Invoke, name: str) -> None:
+    option, values = OPTIONS[name], {"_family": "mcan", "sampler": "auto", "split": "test"}
+    words = [option.opts[0], *([] if option.is_flag else [values.get(name, "1")])]
+    result = invoke("pareto", "--compare", "one", "other", *words)
+    assert result.exit_code == 2, result.output
+    assert f"{option.opts[0]} is about a search, and --compare reads finished ones; leave it out" in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted({*ASKED} - {"runs", "is_comparing"}))
+def test_what_is_a_question_is_taken_with_compare(invoke: Invoke, name: str) -> None:
+    option, values = OPTIONS[name], {"budget": "size=1", "objectives": "accuracy,size", "budget_at": "middle"}
+    words = [option.opts[0], *([] if option.is_flag else [values.get(name, "1")])]
+    result = invoke("pareto", "--compare", "one", "other", *words)
+    assert result.exit_code == 4, result.output
+    assert "one/front.json does not exist" in result.output

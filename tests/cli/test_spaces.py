@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bstsearch.families.mcan import FAMILY
 from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
-from bstsearch.profiles.profile_file import save_profile
+from bstsearch.profiles.profile_file import load_profile, save_profile
 from bstsearch.searching.front_file import read_front, write_front
 from bstsearch.space import Submodel
 from bstsearch.tasks.easy_vqa import EasyVqa
@@ -256,3 +257,34 @@ def test_a_part_of_what_was_trained_is_searched_and_exported(
     assert again.exit_code == 0, again.stderr
     assert invoke("export", "--pick", "recommended", "--out", "small").exit_code == 0
     assert invoke("export", "--pick", FREE, *half, "--out", "other").exit_code == 0
+
+
+def test_a_precision_is_searched_and_exported_as_a_submodel_of_its_own(
+    invoke: Invoke, net: Path, few_questions: None
+) -> None:
+    folder = ("--supernet", net, "--device", "local")
+    refused = invoke("pareto", *folder, "--precision", "float32,int8")
+    assert (refused.exit_code, "'bstsearch profile --device local --precision int8 --measure'" in refused.stderr) == (
+        4,
+        True,
+    )
+    profile = load_profile(Path("profiles/local.json"))
+    (exact,) = profile.models
+    rows = [structs.replace(row, latency_ms=row.low_ms, weight_bytes=1000) for row in exact.submodels]
+    int8 = structs.replace(exact, precision="int8", submodels=tuple(rows))
+    save_profile(structs.replace(profile, models=(exact, int8)), Path("profiles"))
+    result = invoke("pareto", *folder, "--precision", "float32,int8", "--objectives", "accuracy,latency")
+    assert result.exit_code == 0, result.stderr
+    front = read_front(Path("front/front.json"))
+    assert (front.origin.space.size, len(front.candidates)) == (20, 20)
+    assert [one.id for one in front.front] == ["w1of4-d1of4-int8"]  # all answer alike
+    assert "precision" in result.stdout
+    exported = invoke("export", "--pick", "recommended", "--json")
+    assert exported.exit_code == 0, exported.stderr
+    manifest = json.loads(exported.stdout)
+    assert (manifest["path"], manifest["submodel"]["precision"]) == ("export/w1of4-d1of4-int8", "int8")
+    assert list(manifest["checks"]) == ["model.onnx", "model.int8.onnx"]
+    assert "`model.int8.onnx` differ" in Path("export/w1of4-d1of4-int8/README.md").read_text()
+    usual = invoke("pareto", *folder, "--out", "usual")
+    assert (usual.exit_code, "precision" in usual.stdout) == (0, False)
+    assert "accuracies that an earlier search found are taken over" in usual.stderr

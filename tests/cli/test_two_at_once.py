@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from processes import running
 
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
@@ -44,10 +46,10 @@ app.main()
 def two_at_once(folder: Path, *words: str) -> tuple[tuple[int, str], tuple[int, str]]:
     """Exit code and stderr of the command, and of the same while the first one is at work."""
 
-    def start(which: str) -> subprocess.Popen[str]:
+    def start(which: str) -> AbstractContextManager[subprocess.Popen[str]]:
         environment = {name: value for name, value in os.environ.items() if name != "BSTSEARCH_PROFILES"}
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([sys.executable, "-c", COMMAND, which, *words], cwd=folder, env=environment, **pipes)
+        return running([sys.executable, "-c", COMMAND, which, *words], cwd=folder, env=environment, **pipes)
 
     with start("first") as first:
         while not (folder / "held").exists():

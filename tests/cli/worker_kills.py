@@ -18,12 +18,13 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import optuna
 
+from bstsearch.errors import BstsearchError
 from bstsearch.profiles.latency import Latency, Memory
 from bstsearch.score import ACCURACY, Accuracy
 from bstsearch.searching.budget import Budget
@@ -156,8 +157,29 @@ def start(do: Callable[[], None]) -> int:
 
 def all_end_well(roles: Sequence[Callable[[], None]]) -> bool:
     """Whether processes that do these at the same time all end well."""
-    children = [start(role) for role in roles]
-    return all(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 for child in children)
+    return end_well([start(role) for role in roles])
+
+
+def end_well(children: Sequence[int]) -> bool:
+    """Whether these processes all end well; who is still waited for when it takes too long is killed."""
+    left = list(children)
+    try:
+        while left:
+            _, status = os.waitpid(left[0], 0)
+            left.pop(0)
+            if os.waitstatus_to_exitcode(status):
+                return False
+        return True
+    finally:
+        kill(left)
+
+
+def kill(children: Iterable[int]) -> None:
+    """Ends these processes at once, where they still run."""
+    for child in children:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def found(place: Place) -> dict[str, float]:
@@ -175,8 +197,7 @@ def disturb(place: Place, kills: int, draw: random.Random, every_s: tuple[float,
     roles = {"search": lambda: search(place), "worker 1": lambda: help_search(place)}
     roles["worker 2"] = roles["worker 1"]
     running = {"search": start(roles["search"])}
-    while not _is_there(place):
-        time.sleep(0.02)
+    await_search(place, running["search"])
     running |= {name: start(roles[name]) for name in ("worker 1", "worker 2")}
     killed, before = Counter[str](), dict[str, float]()
     try:
@@ -197,18 +218,28 @@ def disturb(place: Place, kills: int, draw: random.Random, every_s: tuple[float,
                 before = now
                 running[role] = start(roles[role])
     finally:
-        for child in running.values():
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+        kill(running.values())
 
 
-def _is_there(place: Place) -> bool:
+def await_search(place: Place, child: int) -> None:
+    """Returns once that process searches: who helps before ends at once. AssertionError where it ends before."""
+    while not _is_searched(place):
+        check_runs(child)
+        time.sleep(0.02)
+
+
+def check_runs(child: int) -> None:
+    """AssertionError where that process has ended; who waits for what it does would wait for ever."""
+    ended, status = os.waitpid(child, os.WNOHANG)
+    assert not ended, f"it has ended with exit code {os.waitstatus_to_exitcode(status)}"
+
+
+def _is_searched(place: Place) -> bool:
     try:
-        found(place)
-    except Exception:
+        with joined(place) as study:
+            return study.leader() is not None
+    except BstsearchError:  # there is no study yet
         return False
-    return True
 
 
 def ask() -> argparse.Namespace:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from bstsearch.answering import run_script
 from bstsearch.answering.exported_folder import read_exported
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 from bstsearch.exporting.checks import Answers
-from bstsearch.exporting.write import write_export
+from bstsearch.exporting.write import scored, write_export
 from bstsearch.listener import Listener
 from bstsearch.model.supernet import Supernet
 from bstsearch.score import Accuracy
@@ -57,7 +58,7 @@ def test_folder_holds_these_files(exported_folder: Path) -> None:
     assert {path.name for path in exported_folder.iterdir()} - {"__pycache__"} == FILES
 
 
-def test_int8_is_written_on_request_only(picked: Pick, tmp_path: Path, few_questions: None) -> None:
+def test_other_precisions_are_written_on_request_only(picked: Pick, tmp_path: Path, few_questions: None) -> None:
     manifest = write_export(picked, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"model.int8.onnx"}
     assert list(manifest["checks"]) == ["model.onnx"]
@@ -89,6 +90,25 @@ def test_int8_file_is_standard_onnx_with_int8_weights(exported_folder: Path) -> 
     kinds = [node.op_type for node in model.graph.node]
     assert "MatMulInteger" in kinds
     assert "Gemm" not in kinds
+
+
+def test_a_submodel_picked_in_a_precision_is_exported_in_it(
+    easy_front: Path, tmp_path: Path, few_questions: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = read_pick(easy_front, "2")
+    half = dataclasses.replace(alone.candidate, submodel=alone.candidate.submodel.at("float16"), accuracy=None)
+    picked = scored(dataclasses.replace(alone, candidate=half))
+    manifest = write_export(picked, tmp_path / "out")
+    assert list(manifest["checks"]) == ["model.onnx", "model.float16.onnx"]
+    assert (manifest["submodel"]["id"], manifest["submodel"]["precision"]) == ("w1of2-d1of2-float16", "float16")
+    assert manifest["checks"]["model.float16.onnx"]["accuracy"]["correct"] == picked.score.correct
+    exported = read_exported(tmp_path / "out")
+    assert exported.onnx.name == "model.float16.onnx"
+    assert exported.get_onnx("float32").name == "model.onnx"
+    with pytest.raises(UsageError, match=r"out holds no model\.int8\.onnx; export it with --precision int8"):
+        exported.get_onnx("int8")
+    monkeypatch.setattr(run_script, "FOLDER", tmp_path / "out")
+    assert run_script.own_precision() == "float16"
 
 
 def test_sample_holds_a_held_out_question_and_its_logits(exported_folder: Path) -> None:
@@ -173,29 +193,40 @@ def test_logits_that_differ_are_refused(difference: float) -> None:
     accuracy = Accuracy(correct=9, total=10)
     answers = Answers(max_difference=difference, accuracy=accuracy, near_ties=0)
     with pytest.raises(BstsearchError, match=r"model\.onnx differs from torch by"):
-        answers.check_same_answers("model.onnx", accuracy)
+        answers.check_outputs("model.onnx", "float32")
+
+
+def test_outputs_may_be_rounded_as_far_as_their_precision_does() -> None:
+    accuracy = Accuracy(correct=9, total=10)
+    near, far = (Answers(max_difference=size, accuracy=accuracy, near_ties=0, largest=8.0) for size in (0.05, 0.1))
+    near.check_outputs("model.float16.onnx", "float16")
+    far.check_outputs("model.int8.onnx", "int8")
+    with pytest.raises(
+        BstsearchError, match=r"model\.float16\.onnx differs from torch by 1\.0e-01 .*at most 8e-02 is rounding"
+    ):
+        far.check_outputs("model.float16.onnx", "float16")
 
 
 def test_as_many_answers_may_differ_as_rounding_can_turn() -> None:
     answers = Answers(max_difference=1e-6, accuracy=Accuracy(correct=9, total=10), near_ties=1)
-    answers.check_same_answers("model.onnx", Accuracy(correct=8, total=10))
+    answers.check_score("model.onnx", "float32", Accuracy(correct=8, total=10))
     with pytest.raises(BstsearchError, match=r"9 questions right, the search found 7 \(1 are close"):
-        answers.check_same_answers("model.onnx", Accuracy(correct=7, total=10))
+        answers.check_score("model.onnx", "float32", Accuracy(correct=7, total=10))
 
 
 def test_a_front_whose_tenths_were_summed_in_float32_is_still_exported() -> None:
     total, old = 200_000, float(np.float32(0.9)) * 200_000
     answers = Answers(max_difference=0.0, accuracy=Accuracy(correct=180_000, total=total), near_ties=0)
     assert old != 180_000
-    answers.check_same_answers("model.onnx", Accuracy(correct=old, total=total))
+    answers.check_score("model.onnx", "float32", Accuracy(correct=old, total=total))
     with pytest.raises(BstsearchError, match="the search found 179999"):
-        answers.check_same_answers("model.onnx", Accuracy(correct=179_999.9, total=total))
+        answers.check_score("model.onnx", "float32", Accuracy(correct=179_999.9, total=total))
 
 
 def test_a_front_scored_on_other_questions_is_refused() -> None:
     answers = Answers(max_difference=0.0, accuracy=Accuracy(correct=9, total=10), near_ties=0)
     with pytest.raises(InputError, match="scored on 20 questions, this data set has 10"):
-        answers.check_same_answers("model.onnx", Accuracy(correct=18, total=20))
+        answers.check_score("model.onnx", "float32", Accuracy(correct=18, total=20))
 
 
 def test_existing_folder_is_replaced_only_by_force(

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,20 +62,28 @@ def test_threads_get_each_their_own_answer(folder: Path) -> None:
     def read(keys: list[str]) -> None:
         wrong.extend(key for key in keys * 5 if found.value(key) != VALUES[key])
 
-    threads = [threading.Thread(target=read, args=(list(VALUES)[start::4],)) for start in range(4)]
+    threads = [threading.Thread(target=read, args=(list(VALUES)[start::4],), daemon=True) for start in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
 
 
-def test_a_signal_is_one_line_and_the_next_question_is_answered(folder: Path) -> None:
-    found = open_lmdb(folder)
-    os.kill(found._process.pid, signal.SIGSTOP)
-    os.kill(found._process.pid, signal.SIGBUS)
-    os.kill(found._process.pid, signal.SIGCONT)
-    said = refusal(lambda: found.value("key001"), folder)
+def test_a_signal_is_one_line_and_the_next_question_is_answered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, send = open_lmdb(folder), lmdb_folder.send
+    process = found._process
+
+    def send_and_end(*args: Any) -> None:
+        send(*args)
+        process.send_signal(signal.SIGBUS)
+        process.send_signal(signal.SIGCONT)
+
+    process.send_signal(signal.SIGSTOP)  # so that it has the question, and gives no answer, when it ends
+    with monkeypatch.context() as patch:
+        patch.setattr(lmdb_folder, "send", send_and_end)
+        said = refusal(lambda: found.value("key001"), folder)
     assert said == ", key 'key001': reading it ended with signal SIGBUS; is it damaged? Copy the folder again"
     assert found.value("key001") == VALUES["key001"]
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 import bstsearch
 from bstsearch.measuring.assemble import Measurement, assemble
@@ -66,3 +68,11 @@ def test_an_estimate_is_replaced_by_a_measurement(
 ) -> None:
     profile = assemble("phone", "adb", measurement, [], make_estimated(tiny_folder))
     assert (profile.obtained, profile.rates, profile.sources) == ("measured", None, ())
+
+
+def test_the_same_model_in_another_precision_stays(measurement: Measurement, before: DeviceProfile) -> None:
+    int8 = dataclasses.replace(measurement, model=structs.replace(measurement.model, precision="int8"))
+    once = assemble("phone", "local", measurement, [], before)
+    both = assemble("phone", "local", int8, [], once)
+    assert both.models == (*before.models, measurement.model, int8.model)
+    assert assemble("phone", "local", int8, [], both).models == both.models

@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import psutil
 import pytest
+from processes import running
 
 from bstsearch.measuring import runner
 from bstsearch.measuring.driver import Workload
@@ -432,7 +433,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("board")
     script = shutil.copy(runner.__file__, folder)
     words = [sys.executable, script]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with running(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         found = Host(process, folder)
         assert found.replies.readline() == b"\n"  # so that what a login printed cannot be on the same line
         assert found.replies.readline().decode().strip() == runner.MARK
@@ -558,7 +559,7 @@ def test_the_last_line_tells_the_memory() -> None:
 def test_a_host_that_does_not_read_ends_the_runner() -> None:
     words = [sys.executable, runner.__file__]
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+    with running(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdin
         assert process.stdout
         process.stdout.read(len(runner.MARK) + 2)

@@ -14,7 +14,7 @@ from bstsearch.measuring.driver import Workload
 from bstsearch.measuring.runner import POOL
 from bstsearch.measuring.workload import ALIGNMENT, SMALL, live_set, make_workload, write_complete
 from bstsearch.model.supernet_folder import read_folder
-from bstsearch.space import Submodel
+from bstsearch.space import Precision, Submodel
 
 IDS = ["w1-d1", "w1of4-d1of4", "w1-d1-h14211321of4-f41112234of4"]
 
@@ -63,6 +63,22 @@ def test_weights_lie_one_after_the_other(name: str, workload: Workload) -> None:
         assert stop - start >= SMALL
         end = stop
     assert graph.weight_bytes == max(ALIGNMENT, -(-end // ALIGNMENT) * ALIGNMENT)
+
+
+@pytest.mark.parametrize(("precision", "width"), [("float16", 2), ("int8", 1)])
+def test_graphs_in_other_precisions_run_on_the_same_pool(
+    precision: Precision, width: int, tiny_folder: Path, tmp_path: Path
+) -> None:
+    one = Submodel(precision=precision)
+    made = make_workload(read_folder(tiny_folder), [one], tmp_path)
+    runner.write_pool(tmp_path, made.graphs[one.id].weight_bytes)
+    graph = made.graphs[one.id]
+    outside = [one for one in onnx.load(graph.path, load_external_data=False).graph.initializer if one.external_data]
+    lengths = {entry.value for tensor in outside for entry in tensor.external_data if entry.key == "length"}
+    assert {str(width * int(np.prod(tensor.dims))) for tensor in outside if tensor.data_type != 1} <= lengths
+    assert logits(graph.path, made.inputs).shape == (1, 13)
+    write_complete(graph, tmp_path / "complete.onnx")
+    assert graph.weight_bytes < (tmp_path / "complete.onnx").stat().st_size
 
 
 def test_a_graph_holds_nothing_large(workload: Workload) -> None:

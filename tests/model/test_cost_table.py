@@ -13,7 +13,7 @@ import pytest
 from bstsearch.errors import InputError
 from bstsearch.model.cost import Cost
 from bstsearch.model.cost_table import SHIPPED, CostTable, shipped_preset, shipped_table
-from bstsearch.model.supernet_folder import DEMO, SupernetFolder
+from bstsearch.model.supernet_folder import SUPERNETS, SupernetFolder
 from bstsearch.space import Space, Submodel
 
 cost_tables = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "docs" / "cost_tables.py")))
@@ -95,8 +95,8 @@ def test_no_table_is_left_of_a_preset_that_is_gone() -> None:
     assert [table["name"] for table in tables["supernets"]] == [one.path.name for one in cost_tables.supernets()]
 
 
-def test_a_supernet_s_name_is_no_preset() -> None:
-    assert shipped_preset(DEMO.name) is None
+def test_no_supernets_name_is_a_preset() -> None:
+    assert all(shipped_preset(one.name) is None for one in SUPERNETS.iterdir())
 
 
 def test_nothing_ships_of_other_sizes() -> None:

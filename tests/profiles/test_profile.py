@@ -256,3 +256,23 @@ def test_the_peak_of_a_cluster_is_a_sum_to_check() -> None:
     assert cluster.arithmetic == "4 x 1.5 GHz x 8 FLOP/cycle = 48 GFLOP/s"
     unknown = structs.replace(cluster, fp32_flop_per_cycle=None)
     assert (unknown.peak_gflops, unknown.arithmetic) == (None, "4 x 1.5 GHz, peak not known")
+
+
+def test_a_precision_that_was_not_measured_is_told_with_what_measures_it(
+    tiny_folder: Path, make_profile: MakeProfile
+) -> None:
+    profile = make_profile(tiny_folder, "phone", model={"precision": "float16"})
+    (model,) = profile.models
+    assert profile.get_model(model.architecture, "mcan", "float16") is model
+    with pytest.raises(InputError) as caught:
+        profile.get_model(model.architecture, "mcan", "int8")
+    assert str(caught.value) == (
+        f"device profile 'phone' holds no measurement of this model (mcan {model.architecture} in int8), only of: mcan "
+        f"{model.architecture} in float16; measure it with 'bstsearch profile --device phone --precision int8 "
+        "--measure' and the same --supernet"
+    )
+
+
+def test_a_model_of_older_files_was_measured_in_float32(data: Data, tmp_path: Path) -> None:
+    data["models"][0].pop("precision", None)
+    assert load(data, tmp_path).models[0].precision == "float32"

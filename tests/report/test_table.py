@@ -28,7 +28,7 @@ def shown(table: Table, width: int) -> str:
     return render([Column(*head) for head in table.heads], table.rows, table.marked, width)
 
 
-@pytest.mark.parametrize("width", [60, PIPED_WIDTH])
+@pytest.mark.parametrize("width", [61, PIPED_WIDTH])
 @pytest.mark.parametrize("estimated", [[], ["w1-d1"], GRID], ids=["measured", "mixed", "estimated"])
 @pytest.mark.parametrize("is_layerwise", [False, True])
 @pytest.mark.parametrize("scale", [1, 100, 1000], ids=["demo", "published", "slow"])
@@ -45,7 +45,8 @@ def test_a_narrow_front_keeps_row_id_accuracy_latency_and_its_source(
         one = file.front[int(row[0]) - 1]
         wanted = {*row[:2], *DEFAULT.score_text(one).split(), *LATENCY.text(one).split()}
         wanted |= {one.latency.source} if has_ranges and not is_layerwise else set()
-        assert wanted <= set(line.split())
+        assert wanted <= set(line.replace("~", " ").split())
+        assert ("~" in line) is not file.apart[int(row[0]) - 1]
 
 
 @pytest.mark.parametrize("width", [60, PIPED_WIDTH])
@@ -87,7 +88,15 @@ def test_test_scores_stand_in_a_column_of_their_own(make_front: MakeFront) -> No
     place = heads.index(("test\n95 % interval", "%"))
     assert heads[place - 1] == ("validation\n95 % interval", "%")
     assert [row[place] for row in table.rows] == ["-", *["77.7 (75.0-80.2)"] * (len(file.front) - 1)]
-    assert max(map(len, shown(table, PIPED_WIDTH).splitlines())) <= PIPED_WIDTH
+    lines = shown(table, PIPED_WIDTH).splitlines()
+    assert max(map(len, lines)) <= PIPED_WIDTH
+    assert sum("~" in line for line in lines) == len(file.front) - sum(file.apart) > 0
+
+
+def test_signs_are_explained_where_there_are_any(make_front: MakeFront) -> None:
+    file = dataclasses.replace(make_front(), not_apart=())
+    table = front_table(file)
+    assert not any("~" in text for text in [*table.legend, *(cell for row in table.rows for cell in row)])
 
 
 def test_a_front_of_long_ids_tells_sizes_in_their_place(make_front: MakeFront) -> None:
@@ -103,9 +112,11 @@ def test_a_front_of_long_ids_tells_sizes_in_their_place(make_front: MakeFront) -
 def test_rows_that_are_not_significantly_apart_from_the_one_above_have_a_sign(make_front: MakeFront) -> None:
     file = make_front()
     table = front_table(file)
-    signs = [row[4] for row in table.rows]
-    assert signs == ["" if is_apart else "~" for is_apart in file.apart]
-    assert set(signs) == {"", "~"}
+    scores = [DEFAULT.score_text(one) for one in file.front]
+    assert [row[4] for row in table.rows] == [
+        score if is_apart else f"~{score}" for score, is_apart in zip(scores, file.apart, strict=True)
+    ]
+    assert len(set(file.apart)) == 2
     assert table.legend == (f"* recommended: {file.rule}", "~ not significantly apart from the row above (95 %)")
 
 
@@ -113,10 +124,10 @@ def test_what_was_not_measured_says_so(make_front: MakeFront) -> None:
     file = make_front(estimated=["w1-d1"])
     table = front_table(file)
     heads = [head[0] for head in table.heads]
-    assert heads[:8] == ["row", "id", "width", "depth", "~", "accuracy\n95 % interval", "latency", "latency\nis"]
-    assert [row[7] for row in table.rows] == [one.latency.source for one in file.front]
-    assert [row[6] for row in table.rows] == [LATENCY.text(one) for one in file.front]
-    assert (table.rows[-1][7], table.rows[0][7]) == ("estimated", "measured")
+    assert heads[:7] == ["row", "id", "width", "depth", "accuracy\n95 % interval", "latency", "latency\nis"]
+    assert [row[6] for row in table.rows] == [one.latency.source for one in file.front]
+    assert [row[5] for row in table.rows] == [LATENCY.text(one) for one in file.front]
+    assert (table.rows[-1][6], table.rows[0][6]) == ("estimated", "measured")
     assert all(len(row) == len(heads) for row in table.rows)
 
 

@@ -20,7 +20,10 @@ PART = Space(
     tokens=QUARTERS[:3],
     has_own_depths=True,
 )
-SPACES = pytest.mark.parametrize("space", [BST, ELASTIC, PART, dataclasses.replace(PART, has_own_depths=False)])
+PRECISE = dataclasses.replace(PART, precisions=("float32", "float16", "int8"))
+SPACES = pytest.mark.parametrize(
+    "space", [BST, ELASTIC, PART, dataclasses.replace(PART, has_own_depths=False), PRECISE]
+)
 
 
 def drawn(space: Space, count: int = 50) -> tuple[Choices, np.ndarray]:
@@ -45,9 +48,10 @@ def test_rows_are_submodels_of_the_space_whatever_happens_to_them(space: Space) 
 @SPACES
 def test_rows_and_submodels_have_the_same_shares(space: Space) -> None:
     choices, rows = drawn(space)
-    expected = [shares(one, space.stacks) for one in choices.submodels(rows)]
+    expected = [shares(one, space.stacks, space.precisions) for one in choices.submodels(rows)]
     np.testing.assert_allclose(choices.shares(rows), expected)
-    assert [column for group in share_groups(space.stacks) for column in group] == list(range(len(expected[0])))
+    groups = share_groups(space.stacks, space.precisions)
+    assert [column for group in groups for column in group] == list(range(len(expected[0])))
 
 
 @SPACES
@@ -56,6 +60,12 @@ def test_the_ends_are_the_first_and_last_choices(space: Space) -> None:
     path = choices.descent(np.random.default_rng(0), rows[0])
     assert choices.submodels(path[-1:]) == [space.smallest]
     assert choices.row(space.largest).tolist() == [len(one.options) - 1 for one in choices.all]
+
+
+def test_each_precision_but_that_of_most_bits_is_a_number_of_its_own() -> None:
+    precisions = PRECISE.precisions
+    ends = [shares(Submodel(precision=precision), (4,), precisions)[-2:] for precision in precisions]
+    assert dict(zip(precisions, ends, strict=True)) == {"int8": [1, 0], "float16": [0, 1], "float32": [0, 0]}
 
 
 def test_layers_that_are_not_kept_have_no_shares() -> None:

@@ -69,6 +69,16 @@ def test_what_one_cannot_go_on_for_is_raised_here_in_one_line(script: Script) ->
         stepped(team, until=lambda: False)
 
 
+def test_what_a_worker_leaves_running_is_not_waited_for(script: Script, tmp_path: Path) -> None:
+    error = {"error": {"kind": "input", "message": "net: no weights", "exit_code": 4, "remedy": None}}
+    script(f"sleep 100 & echo $! > {tmp_path}/left; echo '{json.dumps(error)}'; exit 4")
+    try:
+        with pytest.raises(InputError, match="net: no weights"), crew(1, [], Heard()) as team:
+            stepped(team, until=lambda: False)
+    finally:
+        os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)  # it still ran
+
+
 def test_those_that_are_killed_are_told_of_and_the_others_go_on_while_there_are_any(script: Script) -> None:
     script("exec sleep 100")
     heard = Heard()

@@ -223,6 +223,9 @@ def test_progress_tells_how_well_the_sampler_foretells(large: Searcher) -> None:
     told = [words for *_, words in large.steps]
     assert "foretold" not in told[0]
     assert re.search(r"^best .*, rank correlation of what was foretold -?[01]\.\d\d$", told[-1])
+    large.steps.clear()
+    large(sampler="auto", trials=48)
+    assert "foretold" in large.steps[0][3], "a search that goes on knows it from the study"
 
 
 def test_same_seed_same_submodels(make_candidate: MakeCandidate) -> None:

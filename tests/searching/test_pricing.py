@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from bstsearch.errors import InputError
 from bstsearch.model.counting import count
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import read_folder
@@ -103,3 +104,34 @@ def test_the_data_set_is_told_only_where_it_is_not_the_supernets(
     assert [origin.data_set for origin in named] == [None, None]
     _, other = read_profile(folder, "local", tmp_path, folder.space, "test", data="sort-of-clevr")
     assert other.data_set == "sort-of-clevr"
+
+
+def test_each_precision_has_its_own_latencies_and_sizes(tiny_folder: Path, make_profile: MakeProfile) -> None:
+    profile, folder = make_profile(tiny_folder), read_folder(tiny_folder)
+    (exact,) = profile.models
+    rows = [structs.replace(row, latency_ms=row.low_ms, weight_bytes=777) for row in exact.submodels]
+    int8 = structs.replace(exact, precision="int8", submodels=tuple(rows))
+    both, one = structs.replace(profile, models=(exact, int8)), folder.space.middle
+    price = make_pricer(folder, both)
+    usual, quick = price(one), price(one.at("int8"))
+    assert (quick.parameters, quick.macs) == (usual.parameters, usual.macs)
+    assert quick.latency.ms == usual.latency.low_ms < usual.latency.ms
+    assert (quick.size_bytes, usual.size_bytes) == (777, 4 * usual.parameters)
+    with pytest.raises(InputError, match=r"in float16.* measure it with 'bstsearch profile .*--precision float16"):
+        price(one.at("float16"))
+
+
+def test_rates_tell_nothing_of_other_precisions(tiny_folder: Path, make_estimated: MakeProfile) -> None:
+    price = make_pricer(read_folder(tiny_folder), make_estimated(tiny_folder))
+    assert price(Submodel()).latency.source == "estimated"
+    with pytest.raises(InputError, match="is estimated, for float32 only, and w1-d1-int8 computes in int8; measure it"):
+        price(Submodel(precision="int8"))
+
+
+def test_a_search_needs_each_precision_of_its_space(
+    tiny_folder: Path, make_profile: MakeProfile, tmp_path: Path
+) -> None:
+    save_profile(make_profile(tiny_folder, "laptop"), tmp_path)
+    folder = read_folder(tiny_folder).part("trained", ["int8"])
+    with pytest.raises(InputError, match="--device laptop --precision int8 --measure"):
+        read_profile(folder, "laptop", tmp_path, folder.space, "validation")

@@ -10,6 +10,7 @@ import pytest
 
 from bstsearch.errors import UsageError
 from bstsearch.profiles.latency import Latency, Memory
+from bstsearch.profiles.robust import rank_correlation
 from bstsearch.score import Accuracy
 from bstsearch.searching.costs import Objectives
 from bstsearch.searching.pareto import Candidate
@@ -132,12 +133,13 @@ def test_gp_proposes() -> None:
     assert new not in {one.submodel for one in found}
 
 
-def test_auto_says_how_well_it_foretold() -> None:
+def test_auto_says_what_it_foretells() -> None:
     proposer = make("auto", LARGE)
-    assert proposer.quality is None
-    run(proposer, 5)
-    assert proposer.quality is not None
-    assert 0.3 < proposer.quality <= 1
+    found = run(proposer, 5)
+    foretold = proposer.foretold
+    assert set(foretold) <= set(found)
+    assert len(foretold) >= 20
+    assert rank_correlation(list(foretold.values()), [scored(one).score for one in foretold]) > 0.3
 
 
 def test_auto_takes_scores_of_a_part_and_submodels_of_another_space() -> None:
@@ -154,6 +156,24 @@ def test_auto_finds_better_fronts_than_random() -> None:
         return max(one.score for one in found)
 
     assert best("auto") > best("random")
+
+
+def test_auto_takes_the_precision_that_costs_less_where_nothing_is_lost() -> None:
+    space = dataclasses.replace(LARGE, precisions=("float32", "int8"))
+
+    def price(submodel: Submodel) -> Candidate:
+        one = cost(submodel)
+        ms = one.latency.ms * (0.5 if submodel.precision == "int8" else 1)
+        return dataclasses.replace(one, latency=Latency(ms=ms, source="measured", low_ms=ms, high_ms=ms))
+
+    proposer = make_proposer("auto", space, objectives=OBJECTIVES, cost=price, is_admitted=lambda _: True, seed=0)
+    found: list[Candidate] = []
+    for _ in range(6):
+        new = proposer.propose(found, 8)
+        found += [dataclasses.replace(price(one), accuracy=scored(one.at("float32")).accuracy) for one in new]
+    assert [one.submodel for one in found[:5]][2:] == list(space.cells())[:3]  # after the ends, in float32
+    assert len({one.id for one in found}) == 48
+    assert sum(one.submodel.precision == "int8" for one in found[-16:]) > 8
 
 
 @pytest.mark.slow

@@ -18,10 +18,13 @@ from bstsearch.model.supernet_folder import read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.score import Metric, Value
-from bstsearch.searching.front_file import FrontFile, read_front
+from bstsearch.searching.front_file import FrontFile, read_front, write_front
+from bstsearch.searching.members import Member
 from bstsearch.searching.pricing import make_pricer
 from bstsearch.searching.run import Request, search, search_devices
-from bstsearch.searching.scoring import NO_RIVALS, Outcome
+from bstsearch.searching.scoring import NO_RIVALS, KnownScores, Outcome
+from bstsearch.searching.storage import open_storage
+from bstsearch.searching.study import Study
 from bstsearch.space import Submodel
 
 MakeProfile = Callable[..., DeviceProfile]
@@ -129,6 +132,37 @@ def test_scores_are_taken_over_only_by_the_same_metric(net: Path, monkeypatch: p
     assert not any("taken over" in line or "answered" in line for line in heard.lines)
 
 
+def test_scores_that_lie_with_the_supernet_answer_first_and_help_a_longer_search(net: Path, tmp_path: Path) -> None:
+    net = shutil.copytree(net, tmp_path / "shipped")
+    folder, heard = read_folder(net), Heard()
+    dataclasses.replace(folder, space=folder.space.layerwise).write()
+    first = run(net, trials=5)
+    shutil.copyfile("front/front.json", net / "front.json")
+    shutil.rmtree("front")
+    again = run(net, trials=5, device="phone", listener=heard)
+    assert heard.steps == []
+    assert heard.lines[0] == "answered from the scores that come with the supernet: nothing had to be scored"
+    assert {one.id for one in again.candidates} == {one.id for one in first.candidates}
+    assert again.searched_on == "local"
+    assert run(net, trials=5, out=Path("same")).searched_on is None
+    more = run(net, trials=6, out=Path("more"), listener=heard)
+    assert any("taken over" in line for line in heard.lines)
+    assert more.trials == 6
+    heard.lines.clear()
+    run(net, trials=5, out=Path("anew"), is_forced=True, listener=heard)
+    assert not any("taken over" in line or "answered" in line for line in heard.lines)
+
+
+def test_what_an_earlier_search_tested_is_not_tested_again(net: Path, tmp_path: Path) -> None:
+    file, found = run(net), Value(value=0.5, low=0.4, high=0.6, total=50)
+    tested = file.front[0]
+    write_front(file.tested({tested.id: found}), tmp_path / "tested.json")
+    known = KnownScores(Errors(), file.origin, [], "study.db", [tmp_path / "tested.json"], Heard())
+    assert known.test(tested.submodel) == found
+    assert known.test(file.front[1].submodel) is None
+    assert known.score(tested.submodel).score == tested.accuracy
+
+
 def test_each_device_is_told_of_before_it_is_searched(net: Path) -> None:
     told: list[str] = []
     files = dict(
@@ -156,24 +190,42 @@ def test_what_cannot_be_is_refused(net: Path) -> None:
     assert not Path("front").exists()
 
 
+class Damaged(Errors):
+    def load(self) -> None:
+        raise InputError("model.safetensors: damaged")
+
+
 def test_weights_and_data_are_refused_before_anything_is_counted_or_shown(
     net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Damaged(Errors):
-        def load(self) -> None:
-            raise InputError("model.safetensors: damaged")
-
     scorer, heard, shown = Errors(), Heard(), list[str]()
     monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: scorer)
     run(net, budget_gflops="60%", out="kept")
     scorer = Damaged()
-    for is_forced in (False, True):
-        request = Request(supernet=net, profiles=Path("profiles"), is_forced=is_forced)
+    for changes in ({}, {"is_forced": True}, {"workers": 2}, {"storage": f"journal://{Path('log').resolve()}"}):
+        request = Request(supernet=net, profiles=Path("profiles"), **changes)
         with pytest.raises(InputError, match="damaged"):
             list(search_devices(["local"], request, heard, lambda device, *_: shown.append(device)))
     assert (heard.steps, shown) == ([], [])
     assert not Path("front").exists()
     assert run(net, budget_gflops="50%", out="kept").front, "what is answered from saved scores takes no weights"
+
+
+def test_a_study_that_another_process_searches_in_is_refused_before_weights_are_read(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, scorer = f"journal://{Path('log').resolve()}", Errors()
+    monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: scorer)
+    assert run(net, storage=url, study="a").front
+    shutil.rmtree("front")  # else it is answered from there
+    scorer = Damaged()
+    with (
+        open_storage(url) as storage,
+        Study(storage, "a").leading(Member.here(), lambda: None),
+        pytest.raises(UsageError, match="the study 'a' is being searched by another process"),
+    ):
+        run(net, storage=url, study="a")
+    assert not Path("front").exists()
 
 
 def test_the_room_can_be_called_as_its_function(net: Path) -> None:

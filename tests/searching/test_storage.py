@@ -65,6 +65,7 @@ def operational(text: str) -> Exception:
     [
         (operational("connection refused\nIs it running?"), AwayError, "db does not answer: connection refused; check"),
         (operational("FATAL:  the database system is starting up"), AwayError, "starting up"),
+        (operational("FATAL:  the database system is not yet accepting connections"), AwayError, "not yet accepting"),
         (operational("FATAL:  sorry, too many clients already"), AwayError, "too many"),
         (operational('FATAL:  database "x" does not exist'), DeviceError, "db refuses the connection: FATAL"),
         (ConnectionError("GRPC connection timeout"), AwayError, "GRPC connection timeout"),
@@ -132,6 +133,23 @@ def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
     with open_storage(f"journal://{tmp_path / 'journal.log'}") as found:
         optuna.create_study(study_name="a", storage=found.backend)
         assert optuna.get_all_study_names(storage=found.backend) == ["a"]
+
+
+def test_tables_that_others_are_making_are_tried_again(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    step = sqlalchemy.exc.IntegrityError("CREATE TABLE", {}, Exception("duplicate key"))
+    calls: list[str] = []
+    make = failing(3, step)
+
+    def database(url: str, options: object) -> None:
+        calls.append(url)
+        make()
+
+    monkeypatch.setattr(storage, "RDBStorage", database)
+    storage._make_tables("postgresql://a/b", {})
+    assert len(calls) == 4
+    make = failing(99, step)
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        storage._make_tables("postgresql://a/b", {})
 
 
 def test_the_error_below_others_is_found() -> None:

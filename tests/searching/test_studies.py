@@ -167,6 +167,11 @@ class Server:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
+    def make_database(self, name: str) -> str:
+        """The URL of a new, empty database."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "me", name)
+        return f"{self.url.rpartition('/')[0]}/{name}"
+
     def _run(self, program: str, *words: str) -> None:
         assert self._bin
         command = [*self._user, str(self._bin / program), *words]
@@ -209,18 +214,30 @@ def test_workers_on_postgresql_are_killed_and_nothing_is_lost(server: Server, ex
 
 
 @pytest.mark.slow
+def test_processes_that_start_together_in_an_empty_database_all_find_their_tables(server: Server) -> None:
+    for turn in range(3):
+        url = server.make_database(f"empty{turn}")
+
+        def use(url: str = url) -> None:
+            with open_storage(url) as found:
+                found.ask(lambda backend: backend.get_all_studies())
+
+        assert worker_kills.all_end_well([use] * 4)
+
+
+@pytest.mark.slow
 def test_a_database_that_goes_away_is_waited_for(server: Server, expected: dict[str, float]) -> None:
     place = (server.url, "away")
     with worker_kills.opened(place):
         pass
     searching = worker_kills.start(lambda: worker_kills.search(place, is_working=True))
     while not worker_kills.found(place):
+        worker_kills.check_runs(searching)
         time.sleep(0.02)
     server.stop()
     time.sleep(0.5)
     server.start()
-    _, status = os.waitpid(searching, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert worker_kills.end_well([searching])
     assert worker_kills.found(place) == expected
 
 

@@ -287,10 +287,10 @@ def test_three_workers_score_what_one_does(tmp_path: Path) -> None:
     worker_kills.search(tmp_path / "one.db", is_working=True)
     expected = worker_kills.found(tmp_path / "one.db")
     place = tmp_path / "three.db"
-    with worker_kills.opened(place):
-        pass
-    roles = [lambda: worker_kills.search(place), *[lambda: worker_kills.help_search(place)] * 3]
-    assert worker_kills.all_end_well(roles)
+    searching = worker_kills.start(lambda: worker_kills.search(place))
+    worker_kills.await_search(place, searching)
+    helping = [worker_kills.start(lambda: worker_kills.help_search(place)) for _ in range(3)]
+    assert worker_kills.end_well([searching, *helping])
     assert worker_kills.found(place) == expected
 
 

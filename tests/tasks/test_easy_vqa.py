@@ -6,7 +6,7 @@ import torch
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.inputs.reader import Reader
-from bstsearch.model.supernet_folder import DEMO
+from bstsearch.model.supernet_folder import SUPERNETS
 from bstsearch.tasks import get_task, load_split
 from bstsearch.tasks.easy_vqa import EasyVqa, _split_of
 from bstsearch.tasks.split import ImageSplit
@@ -68,6 +68,6 @@ def test_batches_cover_the_split_in_the_order_asked_for(validation: ImageSplit) 
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match="unknown split 'dev'"):
-        load_split(DEMO, "dev")
+        load_split(SUPERNETS / "easy-vqa", "dev")
     with pytest.raises(InputError, match="unknown task 'vqa-v9'"):
         get_task("vqa-v9")

@@ -91,10 +91,10 @@ def test_a_phone_that_pulses_has_not_left() -> None:
     hello = Hello(page="a" * 8, **ENVIRONMENT)
     job.hello(hello)
     found: list[Done] = []
-    thread = threading.Thread(target=lambda: found.append(job.run(Task(kind="open", text=""))))
+    thread = threading.Thread(target=lambda: found.append(job.run(Task(kind="open", text=""))), daemon=True)
     thread.start()
     while job.ask(hello) is None:
-        pass
+        assert thread.is_alive()
     for _ in range(5):
         clock.now += 0.3
         job.hear(hello)
