@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from bstsearch.errors import InputError
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.stock.configuration import HERE, Found, Layers, Reads, StockConfig
 from bstsearch.stock.trial import Shapes, Trial, axes_of, patterns, shapes_of
@@ -73,6 +74,10 @@ def _units(full: StockConfig, group: Trial, shapes: Shapes) -> dict[str, tuple[i
     """How much longer one more of each size makes an axis: each length counts for the largest size that divides it."""
     sizes = {HERE + name: int(size_of(full, HERE + name)) for name in group.names}
     known_as = {pattern: shapes[name] for name, pattern in patterns(shapes).items()}
+    if other := {name for name, _ in group.cut} - known_as.keys():
+        raise InputError(
+            f"{full.architecture}: {min(other)} has not the same shape in all layers, which is not known how to cut"
+        )
     units: dict[str, set[int]] = {name: set() for name in sizes}
     for name, axis in group.cut:
         parts = group.parts.get((name, axis), (1,))

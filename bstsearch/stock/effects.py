@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from bstsearch.model.sizes import all_sizes, size_of
+from bstsearch.model.sizes import all_sizes
 from bstsearch.stock.configuration import Settings, StockConfig
 from bstsearch.stock.inputs import example_inputs
 from bstsearch.stock.trial import Shapes, shapes_of
@@ -82,12 +81,3 @@ def _shapes_with(config: StockConfig, name: str, value: int) -> Shapes | None:
 
 def _are_alike(inputs: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
     return all(torch.equal(inputs[name], others[name]) for name in others)
-
-
-def replaced_reads(config: StockConfig, **changes: object) -> StockConfig:
-    """The same with other inputs."""
-    reads = dataclasses.replace(config.found.reads, **changes)  # type: ignore[arg-type]  # of its own types
-    return dataclasses.replace(config, found=dataclasses.replace(config.found, reads=reads))
-
-
-__all__ = ["numbers", "pinned", "replaced_reads", "set_by_inputs", "size_of"]

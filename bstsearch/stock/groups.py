@@ -63,7 +63,7 @@ class GroupSearch:
             return f"{trial.reason}: something in the code depends on it"
         if trial.stage in WORDS:
             return f"{WORDS[trial.stage]}: {trial.reason}"
-        return trial.reason if trial.cut else "no weight follows it, or other weights come with it"
+        return trial.reason
 
     def _attempt(self, names: Names) -> None:
         if self._is_over:
@@ -81,7 +81,7 @@ class GroupSearch:
 
     def _has_no_weight(self, name: str) -> bool:
         trial = self.trials.get((name,))
-        return trial is not None and trial.stage is Stage.SHAPES and not trial.cut
+        return trial is not None and trial.stage is Stage.NO_WEIGHT and not trial.cut
 
     def _changes_nothing(self, name: str) -> bool:
         """Whether the model computes the same with that setting made smaller."""

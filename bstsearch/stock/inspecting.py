@@ -111,8 +111,7 @@ def _running(full: StockConfig) -> StockConfig:
         small = dataclasses.replace(small, found=Found(reads=reads))
         _check_model(small)
         return _seeing_texts(small)
-    assert reason is not None
-    raise reason
+    raise reason or InputError(f"{full.architecture} has no small configuration that can be built; name its sizes anew")
 
 
 def _seeing_texts(config: StockConfig) -> StockConfig:

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bstsearch.stock.configuration import Settings, StockConfig
-from bstsearch.stock.effects import numbers
 from bstsearch.stock.trial import shapes_of
 
 LAYERS, VOCABULARY, POSITIONS, PATCHES = 4, 96, 48, 4
 SMALL = 2_000_000  # parameters; a smaller model is left as it is
+LARGEST = 100_000_000  # parameters that are tried at all: dozens of models of that size are built, in float64
 WIDE = 48  # sizes from here on are made smaller
 _LAYERS = re.compile(r"(^|_)(layers?|depth|blocks)$")
 _HEADS = re.compile(r"heads|groups")
 
 
 def candidates(config: StockConfig) -> Iterator[StockConfig]:
-    """Configurations of the same class, smaller ones first, that can be built; at last `config` itself.
+    """Configurations of the same class, smaller ones first, that can be built; at last `config`, where it is no giant.
 
     That one of them runs, whoever takes it has to find out: sizes may go together in ways that only the code knows.
     """
@@ -30,9 +30,10 @@ def candidates(config: StockConfig) -> Iterator[StockConfig]:
                 small = _build(few or config, divide((few or config).settings, divisor))
                 if small is not None:
                     yield small
-        if few is not None:
+        if few is not None and _count(few) <= LARGEST:
             yield few
-    yield config
+    if _count(config) <= LARGEST:
+        yield config
 
 
 def _build(config: StockConfig, settings: Settings) -> StockConfig | None:
@@ -110,6 +111,3 @@ def _mapped(settings: Settings, change: Callable[[str, Any, Settings], Any]) -> 
         name: _mapped(value, change) if isinstance(value, dict) else change(name, value, settings)
         for name, value in settings.items()
     }
-
-
-__all__ = ["candidates", "numbers"]

@@ -37,10 +37,11 @@ class Stage(IntEnum):
     """How far a trial came; the further, the more of the right settings are among those that it changed."""
 
     BUILD = 0
-    SHAPES = 1
-    RUN = 2
-    ORACLE = 3
-    PROVED = 4
+    OTHER_WEIGHTS = 1
+    NO_WEIGHT = 2
+    RUN = 3
+    ORACLE = 4
+    PROVED = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ class Bench:
             return Trial(names=names, stage=Stage.BUILD, reason=said(error))
         cut = self._cut(_shapes(model))
         if cut is None:
-            return Trial(names=names, stage=Stage.SHAPES, reason="other weights, or larger ones")
+            return Trial(names=names, stage=Stage.OTHER_WEIGHTS, reason="other weights come with it, or larger ones")
         return self._run(names, model, cut)
 
     def _run(self, names: tuple[str, ...], small: StockModel, cut: frozenset[AxisKey]) -> Trial:
@@ -114,12 +115,12 @@ class Bench:
         except Exception as error:
             return Trial(names=names, stage=Stage.RUN, reason=said(error), cut=cut)
         if not cut:
-            return Trial(names=names, stage=Stage.SHAPES, reason="no weight follows")
+            return Trial(names=names, stage=Stage.NO_WEIGHT, reason="no weight follows it")
         blind = {name for name, _ in cut} & self.unreached
         if len(blind) * MOST_UNREACHED > len({name for name, _ in cut}):
             return Trial(names=names, stage=Stage.ORACLE, reason=f"no output depends on {min(blind)}", cut=cut)
         if output.shape != self.output and all(axis == 0 for _, axis in cut):
-            return Trial(names=names, stage=Stage.SHAPES, reason="it is the number of outputs", cut=cut)
+            return Trial(names=names, stage=Stage.NO_WEIGHT, reason="it is the number of outputs", cut=cut)
         measure = functools.partial(self.error, small)
         off, parts = _with_parts(measure, self._choices(names, small, cut))
         stage = Stage.PROVED if off <= RIGHT else Stage.ORACLE
