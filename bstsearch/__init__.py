@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bstsearch.tasks import load_split, open_task
     from bstsearch.tasks.task import Batch, Split, Task
     from bstsearch.tasks.vocabulary import Vocabulary
-    from bstsearch.training.run import train
+    from bstsearch.training.entry import train
 
 __version__ = "0.2.0.dev0"
 __all__ = [
@@ -89,7 +89,7 @@ _FILES = {
     "tasks": ("load_split", "open_task"),
     "tasks.task": ("Batch", "Split", "Task"),
     "tasks.vocabulary": ("Vocabulary",),
-    "training.run": ("train",),
+    "training.entry": ("train",),
 }
 _HOMES = {name: file for file, names in _FILES.items() for name in names}
 

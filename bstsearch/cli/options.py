@@ -120,7 +120,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="NAME",
-        help="Data set by name, or one of your own as path/file.py:NAME.",
+        help="Data set by name, one of your own as path/file.py:NAME, or a file or folder of texts.",
         show_default="the one that the model is for",
     ),
 ]

@@ -36,6 +36,13 @@ class TrainingDevice(StrEnum):
     cuda = "cuda"
 
 
+class UnitOrder(StrEnum):
+    """In what order the teacher's heads, FFN units, channels and layers are kept."""
+
+    importance = "importance"
+    none = "none"
+
+
 class Precision(StrEnum):
     """What matrix products are computed in; weights, losses and optimiser stay in float32."""
 
@@ -54,7 +61,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How to train: demo, curriculum, shapes, bst, bst-gqa, uniter, clip-vil or task.",
+            help="How to train: demo, curriculum, shapes, bst, bst-gqa, uniter, clip-vil, task or distil.",
             show_default="the data set's own: the published one, where there is one",
         ),
     ] = None,
@@ -66,6 +73,15 @@ def train(
         int | None, typer.Option(min=1, help="Epochs of the full model alone.", show_default=OF_RECIPE)
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the sandwich.", show_default=OF_RECIPE)] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of the sandwich, in place of epochs.", show_default=OF_RECIPE)
+    ] = None,
+    order: Annotated[
+        UnitOrder | None,
+        typer.Option(
+            help="Before the sandwich, put what matters most of the teacher's weights first.", show_default=OF_RECIPE
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Examples per step, of all processes together.", show_default=OF_RECIPE)
     ] = None,
@@ -96,6 +112,7 @@ def train(
       bstsearch train --out runs/easy-vqa
       bstsearch train --out runs/elastic --space elastic
       bstsearch train --out runs/vqa --preset mcan-vqa-v2 --data-dir vqa-v2 --teacher imported/mcan
+      bstsearch train --out runs/minilm --family bert.py:FAMILY --preset minilm-l6 --teacher minilm --data texts
     """
     from bstsearch.training.distributed import is_first_process
     from bstsearch.training.run import train as run
@@ -115,6 +132,8 @@ def train(
             teacher=teacher,
             teacher_epochs=teacher_epochs,
             epochs=epochs,
+            steps=steps,
+            order=order and order.value,
             batch_size=batch_size,
             accumulate=accumulate,
             precision=precision.value,

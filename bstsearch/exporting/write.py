@@ -23,17 +23,15 @@ from bstsearch.graphs.onnx_precision import write_at
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
-from bstsearch.model.supernet_folder import CONFIG, WEIGHTS, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import CONFIG, OF_TASK, WEIGHTS, SupernetFolder, read_folder
 from bstsearch.searching.at_precision import outputs_of
 from bstsearch.searching.pick import Pick
 from bstsearch.space import FLOAT32, ONE, PRECISIONS, Precision, Space
 from bstsearch.stock.configuration import BESIDE
 from bstsearch.stock.exporting import write_stock
 from bstsearch.stock.family import FAMILY as STOCK
-from bstsearch.tasks import FILE as TASK
 from bstsearch.tasks import open_task, save_task, split_for
 from bstsearch.tasks.task import Task
-from bstsearch.tasks.vocabulary import FILE as VOCABULARY
 from bstsearch.tasks.vqa import VqaTask
 from bstsearch.writing import write_json, write_text, writing_folder
 
@@ -79,6 +77,7 @@ def write_export(
         graphs = _write_model(pick, folder, _output(task), {FLOAT32, own, *precisions})
         save_task(task, folder)
         _write_stock(pick, folder)
+        of_task = [name for name in OF_TASK if (folder / name).exists()]
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written
         model, split = supernet.model, split_for(folder, task, origin.split)
         sample = next(iter(split.batches(1))).inputs
@@ -97,7 +96,6 @@ def write_export(
         }
         words = task.vocabulary if isinstance(task, VqaTask) else None
         written = write_preprocessing(supernet.family.reader(supernet.config), words, folder)
-        of_task = [name for name in (VOCABULARY, TASK) if (folder / name).exists()]
         names = [CONFIG, WEIGHTS, *of_task, *checks, *written, exported_folder.SAMPLE]
         files = [folder / name for name in names]
         manifest = make_manifest(pick, task, inputs=sample, outputs=outputs, files=files, checks=checks)

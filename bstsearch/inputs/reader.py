@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -18,12 +18,14 @@ class Reader:
 
     `like` are example inputs: names, types and sizes, of one example. `picture` says how a picture becomes an input;
     where it is not given, pictures are squashed into the input "image" (1, H, W, 3; uint8), if there is one. `text` is
-    the input that holds the ids of words or word pieces.
+    the input that holds the ids of words or word pieces. `free` are the axes of inputs that may have another size at
+    each call.
     """
 
     like: Mapping[str, Tensor]
     picture: PictureReader | None = None
     text: str = "question"
+    free: Mapping[str, Collection[int]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         image = self.like.get("image")

@@ -121,7 +121,7 @@ class Family:
 
     def reader(self, config: Config) -> Reader:
         """How a model of that config reads its inputs."""
-        return Reader(like=self.example_inputs(config, 1), picture=self.picture(config))
+        return Reader(like=self.example_inputs(config, 1), picture=self.picture(config), free=self.free_axes(config))
 
     def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
         """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""

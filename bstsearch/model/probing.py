@@ -56,6 +56,14 @@ def check_room(family: Family, config: Config, weights: Path) -> None:
         raise InputError(f"a model of {size / 1e9:,.0f} GB, but {weights.name} has {held:,} bytes; is it another's?")
 
 
+def growths(family: Family, config: Config, group: Group) -> dict[tuple[str, int], int]:
+    """Each parameter's axis that grows with the group, by name and number, and by how much in one step of it."""
+    shapes, larger = _shapes(build_shapes(family, config)), _larger_shapes(family, config, group)
+    axes = [(name, axis) for name, shape in shapes.items() for axis in range(len(shape))]
+    by = {(name, axis): larger[name][axis] - shapes[name][axis] for name, axis in axes}
+    return {place: growth for place, growth in by.items() if growth}
+
+
 def _lengths(config: Config, group: Group, units: Mapping[str, Unit]) -> Iterator[tuple[int, int]]:
     """How long an axis may be that follows one size of the group, before and after it is enlarged."""
     for field, step in group.items():

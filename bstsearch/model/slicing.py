@@ -7,9 +7,10 @@ part of each axis it takes. Binding and exporting use the same plan.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from bstsearch.model.family import Config, Family
 from bstsearch.space import Submodel
 
 Slices = tuple[slice, ...]
+Pieces = tuple[tuple[Slices, Slices], ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Cut:
 
     def apply(self, full: Tensor) -> Tensor:
         """The slice of `full`: a view, but where an axis of several parts is shortened, which has to be copied."""
-        pieces = list(self._pieces(full))
+        pieces = self.pieces(full)
         if len(pieces) == 1:
             return full[pieces[0][1]]
         small = full.new_empty(self.shape)
@@ -41,14 +43,12 @@ class Cut:
 
     def add_into(self, full: Tensor, small: Tensor) -> None:
         """Adds `small` to the part of `full` that it was taken from."""
-        for here, there in self._pieces(full):
+        for here, there in self.pieces(full):
             full[there] += small[here]
 
-    def _pieces(self, full: Tensor) -> Iterator[tuple[Slices, Slices]]:
-        """Where each piece lies in the small tensor, and where in `full`."""
-        axes = [_axis_pieces(*sizes) for sizes in zip(self.shape, full.shape, self.parts, strict=True)]
-        for combination in itertools.product(*axes):
-            yield tuple(here for here, _ in combination), tuple(there for _, there in combination)
+    def pieces(self, full: Tensor) -> Pieces:
+        """Where each piece lies in the small tensor, and where in `full`; a single one lies at the start of both."""
+        return _pieces(self.shape, tuple(full.shape), self.parts)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,13 @@ def _cut(axes: Sequence[Axis], name: str, small: Tensor, source: str, parameters
         if any(part_sizes(size, parts[axis]) is None for size in sizes):
             raise InputError(f"axis {axis} of {source} is declared as parts {parts[axis]}, which do not fill {sizes}")
     return Cut(source=source, shape=shape, parts=parts)
+
+
+@functools.lru_cache(maxsize=4096)  # asked for at each step, by each parameter
+def _pieces(shape: tuple[int, ...], full: tuple[int, ...], parts: tuple[tuple[int, ...], ...]) -> Pieces:
+    axes = [_axis_pieces(*sizes) for sizes in zip(shape, full, parts, strict=True)]
+    combinations = itertools.product(*axes)
+    return tuple((tuple(here for here, _ in one), tuple(there for _, there in one)) for one in combinations)
 
 
 def _axis_pieces(size: int, full_size: int, parts: tuple[int, ...]) -> list[tuple[slice, slice]]:

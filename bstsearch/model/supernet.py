@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from bstsearch.errors import InputError
 from bstsearch.model import slicing
+from bstsearch.model.binding import BoundModel, Parts
 from bstsearch.model.config import config_to_json
 from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import restored
@@ -26,34 +26,6 @@ from bstsearch.writing import writing
 
 NAME = 90  # characters of a tensor's name that an error shows
 SMALL_MODELS = 32  # kept for the next bind; more than any grid, few of a layer-wise space
-
-
-@dataclasses.dataclass(frozen=True)
-class _Small:
-    """A small model whose parameters are placeholders, and where their numbers lie in the full model."""
-
-    model: nn.Module
-    plan: slicing.Plan
-
-    def point_at(self, model: nn.Module, full: Mapping[str, nn.Parameter]) -> None:
-        """Gives every placeholder its slice of the full parameters, and every shared buffer itself."""
-        for name, placeholder in self.model.named_parameters():
-            cut = self.plan.cuts[name]
-            placeholder.data = cut.apply(full[cut.source].data)
-            placeholder.requires_grad_(full[cut.source].requires_grad)
-        for name, source in self.plan.buffers.items():
-            owner, _, leaf = name.rpartition(".")
-            self.model.get_submodule(owner)._buffers[leaf] = model.get_buffer(source)
-
-    def add_gradients(self, full: Mapping[str, nn.Parameter]) -> None:
-        """Adds the placeholders' gradients to the slices that they stand for."""
-        for name, placeholder in self.model.named_parameters():
-            if placeholder.grad is not None:
-                cut = self.plan.cuts[name]
-                source = full[cut.source]
-                if source.grad is None:
-                    source.grad = torch.zeros_like(source)
-                cut.add_into(source.grad, placeholder.grad)
 
 
 class Supernet(nn.Module):
@@ -74,7 +46,8 @@ class Supernet(nn.Module):
         family.check(config, self.space)
         check_axes(family, config)
         self.model = family.build(config)
-        self._small: dict[Submodel, _Small] = {}  # a plain dict: small models are no submodules of this one
+        self._parts = Parts(self.model)
+        self._small: dict[Submodel, BoundModel] = {}  # a plain dict: small models are no submodules of this one
 
     @contextlib.contextmanager
     def bind(self, submodel: Submodel) -> Iterator[nn.Module]:
@@ -90,15 +63,14 @@ class Supernet(nn.Module):
             yield self.model
             return
         with torch.inference_mode(False):  # what is made in inference mode could not be trained later
+            self._forget_if_changed()
             small = self._small.get(submodel) or self._build_small(submodel)
-            full = dict(self.model.named_parameters(remove_duplicate=False))
-            small.point_at(self.model, full)
-        small.model.train(self.training)
+            small.point(is_training=self.training)
         try:
             yield small.model
-            small.add_gradients(full)
+            small.add_gradients()
         finally:
-            small.model.zero_grad(set_to_none=True)
+            small.clear_gradients()
 
     def materialise(self, submodel: Submodel) -> nn.Module:
         """An ordinary module that owns a copy of the submodel's numbers and needs nothing of bstsearch.
@@ -143,11 +115,17 @@ class Supernet(nn.Module):
         model.to(next(self.model.parameters()))
         return model, slicing.make_plan(self.family, self.config, submodel, model, self.model)
 
-    def _build_small(self, submodel: Submodel) -> _Small:
+    def _build_small(self, submodel: Submodel) -> BoundModel:
         if len(self._small) == SMALL_MODELS:
             del self._small[next(iter(self._small))]  # the oldest
-        small = self._small[submodel] = _Small(*self._build(submodel))
+        small = self._small[submodel] = BoundModel(*self._build(submodel), self._parts)
         return small
+
+    def _forget_if_changed(self) -> None:
+        """Drops the small models where somebody gave the full one other modules or parameters."""
+        if not self._parts.are_current:
+            self._small.clear()
+            self._parts = Parts(self.model)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self._small.clear()  # their own buffers would stay on the old device, and of the old precision

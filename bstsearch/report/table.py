@@ -83,7 +83,8 @@ def _name_columns(file: FrontFile) -> list[_Column]:
     space = file.origin.space
 
     def column(index: int, title: str, unit: str) -> _Column:
-        return (title, unit, True, 2 if index > 1 else 0), lambda one: shape_cells(space, one.submodel)[index]
+        is_dispensable = index > 1 and title != "precision"  # without which two rows may look the same
+        return (title, unit, True, 2 if is_dispensable else 0), lambda one: shape_cells(space, one.submodel)[index]
 
     return [column(index, *head) for index, head in enumerate(shape_heads(space))]
 

@@ -83,8 +83,9 @@ def other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | N
     if data is None:
         return None
     from bstsearch.doors import is_file
-    from bstsearch.tasks import get_task, trained_for
+    from bstsearch.tasks import get_task, located, trained_for
 
+    data = located(data, None)[0] or data
     name = data if isinstance(data, str) and not is_file(data) else get_task(data).name
     return None if name == trained_for(folder.path) else name
 

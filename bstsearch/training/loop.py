@@ -112,7 +112,7 @@ class Stage:
             for parts, rows in self._batches(split, done // start.per_epoch, done % start.per_epoch):
                 progress = self._one_step(split, parts, rows, dataclasses.replace(start, step=done), running)
                 done += 1
-                log.append(_row(progress))
+                log.append(log_row(progress))
                 is_due = done % self.recipe.checkpoint_every == 0 or done == start.steps
                 if is_due and self.processes.is_first:
                     self.kept.write(done, log, running, self.supernet.model, self.stepper)
@@ -150,7 +150,7 @@ class Stage:
             torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.clip_norm)
         rate = self.stepper.step(position)
         losses, rights = seen.means(rows, self.processes)
-        _check_losses(losses, position, rate)
+        check_losses(losses, position, rate)
         for submodel, right in rights.items():
             if (name := self.watched.get(submodel)) and not math.isnan(right):
                 running[name] = 0.98 * running.get(name, right) + 0.02 * right
@@ -234,7 +234,7 @@ def sandwich_stage(supernet: Supernet, teacher: Supernet, recipe: Recipe, folder
     return Stage(objective, supernet, recipe, recipe.sandwich, folder, **options)
 
 
-def _check_losses(losses: Mapping[Submodel, float], position: Position, rate: float) -> None:
+def check_losses(losses: Mapping[Submodel, float], position: Position, rate: float) -> None:
     """Passes where every loss is finite; else InputError, before a checkpoint holds what came of it."""
     for submodel, loss in losses.items():
         if not math.isfinite(loss):
@@ -245,7 +245,8 @@ def _check_losses(losses: Mapping[Submodel, float], position: Position, rate: fl
             )
 
 
-def _row(progress: Progress) -> dict[str, Any]:
+def log_row(progress: Progress) -> dict[str, Any]:
+    """The line of the log for that step, by column."""
     losses = progress.losses.values()
     return {
         "step": progress.step,

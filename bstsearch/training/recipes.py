@@ -15,6 +15,8 @@ from bstsearch.training.losses import OF_TASK, Loss
 from bstsearch.training.optimizers import Optimizer
 from bstsearch.training.schedules import Schedule
 
+IMPORTANCE, NO_ORDER = ORDERS = ("importance", "none")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageRecipe:
@@ -39,12 +41,17 @@ class StageRecipe:
     )
 
     def changed(
-        self, *, epochs: int | None = None, batch_size: int | None = None, accumulate: int | None = None
+        self,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        accumulate: int | None = None,
     ) -> StageRecipe:
         """The same but for what is given; epochs that are given replace a number of steps."""
         return dataclasses.replace(
             self,
-            steps=self.steps if epochs is None else None,
+            steps=steps or (self.steps if epochs is None else None),
             epochs=epochs or self.epochs,
             batch_size=batch_size or self.batch_size,
             accumulate=accumulate or self.accumulate,
@@ -61,6 +68,7 @@ class Recipe:
     seed: int = 0
     precision: str = "float32"
     checkpoint_every: int = 200  # steps
+    order: str | None = None  # IMPORTANCE: units of a given teacher are put in order before the sandwich begins
 
     def settings(self) -> dict[str, Any]:
         """Every setting as plain data under a dotted name, without those that are off."""
@@ -127,6 +135,27 @@ def _published(epochs: int, warmup: int, decay: tuple[int, ...], loss: str) -> S
 
 
 TASK = Recipe(name="task", teacher=_small(16, "task", (10,)), sandwich=_small(9, "task-teacher", (7,)))
+
+# For pretrained weights, which a high rate would spoil; a step sees as many texts as a batch has pairs to compare.
+DISTIL = Recipe(
+    name="distil",
+    order=IMPORTANCE,
+    teacher=_small(1, "task"),
+    sandwich=StageRecipe(
+        loss=Loss(kind="task-teacher"),
+        optimizer=Optimizer(
+            kind="adamw",
+            learning_rate=3e-4,
+            schedule=Schedule(kind="cosine", warmup=0.05),
+            betas=(0.9, 0.999),
+            eps=1e-8,
+            weight_decay=0.01,
+            no_decay=("bias", "norm.weight", "Norm.weight"),
+        ),
+        steps=1000,
+        clip_norm=1.0,
+    ),
+)
 
 # docs/decisions.md tells why the learning rate rises again.
 DEMO = Recipe(name="demo", teacher=_small(16, "cross-entropy", (10,)), sandwich=_small(9, "kl-teacher", (7,)))
@@ -206,4 +235,4 @@ def _taught(stage: StageRecipe) -> StageRecipe:
 UNITER = Recipe(name="uniter", teacher=_UNITER, sandwich=_taught(_UNITER))
 CLIP_VIL = Recipe(name="clip-vil", teacher=_CLIP_VIL, sandwich=_taught(_CLIP_VIL))
 
-RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, SHAPES, BST, BST_GQA, UNITER, CLIP_VIL, TASK)}
+RECIPES = {recipe.name: recipe for recipe in (DEMO, CURRICULUM, SHAPES, BST, BST_GQA, UNITER, CLIP_VIL, TASK, DISTIL)}

@@ -22,23 +22,24 @@ from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS, read_folder
-from bstsearch.reading import parsing
+from bstsearch.reading import parsing, shown
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.space import Space
 from bstsearch.space_names import BST, describe, trainable
-from bstsearch.tasks import check_folder, data_of_preset, get_task, save_task, trained_for
+from bstsearch.tasks import check_folder, data_of_preset, get_task, located, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import has_vocabulary
 from bstsearch.training.card import write_card
 from bstsearch.training.device import choose_device, choose_threads, exceptions
 from bstsearch.training.distributed import Processes, is_first_process, joined
+from bstsearch.training.importance import ordered
 from bstsearch.training.kept import made_by
 from bstsearch.training.loop import Progress, Stage, first_position, sandwich_stage, teacher_stage
 from bstsearch.training.order import Order, measure_order
 from bstsearch.training.place import check_place, finishing, make_room, work_folder
 from bstsearch.training.precision import check_precision
-from bstsearch.training.recipes import Recipe, check_recipe, get_recipe, recipe_for
+from bstsearch.training.recipes import IMPORTANCE, NO_ORDER, ORDERS, Recipe, check_recipe, get_recipe, recipe_for
 from bstsearch.writing import as_path, write_json
 
 
@@ -56,12 +57,12 @@ class Plan:
     is_forced: bool = False
     space: Space
 
-    def identity(self) -> dict[str, Any]:
-        """What the weights depend on, beside the recipe."""
+    def identity(self, supernet: Supernet) -> dict[str, Any]:
+        """What the weights of `supernet` depend on, beside the recipe."""
         usual = self.family.space(self.config)
         other = {} if self.space == usual else {"space": self.space.to_json()}
         given = {} if self.teacher is None else {"teacher": read_folder(self.teacher).digest()}
-        return {"model": config_to_json(self.config), **other, **given}
+        return {"model": config_to_json(supernet.config), **other, **given}
 
     def split(self, name: str) -> Split:
         """That part of the data, as the model reads it."""
@@ -80,6 +81,8 @@ def train(
     teacher: Path | str | None = None,
     teacher_epochs: int | None = None,
     epochs: int | None = None,
+    steps: int | None = None,
+    order: str | None = None,
     batch_size: int | None = None,
     accumulate: int | None = None,
     precision: str = "float32",
@@ -96,7 +99,8 @@ def train(
     they train together: the first one alone writes, reports and scores, and the others return nothing. UsageError,
     InputError or DeviceError where something of the request cannot be.
     """
-    out, data_dir, teacher = Path(out), as_path(data_dir), as_path(teacher)
+    out, teacher = Path(out), as_path(teacher)
+    data, data_dir = located(data, as_path(data_dir))
     torch.set_num_threads(choose_threads(threads))
     model, config = get_preset(preset)
     chosen = get_task(_data_for(preset, data))
@@ -107,7 +111,8 @@ def train(
         seed=seed,
         precision=precision,
         teacher=by.teacher.changed(epochs=teacher_epochs, batch_size=batch_size, accumulate=accumulate),
-        sandwich=by.sandwich.changed(epochs=epochs, batch_size=batch_size, accumulate=accumulate),
+        sandwich=by.sandwich.changed(epochs=epochs, steps=steps, batch_size=batch_size, accumulate=accumulate),
+        order=_order_of(by, order, teacher),
     )
     where = choose_device(device)
     check_precision(precision, where)
@@ -132,6 +137,16 @@ def train(
             is_forced=is_forced,
         )
         return _run(plan, listener)
+
+
+def _order_of(recipe: Recipe, order: str | None, teacher: Path | None) -> str | None:
+    """How units are ordered: as asked for, else as the recipe says; UsageError where that cannot be."""
+    if order not in (None, *ORDERS):
+        raise UsageError(f"unknown order {shown(order)}; choose one of {', '.join(ORDERS)}")
+    if order == IMPORTANCE and teacher is None:
+        raise UsageError("--order importance is for pretrained weights; give the folder that holds them with --teacher")
+    found = order or recipe.order
+    return None if found == NO_ORDER else found
 
 
 def _space(name: str, family: Family, config: Config) -> Space:
@@ -192,10 +207,10 @@ def _train(plan: Plan, processes: Processes, listener: Listener) -> tuple[Supern
     if plan.teacher is None and not split.has_targets:
         raise UsageError(f"{plan.task.name} has no targets to train a teacher on; give one with --teacher DIR")
     torch.manual_seed(plan.recipe.seed)
-    teacher, supernet = _models(plan)
+    teacher, supernet = _models(plan, split, listener)
     for settings in ([plan.recipe.teacher] if plan.teacher is None else []) + [plan.recipe.sandwich]:
         first_position(settings, len(split), processes)
-    identity = plan.identity()
+    identity = plan.identity(supernet)
     processes.wait()  # until the first one has looked after the folder
     work = work_folder(plan.out, is_forced=plan.is_forced)
     if processes.is_first:
@@ -210,13 +225,17 @@ def _train(plan: Plan, processes: Processes, listener: Listener) -> tuple[Supern
     return supernet, work
 
 
-def _models(plan: Plan) -> tuple[Supernet, Supernet]:
+def _models(plan: Plan, split: Split, listener: Listener) -> tuple[Supernet, Supernet]:
     """The teacher, which is trained yet or given, and the supernet, on their device."""
     if plan.teacher is None:
         new, supernet = (Supernet(plan.family, plan.config, plan.space).to(plan.device) for _ in range(2))
         return new, supernet
     supernet = Supernet(plan.family, plan.config, plan.space).to(plan.device)
-    return _load_teacher(plan.teacher, supernet).to(plan.device), supernet
+    teacher = _load_teacher(plan.teacher, supernet).to(plan.device)
+    if plan.recipe.order is None:
+        return teacher, supernet
+    teacher = ordered(teacher, split, plan.task.distance, listener)
+    return teacher, Supernet(plan.family, teacher.config, plan.space).to(plan.device)
 
 
 def _load_teacher(path: Path, supernet: Supernet) -> Supernet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ UNIFORM_SUBMODELS = 1  # of these, where the space is elastic
 class LossFunction(Protocol):
     """What `losses.Loss` is: the share of some rows in the loss of a batch of `rows`."""
 
-    def __call__(self, outputs: Tensor, target: Tensor, *, rows: int) -> Tensor:
+    def __call__(self, outputs: Tensor, target: Any, *, rows: int) -> Tensor:
         """One number."""
 
 
@@ -44,7 +44,7 @@ def sandwich_step(
     supernet: Supernet,
     submodels: Sequence[Submodel],
     inputs: Mapping[str, Tensor],
-    target: Tensor,
+    target: Any,
     loss: LossFunction,
     *,
     rows: int | None = None,

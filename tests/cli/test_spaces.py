@@ -279,6 +279,7 @@ def test_a_precision_is_searched_and_exported_as_a_submodel_of_its_own(
     assert (front.origin.space.size, len(front.candidates)) == (20, 20)
     assert [one.id for one in front.front] == ["w1of4-d1of4-int8"]  # all answer alike
     assert "precision" in result.stdout
+    assert "left out for width: precision" not in result.stdout
     exported = invoke("export", "--pick", "recommended", "--json")
     assert exported.exit_code == 0, exported.stderr
     manifest = json.loads(exported.stdout)

@@ -75,8 +75,8 @@ def net(
     monkeypatch.chdir(tmp_path)
     save_profile(make_profile(tiny_folder), tmp_path / "profiles")
     save_profile(make_estimated(tiny_folder), tmp_path / "profiles")
-    price = make_pricer(read_folder(tiny_folder), make_profile(tiny_folder))
-    monkeypatch.setattr("bstsearch.searching.run.make_pricer", lambda folder, profile: price)
+    profile = make_profile(tiny_folder)
+    monkeypatch.setattr("bstsearch.searching.run.make_pricer", lambda folder, _: make_pricer(folder, profile))
     monkeypatch.setattr("bstsearch.searching.run.make_scorer", lambda *_: Errors())
     return tiny_folder
 
