@@ -112,6 +112,13 @@ def copy_beside(folder: Path, out: Path) -> None:
             shutil.copyfile(file, out / place)
 
 
+def carry_beside(source: Path, folder: Path) -> None:
+    """Copies what an imported supernet keeps of its stock folder, where it does, to one that is made of it."""
+    if (source / BESIDE).is_dir():
+        shutil.copytree(source / BESIDE, folder / BESIDE)
+        shutil.copyfile(source / KEPT, folder / KEPT)
+
+
 def kept_inspection(folder: Path) -> dict[str, Any] | None:
     """What was found when the supernet in `folder` was imported, by this version of transformers; else None."""
     if not (folder / KEPT).exists():

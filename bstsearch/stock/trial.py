@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
 import torch
@@ -23,13 +23,10 @@ from bstsearch.stock.configuration import StockConfig, number_of
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inputs import example_inputs
 from bstsearch.stock.module import StockModel, build
+from bstsearch.stock.parts import AxisKey, Parts, fewest_parts, suggested
 
 Shapes = Mapping[str, tuple[int, ...]]
-AxisKey = tuple[str, int]  # a parameter's name with * for the number of a layer, and an axis of it
-Parts = Mapping[AxisKey, tuple[int, ...]]
 
-MOST_AXES = 12  # whose parts are tried one by one
-MOST_PARTS, FEW_PARTS = 16, 6  # of an axis: that are tried, and that are likelier than grouped attention
 MOST_UNREACHED = 2  # one weight in so many that are cut may have no output that depends on it
 
 
@@ -122,7 +119,7 @@ class Bench:
         if output.shape != self.output and all(axis == 0 for _, axis in cut):
             return Trial(names=names, stage=Stage.NO_WEIGHT, reason="it is the number of outputs", cut=cut)
         measure = functools.partial(self.error, small)
-        off, parts = _with_parts(measure, self._choices(names, small, cut))
+        off, parts = fewest_parts(measure, self._choices(names, small, cut))
         stage = Stage.PROVED if off <= RIGHT else Stage.ORACLE
         reason = f"off by {off:.1e}" if math.isfinite(off) else self.refusal
         reason = "" if stage is Stage.PROVED else reason
@@ -159,71 +156,10 @@ class Bench:
         shorter = {self.patterns[name]: shape for name, shape in _shapes(small).items()}
         found = {}
         for name, axis in cut:
-            parts = _suggested(first[name][axis], shorter[name][axis], sizes)
+            parts = suggested(first[name][axis], shorter[name][axis], sizes)
             if parts:
                 found[name, axis] = parts
         return found
-
-
-def _suggested(length: int, shorter: int, sizes: Sequence[int]) -> list[tuple[int, ...]]:
-    """The parts that an axis of that length may have, the likeliest first; none where it is as long as a size.
-
-    As many as the largest size goes into it, or those of grouped attention, of which sizes are numbers of heads.
-
-    >>> _suggested(96, 48, (32, 4)), _suggested(32, 16, (32, 4)), _suggested(128, 64, (8, 4))
-    ([(1, 1, 1)], [], [(2, 1, 1), (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)])
-    """
-    largest, least = max(sizes), min(sizes)
-    blocks, rest = divmod(length, largest)
-    if length in sizes:
-        return []
-    found = [(1,) * blocks] if not rest and 1 < blocks <= MOST_PARTS else []
-    queries = largest // least
-    if len(sizes) == 2 and largest % least == 0:
-        unit, over = divmod(length, queries + 2)
-        if not over and shorter % (queries + 2) == 0 and unit % least == 0:
-            found.insert(0 if blocks > FEW_PARTS else len(found), (queries, 1, 1))
-    return found
-
-
-def _with_parts(
-    measure: Callable[[Parts], float], choices: Mapping[AxisKey, Sequence[tuple[int, ...]]]
-) -> tuple[float, dict[AxisKey, tuple[int, ...]]]:
-    """The least error, and the fewest parts that give it: none, all that lengths suggest, some of these."""
-    error = measure({})
-    if error <= RIGHT or not choices:
-        return error, {}
-    for parts in _candidates(choices):
-        found = measure(parts)
-        if found <= RIGHT:
-            return _fewer(measure, parts, found)
-        error = min(error, found)
-    return error, {}
-
-
-def _candidates(choices: Mapping[AxisKey, Sequence[tuple[int, ...]]]) -> Iterator[dict[AxisKey, tuple[int, ...]]]:
-    """All likeliest ones, then all second ones; those of each number of parts; each by itself, and each left out."""
-    everything = {key: options[0] for key, options in choices.items()}
-    yield everything
-    if any(len(options) > 1 for options in choices.values()):
-        yield {key: options[-1] for key, options in choices.items()}
-    for parts in dict.fromkeys(everything.values()):
-        yield {key: of for key, of in everything.items() if of == parts}
-        yield {key: of for key, of in everything.items() if of != parts}
-    for key in list(everything)[:MOST_AXES]:
-        yield {key: everything[key]}
-        yield {other: of for other, of in everything.items() if other != key}
-
-
-def _fewer(
-    measure: Callable[[Parts], float], parts: dict[AxisKey, tuple[int, ...]], error: float
-) -> tuple[float, dict[AxisKey, tuple[int, ...]]]:
-    """The same without those parts that are not needed: a plain slice costs less."""
-    for key in list(parts):
-        without = {other: of for other, of in parts.items() if other != key}
-        if (found := measure(without)) <= RIGHT:
-            parts, error = without, found
-    return error, parts
 
 
 def ready(config: StockConfig) -> StockModel:

@@ -20,7 +20,7 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.stock.exporting import export_stock
 from bstsearch.stock.family import FAMILY
-from bstsearch.stock.importing import import_folder, kept_inspection
+from bstsearch.stock.importing import carry_beside, import_folder, kept_inspection
 
 LOAD = """
 import sys, torch
@@ -78,6 +78,13 @@ def test_a_text_is_one_vector_where_the_folder_says_how(stock: Path, tmp_path: P
     torch.testing.assert_close(vectors, torch.nn.functional.normalize(means, dim=-1))
     assert (tmp_path / "net" / "tokenizer.json").exists()
     assert get_preset(str(tmp_path / "net")) == (FAMILY, loaded.config)
+
+
+def test_what_came_with_the_model_goes_on_to_what_is_trained(supernet: Path, tmp_path: Path) -> None:
+    carry_beside(supernet, tmp_path)
+    assert (tmp_path / "stock" / "vocab.txt").exists()
+    assert (tmp_path / "inspection.json").read_text() == (supernet / "inspection.json").read_text()
+    carry_beside(tmp_path / "nowhere", tmp_path)
 
 
 def test_the_keep_order_may_be_another(supernet: Path) -> None:
