@@ -53,6 +53,15 @@ def export(
     space: SpaceOption = TRAINED,
     profiles: ProfilesOption = None,
     data: DataOption = None,
+    stock: Annotated[
+        Path | None,
+        typer.Option(
+            "--stock",
+            metavar="DIR",
+            help="Supernet of a Hugging Face model: write the submodel of that id as a folder of the same class, "
+            "without a front.",
+        ),
+    ] = None,
     precision: PrecisionOption = None,
     is_forced: ForceOption = False,
     _family: FamilyOption = None,
@@ -67,11 +76,15 @@ def export(
     Examples:
       bstsearch export --pick recommended
       bstsearch export --pick 3 --precision float16,int8
+      bstsearch export --pick w1of2-d1of3 --stock runs/minilm --out small-minilm
     """
     from bstsearch.exporting.run import FRONT
     from bstsearch.exporting.run import export as run
 
     output = Output(is_json)
+    if stock is not None:
+        _export_stock(output, stock, pick, out or Path("export") / pick, is_forced=is_forced)
+        return
     memory = Memory(output)
     with output.listening("reading") as listener:
         exported = run(
@@ -88,6 +101,18 @@ def export(
     _show(output, exported)
     for hint in _hints(exported.manifest, shlex.quote(str(exported.path))):
         output.hint(hint)
+
+
+def _export_stock(output: Output, supernet: Path, pick: str, out: Path, *, is_forced: bool) -> None:
+    from bstsearch.stock.exporting import export_stock
+
+    with output.listening("reading"):
+        told = export_stock(supernet, pick, out, is_forced=is_forced)
+    columns = [Column("class"), Column("parameters", is_number=True), Column("of", is_number=True)]
+    columns.append(Column("difference\nread back", is_number=True))
+    row = [told["class"], f"{told['parameters']:,}", f"{told['of']:,}", f"{told['difference']:.0e}"]
+    output.table(columns, [row], title=f"{pick} in {out}, which needs transformers only")
+    output.json({"path": str(out), **told})
 
 
 def _show(output: Output, exported: Exported) -> None:
