@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from bstsearch.exporting.elastic import ExportedBundle
 
 
-def check_no_precision(precision: str | None) -> None:
-    """Passes where no precision was asked for; else UsageError."""
+def check_alone(precision: str | None, stock: Path | None) -> None:
+    """Passes where neither a precision nor a stock folder was asked for; else UsageError."""
     if precision is not None:
         raise UsageError("--elastic writes float32 only; leave out --precision")
+    if stock is not None:
+        raise UsageError("--elastic writes rows of a front, --stock one submodel; leave out one of them")
 
 
 def export_bundle(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.answering.exported_folder import metric_of
-from bstsearch.cli.elastic import check_no_precision, export_bundle
+from bstsearch.cli.elastic import check_alone, export_bundle
 from bstsearch.cli.options import (
     DataOption,
     FamilyOption,
@@ -60,6 +60,15 @@ def export(
     space: SpaceOption = TRAINED,
     profiles: ProfilesOption = None,
     data: DataOption = None,
+    stock: Annotated[
+        Path | None,
+        typer.Option(
+            "--stock",
+            metavar="DIR",
+            help="Supernet of a Hugging Face model: write the submodel of that id as a folder of the same class, "
+            "without a front.",
+        ),
+    ] = None,
     precision: PrecisionOption = None,
     is_elastic: Annotated[
         bool, typer.Option("--elastic", help="Write many submodels over one file of weights, to choose at run time.")
@@ -78,10 +87,11 @@ def export(
     Examples:
       bstsearch export --pick recommended
       bstsearch export --pick 3 --precision float16,int8
+      bstsearch export --pick w1of2-d1of3 --stock runs/minilm --out small-minilm
       bstsearch export --elastic
     """
     if is_elastic:
-        check_no_precision(precision)
+        check_alone(precision, stock)
         export_bundle(pick, front, out, space, profiles, data, is_forced=is_forced, is_json=is_json)
         return
     if pick is None:
@@ -90,6 +100,9 @@ def export(
     from bstsearch.exporting.run import export as run
 
     output = Output(is_json)
+    if stock is not None:
+        _export_stock(output, stock, pick, out or Path("export") / pick, is_forced=is_forced)
+        return
     memory = Memory(output)
     with output.listening("reading") as listener:
         exported = run(
@@ -106,6 +119,18 @@ def export(
     _show(output, exported)
     for hint in _hints(exported.manifest, shlex.quote(str(exported.path))):
         output.hint(hint)
+
+
+def _export_stock(output: Output, supernet: Path, pick: str, out: Path, *, is_forced: bool) -> None:
+    from bstsearch.stock.exporting import export_stock
+
+    with output.listening("reading"):
+        told = export_stock(supernet, pick, out, is_forced=is_forced)
+    columns = [Column("class"), Column("parameters", is_number=True), Column("of", is_number=True)]
+    columns.append(Column("difference\nread back", is_number=True))
+    row = [told["class"], f"{told['parameters']:,}", f"{told['of']:,}", f"{told['difference']:.0e}"]
+    output.table(columns, [row], title=f"{pick} in {out}, which needs transformers only")
+    output.json({"path": str(out), **told})
 
 
 def _show(output: Output, exported: Exported) -> None:

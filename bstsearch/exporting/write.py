@@ -23,10 +23,13 @@ from bstsearch.graphs.onnx_precision import write_at
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
-from bstsearch.model.supernet_folder import CONFIG, OF_TASK, WEIGHTS, SupernetFolder
+from bstsearch.model.supernet_folder import CONFIG, OF_TASK, WEIGHTS, SupernetFolder, read_folder
 from bstsearch.searching.at_precision import outputs_of
 from bstsearch.searching.pick import Pick
 from bstsearch.space import FLOAT32, ONE, PRECISIONS, Precision, Space
+from bstsearch.stock.configuration import BESIDE
+from bstsearch.stock.exporting import write_stock
+from bstsearch.stock.family import FAMILY as STOCK
 from bstsearch.tasks import open_task, save_task, split_for
 from bstsearch.tasks.task import Task
 from bstsearch.tasks.vqa import VqaTask
@@ -74,6 +77,7 @@ def write_export(
         own = pick.candidate.submodel.precision
         graphs = _write_model(pick, folder, output_name(task), {FLOAT32, own, *precisions})
         save_task(task, folder)
+        _write_stock(pick, folder)
         of_task = [name for name in OF_TASK if (folder / name).exists()]
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written
         model, split = supernet.model, split_for(folder, task, origin.split)
@@ -99,6 +103,14 @@ def write_export(
         write_json(folder / exported_folder.MANIFEST, manifest)
         write_text(folder / exported_folder.CARD, card(manifest))
     return manifest
+
+
+def _write_stock(pick: Pick, folder: Path) -> None:
+    """The same submodel of a stock class as a folder of that class, in `folder`."""
+    source = Path(pick.front.origin.supernet["path"])
+    if read_folder(source).family == STOCK.name:
+        (folder / BESIDE).mkdir()
+        write_stock(Supernet.load(source), pick.candidate.submodel, source / BESIDE, folder / BESIDE)
 
 
 def output_name(task: Task) -> str:

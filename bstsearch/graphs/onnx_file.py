@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,10 +13,12 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from bstsearch.errors import InputError
 from bstsearch.graphs.onnx_graph import simplify
 from bstsearch.graphs.positions import Located, Positions, find_positions
 from bstsearch.holding import scratch
 from bstsearch.model.family import FreeAxes
+from bstsearch.reading import said
 from bstsearch.writing import writing
 
 OPSET = 18
@@ -34,6 +37,7 @@ def write_onnx(
     """Replaces `path` by `model` in ONNX, in eval mode, atomically; `inputs` are an example of any batch size.
 
     Inputs keep their names, the output is called `output`; the first axis of each is dynamic, as are `free_axes`.
+    InputError where the model does something for which ONNX has no operator.
     """
     with writing(path) as temporary:
         _trace(model, inputs, temporary, free_axes, output)
@@ -74,19 +78,22 @@ def _trace(
     """Writes what the exporter makes of `model`; unless `is_folded`, parameters keep their names in it."""
     dynamic_axes = {name: {0: BATCH_AXIS, **free_axes.get(name, {})} for name in (*inputs, output)}
     with _in_eval_mode(model), _quiet_exporter(), torch.no_grad():
-        torch.onnx.export(
-            model,
-            (),
-            path,
-            kwargs=dict(inputs),
-            input_names=list(inputs),
-            output_names=[output],
-            dynamic_axes=dynamic_axes,
-            opset_version=OPSET,
-            do_constant_folding=is_folded,
-            # The tracing exporter takes a tenth of the time of torch.export's, for files that run equally fast.
-            dynamo=False,
-        )
+        try:
+            torch.onnx.export(
+                model,
+                (),
+                path,
+                kwargs=dict(inputs),
+                input_names=list(inputs),
+                output_names=[output],
+                dynamic_axes=dynamic_axes,
+                opset_version=OPSET,
+                do_constant_folding=is_folded,
+                # The tracing exporter takes a tenth of the time of torch.export's, for files that run equally fast.
+                dynamo=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise InputError(f"the model cannot be written as ONNX: {said(error)}") from error
 
 
 @contextlib.contextmanager
@@ -101,10 +108,13 @@ def _in_eval_mode(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    with warnings.catch_warnings():
+    # What cannot be exported, torch would print as a whole graph.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*TorchScript-based ONNX export.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning, message="The feature will be removed")
         # Shapes that torch.nn.LSTM only checks, and sizes that do not depend on the batch.
         warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
+        # Masks of stock models index so; whoever writes a file holds its outputs against the model's.
+        warnings.filterwarnings("ignore", message="Exporting aten::index operator of advanced indexing")
         yield

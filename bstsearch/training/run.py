@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import bstsearch
+from bstsearch.environment import process_count
 from bstsearch.errors import InputError, UsageError
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
@@ -26,6 +27,7 @@ from bstsearch.reading import parsing, shown
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.space import Space
 from bstsearch.space_names import BST, describe, trainable
+from bstsearch.stock.importing import carry_beside
 from bstsearch.tasks import check_folder, data_of_preset, get_task, located, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
@@ -146,6 +148,8 @@ def _order_of(recipe: Recipe, order: str | None, teacher: Path | None) -> str | 
     if order == IMPORTANCE and teacher is None:
         raise UsageError("--order importance is for pretrained weights; give the folder that holds them with --teacher")
     found = order or recipe.order
+    if found == IMPORTANCE and process_count() > 1:
+        raise UsageError("each of several processes would find an order of its own; give --order none")
     return None if found == NO_ORDER else found
 
 
@@ -318,6 +322,8 @@ def _finish(plan: Plan, work: Path, supernet: Supernet, metrics: dict[str, Any])
         write_json(folder / METRICS, metrics)
         write_card(folder, supernet, metrics, is_vqa=has_vocabulary(folder))
         supernet.save(folder)
+        if plan.teacher is not None:
+            carry_beside(plan.teacher, folder)
 
 
 def _commit() -> str | None:
