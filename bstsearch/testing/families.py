@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import onnx
 import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bstsearch.graphs.onnx_file import write_onnx
+from bstsearch.graphs.onnx_file import locate, write_onnx
+from bstsearch.graphs.positions import Located
+from bstsearch.graphs.shared_weights import SharedWeights
 from bstsearch.model.family import Config, Family, seeded
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.zero_padding import RIGHT, padding_error
@@ -94,6 +97,30 @@ class FamilyContract:
             session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
             (logits,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
             torch.testing.assert_close(torch.from_numpy(logits), model(**inputs).detach(), rtol=1e-4, atol=1e-4)
+
+    def test_over_the_full_model_s_file_of_weights_a_submodel_is_that_of_its_own_file(
+        self, supernet: Supernet, tmp_path: Path
+    ) -> None:
+        """The same outputs, bit by bit; and most of its numbers are found in the file."""
+        supernet.float()
+        weights = SharedWeights(tmp_path / "weights.bin", sum(one.numel() for one in supernet.model.parameters()))
+        weights.add_full(self._located(supernet, Submodel()))
+        full_bytes = weights.path.stat().st_size
+        located = self._located(supernet, supernet.space.smallest)
+        models = {"alone": located.model, "shared": weights.graph(located)}
+        for name, model in models.items():
+            onnx.save(model, tmp_path / f"{name}.onnx")
+        inputs = {name: value.numpy() for name, value in self.family.example_inputs(self.config, 3).items()}
+        alone, shared = (
+            onnxruntime.InferenceSession(tmp_path / f"{name}.onnx").run(None, inputs)[0] for name in models
+        )
+        assert alone.tobytes() == shared.tobytes()
+        assert weights.path.stat().st_size - full_bytes < located.model.ByteSize() / 4
+
+    def _located(self, supernet: Supernet, submodel: Submodel) -> Located:
+        model, positions = supernet.numbered(submodel)
+        inputs = self.family.example_inputs(self.family.shrink(self.config, submodel), 1)
+        return locate(model, inputs, positions, self.family.free_axes(self.config))
 
     def test_every_submodel_is_a_model_of_its_own(self, supernet: Supernet) -> None:
         """As an exported folder holds it: a supernet whose space is the submodel alone."""

@@ -89,7 +89,7 @@ def test_a_bundle_is_asked(bundle_folder: Path, picture: Path) -> None:
         ({"submodel": "w1of4-d1of4"}, "w1of4-d1of4"),
         ({"budget_ms": 0.2}, "w1of4-d1of4"),
     ):
-        reply = bstsearch.ask("what colour is it?", picture, model=bundle_folder, top=2, **options)  # type: ignore[arg-type]
+        reply = bstsearch.ask("what colour is it?", picture, model=bundle_folder, top=2, **options)
         assert (reply.submodel, reply.runtime, len(reply.answers)) == (name, "ONNX Runtime", 2)
 
 
