@@ -351,8 +351,8 @@ def stacks(config: McanConfig) -> tuple[Stack, ...]:
     encoder = config.encoder_keep_order or ends_first(len(config.encoder_ffn))
     decoder = config.decoder_keep_order or ends_first(len(config.decoder_ffn), starts_at_top=True)
     return (
-        Stack(prefix="backbone.enc_list", keep_order=encoder),
-        Stack(prefix="backbone.dec_list", keep_order=decoder),
+        Stack(prefix="backbone.enc_list", keep_order=encoder, order="encoder_keep_order"),
+        Stack(prefix="backbone.dec_list", keep_order=decoder, order="decoder_keep_order"),
     )
 
 

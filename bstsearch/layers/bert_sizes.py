@@ -50,7 +50,8 @@ Sizes = TypeVar("Sizes", bound=BertSizes)
 
 def make_stack(sizes: BertSizes, prefix: str) -> Stack:
     """The one stack of layers. No source states its keep order; the two ends first is what BST's MCAN encoder does."""
-    return Stack(prefix=prefix, keep_order=sizes.keep_order or ends_first(len(sizes.ffn)))
+    order = sizes.keep_order or ends_first(len(sizes.ffn))
+    return Stack(prefix=prefix, keep_order=order, order="keep_order")
 
 
 def shrink(sizes: Sizes, submodel: Submodel) -> Sizes:

@@ -25,7 +25,7 @@ from bstsearch.tasks.task import Split
 
 ROWS = 256  # that are looked at
 BATCH = 32
-LAYER_ROWS = 64  # for layers, each of which is left out in turn: a model of six runs twenty times
+LAYER_BATCHES = 2  # for layers, each of which is left out in turn: a model of six runs twenty times
 SEED = 0
 CLOSE = 1e-3  # of outputs in float32 after units have changed places: sums have other orders
 
@@ -41,7 +41,7 @@ def ordered(supernet: Supernet, split: Split, distance: Distance, listener: List
     """
     family, model = supernet.family, supernet.model.eval()
     device = next(model.parameters()).device
-    rows = torch.randperm(len(split), generator=seeded(SEED))[:ROWS]
+    rows = split.grouped(torch.randperm(len(split), generator=seeded(SEED))[:ROWS], BATCH)
     batches = [batch.to(device).inputs for batch in split.batches(BATCH, rows)]
     listener.progress("looking for units that can change places")
     bundles = find_bundles(family, supernet.config, _probed(supernet))
@@ -49,8 +49,7 @@ def ordered(supernet: Supernet, split: Split, distance: Distance, listener: List
     for bundle, scores in zip(bundles, _scores(model, bundles, batches, listener), strict=True):
         bundle.reorder(model, scores.argsort(descending=True, stable=True).tolist())
     _check_same(model, before, batches[0], distance)
-    first = next(split.batches(LAYER_ROWS, rows[:LAYER_ROWS])).to(device).inputs
-    config = _with_layers_ordered(family, supernet.config, model, first, distance, listener)
+    config = _with_layers_ordered(family, supernet.config, model, batches[:LAYER_BATCHES], distance, listener)
     found = Supernet(family, config, supernet.space).to(device)
     found.load_state_dict(supernet.state_dict())
     return found.eval()
@@ -95,10 +94,15 @@ def _scores(model: nn.Module, bundles: Sequence[Bundle], batches: Sequence[Input
 
 
 def _with_layers_ordered(
-    family: Family, config: Config, model: nn.Module, inputs: Inputs, distance: Distance, listener: Listener
+    family: Family,
+    config: Config,
+    model: nn.Module,
+    batches: Sequence[Inputs],
+    distance: Distance,
+    listener: Listener,
 ) -> Config:
     """The config with a keep order for each stack that lets it be chosen: each time the least missed layer goes."""
-    wanted = _outputs(model, inputs)
+    wanted = [_outputs(model, inputs) for inputs in batches]
     for stack in family.stacks(config):
         if stack.order is None:
             continue
@@ -110,7 +114,8 @@ def _with_layers_ordered(
             losses = {}
             for layer in left:
                 setattr(owner, name, nn.ModuleList(layers[one] for one in left if one != layer))
-                losses[layer] = float(distance(_outputs(model, inputs), wanted).mean())
+                found = zip(batches, wanted, strict=True)
+                losses[layer] = sum(float(distance(_outputs(model, one), like).sum()) for one, like in found)
             gone.append(min(left, key=lambda layer: losses[layer]))
             left.remove(gone[-1])
         setattr(owner, name, nn.ModuleList(layers))

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import bstsearch
+from bstsearch.environment import process_count
 from bstsearch.errors import InputError, UsageError
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
@@ -147,6 +148,8 @@ def _order_of(recipe: Recipe, order: str | None, teacher: Path | None) -> str | 
     if order == IMPORTANCE and teacher is None:
         raise UsageError("--order importance is for pretrained weights; give the folder that holds them with --teacher")
     found = order or recipe.order
+    if found == IMPORTANCE and process_count() > 1:
+        raise UsageError("each of several processes would find an order of its own; give --order none")
     return None if found == NO_ORDER else found
 
 

@@ -67,6 +67,13 @@ def test_an_ordered_supernet_begins_as_its_teacher(
     assert not torch.equal(supernet.model.words.weight, teacher.model.words.weight)
 
 
+def test_several_processes_cannot_find_one_order(train: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bstsearch.training.run.process_count", lambda: 2)
+    result = train("--teacher", "teacher")
+    assert result.exit_code == 2
+    assert "each of several processes would find an order of its own; give --order none" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
