@@ -53,6 +53,7 @@ docs: $(DEV)
 	$(VENV)/bin/python docs/cost_tables.py --anew
 	$(VENV)/bin/python profiles/build.py
 	$(VENV)/bin/python docs/slimming_tables.py
+	$(VENV)/bin/python docs/transformers_table.py
 	$(VENV)/bin/python docs/console_blocks.py
 	$(VENV)/bin/python docs/run_notebook.py
 

@@ -205,12 +205,12 @@ def digest(*paths: Path) -> str:
 
 
 @contextlib.contextmanager
-def needing(what: str) -> Iterator[None]:
+def needing(what: str, extra: str = "published") -> Iterator[None]:
     """InputError where an import in the block finds nothing; `what` names the work that the library is for."""
     try:
         yield
     except ModuleNotFoundError as error:
-        message = f"{what} needs {error.name}; install it with pip install 'bstsearch[published]'"
+        message = f"{what} needs {error.name}; install it with pip install 'bstsearch[{extra}]'"
         raise InputError(message) from None
 
 

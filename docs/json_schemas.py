@@ -125,6 +125,79 @@ class Import(_Object, kw_only=True):
     submodels: list[Id]
 
 
+class Parts(_Object, kw_only=True):
+    """An axis that holds several parts side by side."""
+
+    parameter: Annotated[str, Meta(description="* stands for the numbers of layers.")]
+    axis: Whole
+    parts: Annotated[list[int], Meta(description="Their proportion.")]
+
+
+class Group(_Object, kw_only=True):
+    """Settings of a configuration that shrink together."""
+
+    sizes: Annotated[dict[str, int], Meta(description="Setting -> its value in the full model.")]
+    steps: Annotated[dict[str, int], Meta(description="Setting -> its smallest step.")]
+    error: Annotated[Amount, Meta(description="What the zero-padding oracle says, as a share of the largest output.")]
+    axes: Annotated[int, Meta(ge=0, description="How many axes of weights follow.")]
+    parts: list[Parts]
+
+
+class Layers(_Object, kw_only=True):
+    """A list of layers."""
+
+    prefix: str
+    count: Annotated[str, Meta(description="The setting with their number.")]
+    layers: Whole
+    keep_order: Annotated[list[int], Meta(description="The layer kept longest first; empty where all are kept.")]
+    follows: Annotated[list[str], Meta(description="Settings that are lists and follow the layers.")]
+    error: Amount
+    is_elastic: bool
+
+
+class CornerCost(_Object, kw_only=True):
+    """What a submodel costs."""
+
+    id: Id
+    parameters: Whole
+    macs: Whole
+
+
+class Inspect(_Object, kw_only=True):
+    """What `bstsearch inspect --json` prints, and inspection.json of an imported supernet holds."""
+
+    class_: str = msgspec.field(name="class")
+    transformers: Annotated[str, Meta(description="The version.")]
+    inputs: list[str]
+    error: Annotated[Amount, Meta(description="Of all groups together.")]
+    groups: list[Group]
+    stacks: list[Layers]
+    fixed: Annotated[dict[str, str], Meta(description="Setting -> why it stays as it is.")]
+    unproved: Annotated[list[str], Meta(description="Weights on which no output depends.")]
+    not_reached: Annotated[list[str], Meta(description="Settings that the time did not reach.")]
+    submodels: Annotated[
+        list[CornerCost], Meta(description="Smallest, middle, largest; empty where a product cannot be counted.")
+    ]
+    seconds: Amount
+
+
+class ImportStock(Inspect, kw_only=True):
+    """What `bstsearch import --json` prints of a Hugging Face model's folder."""
+
+    path: Annotated[str, Meta(description="The supernet folder.")]
+
+
+class ExportStock(_Object, kw_only=True):
+    """What `bstsearch export --stock --json` prints."""
+
+    path: str
+    class_: str = msgspec.field(name="class")
+    submodel: Id
+    parameters: Whole
+    of: Annotated[int, Meta(ge=0, description="Parameters of the full model.")]
+    difference: Annotated[Amount, Meta(description="Of what was read back, as a share of the largest output.")]
+
+
 class Metric(_Object, kw_only=True):
     """What kind of number the scores are."""
 
@@ -618,13 +691,16 @@ class Error(_Object, kw_only=True):
 
 SCHEMAS: dict[str, type[Struct]] = {
     "space": Space,
+    "inspect": Inspect,
     "import": Import,
+    "import-stock": ImportStock,
     "train": Train,
     "profile": Shown,
     "pareto": Pareto,
     "pareto-fronts": ParetoFronts,
     "worker": Worker,
     "export": Export,
+    "export-stock": ExportStock,
     "eval": Eval,
     "ask": Ask,
     "devices": Devices,

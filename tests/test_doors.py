@@ -26,7 +26,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_package_s_own_come_in_by_entry_points() -> None:
-    assert doors.names("family") == ["clip_vil", "mcan", "uniter"]
+    assert doors.names("family") == ["clip_vil", "hugging_face", "mcan", "uniter"]
     assert doors.get("family", "mcan").name == "mcan"
 
 

@@ -35,6 +35,7 @@ ROOMS = (
         "inputs",
         "model",
         "layers",
+        "stock",
         "families",
         "formats",
         "tasks",

@@ -23,6 +23,7 @@ from bstsearch.environment import limit_threads, prepare
 # In the order of use: a verb, and its file and function. The last one has verbs of its own.
 VERBS = {
     "space": "space.space",
+    "inspect": "inspect.inspect",
     "import": "import_.import_",
     "train": "train.train",
     "profile": "profile.profile",

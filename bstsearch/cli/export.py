@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.answering.exported_folder import metric_of
+from bstsearch.cli.elastic import check_alone, export_bundle
 from bstsearch.cli.options import (
     DataOption,
     FamilyOption,
@@ -21,6 +22,7 @@ from bstsearch.cli.options import (
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
+from bstsearch.errors import UsageError
 from bstsearch.score import Metric
 from bstsearch.space_names import TRAINED, parse_precisions
 from bstsearch.tasks import ON_DISK
@@ -33,11 +35,15 @@ OF_CIRCLES = ("easy-vqa", "shapes")  # data sets that ask about circles, among o
 
 def export(
     pick: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--pick", metavar="ROW|ID", help="Row number of the front, a submodel's id, or the word 'recommended'."
+            "--pick",
+            metavar="ROW|ID",
+            help="Row number of the front, a submodel's id, or the word 'recommended'. "
+            "With --elastic a list of rows, such as 1,3,5.",
+            show_default="with --elastic all rows",
         ),
-    ],
+    ] = None,
     front: Annotated[
         Path | None,
         typer.Option(
@@ -48,12 +54,25 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="export/<id>")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder to write.", show_default="export/<id>, or export/elastic"),
     ] = None,
     space: SpaceOption = TRAINED,
     profiles: ProfilesOption = None,
     data: DataOption = None,
+    stock: Annotated[
+        Path | None,
+        typer.Option(
+            "--stock",
+            metavar="DIR",
+            help="Supernet of a Hugging Face model: write the submodel of that id as a folder of the same class, "
+            "without a front.",
+        ),
+    ] = None,
     precision: PrecisionOption = None,
+    is_elastic: Annotated[
+        bool, typer.Option("--elastic", help="Write many submodels over one file of weights, to choose at run time.")
+    ] = False,
     is_forced: ForceOption = False,
     _family: FamilyOption = None,
     is_json: JsonOption = False,
@@ -61,17 +80,29 @@ def export(
     """Write a submodel of the front as safetensors and ONNX, checked.
 
     An id may name any submodel that the supernet was trained on, or is in --space. One that the search has not scored
-    is scored now. With --precision there are ONNX files in these precisions, too, each scored and timed.
+    is scored now. With --precision there are ONNX files in these precisions, too, each scored and timed. With --elastic
+    all rows of the front, or those that --pick lists, share one file of weights; each runs as fast as alone.
 
     \b
     Examples:
       bstsearch export --pick recommended
       bstsearch export --pick 3 --precision float16,int8
+      bstsearch export --pick w1of2-d1of3 --stock runs/minilm --out small-minilm
+      bstsearch export --elastic
     """
+    if is_elastic:
+        check_alone(precision, stock)
+        export_bundle(pick, front, out, space, profiles, data, is_forced=is_forced, is_json=is_json)
+        return
+    if pick is None:
+        raise UsageError("--pick is missing; give a row, an id or 'recommended', or --elastic for all rows")
     from bstsearch.exporting.run import FRONT
     from bstsearch.exporting.run import export as run
 
     output = Output(is_json)
+    if stock is not None:
+        _export_stock(output, stock, pick, out or Path("export") / pick, is_forced=is_forced)
+        return
     memory = Memory(output)
     with output.listening("reading") as listener:
         exported = run(
@@ -88,6 +119,18 @@ def export(
     _show(output, exported)
     for hint in _hints(exported.manifest, shlex.quote(str(exported.path))):
         output.hint(hint)
+
+
+def _export_stock(output: Output, supernet: Path, pick: str, out: Path, *, is_forced: bool) -> None:
+    from bstsearch.stock.exporting import export_stock
+
+    with output.listening("reading"):
+        told = export_stock(supernet, pick, out, is_forced=is_forced)
+    columns = [Column("class"), Column("parameters", is_number=True), Column("of", is_number=True)]
+    columns.append(Column("difference\nread back", is_number=True))
+    row = [told["class"], f"{told['parameters']:,}", f"{told['of']:,}", f"{told['difference']:.0e}"]
+    output.table(columns, [row], title=f"{pick} in {out}, which needs transformers only")
+    output.json({"path": str(out), **told})
 
 
 def _show(output: Output, exported: Exported) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from bstsearch.cli.options import DataDirOption, ForceOption, JsonOption
 from bstsearch.cli.output import Column, Output
+from bstsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from bstsearch.published.checkpoint import Imported
@@ -25,11 +26,18 @@ class DataName(StrEnum):
 
 
 def import_(
-    family: Annotated[str, typer.Option(metavar="NAME", help="mcan, uniter or clip-vil.")],
     checkpoint: Annotated[
-        Path, typer.Option(metavar="FILE", help="Checkpoint: .pkl, .pt or .pth of the published code, or safetensors.")
+        Path,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Published checkpoint: .pkl, .pt, .pth or safetensors; or the folder of a Hugging Face model.",
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the supernet.")],
+    family: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="mcan, uniter or clip-vil.", show_default="hugging-face, for a folder"),
+    ] = None,
     data: Annotated[
         DataName | None, typer.Option(help="Data set that it answers.", show_default="told by its sizes")
     ] = None,
@@ -53,7 +61,7 @@ def import_(
     is_forced: ForceOption = False,
     is_json: JsonOption = False,
 ) -> None:
-    """Make a supernet of a published checkpoint.
+    """Make a supernet of a checkpoint or a Hugging Face model.
 
     It may be MCAN (of BST, openvqa or mcan-vqa), UNITER, or CLIP-ViL. Only tensors are read, and nothing in the file is
     run. A tensor that is neither used nor known to be unused is an error, and so is one that is not finite. What shapes
@@ -61,8 +69,12 @@ def import_(
     --answers, or from the data set's own files in --data-dir; without them the supernet can be profiled, but not
     scored.
 
+    A folder is one of a Hugging Face model, which is looked at first as 'bstsearch inspect' does. No code of its own
+    is run.
+
     \b
     Examples:
+      bstsearch import --checkpoint all-MiniLM-L6-v2 --out runs/minilm
       bstsearch import --family mcan --checkpoint epoch15.pkl --out runs/bst --data-dir vqa-v2
       bstsearch import --family mcan --checkpoint epoch11.pkl --out runs/gqa --vocabulary dicts.json
       bstsearch import --family uniter --checkpoint model.pt --out runs/uniter --vocabulary vocab.txt \\
@@ -71,6 +83,13 @@ def import_(
     from bstsearch.published.run import import_checkpoint
 
     output = Output(is_json)
+    if checkpoint.is_dir():
+        _import_folder(output, checkpoint, out, is_forced=is_forced)
+        return
+    if family is None:
+        raise UsageError(
+            f"{checkpoint} is a file, which does not say its family; give --family mcan, uniter or clip-vil"
+        )
     with output.listening("reading the checkpoint") as listener:
         found = import_checkpoint(
             family,
@@ -86,6 +105,18 @@ def import_(
             listener=listener,
         )
     _show(output, found, out)
+    output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
+
+
+def _import_folder(output: Output, folder: Path, out: Path, *, is_forced: bool) -> None:
+    from bstsearch.stock.importing import import_folder
+
+    with output.listening("looking at the class") as listener:
+        found = import_folder(folder, out, is_forced=is_forced, listener=listener)
+    columns = [Column("submodel"), Column("parameters", is_number=True), Column("MACs", is_number=True)]
+    rows = [[one["id"], f"{one['parameters']:,}", f"{one['macs']:,}"] for one in found["submodels"]]
+    output.table(columns, rows, title=f"{found['class']} in {out}: all slices together off by {found['error']:.0e}")
+    output.json({"path": str(out), **found})
     output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
 
 

@@ -11,6 +11,7 @@ from bstsearch.space import FLOAT32
 Manifest = Mapping[str, Any]
 
 ANSWERS = "vocabulary.json"  # in the folder of a model that answers questions
+ASK = 'With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`'
 
 
 def card(manifest: Manifest) -> str:
@@ -32,7 +33,7 @@ Width {submodel["width"]} and depth {submodel["depth"]} of its supernet: {submod
 
 | tensor | shape | type |
 |---|---|---|
-{_tensors(manifest)}
+{tensors(manifest)}
 
 `preprocessor.json` says how a picture becomes a tensor and a text ids; `pictures.py` and `texts.py` do it.
 `sample.json` holds inputs with their outputs, to hold other programs against.
@@ -84,23 +85,29 @@ def _purpose(manifest: Manifest) -> str:
     return f"Answers a question about an image, out of the {signature['shape'][1]} answers in `{ANSWERS}`."
 
 
+def takes_pictures(manifest: Manifest) -> bool:
+    """Whether the model answers questions about pictures that it reads itself."""
+    return _has_answers(manifest) and {"image", "question"} == set(manifest["inputs"])
+
+
 def _how_to_run(manifest: Manifest) -> str:
     """Commands; a picture and a question are taken by a model that reads just these."""
-    takes_pictures = _has_answers(manifest) and {"image", "question"} == set(manifest["inputs"])
+    has_pictures = takes_pictures(manifest)
     question = 'picture.png "what color is the circle?"'
-    lines = ["```console", "$ pip install numpy onnxruntime" + (" pillow" if takes_pictures else "")]
-    lines += [f"$ python run.py {question}"] if takes_pictures else []
+    lines = ["```console", "$ pip install numpy onnxruntime" + (" pillow" if has_pictures else "")]
+    lines += [f"$ python run.py {question}"] if has_pictures else []
     lines += ["$ python run.py sample.json", "```", ""]
     lines += ["The last line runs the model on inputs that come with it, and compares the outputs; it needs no Pillow."]
-    if takes_pictures:
-        lines += ['With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`']
+    if has_pictures:
+        lines += [ASK]
     return "\n".join(lines)
 
 
-def _tensors(manifest: Manifest) -> str:
-    tensors = {**manifest["inputs"], **manifest["output"]}
+def tensors(manifest: Manifest) -> str:
+    """A row for each input and output."""
+    both = {**manifest["inputs"], **manifest["output"]}
     return "\n".join(
-        f"| `{name}` | {', '.join(map(str, tensor['shape']))} | {tensor['dtype']} |" for name, tensor in tensors.items()
+        f"| `{name}` | {', '.join(map(str, tensor['shape']))} | {tensor['dtype']} |" for name, tensor in both.items()
     )
 
 

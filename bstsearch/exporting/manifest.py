@@ -49,18 +49,18 @@ def make_manifest(
             "macs": candidate.macs,
             "gflops": candidate.gflops,
         },
-        "accuracy": _score(pick, pick.score),
+        "accuracy": score_json(pick, pick.score),
         **({} if task.metric == ACCURACY else {"metric": task.metric.to_json()}),
         "data": task.name,
-        "inputs": {name: _signature(tensor) for name, tensor in inputs.items()},
-        "output": {name: _signature(tensor) for name, tensor in outputs.items()},
+        "inputs": {name: signature(tensor) for name, tensor in inputs.items()},
+        "output": {name: signature(tensor) for name, tensor in outputs.items()},
         "supernet": dict(origin.supernet),
         "front": {"digest": digest(pick.path), "row": pick.row, "created": pick.front.created},
         "device": {**origin.device, "latency_source": candidate.latency.source},
         "not_measured": not_measured(candidate, origin.device),
-        "files": {path.name: _file(path) for path in files},
+        "files": {path.name: file_json(path) for path in files},
         "checks": dict(checks),
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -83,7 +83,7 @@ def check_json(pick: Pick, answers: Answers, timing: Timing, threads: int) -> di
     return {
         "max_difference": answers.max_difference,
         "near_ties": answers.near_ties,
-        "accuracy": _score(pick, answers.accuracy),
+        "accuracy": score_json(pick, answers.accuracy),
         "latency": {
             "ms": timing.latency_ms,
             "low_ms": timing.low_ms,
@@ -97,7 +97,8 @@ def check_json(pick: Pick, answers: Answers, timing: Timing, threads: int) -> di
     }
 
 
-def _score(pick: Pick, score: Score) -> dict[str, Any]:
+def score_json(pick: Pick, score: Score) -> dict[str, Any]:
+    """A score on the front's split, with its 95 % interval."""
     low, high = score.interval
     return {
         "split": pick.front.origin.split,
@@ -109,14 +110,17 @@ def _score(pick: Pick, score: Score) -> dict[str, Any]:
     }
 
 
-def _signature(tensor: Tensor) -> dict[str, Any]:
+def signature(tensor: Tensor) -> dict[str, Any]:
+    """Shape and type of a tensor, whose first axis is the batch."""
     return {"shape": ["batch", *tensor.shape[1:]], "dtype": str(tensor.dtype).removeprefix("torch.")}
 
 
-def _file(path: Path) -> dict[str, Any]:
+def file_json(path: Path) -> dict[str, Any]:
+    """Size and digest of a file."""
     return {"bytes": path.stat().st_size, "sha256": exported_folder.sha256(path)}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of what wrote a folder."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"bstsearch": bstsearch.__version__, "python": platform.python_version(), **packages}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bstsearch.answering import run_script
+from bstsearch.answering import bundle_script, run_script
 from bstsearch.answering.exported_folder import PREPROCESSOR, RUN, SAMPLE
 from bstsearch.inputs import pictures, texts
 from bstsearch.inputs.reader import Reader
@@ -28,15 +28,19 @@ FORMAT = 1
 TOKENIZER = "tokenizer.json"
 LISTED = 1000  # numbers that are written out; of more, the bytes are
 SCRIPTS = {RUN: Path(run_script.__file__), "pictures.py": Path(pictures.__file__), "texts.py": Path(texts.__file__)}
+BUNDLE_SCRIPTS = {**SCRIPTS, RUN: Path(bundle_script.__file__), "run_script.py": SCRIPTS[RUN]}
 # What a script that stands alone has in place of lines of this package.
 ALONE = {
     "from bstsearch.errors import InputError": "InputError = ValueError",
     "from bstsearch.inputs.": "from ",
+    "from bstsearch.answering.": "from ",
 }
 
 
-def write_preprocessing(reader: Reader, vocabulary: Vocabulary | None, folder: Path) -> list[str]:
-    """Writes `preprocessor.json` and the scripts that follow it; returns the names of all files."""
+def write_preprocessing(
+    reader: Reader, vocabulary: Vocabulary | None, folder: Path, scripts: Mapping[str, Path] = SCRIPTS
+) -> list[str]:
+    """Writes `preprocessor.json` and the `scripts` that follow it; returns the names of all files."""
     text = None if vocabulary is None else _text_reader(reader, vocabulary, folder)
     data = {
         "format": FORMAT,
@@ -44,9 +48,9 @@ def write_preprocessing(reader: Reader, vocabulary: Vocabulary | None, folder: P
         "text": text and text.to_json(),
     }
     write_json(folder / PREPROCESSOR, data)
-    for name, script in SCRIPTS.items():
+    for name, script in scripts.items():
         write_text(folder / name, standing_alone(script))
-    return [PREPROCESSOR, *SCRIPTS, *([TOKENIZER] if isinstance(text, PieceReader) else [])]
+    return [PREPROCESSOR, *scripts, *([TOKENIZER] if isinstance(text, PieceReader) else [])]
 
 
 def _text_reader(reader: Reader, vocabulary: Vocabulary, folder: Path) -> TextReader | PieceReader:

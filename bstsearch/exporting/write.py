@@ -23,10 +23,13 @@ from bstsearch.graphs.onnx_precision import write_at
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import config_to_json
 from bstsearch.model.supernet import Supernet, save_weights
-from bstsearch.model.supernet_folder import CONFIG, OF_TASK, WEIGHTS, SupernetFolder
+from bstsearch.model.supernet_folder import CONFIG, OF_TASK, WEIGHTS, SupernetFolder, read_folder
 from bstsearch.searching.at_precision import outputs_of
 from bstsearch.searching.pick import Pick
 from bstsearch.space import FLOAT32, ONE, PRECISIONS, Precision, Space
+from bstsearch.stock.configuration import BESIDE
+from bstsearch.stock.exporting import write_stock
+from bstsearch.stock.family import FAMILY as STOCK
 from bstsearch.tasks import open_task, save_task, split_for
 from bstsearch.tasks.task import Task
 from bstsearch.tasks.vqa import VqaTask
@@ -39,13 +42,14 @@ def scored(pick: Pick, data: str | type[Task] | None = None, listener: Listener 
         return pick
     listener.progress("scoring")
     origin, source = pick.front.origin, Path(pick.front.origin.supernet["path"])
-    split = split_for(source, _task(pick, data), origin.split)
+    split = split_for(source, open_front_task(pick, data), origin.split)
     split.check_scorable()
     score = split.score(outputs_of(Supernet.load(source), pick.candidate.submodel, split, where=str(source)))
     return dataclasses.replace(pick, candidate=dataclasses.replace(pick.candidate, accuracy=score))
 
 
-def _task(pick: Pick, data: str | type[Task] | None) -> Task:
+def open_front_task(pick: Pick, data: str | type[Task] | None) -> Task:
+    """The task that the pick's front was scored for."""
     origin = pick.front.origin
     data_dir = None if origin.data_folder is None else Path(origin.data_folder)
     return open_task(Path(origin.supernet["path"]), data, data_dir)
@@ -68,17 +72,18 @@ def write_export(
     front was scored for, where it is not the supernet's own.
     """
     origin = pick.front.origin
-    task = _task(pick, data)
+    task = open_front_task(pick, data)
     with writing_folder(out, marker=exported_folder.MANIFEST, own=exported_folder.OWN, is_forced=is_forced) as folder:
         own = pick.candidate.submodel.precision
-        graphs = _write_model(pick, folder, _output(task), {FLOAT32, own, *precisions})
+        graphs = _write_model(pick, folder, output_name(task), {FLOAT32, own, *precisions})
         save_task(task, folder)
+        _write_stock(pick, folder)
         of_task = [name for name in OF_TASK if (folder / name).exists()]
         supernet = Supernet.load(folder)  # read back, so that the checks see what was written
         model, split = supernet.model, split_for(folder, task, origin.split)
         sample = next(iter(split.batches(1))).inputs
         with torch.inference_mode():
-            outputs = {_output(task): model(**sample)}
+            outputs = {output_name(task): model(**sample)}
         write_sample(sample, outputs, folder)
         answers = compare_answers(graphs, model, split, progress=listener.progress)
         for precision, found in answers.items():
@@ -100,7 +105,15 @@ def write_export(
     return manifest
 
 
-def _output(task: Task) -> str:
+def _write_stock(pick: Pick, folder: Path) -> None:
+    """The same submodel of a stock class as a folder of that class, in `folder`."""
+    source = Path(pick.front.origin.supernet["path"])
+    if read_folder(source).family == STOCK.name:
+        (folder / BESIDE).mkdir()
+        write_stock(Supernet.load(source), pick.candidate.submodel, source / BESIDE, folder / BESIDE)
+
+
+def output_name(task: Task) -> str:
     """The name of what the model gives."""
     return LOGITS if task.has_classes else OUTPUT
 

@@ -16,6 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
+from bstsearch.graphs.positions import Positions
+
 Constant = NDArray[np.number[Any]]
 
 LINEAR = "Linear"  # x, weight[, bias]; lives only between the passes of this file
@@ -24,10 +26,14 @@ ROW_WISE = {"Add", "LayerNormalization", "Relu", "Split"}  # work on each token 
 
 @dataclasses.dataclass(kw_only=True)
 class _Graph:
-    """The part of a model that the passes change; `shapes` has None for every size that is not a number."""
+    """The part of a model that the passes change; `shapes` has None for every size that is not a number.
+
+    `positions` are those of the constants whose numbers are parameters'.
+    """
 
     nodes: list[NodeProto]
     constants: dict[str, Constant]
+    positions: dict[str, Positions]
     shapes: dict[str, tuple[int | None, ...]]
     outputs: tuple[str, ...]
 
@@ -45,13 +51,17 @@ class _Graph:
         return name
 
 
-def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same function in fewer nodes; sizes other than the first (batch) axis should be numbers."""
+def simplify(model: onnx.ModelProto, positions: dict[str, Positions] | None = None) -> onnx.ModelProto:
+    """The same function in fewer nodes; sizes other than the first (batch) axis should be numbers.
+
+    `positions` of constants that are parameters' numbers get those of the constants that are made of such.
+    """
     inferred = onnx.shape_inference.infer_shapes(model).graph
     values = [*inferred.value_info, *inferred.input, *inferred.output]
     graph = _Graph(
         nodes=list(model.graph.node),
         constants={tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer},
+        positions={} if positions is None else positions,
         shapes={value.name: _shape(value) for value in values},
         outputs=tuple(value.name for value in model.graph.output),
     )
@@ -131,7 +141,10 @@ def _merge(graph: _Graph, family: Sequence[NodeProto]) -> Iterator[NodeProto]:
     inputs = [first.input[0]]
     for index, role in enumerate(("weight", "bias")[: len(first.input) - 1], start=1):
         inputs.append(f"{name}_{role}")
-        graph.constants[inputs[-1]] = np.concatenate([graph.constants[node.input[index]] for node in family], -1)
+        names = [node.input[index] for node in family]
+        graph.constants[inputs[-1]] = np.concatenate([graph.constants[name] for name in names], -1)
+        if graph.positions.keys() >= set(names):
+            graph.positions[inputs[-1]] = np.concatenate([graph.positions[name] for name in names], -1)
     graph.shapes[name] = (*graph.shapes[first.output[0]][:-1], sum(sizes))
     yield helper.make_node(LINEAR, inputs, [name], name)
     split = graph.constant(f"{name}_sizes", sizes)

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bstsearch.errors import InputError
+from bstsearch.model.sizes import size_of
 
 # Sizes that can only move together: field -> its smallest step. Every one is a whole number of its steps, the same
 # number for all: {"heads": 4, "kv_heads": 1} are 4n query heads for n pairs of keys and values.
 Group = Mapping[str, int]
+# How much longer one more of a size makes an axis; several where axes follow it in several ways.
+Unit = int | tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ def part_sizes(size: int, parts: tuple[int, ...]) -> tuple[int, ...] | None:
     return None if rest else tuple(part * unit for part in parts)
 
 
-def all_groups(units: Mapping[str, int], groups: Sequence[Group]) -> list[Group]:
+def all_groups(units: Mapping[str, Unit], groups: Sequence[Group]) -> list[Group]:
     """The declared groups, and each other elastic field by itself, in steps of one.
 
     Raises InputError where a group names a field that is not elastic, or a step that is not positive.
@@ -67,11 +70,16 @@ def all_groups(units: Mapping[str, int], groups: Sequence[Group]) -> list[Group]
     return [*groups, *({field: 1} for field in units if field not in grouped)]
 
 
+def multiples(unit: Unit) -> tuple[int, ...]:
+    """The unit as several."""
+    return unit if isinstance(unit, tuple) else (unit,)
+
+
 def check_group(config: Any, group: Group) -> None:
     """Passes where the sizes of `group` are the same number of their steps, layer by layer; else InputError."""
     if len(group) == 1:
         return
-    sizes = {field: getattr(config, field) for field in group}
+    sizes = {field: size_of(config, field) for field in group}
     layers = max((len(size) for size in sizes.values() if isinstance(size, tuple)), default=1)
     rows = {field: size if isinstance(size, tuple) else (size,) * layers for field, size in sizes.items()}
     for layer in zip(*rows.values(), strict=True):

@@ -107,7 +107,7 @@ def _axes(family: Family, config: Config, group: Group) -> list[Held]:
     """The axes that follow the group; `block` is how much of a part belongs to one step of it."""
     found = []
     for (name, axis), growth in growths(family, config, group).items():
-        parts = parts_of(family.axes, name, axis)
+        parts = parts_of(family.axes_of(config), name, axis)
         found.append(Held(parameter=name, axis=axis, block=growth // sum(parts), parts=parts))
     return found
 

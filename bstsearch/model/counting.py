@@ -241,6 +241,12 @@ def _attention(inputs: Sequence[Any], _outputs: Sequence[Any]) -> int:
     return int(math.prod(batch) * queries * keys * (size + value_size))
 
 
+def _convolution(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
+    """Every weight once for each place of the output; padding is given as a word ("same"), which changes nothing."""
+    batch, _, *places = get_shape(outputs[0])
+    return int(batch * math.prod(get_shape(inputs[1])) * math.prod(places))
+
+
 def _baddbmm(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
     """The product; what it is added to costs nothing."""
     return int(bmm_flop_jit(inputs[1:3], outputs))
@@ -248,6 +254,7 @@ def _baddbmm(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
 
 _COUNTED = {
     "aten::_convolution": conv_flop_jit,
+    "aten::_convolution_mode": _convolution,
     "aten::addmm": addmm_flop_jit,
     "aten::baddbmm": _baddbmm,
     "aten::bmm": bmm_flop_jit,

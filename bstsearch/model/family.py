@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Reader
-from bstsearch.model.axes import Axis, Group, all_groups, check_group
+from bstsearch.model.axes import Axis, Group, Unit, all_groups, check_group
+from bstsearch.model.sizes import all_sizes, size_of
 from bstsearch.space import ONE, Shares, Space, Submodel
 
 Config = Any  # each family's own frozen dataclass of sizes
@@ -39,7 +40,8 @@ class Stack:
     """A list of layers, found under `prefix` in the state dict, and the order in which to keep them.
 
     `count` is the field of the config that holds the number of its layers, where one does ("num_hidden_layers"), and
-    `order` the one that holds the keep order, where it can be chosen.
+    `order` the one that holds the keep order, where it can be chosen. `rows` are fields with one entry for each of its
+    layers, `places` fields that list some of its layers by their index.
 
     >>> Stack(prefix="encoder", keep_order=(0, 3, 1, 2)).kept(2)
     (0, 3)
@@ -49,6 +51,8 @@ class Stack:
     keep_order: tuple[int, ...]
     count: str | None = None
     order: str | None = None
+    rows: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
     def kept(self, count: int) -> tuple[int, ...]:
         """The `count` layers kept longest, in the order in which they run."""
@@ -57,6 +61,16 @@ class Stack:
     def kept_by(self, submodel: Submodel, index: int) -> tuple[int, ...]:
         """The layers that `submodel` keeps of this stack, the model's stack of that index."""
         return self.kept(int(submodel.depth_of(index) * len(self.keep_order)))
+
+    def following(self, config: Config, kept: tuple[int, ...]) -> dict[str, Any]:
+        """What the fields that follow its layers hold once only `kept` are left: its number, its rows, its places."""
+        found: dict[str, Any] = {self.count: len(kept)} if self.count else {}
+        found |= {name: [size_of(config, name)[layer] for layer in kept] for name in self.rows}
+        if self.order and size_of(config, self.order):
+            found[self.order] = tuple(kept.index(layer) for layer in self.keep_order if layer in kept)
+        for name in self.places:
+            found[name] = [kept.index(layer) for layer in size_of(config, name) if layer in kept]
+        return found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,9 +85,12 @@ class Family:
     - `stacks(config)`: the layer stacks, with their keep orders.
     - `example_inputs(config, batch)`: inputs of the right names, dtypes and shapes, random but seeded.
     - `elastic_units(config)`: elastic field -> how much longer one more of it makes an axis (the size of a head for
-      heads, else 1). The field of a layer count is none: its `Stack` names it.
+      heads, else 1), or a tuple where axes follow it in several ways. The field of a layer count is none: its `Stack`
+      names it.
     - `groups(config)`: elastic fields that can only move together, each with its smallest step; the others move alone.
-    - `axes`: the axes that hold several parts side by side (qkv, gate and up).
+    - `axes`: the axes that hold several parts side by side (qkv, gate and up); `more_axes(config)` those that only
+      some configs have.
+    - `usual_space(config)`: the space to begin with, where it is not BST's.
     - `free_axes(config)`: input -> axes, beside the first, whose size may differ from one call to the next
       (images lying or upright), each with a name for the exported model.
     - `tokens`: the field of the config that says how many of the image's tokens the Transformer sees, where a submodel
@@ -92,9 +109,11 @@ class Family:
     shrink: Callable[[Config, Submodel], Config]
     stacks: Callable[[Config], tuple[Stack, ...]]
     example_inputs: Callable[[Config, int], dict[str, Tensor]]
-    elastic_units: Callable[[Config], Mapping[str, int]]
+    elastic_units: Callable[[Config], Mapping[str, Unit]]
     groups: Callable[[Config], Sequence[Group]] = lambda _config: ()
     axes: tuple[Axis, ...] = ()
+    more_axes: Callable[[Config], tuple[Axis, ...]] = lambda _config: ()
+    usual_space: Callable[[Config], Space] | None = None
     free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
     tokens: str | None = None
     token_shares: Callable[[Config], Shares] = lambda _config: (ONE,)
@@ -110,8 +129,14 @@ class Family:
         return {stack.prefix: stack.kept_by(submodel, index) for index, stack in enumerate(stacks)}
 
     def space(self, config: Config) -> Space:
-        """BST's space of this model."""
+        """The space to begin with: BST's, unless the family has another."""
+        if self.usual_space is not None:
+            return self.usual_space(config)
         return Space.bst(stacks=tuple(len(stack.keep_order) for stack in self.stacks(config)))
+
+    def axes_of(self, config: Config) -> tuple[Axis, ...]:
+        """The axes that hold several parts side by side."""
+        return (*self.axes, *self.more_axes(config))
 
     def moves(self, config: Config) -> list[Group]:
         """The groups in which elastic sizes move, those that move alone included."""
@@ -139,18 +164,20 @@ class Family:
     def _check_fixed_sizes(self, config: Config, submodel: Submodel, small: Config) -> None:
         """Passes where layer counts are those of the kept layers, and every other size that is not elastic stays."""
         for stack in self.stacks(config):
-            if stack.count and getattr(config, stack.count) != len(stack.keep_order):
+            if stack.count and size_of(config, stack.count) != len(stack.keep_order):
                 raise InputError(
                     f"the keep order of {stack.prefix} lists {len(stack.keep_order)} layers, but {stack.count} is "
-                    f"{getattr(config, stack.count)}; make it follow the config, which a submodel has with fewer layers"
+                    f"{size_of(config, stack.count)}; make it follow the config, which a submodel has with fewer layers"
                 )
         if submodel.tokens != 1 and self.tokens is None:
             raise InputError("the number of the image's tokens is fixed; leave 'tokens' out of the space")
         kept = self.kept_layers(config, submodel)
-        counts = {stack.count: len(kept[stack.prefix]) for stack in self.stacks(config) if stack.count}
-        fixed = {field.name for field in dataclasses.fields(config)} - self.elastic_units(config).keys() - {self.tokens}
-        for field in fixed:
-            before, after = getattr(config, field), getattr(small, field)
+        counts: dict[str, Any] = {}
+        for stack in self.stacks(config):
+            counts |= stack.following(config, kept[stack.prefix])
+        sizes, others = all_sizes(config), all_sizes(small)
+        for field in sizes.keys() - self.elastic_units(config).keys() - {self.tokens}:
+            before, after = sizes[field], others[field]
             if field in counts:
                 if after != counts[field]:
                     raise InputError(f"{field} counts the layers, of which {counts[field]} are kept, not {after}")

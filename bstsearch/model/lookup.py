@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bstsearch import doors
 from bstsearch.errors import InputError
 from bstsearch.model.config import config_from_json
 from bstsearch.model.family import Config, Family
+from bstsearch.model.supernet_folder import read_folder
 
 
 def family_names() -> list[str]:
@@ -26,7 +28,7 @@ def get_family(name: str) -> Family:
 
 
 def get_preset(name: str) -> tuple[Family, Config]:
-    """The named configuration and its family; InputError lists the presets there are.
+    """The named configuration and its family, or those of a supernet's folder; InputError lists the presets there are.
 
     >>> family, config = get_preset("mcan-vqa-v2")
     >>> family.name, config.answers
@@ -36,6 +38,9 @@ def get_preset(name: str) -> tuple[Family, Config]:
     for family in families:
         if name in family.presets:
             return family, family.presets[name]
+    if Path(name).is_dir():
+        folder = read_folder(Path(name))
+        return restored(folder.family, folder.config)
     known = ", ".join(preset for family in families for preset in family.presets)
     raise InputError(f"unknown preset {name!r}; this version knows {known}")
 

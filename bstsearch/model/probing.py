@@ -8,7 +8,7 @@ tell two things side by side from one of twice the size where both move in one g
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +21,9 @@ from torch.overrides import TorchFunctionMode
 
 from bstsearch.doors import fault_of
 from bstsearch.errors import InputError
-from bstsearch.model.axes import Group, part_sizes, parts_of
+from bstsearch.model.axes import Group, Unit, multiples, part_sizes, parts_of
 from bstsearch.model.family import Config, Family
+from bstsearch.model.sizes import resized, size_of
 from bstsearch.reading import said
 
 BYTES = 4  # of a parameter
@@ -33,11 +34,12 @@ SMALL = 1 << 30  # bytes that may be taken for a model before its weights are lo
 def check_axes(family: Family, config: Config) -> None:
     """Passes where every part of every axis that grows with a group is as long as one size of it; else InputError."""
     shapes, units = _shapes(build_shapes(family, config)), family.elastic_units(config)
+    axes = family.axes_of(config)
     for group in family.moves(config):
         larger, lengths = _larger_shapes(family, config, group), set(_lengths(config, group, units))
         for name, axis in ((name, axis) for name, shape in shapes.items() for axis in range(len(shape))):
             before, after = shapes[name][axis], larger[name][axis]
-            parts = parts_of(family.axes, name, axis)
+            parts = parts_of(axes, name, axis)
             if before != after and not _are_among(lengths, before, after, parts):
                 raise InputError(
                     f"{family.name}: axis {axis} of {name} grows from {before} to {after} when "
@@ -62,12 +64,12 @@ def growths(family: Family, config: Config, group: Group) -> dict[tuple[str, int
     return {place: growth for place, growth in by.items() if growth}
 
 
-def _lengths(config: Config, group: Group, units: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+def _lengths(config: Config, group: Group, units: Mapping[str, Unit]) -> Iterator[tuple[int, int]]:
     """How long an axis may be that follows one size of the group, before and after it is enlarged."""
     for field, step in group.items():
-        size = getattr(config, field)
+        size = size_of(config, field)
         for one in size if isinstance(size, tuple) else (size,):
-            yield units[field] * one, units[field] * (one + step)
+            yield from ((unit * one, unit * (one + step)) for unit in multiples(units[field]))
 
 
 def _are_among(lengths: set[tuple[int, int]], before: int, after: int, parts: tuple[int, ...]) -> bool:
@@ -75,15 +77,16 @@ def _are_among(lengths: set[tuple[int, int]], before: int, after: int, parts: tu
     return old is not None and new is not None and set(zip(old, new, strict=True)) <= lengths
 
 
-def _expected(parts: tuple[int, ...], group: Group, units: Mapping[str, int]) -> str:
-    lengths = " or ".join(f"{units[field]} x {field}" if units[field] > 1 else field for field in group)
+def _expected(parts: tuple[int, ...], group: Group, units: Mapping[str, Unit]) -> str:
+    pairs = ((unit, field) for field in group for unit in multiples(units[field]))
+    lengths = " or ".join(f"{unit} x {field}" if unit > 1 else field for unit, field in pairs)
     return lengths if parts == (1,) else f"parts {parts}, each of {lengths}"
 
 
 def _larger_shapes(family: Family, config: Config, group: Group) -> dict[str, tuple[int, ...]]:
     try:
-        sizes = {field: _plus(getattr(config, field), step) for field, step in group.items()}
-        return _shapes(_build(family, dataclasses.replace(config, **sizes)))
+        sizes = {field: _plus(size_of(config, field), step) for field, step in group.items()}
+        return _shapes(_build(family, resized(config, sizes)))
     except Exception as error:  # the family's own code, which says in its own way that these sizes do not go together
         raise InputError(
             f"{family.name} cannot be built when {_growth(config, group)}: {type(error).__name__}: {error}. "
@@ -93,7 +96,7 @@ def _larger_shapes(family: Family, config: Config, group: Group) -> dict[str, tu
 
 def _growth(config: Config, group: Group) -> str:
     """How the sizes of the group are enlarged, in words."""
-    sizes = {field: getattr(config, field) for field in group}
+    sizes = {field: size_of(config, field) for field in group}
     return " and ".join(f"{field} grows from {size} to {_plus(size, group[field])}" for field, size in sizes.items())
 
 
@@ -115,8 +118,15 @@ def build_shapes(family: Family, config: Config) -> nn.Module:
 
 
 def _build(family: Family, config: Config) -> nn.Module:
-    with torch.device("meta"), _WithoutInitialisation():
+    with building_weightless():
         return family.build(config)
+
+
+@contextlib.contextmanager
+def building_weightless() -> Iterator[None]:
+    """Has models that are built in the block take no memory."""
+    with torch.device("meta"), _WithoutInitialisation():
+        yield
 
 
 def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -10,12 +10,12 @@ import dataclasses
 import functools
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
-from bstsearch.model.axes import part_sizes, parts_of
+from bstsearch.model.axes import Axis, part_sizes, parts_of
 from bstsearch.model.family import Config, Family
 from bstsearch.space import Submodel
 
@@ -71,11 +71,11 @@ def make_plan(family: Family, config: Config, submodel: Submodel, small: nn.Modu
     InputError where a small tensor has no full one or does not fit in it, or where a buffer that is state would have to
     be cut.
     """
-    kept_layers = family.kept_layers(config, submodel)
+    kept_layers, axes = family.kept_layers(config, submodel), family.axes_of(config)
     parameters = dict(full.named_parameters(remove_duplicate=False))
     try:
         cuts = {
-            name: _cut(family, name, parameter, _full_name(name, kept_layers), parameters)
+            name: _cut(axes, name, parameter, _full_name(name, kept_layers), parameters)
             for name, parameter in small.named_parameters()
         }
         return Plan(cuts=cuts, buffers=_shared_buffers(small, full, kept_layers))
@@ -83,13 +83,13 @@ def make_plan(family: Family, config: Config, submodel: Submodel, small: nn.Modu
         raise InputError(f"{family.name} {submodel.id}: {error}") from None
 
 
-def _cut(family: Family, name: str, small: Tensor, source: str, parameters: Mapping[str, Tensor]) -> Cut:
+def _cut(axes: Sequence[Axis], name: str, small: Tensor, source: str, parameters: Mapping[str, Tensor]) -> Cut:
     if source not in parameters:
         raise InputError(f"the full model has no parameter {source!r} for {name!r}")
     shape, full_shape = tuple(small.shape), tuple(parameters[source].shape)
     if len(shape) != len(full_shape) or any(a > b for a, b in zip(shape, full_shape, strict=True)):
         raise InputError(f"{name} {shape} does not fit in {source} {full_shape}")
-    parts = tuple(parts_of(family.axes, source, axis) for axis in range(len(shape)))
+    parts = tuple(parts_of(axes, source, axis) for axis in range(len(shape)))
     for axis, sizes in enumerate(zip(shape, full_shape, strict=True)):
         if any(part_sizes(size, parts[axis]) is None for size in sizes):
             raise InputError(f"axis {axis} of {source} is declared as parts {parts[axis]}, which do not fill {sizes}")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -78,7 +80,10 @@ class Supernet(nn.Module):
         ValueError as of `bind`.
         """
         _check_float32(submodel)
-        model, plan = self._build(submodel)
+        return self._fill(*self._build(submodel))
+
+    def _fill(self, model: nn.Module, plan: slicing.Plan) -> nn.Module:
+        """Gives `model` its numbers by `plan`, as copies."""
         full = dict(self.model.named_parameters(remove_duplicate=False))
         for name, parameter in model.named_parameters():
             cut = plan.cuts[name]
@@ -86,6 +91,25 @@ class Supernet(nn.Module):
         for name, source in plan.buffers.items():
             model.get_buffer(name).copy_(self.model.get_buffer(source))
         return model.train(self.training)
+
+    def numbered(self, submodel: Submodel) -> tuple[nn.Module, dict[str, NDArray[np.int64]]]:
+        """The submodel as `materialise` makes it, and for each of its parameters where its numbers are.
+
+        The full model's numbers are counted from 0, parameter after parameter. ValueError as of `bind`.
+        """
+        _check_float32(submodel)
+        numbers, count = {}, 0
+        for parameter in self.model.parameters():
+            numbers[parameter] = torch.arange(count, count + parameter.numel()).reshape(parameter.shape)
+            count += parameter.numel()
+        full = dict(self.model.named_parameters(remove_duplicate=False))
+        model, plan = self._build(submodel)
+        places = {
+            parameter: plan.cuts[name].apply(numbers[full[plan.cuts[name].source]]).numpy()
+            for name, parameter in model.named_parameters()
+        }
+        tied = model.named_parameters(remove_duplicate=False)
+        return self._fill(model, plan), {name: places[parameter] for name, parameter in tied}
 
     def save(self, folder: Path) -> None:
         """Writes `model.safetensors` and `config.json` into `folder`, which exists."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,27 @@ def read_pick(path: Path, name: str, *, space: str = TRAINED, profiles: Path | N
         candidate = _new(front, folder, within.get_submodel(name), profiles, path)
     row = front.front.index(candidate) + 1 if candidate in front.front else None
     return Pick(path=path, front=front, candidate=candidate, row=row)
+
+
+def read_rows(path: Path, names: Sequence[str] = (), *, space: str = TRAINED) -> list[Pick]:
+    """The rows of the front file at `path` that these numbers or ids name, in their order there; without any, all.
+
+    They must be in `space`, a part of what the supernet was trained on. InputError where there is no such row, or the
+    front is stale; UsageError for a submodel outside the space.
+    """
+    front = read_front(path)
+    within = _supernet(front, path).part(space)
+    chosen = {front.pick(name).id for name in names} or {one.id for one in front.front}
+    rows = [
+        Pick(path=path, front=front, candidate=candidate, row=row)
+        for row, candidate in enumerate(front.front, start=1)
+        if candidate.id in chosen
+    ]
+    if strangers := chosen - {pick.candidate.id for pick in rows}:
+        raise InputError(f"{path}: {shown(min(strangers))} is not on the front; give rows of 1 to {len(front.front)}")
+    for pick in rows:
+        within.get_submodel(pick.candidate.id)  # or UsageError
+    return rows
 
 
 def _supernet(front: FrontFile, path: Path) -> SupernetFolder:

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from bstsearch.graphs.onnx_file import write_onnx
 from bstsearch.model.family import Config, Family, seeded
 from bstsearch.model.supernet import Supernet
+from bstsearch.model.zero_padding import RIGHT, padding_error
 from bstsearch.space import ONE, Space, Submodel
 
 
@@ -28,14 +29,16 @@ class FamilyContract:
 
     `heads_leave_by` and `ffn_leaves_by` are shell-style patterns over the weights whose axis 1 goes along heads or FFN
     units, with the name of the layer left out ("merge.weight"). They stay None where a layer cannot choose its heads or
-    its FFN units by itself; the masked oracle is left out then. Everything but ONNX runs in float64, where two right
-    ways differ by rounding only.
+    its FFN units by itself; the masked oracle is left out then. `is_part_of_the_full_model` is False only where a
+    number in the code, or a buffer, depends on a size, so that no narrower model is the full one with zeros around it.
+    Everything but ONNX runs in float64, where two right ways differ by rounding only.
     """
 
     family: Family
     config: Config
     heads_leave_by: str | None = None
     ffn_leaves_by: str | None = None
+    is_part_of_the_full_model: bool = True
 
     def inputs(self) -> dict[str, Tensor]:
         """A batch of three, in float64 where it is not of integers."""
@@ -147,6 +150,16 @@ class FamilyContract:
                 )
             self._assert_submodel_is(oracle, supernet, Submodel(depth=depth))
 
+    # The zero-padding oracle: a narrow model is the full one with zeros around it
+
+    def test_a_narrower_model_is_the_full_one_with_zeros_around_it(self, supernet: Supernet) -> None:
+        if not self.is_part_of_the_full_model:
+            pytest.skip("something that is no weight depends on a size")
+        for width in supernet.space.widths:
+            submodel = Submodel(width=width)
+            error = padding_error(self.family, self.config, submodel, self.inputs())
+            assert error <= RIGHT, f"{submodel.id} is off by {error:.1e}: some axis is cut in the wrong places"
+
     # Gradients
 
     def test_gradients_are_the_materialised_ones_at_their_slice_and_none_elsewhere(
@@ -245,7 +258,7 @@ class FamilyContract:
 
     def test_a_bound_submodel_shares_memory_and_a_materialised_one_does_not(self, supernet: Supernet) -> None:
         full = {tensor.untyped_storage().data_ptr() for tensor in supernet.model.state_dict().values()}
-        fused = {axis.parameter for axis in self.family.axes}  # cut into copies
+        fused = {axis.parameter for axis in self.family.axes_of(self.config)}  # cut into copies
         own = supernet.materialise(supernet.space.smallest).state_dict().values()
         assert full.isdisjoint(tensor.untyped_storage().data_ptr() for tensor in own)
         with supernet.bind(supernet.space.smallest) as model:

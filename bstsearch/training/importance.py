@@ -9,7 +9,6 @@ outputs weighted at random. Its mean square over examples and weights is the mea
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -19,6 +18,7 @@ from bstsearch.errors import BstsearchError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.bundles import FEWEST, Bundle, find_bundles
 from bstsearch.model.family import Config, Family, seeded
+from bstsearch.model.sizes import resized, size_of
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.tasks.task import Split
@@ -60,7 +60,7 @@ def _probed(supernet: Supernet) -> Submodel:
     family, config = supernet.family, supernet.config
     for width in supernet.space.widths:
         small = family.shrink(config, Submodel(width=width))
-        sizes = [(getattr(small, field), step) for group in family.moves(config) for field, step in group.items()]
+        sizes = [(size_of(small, field), step) for group in family.moves(config) for field, step in group.items()]
         rows = [(size if isinstance(size, tuple) else (size,), step) for size, step in sizes]
         if all(size // step >= FEWEST for row, step in rows for size in row):
             return Submodel(width=width)
@@ -119,7 +119,7 @@ def _with_layers_ordered(
             gone.append(min(left, key=lambda layer: losses[layer]))
             left.remove(gone[-1])
         setattr(owner, name, nn.ModuleList(layers))
-        config = dataclasses.replace(config, **{stack.order: (*left, *reversed(gone))})
+        config = resized(config, {stack.order: (*left, *reversed(gone))})
     return config
 
 

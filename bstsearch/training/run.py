@@ -27,6 +27,7 @@ from bstsearch.reading import parsing, shown
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.space import Space
 from bstsearch.space_names import BST, describe, trainable
+from bstsearch.stock.importing import carry_beside
 from bstsearch.tasks import check_folder, data_of_preset, get_task, located, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
 from bstsearch.tasks.task import Split, Task
@@ -321,6 +322,8 @@ def _finish(plan: Plan, work: Path, supernet: Supernet, metrics: dict[str, Any])
         write_json(folder / METRICS, metrics)
         write_card(folder, supernet, metrics, is_vqa=has_vocabulary(folder))
         supernet.save(folder)
+        if plan.teacher is not None:
+            carry_beside(plan.teacher, folder)
 
 
 def _commit() -> str | None:

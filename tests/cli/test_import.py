@@ -117,4 +117,4 @@ def test_what_cannot_be_imported_is_one_line(
 def test_an_unknown_family_is_told(invoke: Invoke, args: tuple[object, ...]) -> None:
     result = invoke(*args, "--family", "bert")
     assert result.exit_code == 4
-    assert "unknown family 'bert'; known are clip_vil, mcan, uniter" in result.stderr
+    assert "unknown family 'bert'; known are clip_vil, hugging_face, mcan, uniter" in result.stderr

@@ -9,7 +9,9 @@ from urllib.request import url2pathname
 import easy_vqa
 import pytest
 import torch
+import transformers
 from checkpoints import weights
+from classes import TEXT
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
@@ -32,6 +34,9 @@ OPTIONAL = {
 # What is run for each schema, one after the other, in a folder with the supernet `net` and two profiles of it.
 COMMANDS = {
     "space": "space --supernet net --device local --budget-ms 1",
+    "inspect": "inspect stock",
+    "import-stock": "import --checkpoint stock --out stock-net",
+    "export-stock": "export --stock stock-net --pick w1of2-d1of2 --out stock-small",
     "import": "import --family uniter --checkpoint model.pt --heads 4 --out imported",
     "train": "train --teacher-epochs 1 --epochs 1 --batch-size 24 --threads 1 --device cpu --out trained",
     "profile": "profile --supernet net",
@@ -57,6 +62,7 @@ def printed(
     (folder / "net").symlink_to(yes_folder)
     (folder / "picture.png").symlink_to(easy_vqa.get_test_image_paths()[0])
     torch.save(weights("uniter"), folder / "model.pt")
+    transformers.BertModel(transformers.BertConfig(**TEXT)).save_pretrained(folder / "stock")
     save_profile(make_profile(yes_folder), folder / "profiles")
     save_profile(make_estimated(yes_folder), folder / "profiles")
     with pytest.MonkeyPatch.context() as patch:

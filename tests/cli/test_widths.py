@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.cli import devices, evaluate, export, space
+from bstsearch.cli import devices, evaluate, export, inspect, space
 from bstsearch.cli.tables import Column, render
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.profile_file import save_profile
@@ -49,6 +49,16 @@ LONGEST: dict[str, tuple[Sequence[Column], list[str]]] = {
     "import": (
         [Column("checkpoint"), Column("tensors", is_number=True), Column("parameters", is_number=True)],
         ["backbone.enc_list.0.mhatt.linear_v." * 4, "1234", "198,765,432"],
+    ),
+    "inspect": (
+        inspect.GROUPS,
+        [
+            "text_config.hidden_size + text_config.num_attention_heads" * 2,
+            "1024 + 8",
+            "140",
+            "1,1,1 and 2,1,1",
+            "9e-16",
+        ],
     ),
     "ask": ([Column("answer"), Column("probability", "%", is_number=True)], ["an answer " * 12, "99.93"]),
 }

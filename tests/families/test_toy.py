@@ -14,6 +14,7 @@ class TestToy(FamilyContract):
     config = ToyConfig()
     heads_leave_by = "merge.weight"
     ffn_leaves_by = "down.weight"
+    is_part_of_the_full_model = False  # its positions are divided by the hidden size
 
     @pytest.fixture(autouse=True)
     def _is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:

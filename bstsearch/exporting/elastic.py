@@ -1,0 +1,105 @@
+"""Rows of a front, exported over one file of weights (no torch until it is written)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bstsearch.answering.bundle_folder import ELASTIC
+from bstsearch.errors import InputError
+from bstsearch.exporting.run import FRONT
+from bstsearch.holding import holding
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.supernet_folder import SupernetFolder, read_folder
+from bstsearch.profiles.latency import Latency
+from bstsearch.profiles.profile_file import load_profile
+from bstsearch.profiles.stored import profile_folders, shipped_folder, stored_profiles
+from bstsearch.searching.pick import Pick, read_rows
+from bstsearch.searching.pricing import make_table
+from bstsearch.space import FLOAT32
+from bstsearch.space_names import TRAINED
+from bstsearch.writing import as_path, check_free
+
+if TYPE_CHECKING:
+    from bstsearch.tasks.task import Task
+
+BUNDLE = Path("export/elastic")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportedBundle:
+    """The folder `path`, and the content of its elastic.json."""
+
+    path: Path
+    elastic: Mapping[str, Any] = dataclasses.field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of elastic.json, and where the folder is."""
+        return {"path": str(self.path), **self.elastic}
+
+
+def export_elastic(
+    picks: Sequence[str | int] = (),
+    *,
+    front: Path | str = FRONT,
+    space: str = TRAINED,
+    profiles: Path | str | None = None,
+    out: Path | str | None = None,
+    data: str | type[Task] | None = None,
+    is_forced: bool = False,
+    listener: Listener = SILENT,
+) -> ExportedBundle:
+    """Writes these rows of a front, or all, into the folder `out` (by default export/elastic), checked, or nothing.
+
+    `picks` are row numbers or ids of the front file. Latencies are those of the front's device, and of every profile in
+    `profiles` that was measured on this supernet. `data` is as for `export`. InputError where there is no such row, one
+    is not in float32, or the front is older than its supernet; UsageError where `out` is taken; BstsearchError where a
+    check finds what only a bug can bring about.
+    """
+    rows = read_rows(Path(front), [str(pick) for pick in picks], space=space)
+    _check_float32(rows)
+    out = Path(out or BUNDLE)
+    with holding(out):
+        check_free(out, marker=ELASTIC, is_forced=is_forced)
+        latencies = _latencies(rows, as_path(profiles))
+        listener.note(f"took {len(rows)} rows of {front}; latencies on {', '.join(latencies[rows[0].candidate.id])}")
+
+        from bstsearch.exporting.bundle import write_bundle  # loads torch, which refusals do without
+
+        elastic = write_bundle(rows, out, latencies, data=data, is_forced=is_forced, listener=listener)
+    return ExportedBundle(path=out, elastic=elastic)
+
+
+def _check_float32(rows: Sequence[Pick]) -> None:
+    """Passes where all rows compute in float32; else InputError names one that does not."""
+    others = [pick for pick in rows if pick.candidate.submodel.precision != FLOAT32]
+    if others:
+        kept = ",".join(str(pick.row) for pick in rows if pick not in others) or "ROW"
+        raise InputError(
+            f"{rows[0].path}: row {others[0].row} computes in {others[0].candidate.submodel.precision}, and a bundle "
+            f"holds {FLOAT32} only; give the others with --pick {kept}"
+        )
+
+
+def _latencies(rows: Sequence[Pick], profiles: Path | None) -> dict[str, dict[str, Latency]]:
+    """Submodel's id -> device -> latency: the front's device first, then others that were measured on the supernet."""
+    origin = rows[0].front.origin
+    found = {pick.candidate.id: {str(origin.device["name"]): pick.candidate.latency} for pick in rows}
+    folder = read_folder(Path(origin.supernet["path"]))
+    for device, path in _measured(folder, profiles).items():
+        table = make_table(folder, load_profile(path))
+        for pick in rows:
+            found[pick.candidate.id].setdefault(device, table.latency(pick.candidate.submodel))
+    return found
+
+
+def _measured(folder: SupernetFolder, profiles: Path | None) -> dict[str, Path]:
+    """The user's own profiles of devices that ran this architecture, by device."""
+    own = [place for place in profile_folders(profiles) if place != shipped_folder()]
+    return {
+        device: path
+        for device, path in sorted(stored_profiles(own).items())
+        if any(model.architecture == folder.architecture for model in load_profile(path).models)
+    }

@@ -1,0 +1,90 @@
+"""What trials on a small configuration say of the full one: steps, lengths and parts, as a family declares them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from bstsearch.errors import InputError
+from bstsearch.model.sizes import resized, size_of
+from bstsearch.stock.configuration import HERE, Found, Layers, Reads, StockConfig
+from bstsearch.stock.trial import Shapes, Trial, axes_of, patterns, shapes_of
+
+Group = dict[str, int]
+
+
+def assembled(full: StockConfig, reads: Reads, groups: Sequence[Trial], stacks: tuple[Layers, ...]) -> Found:
+    """What was found, for the sizes that `full` has."""
+    full = dataclasses.replace(full, found=Found(reads=reads))
+    shapes = shapes_of(full)
+    kept = _that_can_be_built(full, [_steps(full, [HERE + name for name in one.names]) for one in groups])
+    moving = {name for group in kept for name in group}
+    proved = [one for one in groups if HERE + one.names[0] in moving]
+    return Found(
+        units={name: unit for one in proved for name, unit in _units(full, one, shapes).items()},
+        groups=tuple(kept),
+        axes=axes_of({key: of for one in proved for key, of in one.parts.items()}, patterns(shapes)),
+        stacks=_sharing(full, stacks),
+        reads=reads,
+    )
+
+
+def _sharing(full: StockConfig, stacks: tuple[Layers, ...]) -> tuple[Layers, ...]:
+    """Those of the stacks that can lose the same share of their layers, the most layers together."""
+    counts = {layers.prefix: int(size_of(full, layers.count)) for layers in stacks}
+    best: tuple[Layers, ...] = ()
+    for divisor in range(2, max(counts.values(), default=1) + 1):
+        kept = tuple(layers for layers in stacks if counts[layers.prefix] % divisor == 0)
+        if sum(counts[one.prefix] for one in kept) > sum(counts[one.prefix] for one in best):
+            best = kept
+    return best
+
+
+def _steps(full: StockConfig, names: Sequence[str]) -> Group:
+    """The smallest step of each of these sizes, where all move together."""
+    sizes = {name: int(size_of(full, name)) for name in names}
+    common = math.gcd(*sizes.values())
+    return {name: size // common for name, size in sizes.items()}
+
+
+def _that_can_be_built(full: StockConfig, groups: list[Group]) -> list[Group]:
+    """The groups, two as one where the class refuses one more step of one by itself; without those it never takes."""
+    for group in groups:
+        if _can_grow(full, group):
+            continue
+        rest = [one for one in groups if one is not group]
+        joined = ((other, _steps(full, [*group, *other])) for other in rest)
+        for other, both in joined:
+            if _can_grow(full, both):
+                return _that_can_be_built(full, [*(one for one in rest if one is not other), both])
+        return _that_can_be_built(full, rest)
+    return groups
+
+
+def _can_grow(full: StockConfig, group: Group) -> bool:
+    try:
+        shapes_of(resized(full, {name: size_of(full, name) + step for name, step in group.items()}))
+    except Exception:  # the class says in its own way that these sizes do not go together
+        return False
+    return True
+
+
+def _units(full: StockConfig, group: Trial, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    """How much longer one more of each size makes an axis: each length counts for the largest size that divides it."""
+    sizes = {HERE + name: int(size_of(full, HERE + name)) for name in group.names}
+    known_as = {pattern: shapes[name] for name, pattern in patterns(shapes).items()}
+    if other := {name for name, _ in group.cut} - known_as.keys():
+        raise InputError(
+            f"{full.architecture}: {min(other)} has not the same shape in all layers, which is not known how to cut"
+        )
+    units: dict[str, set[int]] = {name: set() for name in sizes}
+    for name, axis in group.cut:
+        parts = group.parts.get((name, axis), (1,))
+        for part in parts:
+            length = known_as[name][axis] * part // sum(parts)
+            owners = [name for name, size in sizes.items() if length % size == 0]
+            if owners:
+                owner = max(owners, key=sizes.__getitem__)
+                units[owner].add(length // sizes[owner])
+    return {name: tuple(sorted(found or {1})) for name, found in units.items()}

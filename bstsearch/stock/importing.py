@@ -1,0 +1,127 @@
+"""A stock folder as a supernet: inspected, its weights read, its tokenizer kept beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bstsearch.errors import InputError
+from bstsearch.holding import holding
+from bstsearch.listener import SILENT, Listener
+from bstsearch.model.supernet import Supernet, check_finite
+from bstsearch.model.supernet_folder import CONFIG, OWN
+from bstsearch.reading import parsing, read_json, shown
+from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings, usual_orders
+from bstsearch.stock.family import FAMILY
+from bstsearch.stock.inspecting import SECONDS, Inspection, inspect
+from bstsearch.stock.module import get_class, stock_config, transformers_version
+from bstsearch.stock.report import described
+from bstsearch.writing import check_free, write_json, writing_folder
+
+# Weights in all the formats that people publish, and what says where they lie.
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf", ".index.json", ".ot")
+TOKENIZER = "tokenizer.json"  # which tasks of texts look for beside a model's weights
+POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}  # of sentence-transformers
+MOST = 50_000_000  # bytes of one file that is kept beside the weights: a tokenizer's
+
+
+def inspect_folder(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> Inspection:
+    """What of the model in a stock folder can shrink; InputError, which begins with the folder, where none can."""
+    settings = read_settings(folder)
+    with parsing(folder / FILE):
+        return inspect(str(settings["architectures"][0]), settings, seconds=seconds, listener=listener)
+
+
+def inspect_model(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> dict[str, Any]:
+    """What of the model in a stock folder can shrink, as plain data; InputError as of `inspect_folder`."""
+    return described(inspect_folder(folder, seconds=seconds, listener=listener), listener)
+
+
+def import_folder(
+    folder: Path, out: Path, *, seconds: float = SECONDS, is_forced: bool = False, listener: Listener = SILENT
+) -> dict[str, Any]:
+    """Writes the model in a stock folder as a supernet into the folder `out`, whole or not at all.
+
+    What is returned tells what was found of its class, as the file inspection.json there does. UsageError where `out`
+    is taken; InputError where the class cannot be slimmed, or a weight is missing or not finite.
+    """
+    with holding(out):
+        check_free(out, marker=CONFIG, is_forced=is_forced)
+        found = inspect_folder(folder, seconds=seconds, listener=listener)
+        listener.progress("reading the weights")
+        config = dataclasses.replace(found.config, orders=usual_orders(found.config), pooling=pooling_of(folder))
+        supernet = Supernet(FAMILY, config).eval()
+        fill(supernet.model, config, folder)
+        listener.progress("writing the supernet")
+        with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as new:
+            supernet.save(new)
+            told = described(found, listener)
+            write_json(new / KEPT, told)
+            copy_beside(folder, new / BESIDE)
+            if (folder / TOKENIZER).exists():
+                shutil.copyfile(folder / TOKENIZER, new / TOKENIZER)
+    return told
+
+
+def pooling_of(folder: Path) -> str:
+    """How sentence-transformers makes one vector of a text: "mean", "cls", or "" where the folder does not say."""
+    for file in sorted(folder.glob(f"*/{FILE}")):
+        data = read_json(file)
+        for name, pooling in POOLINGS.items():
+            if data.get(name) is True:
+                return pooling
+    return ""
+
+
+def fill(model: Any, config: StockConfig, folder: Path) -> None:
+    """Gives `model` the weights in `folder`, in float32, however they are split, tied or named there."""
+    loaded = read_model(config, folder)
+    model.model.load_state_dict(loaded.state_dict())
+    check_finite(dict(model.named_parameters()), folder)
+
+
+def read_model(config: StockConfig, folder: Path) -> Any:
+    """The stock model in `folder`; InputError where a weight is missing there, or of another shape. Nothing is run."""
+    kind = get_class(config.architecture)
+    with parsing(folder):
+        model, found = kind.from_pretrained(
+            folder,
+            config=stock_config(kind, config.settings),
+            dtype="float32",
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        for what in ("missing_keys", "mismatched_keys"):
+            if found[what]:
+                first = shown(sorted(map(str, found[what]))[0])
+                raise InputError(f"its weights do not fill a {config.architecture}: {what.replace('_', ' ')} {first}")
+    return model.eval()
+
+
+def copy_beside(folder: Path, out: Path) -> None:
+    """Copies what lies beside the weights of a stock folder, such as the files of its tokenizer."""
+    out.mkdir()
+    for file in sorted(folder.rglob("*")):
+        place = file.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in place.parts)
+        if file.is_file() and not is_hidden and not file.name.endswith(WEIGHTS) and file.stat().st_size <= MOST:
+            (out / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, out / place)
+
+
+def carry_beside(source: Path, folder: Path) -> None:
+    """Copies what an imported supernet keeps of its stock folder, where it does, to one that is made of it."""
+    if (source / BESIDE).is_dir():
+        shutil.copytree(source / BESIDE, folder / BESIDE)
+        shutil.copyfile(source / KEPT, folder / KEPT)
+
+
+def kept_inspection(folder: Path) -> dict[str, Any] | None:
+    """What was found when the supernet in `folder` was imported, by this version of transformers; else None."""
+    if not (folder / KEPT).exists():
+        return None
+    found: dict[str, Any] = read_json(folder / KEPT)
+    return found if found.get("transformers") == transformers_version() else None
