@@ -631,6 +631,80 @@ class Export(_Object, kw_only=True):
     versions: dict[str, str]
 
 
+class KnownLatency(_Object, kw_only=True):
+    """A submodel's latency on a device, by its profile."""
+
+    ms: Amount
+    low_ms: Amount
+    high_ms: Amount
+    source: Source
+
+
+class MemberCheck(_Object, kw_only=True):
+    """What a bundle's graph was found to do; its outputs are those of the submodel's own file, bit by bit."""
+
+    max_difference: Annotated[Amount, Meta(description="Of outputs, from those of torch.")]
+    near_ties: Whole
+    ms: Annotated[Amount, Meta(description="Its latency on the machine that exported it.")]
+    ms_alone: Annotated[Amount, Meta(description="That of the submodel's own file, measured in turns.")]
+    ratio: Amount
+
+
+class Member(_Object, kw_only=True):
+    """One submodel of a bundle."""
+
+    id: Id
+    row: Annotated[Whole, Meta(description="Of the front.")]
+    file: str
+    width: Fraction
+    depth: Fraction
+    parameters: Whole
+    macs: Whole
+    gflops: Amount
+    bytes: Annotated[Whole, Meta(description="Of its graph.")]
+    bytes_alone: Annotated[Whole, Meta(description="Of its own file, which is not in the bundle.")]
+    accuracy: Accuracy
+    latencies: Annotated[dict[str, KnownLatency], Meta(description="By device, that of the front first.")]
+    check: MemberCheck
+
+
+class BundleSizes(_Object, kw_only=True):
+    """Bytes of a bundle; `ratio` is weights and graphs over the full model's own file."""
+
+    weights: Whole
+    graphs: Whole
+    full_export: Whole
+    ratio: Amount
+    alone: Annotated[Whole, Meta(description="Of the submodels' own files together.")]
+
+
+class BundleFront(_Object, kw_only=True):
+    """The front whose rows these are."""
+
+    digest: Digest
+    created: Moment
+
+
+class ExportElastic(_Object, kw_only=True):
+    """What `bstsearch export --elastic --json` prints: the folder's elastic.json, and its path."""
+
+    path: str
+    format: Literal[1]
+    created: Moment
+    data: str
+    inputs: dict[str, Tensor]
+    output: dict[Literal["logits"], Tensor]
+    supernet: Supernet
+    front: BundleFront
+    device: Device
+    threads: Whole
+    cpu: str
+    sizes: BundleSizes
+    submodels: list[Member]
+    files: dict[str, File]
+    versions: dict[str, str]
+
+
 # eval, ask
 
 
@@ -700,6 +774,7 @@ SCHEMAS: dict[str, type[Struct]] = {
     "pareto-fronts": ParetoFronts,
     "worker": Worker,
     "export": Export,
+    "export-elastic": ExportElastic,
     "export-stock": ExportStock,
     "eval": Eval,
     "ask": Ask,

@@ -413,6 +413,19 @@ def exported_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory:
     return folder
 
 
+@pytest.fixture(scope="session")
+def bundle_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both rows of `easy_front`, w1of4-d1of4 and w1of2-d1of2, as a bundle; copy it before you damage it."""
+    from bstsearch.exporting.elastic import export_elastic
+
+    folder = tmp_path_factory.mktemp("bundle") / "elastic"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(EasyVqa, "split", lambda *_: small_split)
+        monkeypatch.chdir(folder.parent)
+        export_elastic(front=easy_front, out=folder)
+    return folder
+
+
 @pytest.fixture
 def without_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where 'bstsearch[published]' is not installed."""

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bstsearch.answering.bundle_folder import BundleFolder, Member, is_bundle, read_bundle
 from bstsearch.answering.choice import choose
 from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is_exported, open_session, read_exported
 from bstsearch.errors import InputError, UsageError
@@ -71,17 +72,18 @@ def ask(
     model: Path | str = DEMO,
     submodel: str | None = None,
     budget_ms: float | str | None = None,
-    device: str = LOCAL,
+    device: str | None = None,
     profiles: Path | None = None,
     top: int = 3,
     listener: Listener = SILENT,
 ) -> Reply:
-    """The `top` answers to a question about the picture `image`, by an exported folder or a supernet `model`.
+    """The `top` answers to a question about the picture `image`, by an exported folder, a bundle or a supernet `model`.
 
     A supernet answers with the `submodel` of that id. With `budget_ms` (a number, or a share such as "50%") it answers
-    with the most accurate submodel within it, by the profile of `device`; the listener hears which one. Without both,
-    the full model answers. UsageError or InputError where the request cannot be; InfeasibleBudgetError where no
-    submodel is so fast.
+    with the most accurate submodel within it, by the profile of `device` (None: of this machine); the listener hears
+    which one. Without both, the full model answers. A bundle chooses by the latencies that it holds (`device` None:
+    those of its first device), and without both its most accurate submodel answers. UsageError or InputError where the
+    request cannot be; InfeasibleBudgetError where no submodel is so fast.
     """
     model = Path(model)
     folder = read_folder(model)
@@ -94,11 +96,26 @@ def ask(
         return ask_exported(asked, read_exported(model), top=top)
     if submodel is not None and budget_ms is not None:
         raise UsageError("--submodel and --budget-ms exclude each other; give one of them")
-    if budget_ms is not None:
-        chosen = _within(folder, Bound.parse(str(budget_ms), "--budget-ms"), device, profiles, listener)
+    bound = None if budget_ms is None else Bound.parse(str(budget_ms), "--budget-ms")
+    if is_bundle(model):
+        bundle = read_bundle(model)
+        return ask_bundle(asked, bundle, _member(bundle, submodel, bound, device, listener), top=top)
+    if bound is not None:
+        chosen = _within(folder, bound, device or LOCAL, profiles, listener)
     else:
         chosen = folder.space.largest if submodel is None else folder.get_submodel(submodel)
     return ask_supernet(asked, model, chosen, top=top)
+
+
+def _member(
+    bundle: BundleFolder, name: str | None, bound: Bound | None, device: str | None, listener: Listener
+) -> Member:
+    """The submodel of a bundle that was asked for; of one chosen by a budget is told which it is."""
+    if bound is None:
+        return bundle.most_accurate if name is None else bundle.get(name)
+    chosen, device = bundle.choose(bound, device)
+    listener.note(f"took {chosen.id}: {chosen.latencies[device].ms:.3g} ms on {device}")
+    return chosen
 
 
 def _within(folder: SupernetFolder, bound: Bound, device: str, profiles: Path | None, listener: Listener) -> Submodel:
@@ -139,10 +156,21 @@ def picture_reader(folder: SupernetFolder) -> PictureReader | None:
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:
     """What the exported ONNX file answers, in the precision that it was picked in."""
-    session = open_session(folder.onnx, threads=folder.threads)
-    with parsing(folder.onnx):
+    return _ask_file(question, folder.onnx, folder.submodel_id, folder.threads, top, timer)
+
+
+def ask_bundle(
+    question: Question, bundle: BundleFolder, member: Member, *, top: int, timer: Timer = time.perf_counter
+) -> Reply:
+    """What that submodel of a bundle answers."""
+    return _ask_file(question, bundle.path / member.file, member.id, bundle.bundle.threads, top, timer)
+
+
+def _ask_file(question: Question, file: Path, name: str, threads: int, top: int, timer: Timer) -> Reply:
+    session = open_session(file, threads=threads)
+    with parsing(file):
         answers, time_ms = _answer(question, lambda: session.run(None, question.inputs)[0], top, timer)
-    return Reply(submodel=folder.submodel_id, answers=answers, time_ms=time_ms, runtime="ONNX Runtime")
+    return Reply(submodel=name, answers=answers, time_ms=time_ms, runtime="ONNX Runtime")
 
 
 def ask_supernet(

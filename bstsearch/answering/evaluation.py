@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from bstsearch.answering.exported_folder import ExportedFolder, is_exported, open_session, read_exported
+from bstsearch.answering.bundle_folder import BundleFolder, is_bundle, read_bundle
+from bstsearch.answering.exported_folder import is_exported, open_session, read_exported
 from bstsearch.errors import DeviceError, UsageError
 from bstsearch.graphs.onnx_precision import example_rows
 from bstsearch.holding import holding
@@ -22,7 +23,7 @@ from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.reading import parsing
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.searching.at_precision import outputs_of, session_model
-from bstsearch.space import Precision, Submodel
+from bstsearch.space import FLOAT32, Precision, Submodel
 from bstsearch.space_names import TRAINED
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import BATCH_SIZE, outputs_with
@@ -99,15 +100,19 @@ def evaluate(
 ) -> Evaluation:
     """Scores these submodels (by default the largest one) of a supernet, or an exported model, on a split.
 
-    With `is_all` they are all of the space, or of one with more than `MOST` submodels the uniform ones. Each is scored
-    in each of the `precisions`; without them, in the one that its id names. In another one than float32 it is an ONNX
-    file, which ONNX Runtime computes on the processor, in int8 one example at a time. The options are those of
-    `bstsearch eval`. With `results` the answers of the one submodel are written to that file; a split whose targets are
-    kept back can only be answered so. UsageError or InputError where the request cannot be.
+    Of a bundle they are those that it holds, by default the most accurate one. With `is_all` they are all of the space,
+    or of one with more than `MOST` submodels the uniform ones. Each is scored in each of the `precisions`; without
+    them, in the one that its id names. In another one than float32 it is an ONNX file, which ONNX Runtime computes on
+    the processor, in int8 one example at a time. The options are those of `bstsearch eval`. With `results` the answers
+    of the one submodel are written to that file; a split whose targets are kept back can only be answered so.
+    UsageError or InputError where the request cannot be.
     """
     model, data_dir, results = Path(model), as_path(data_dir), as_path(results)
     folder = read_folder(model).part(space, precisions)
-    chosen = _chosen(folder, submodels, precisions, is_all=is_all)
+    if is_bundle(model):
+        chosen = _chosen_members(read_bundle(model), submodels, is_all=is_all)
+    else:
+        chosen = _chosen(folder, submodels, precisions, is_all=is_all)
     with contextlib.nullcontext() if results is None else holding(results, "--results"):
         _check_request(model, submodels, precisions, results, is_all=is_all)
         task = open_task(model, data, data_dir)
@@ -143,6 +148,8 @@ def _check_request(
     """Passes where the options go together; else UsageError."""
     if is_exported(model) and (submodels or is_all):
         raise UsageError(f"{model} is an exported folder, which holds one submodel; leave out --submodel, --all")
+    if is_bundle(model) and precisions:
+        raise UsageError(f"{model} is a bundle, which is in float32; leave out --precision")
     if results is not None:
         if is_all or len(submodels) > 1 or len(precisions) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
@@ -164,32 +171,45 @@ def _chosen(
     return list(dict.fromkeys(one.at(each) for one in chosen for each in precisions or (one.precision,)))
 
 
+def _chosen_members(bundle: BundleFolder, names: Sequence[str], *, is_all: bool) -> list[Submodel]:
+    """The submodels of a bundle to score, each once, by default the most accurate one; UsageError for another id."""
+    listed = bundle.bundle.submodels if is_all else []
+    chosen = [*listed, *map(bundle.get, names)] or [bundle.most_accurate]
+    return list(dict.fromkeys(Submodel.from_id(one.id) for one in chosen))
+
+
 def _models(
     folder: SupernetFolder, submodels: Sequence[Submodel], precisions: Sequence[Precision], split: Split
 ) -> Iterator[tuple[str, int, Outputs]]:
     """For each model to score: its id, how many there are, and a way to get its outputs."""
     path = folder.path
+    if is_bundle(path):
+        bundle = read_bundle(path)
+        for submodel in submodels:
+            file = path / bundle.get(submodel.id).file
+            yield submodel.id, len(submodels), _file_outputs(file, FLOAT32, split, path)
+        return
     if is_exported(path):
         exported = read_exported(path)
         picked = Submodel.from_id(exported.submodel_id)
         for one in [picked.at(precision) for precision in precisions or (picked.precision,)]:
-            yield one.id, max(1, len(precisions)), _exported_outputs(exported, one.precision, split)
+            file = exported.get_onnx(one.precision)
+            yield one.id, max(1, len(precisions)), _file_outputs(file, one.precision, split, path)
         return
     supernet = Supernet.load(path)
     for submodel in submodels:
         yield submodel.id, len(submodels), functools.partial(outputs_of, supernet, submodel, split, where=str(path))
 
 
-def _exported_outputs(exported: ExportedFolder, precision: Precision, split: Split) -> Outputs:
-    """A way to get the outputs of the exported file in that precision."""
-    file = exported.get_onnx(precision)
+def _file_outputs(file: Path, precision: Precision, split: Split, folder: Path) -> Outputs:
+    """A way to get the outputs of an ONNX file in that precision, which lies in `folder`."""
     run, rows = session_model(open_session(file)), example_rows(precision, BATCH_SIZE)
 
     def model(**inputs: Tensor) -> Tensor:
         with parsing(file):
             return run(**inputs)
 
-    return functools.partial(outputs_with, model, split, batch_size=rows, where=str(exported.folder.path))
+    return functools.partial(outputs_with, model, split, batch_size=rows, where=str(folder))
 
 
 def _counting(listener: Listener, done: int, total: int) -> Callable[[int], None]:

@@ -40,7 +40,6 @@ def ask(
       bstsearch ask "is there a circle?" --image picture.png --budget-ms 50%
     """
     from bstsearch.answering.asking import ask as run
-    from bstsearch.profiles.stored import LOCAL
 
     output = Output(is_json)
     if budget_ms and not submodel:  # only then does a device matter
@@ -53,7 +52,7 @@ def ask(
             model=model,
             submodel=submodel,
             budget_ms=budget_ms,
-            device=device or LOCAL,
+            device=device,
             profiles=profiles,
             top=top,
             listener=listener,

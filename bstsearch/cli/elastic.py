@@ -82,7 +82,8 @@ def _show(output: Output, exported: ExportedBundle) -> None:
         Column("own file", "ms", is_number=True),
         Column("ratio", is_number=True),
     ]
-    output.table(columns, rows, title=f"{len(rows)} submodels in {exported.path}; outputs equal to those of own files")
+    noun = "submodel" if len(rows) == 1 else "submodels"
+    output.table(columns, rows, title=f"{len(rows)} {noun} in {exported.path}; outputs equal to those of own files")
     output.text()
     output.text(
         f"weights {sizes['weights'] / 1e3:,.0f} kB, graphs {sizes['graphs'] / 1e3:,.0f} kB: {sizes['ratio']:.3f} times "

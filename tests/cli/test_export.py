@@ -192,3 +192,30 @@ def test_an_interrupt_leaves_nothing(
 )
 def test_the_hints_ask_for_no_more_than_they_need(data: str, inputs: tuple[str, ...], hints: list[str]) -> None:
     assert _hints({"data": data, "inputs": dict.fromkeys(inputs)}, "out") == hints
+
+
+def test_a_bundle_is_written_shown_and_asked(invoke: Invoke, easy_front: Path, tmp_path: Path) -> None:
+    result = invoke("export", "--elastic", "--pick", "1", "--front", easy_front)
+    assert result.exit_code == 0, result.stderr
+    title, *_, row, _, sizes = result.stdout.splitlines()
+    assert title == "1 submodel in export/elastic; outputs equal to those of own files"
+    assert row.split()[:2] == ["1", "w1of4-d1of4"]
+    assert sizes.startswith("weights ")
+    assert result.stderr.splitlines()[-1].endswith("export/elastic/sample.json --submodel w1of4-d1of4")
+    again = invoke("export", "--elastic", "--pick", "1", "--front", easy_front)
+    assert (again.exit_code, again.stderr.splitlines()[-1]) == (
+        2,
+        "error: export/elastic exists; give --force to replace it, or another --out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--pick is missing; give a row, an id or 'recommended', or --elastic for all rows"),
+        (("--elastic", "--precision", "int8"), "--elastic writes float32 only; leave out --precision"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(invoke: Invoke, options: tuple[str, ...], message: str) -> None:
+    result = invoke("export", *options)
+    assert (result.exit_code, result.stderr) == (2, f"error: {message}\n")

@@ -44,6 +44,7 @@ COMMANDS = {
     "pareto-fronts": "pareto --supernet net --device local,phone --out fronts",
     "worker": "worker --supernet net --storage front/study.db",
     "export": "export --pick 1 --out exported --precision int8",
+    "export-elastic": "export --elastic --pick 1 --out elastic",
     "eval": "eval --model exported",
     "ask": "ask red? --image picture.png --model exported",
     "devices": "devices",
