@@ -91,7 +91,8 @@ def test_an_order_that_changes_outputs_is_a_bug_that_is_told(
     plain, chosen = Bundle.reorder, _one(supernet)
 
     def half(self: Bundle, model: torch.nn.Module, order: list[int]) -> None:
-        plain(Bundle(layer=self.layer, held=self.held[:1], leaves_by=self.leaves_by), model, order)
+        turned = list(reversed(range(len(order))))
+        plain(Bundle(layer=self.layer, held=self.held[:1], leaves_by=self.leaves_by), model, turned)
 
     monkeypatch.setattr("bstsearch.training.importance.Bundle.reorder", half)
     monkeypatch.setattr("bstsearch.training.importance.find_bundles", lambda *_: [chosen])
