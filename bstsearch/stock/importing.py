@@ -35,7 +35,8 @@ def inspect_folder(folder: Path, *, seconds: float = SECONDS, listener: Listener
 
 
 def inspect_model(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> dict[str, Any]:
-    """What of the model in a stock folder can shrink, as plain data; InputError as of `inspect_folder`."""
+    """What of the model in a stock folder, or an imported one, can shrink; InputError as of `inspect_folder`."""
+    folder = folder / BESIDE if (folder / BESIDE / FILE).exists() else folder
     return described(inspect_folder(folder, seconds=seconds, listener=listener), listener)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.probing import check_axes
-from bstsearch.model.zero_padding import difference, padding_error
+from bstsearch.model.zero_padding import RIGHT, difference, padding_error
 from bstsearch.reading import said
 from bstsearch.space import Submodel
 from bstsearch.stock.assembling import assembled
@@ -154,5 +154,10 @@ def _first_reason(search: GroupSearch) -> str:
 
 
 def _joint_error(config: StockConfig) -> float:
-    """What the oracle says of the narrowest submodel of the small configuration, all groups together."""
-    return padding_error(FAMILY, config, Submodel(width=usual_widths(config)[0]), Bench(config).inputs)
+    """What the oracle says of the narrowest submodel of the small configuration; InputError where that is no slice."""
+    error = padding_error(FAMILY, config, Submodel(width=usual_widths(config)[0]), Bench(config).inputs)
+    if error > RIGHT:
+        raise InputError(
+            f"{config.architecture}: each group is a slice by itself, but not all of them together (off by {error:.1e})"
+        )
+    return error

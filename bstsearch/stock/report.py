@@ -6,7 +6,6 @@ from typing import Any
 
 from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.counting import count
 from bstsearch.model.sizes import size_of
 from bstsearch.stock.configuration import HERE, StockConfig
 from bstsearch.stock.family import FAMILY
@@ -67,6 +66,8 @@ def _stacks(found: Inspection) -> list[dict[str, Any]]:
 
 def _corners(config: StockConfig, listener: Listener) -> list[dict[str, Any]]:
     """The smallest, the middle and the largest submodel; no MACs where a product in the class cannot be counted."""
+    from bstsearch.model.counting import count  # here, since it loads fvcore
+
     if not config.found.stacks:
         return []
     space = FAMILY.space(config)

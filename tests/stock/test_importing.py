@@ -20,7 +20,7 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 from bstsearch.stock.exporting import export_stock
 from bstsearch.stock.family import FAMILY
-from bstsearch.stock.importing import carry_beside, import_folder, kept_inspection
+from bstsearch.stock.importing import carry_beside, import_folder, inspect_model, kept_inspection
 
 LOAD = """
 import sys, torch
@@ -102,6 +102,7 @@ def test_what_was_found_is_kept_for_the_same_version(supernet: Path, monkeypatch
     assert found["class"] == "BertModel"
     monkeypatch.setattr("bstsearch.stock.importing.transformers_version", lambda: "5.0.0")
     assert kept_inspection(supernet) is None
+    assert inspect_model(supernet)["groups"] == found["groups"]
 
 
 @pytest.mark.slow

@@ -134,6 +134,15 @@ def test_a_scale_in_the_code_is_said() -> None:
     assert "something in the code depends on it" in found.fixed["hidden_size"]
 
 
+def test_groups_that_are_no_slice_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bstsearch.stock.inspecting.padding_error", lambda *_: 0.25)
+    message = (
+        r"^BertForSequenceClassification: each group is a slice by itself, but not all of them together \(off by 2"
+    )
+    with pytest.raises(InputError, match=message):
+        inspect(BERT, dict(TEXT))
+
+
 def test_layers_of_a_stock_class_cannot_differ() -> None:
     supernet = Supernet(FAMILY, inspected(BERT).config)
     with pytest.raises(InputError, match="has one size for all its layers; choose the space bst"):
