@@ -175,10 +175,10 @@ def test_where_nothing_fits_the_nearest_is_named(invoke: Invoke) -> None:
 
 def test_models_beyond_the_published_ones_are_warned_of(invoke: Invoke) -> None:
     result = invoke("space", "--device", "pixel7,pixel6")
-    assert result.stderr.count("warning: w1of4-d1of4 has 0.00308 GFLOPs") == 2
+    assert result.stderr.count("warning: w1of4-d1of4 has 0.00661 GFLOPs") == 2
     assert "<=" not in result.stdout
     data = json.loads(invoke("space", "--device", "pixel7", "--json").stdout)
-    assert data["devices"][0]["warnings"][0].startswith("w1of4-d1of4 has 0.00308 GFLOPs")
+    assert data["devices"][0]["warnings"][0].startswith("w1of4-d1of4 has 0.00661 GFLOPs")
     assert data["submodels"][0]["latencies"]["pixel7"]["fits"] is None
 
 

@@ -9,6 +9,7 @@ from data_readers import QUESTIONS, STORES
 from model_readers import SEARCHING
 from reader import Reader
 from record_readers import RECORDS
+from stock_readers import STOCK
 
 ROOMS: Mapping[str, tuple[Reader, ...]] = {
     "stores": STORES,
@@ -16,4 +17,5 @@ ROOMS: Mapping[str, tuple[Reader, ...]] = {
     "records": RECORDS,
     "searching": SEARCHING,
     "published": PUBLISHED,
+    "stock": STOCK,
 }
