@@ -94,19 +94,17 @@ def export(
         check_alone(precision, stock)
         export_bundle(pick, front, out, space, profiles, data, is_forced=is_forced, is_json=is_json)
         return
-    if pick is None:
-        raise UsageError("--pick is missing; give a row, an id or 'recommended', or --elastic for all rows")
     from bstsearch.exporting.run import FRONT
     from bstsearch.exporting.run import export as run
 
-    output = Output(is_json)
+    output, name = Output(is_json), _named(pick)
     if stock is not None:
-        _export_stock(output, stock, pick, out or Path("export") / pick, is_forced=is_forced)
+        _export_stock(output, stock, name, out or Path("export") / name, is_forced=is_forced)
         return
     memory = Memory(output)
     with output.listening("reading") as listener:
         exported = run(
-            pick,
+            name,
             front=front or memory.front or FRONT,
             space=space,
             profiles=profiles or memory.folder("profiles"),
@@ -117,8 +115,13 @@ def export(
             listener=listener,
         )
     _show(output, exported)
-    for hint in _hints(exported.manifest, shlex.quote(str(exported.path))):
-        output.hint(hint)
+
+
+def _named(pick: str | None) -> str:
+    """What was picked; UsageError where nothing was."""
+    if pick is None:
+        raise UsageError("--pick is missing; give a row, an id or 'recommended', or --elastic for all rows")
+    return pick
 
 
 def _export_stock(output: Output, supernet: Path, pick: str, out: Path, *, is_forced: bool) -> None:
@@ -134,7 +137,7 @@ def _export_stock(output: Output, supernet: Path, pick: str, out: Path, *, is_fo
 
 
 def _show(output: Output, exported: Exported) -> None:
-    """One row for what was searched, one for each file."""
+    """One row for what was searched, one for each file; then what to do next."""
     manifest, metric, is_here = exported.manifest, metric_of(exported.manifest), exported.is_of_this_machine
     score, searched_ms = manifest["accuracy"], exported.pick.candidate.latency.ms
     is_counted = score["correct"] is not None
@@ -156,6 +159,8 @@ def _show(output: Output, exported: Exported) -> None:
         title=f"{manifest['submodel']['id']} in {exported.path}, on {what}",
     )
     output.json(exported.to_json())
+    for hint in _hints(manifest, shlex.quote(str(exported.path))):
+        output.hint(hint)
 
 
 def columns(output: str, metric: Metric, *, is_counted: bool) -> list[Column]:

@@ -29,6 +29,7 @@ LINES = {
     "space": 0,
     "space --preset mcan-vqa-v2 --device pixel7 --budget-ms 60": 0,
     "import --family mcan --checkpoint epoch15.pkl --heads 4 --out imported --force": 0,
+    "inspect stock": 4,
     "train --out trained --force --threads 1 --device cpu": 0,
     "profile --supernet net": 0,
     "profile --supernet net --device board --via ssh --host pi@board": 0,

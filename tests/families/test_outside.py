@@ -73,7 +73,7 @@ def test_a_folder_that_names_an_unknown_family_runs_nothing(verb: str, supernet:
     config.write_text(config.read_text().replace('"vocab": 11', '"vocab": 12'))  # of which nothing was counted before
     done = invoke(*verb.split(), "--supernet", supernet)
     assert done.exit_code == 4
-    assert "unknown family 'toy'; known are clip_vil, mcan, uniter; install its package" in done.stderr
+    assert "unknown family 'toy'; known are clip_vil, hugging_face, mcan, uniter; install its package" in done.stderr
     assert "name its file by --family FILE.py:NAME" in " ".join(done.stderr.split())
 
 
