@@ -1,20 +1,26 @@
 """How much faster two workers score than one, one thread each: `python benchmarks/workers.py`, some minutes.
 
-Both sides search the same space of the demo supernet by the real command, in folders of their own. What is timed is the
-scoring alone, by the trials' own times: from the first submodel's beginning to the last one's end, so that neither
-side's loading of weights and questions counts. The machine's load is printed, too: two workers need two free cores.
+Both sides search the demo supernet, without the scores that come with it, by the real command, in folders of their own.
+What is timed is the scoring alone, by the trials' own times: from the first submodel's beginning to the last one's
+end, so that neither side's loading of weights and questions counts. The machine's load is printed, too: two workers
+need two free cores.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import optuna
+
+from bstsearch import DEMO
+
+SEARCH = ["--device", "pixel7", "--trials", "32"]
 
 
 def scoring_s(workers: int, folder: Path, options: list[str]) -> tuple[float, int]:
@@ -34,10 +40,11 @@ if __name__ == "__main__":
     parser.add_argument("options", nargs="*", help="further options of `bstsearch pareto`, behind --")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
+        net = shutil.copytree(DEMO, Path(place, DEMO.name), ignore=shutil.ignore_patterns("front.json"))
         seconds = {}
         for count in (1, 2):
             before = os.getloadavg()[0]
-            seconds[count], scored = scoring_s(count, Path(place), ["--device", "pixel7", *asked.options])
+            seconds[count], scored = scoring_s(count, Path(place), [*SEARCH, "--supernet", str(net), *asked.options])
             print(
                 f"{count} worker(s): {seconds[count]:.1f} s for {scored} submodels; load before: {before:.1f}",
                 flush=True,
