@@ -111,8 +111,8 @@ function remark() {
 /* Whether submodels fit that the search has not looked at. */
 function isUnsearched() {
   const { data, budget } = view;
-  if (data.candidates.some((one) => one.accuracy === null && one.beaten_by === null && admits(one, budget))) return true;
-  return data.candidates.length < fronts[state.device].size && !covers(data.searched, budget);
+  if (data.candidates.length < fronts[state.device].size) return !covers(data.searched, budget);
+  return data.candidates.some((one) => one.accuracy === null && one.beaten_by === null && admits(one, budget));
 }
 
 function renderBudget() {
