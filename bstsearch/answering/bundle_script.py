@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bstsearch.answering.run_script import FOLDER, compare, open_model, parsing, read_inputs, show
+from bstsearch.answering.run_script import FOLDER, compare, open_model, parsing, read_needed, run, show
 from bstsearch.errors import InputError
 
 ELASTIC = FOLDER / "elastic.json"
@@ -35,14 +35,10 @@ def main() -> None:
         for name, expected in digests.items():
             check(name, expected)
         session = open_model(FOLDER / chosen["file"])
-        arrays = read_inputs(options.input, options.question)
-        names = [value.name for value in session.get_inputs()]
-        if missing := [name for name in names if name not in arrays]:
-            raise InputError(f"{options.input} holds no {missing[0]!r}; the model reads {', '.join(names)}")
+        arrays = read_needed(session, options.input, options.question)
     except InputError as error:
         sys.exit(f"run.py: {error}")
-    output = session.get_outputs()[0].name
-    values = session.run([output], {name: arrays[name] for name in names})[0]
+    output, values = run(session, arrays)
     sys.stdout.write(f"submodel: {chosen['id']}\n")
     show(values[0], options.top)
     if chosen["id"] in arrays:

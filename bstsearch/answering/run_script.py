@@ -38,14 +38,10 @@ def main() -> None:
     options = read_command_line()
     try:
         session = open_model(FOLDER / MODELS[options.precision])
-        arrays = read_inputs(options.input, options.question)
-        names = [value.name for value in session.get_inputs()]
-        if missing := [name for name in names if name not in arrays]:
-            raise InputError(f"{options.input} holds no {missing[0]!r}; the model reads {', '.join(names)}")
+        arrays = read_needed(session, options.input, options.question)
     except InputError as error:
         sys.exit(f"run.py: {error}")
-    output = session.get_outputs()[0].name
-    values = session.run([output], {name: arrays[name] for name in names})[0]
+    output, values = run(session, arrays)
     show(values[0], options.top)
     if output in arrays and options.precision == "float32":
         compare(values, arrays[output], output)
@@ -89,6 +85,21 @@ def parsing(path: Path) -> Iterator[None]:
     except Exception as error:  # a damaged file can make a parser raise anything
         reason = " ".join(str(error).split())[:SAID] or type(error).__name__
         raise InputError(f"{path} cannot be read: {reason}") from error
+
+
+def read_needed(session: Any, path: Path, question: str | None) -> dict[str, Any]:
+    """What `read_inputs` reads; InputError where the model reads something that is not there."""
+    arrays = read_inputs(path, question)
+    names = [value.name for value in session.get_inputs()]
+    if missing := [name for name in names if name not in arrays]:
+        raise InputError(f"{path} holds no {missing[0]!r}; the model reads {', '.join(names)}")
+    return arrays
+
+
+def run(session: Any, arrays: dict[str, Any]) -> tuple[str, Any]:
+    """The name of the model's output, and its values."""
+    output = session.get_outputs()[0].name
+    return output, session.run([output], {value.name: arrays[value.name] for value in session.get_inputs()})[0]
 
 
 def read_inputs(path: Path, question: str | None) -> dict[str, Any]:
