@@ -112,7 +112,7 @@ def train(
       bstsearch train --out runs/easy-vqa
       bstsearch train --out runs/elastic --space elastic
       bstsearch train --out runs/vqa --preset mcan-vqa-v2 --data-dir vqa-v2 --teacher imported/mcan
-      bstsearch train --out runs/minilm --family bert.py:FAMILY --preset minilm-l6 --teacher minilm --data texts
+      bstsearch train --out runs/slim --preset runs/minilm --teacher runs/minilm --data texts
     """
     from bstsearch.training.distributed import is_first_process
     from bstsearch.training.run import train as run

@@ -145,7 +145,7 @@ DISTIL = Recipe(
         loss=Loss(kind="task-teacher"),
         optimizer=Optimizer(
             kind="adamw",
-            learning_rate=3e-4,
+            learning_rate=1e-4,
             schedule=Schedule(kind="cosine", warmup=0.05),
             betas=(0.9, 0.999),
             eps=1e-8,
