@@ -53,6 +53,11 @@ class VqaTask(Task):
         words = self.vocabulary
         return {"vocab": words.size, "answers": len(words.answers), "question_length": words.question_length}
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The answers."""
+        return self.vocabulary.answers
+
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy with class ids (B,), or with a distribution over the classes (B, A)."""
         return F.cross_entropy(outputs, targets, reduction="none")
@@ -62,9 +67,12 @@ class VqaTask(Task):
         return F.kl_div(outputs.log_softmax(-1), teacher.to(outputs.dtype).softmax(-1), reduction="none").sum(-1)
 
     def augmented(self, batch: Batch, rate: float) -> Batch:
-        """`batch` with that share of its words replaced by the unknown word, where the vocabulary has one."""
+        """`batch` with that share of its words replaced by the unknown word, where the vocabulary has one.
+
+        Questions that a model's own processor has read stay as they are.
+        """
         unknown = self.vocabulary.unknown_id
-        if unknown is None:
+        if unknown is None or "question" not in batch.inputs:
             return batch
         question = batch.inputs["question"]
         is_forgotten = (torch.rand(question.shape) < rate) & (question != PAD)

@@ -21,6 +21,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import changed, config_to_json
 from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import get_preset
+from bstsearch.model.sizes import all_sizes
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS, read_folder
 from bstsearch.reading import parsing, shown
@@ -30,6 +31,7 @@ from bstsearch.space_names import BST, describe, trainable
 from bstsearch.stock.importing import carry_beside
 from bstsearch.tasks import check_folder, data_of_preset, get_task, located, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.fitting import fitted
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import has_vocabulary
 from bstsearch.training.card import write_card
@@ -47,7 +49,11 @@ from bstsearch.writing import as_path, write_json
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to train, by which recipe, and where; `teacher` is a supernet folder whose full model teaches, or none."""
+    """What to train, by which recipe, and where; `teacher` is a supernet folder whose full model teaches, or none.
+
+    `origin` is the folder that the sizes come from, where it is one: the teacher's, or the preset's. What came with the
+    model to read by lies there.
+    """
 
     family: Family
     config: Config
@@ -56,6 +62,7 @@ class Plan:
     out: Path
     device: torch.device
     teacher: Path | None = None
+    origin: Path | None = None
     is_forced: bool = False
     space: Space
 
@@ -68,7 +75,7 @@ class Plan:
 
     def split(self, name: str) -> Split:
         """That part of the data, as the model reads it."""
-        return self.task.split(name, self.family.reader(self.config))
+        return self.task.split(name, self.family.reader(self.config, self.origin))
 
 
 def train(
@@ -126,7 +133,7 @@ def train(
         if is_first_process():
             check_place(out, is_forced=is_forced)
         task = _open(chosen, data_dir, teacher)
-        config = fitted(config, task)
+        config = fitted(model, config, task, teacher)
         plan = Plan(
             space=_space(space, model, config),
             family=model,
@@ -136,6 +143,7 @@ def train(
             out=out,
             device=where,
             teacher=teacher,
+            origin=teacher or (Path(preset) if Path(preset).is_dir() else None),
             is_forced=is_forced,
         )
         return _run(plan, listener)
@@ -189,22 +197,6 @@ def _open(task: type[Task], data_dir: Path | None, teacher: Path | None) -> Task
     return task.load(teacher, data_dir)
 
 
-def fitted(config: Config, task: Task) -> Config:
-    """The configuration with the sizes of the data; InputError where they are not to be changed.
-
-    Data from the user's disk come as they are, and so do their numbers of words and answers. A data set in a package
-    is always the same: there another size is a mistake.
-    """
-    other = task.other_sizes(config)
-    if other and task.is_packaged:
-        name, size = next(iter(other.items()))
-        raise InputError(
-            f"the preset has {name}={getattr(config, name)}, but {task.name} has {size}; "
-            f"choose a preset that is named after {task.name}"
-        )
-    return dataclasses.replace(config, **other)
-
-
 def _train(plan: Plan, processes: Processes, listener: Listener) -> tuple[Supernet, Path]:
     """The trained supernet, and the folder with its checkpoints and logs. What can be refused is refused first."""
     split = plan.split("train")
@@ -247,12 +239,11 @@ def _load_teacher(path: Path, supernet: Supernet) -> Supernet:
     teacher = Supernet.load(path)
     if teacher.family.name != supernet.family.name:
         raise InputError(f"teacher {path} is a {teacher.family.name}; the preset is a {supernet.family.name}")
-    for field in dataclasses.fields(supernet.config):
-        found, expected = getattr(teacher.config, field.name), getattr(supernet.config, field.name)
-        if found != expected:
-            raise InputError(
-                f"teacher {path} has {field.name}={found}, the preset {expected}; choose the preset of its sizes"
-            )
+    found, expected = all_sizes(teacher.config), all_sizes(supernet.config)
+    for name in {**expected, **found}:
+        one, other = found.get(name), expected.get(name)
+        if one != other:
+            raise InputError(f"teacher {path} has {name}={one}, the preset {other}; choose the preset of its sizes")
     return teacher
 
 
@@ -322,8 +313,8 @@ def _finish(plan: Plan, work: Path, supernet: Supernet, metrics: dict[str, Any])
         write_json(folder / METRICS, metrics)
         write_card(folder, supernet, metrics, is_vqa=has_vocabulary(folder))
         supernet.save(folder)
-        if plan.teacher is not None:
-            carry_beside(plan.teacher, folder)
+        if plan.origin is not None:
+            carry_beside(plan.origin, folder)
 
 
 def _commit() -> str | None:
