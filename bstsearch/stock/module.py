@@ -107,25 +107,29 @@ def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
 
 
 @functools.cache
-def get_class(name: str) -> Any:
-    """The class of that name in transformers; InputError where the installed version has none."""
+def library() -> Any:
+    """The package transformers, which keeps its remarks to itself; InputError where it is not installed."""
     with needing("a stock model", "transformers"):
         import transformers
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    found = getattr(transformers, name, None)
-    if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
+    return transformers
+
+
+@functools.cache
+def get_class(name: str) -> Any:
+    """The class of that name in transformers; InputError where the installed version has none."""
+    found = getattr(library(), name, None)
+    if not (isinstance(found, type) and issubclass(found, library().PreTrainedModel)):
         raise InputError(
-            f"transformers {transformers.__version__} has no model {shown(name)}; update it, or check the name"
+            f"transformers {transformers_version()} has no model {shown(name)}; update it, or check the name"
         )
     return found
 
 
 def transformers_version() -> str:
     """The version that is installed; InputError where none is."""
-    with needing("a stock model", "transformers"):
-        import transformers
-    return str(transformers.__version__)
+    return str(library().__version__)
 
 
 def full_settings(architecture: str, settings: Settings) -> Settings:

@@ -1,0 +1,23 @@
+"""A small stock folder that reads pictures and questions, with its processor's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import transformers
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+WORDS = (*SPECIAL, "?", "a", "is", "the", "there", "red", "blue", "circle", "what", "color")
+
+
+def write_seeing(folder: Path, *, side: int = 32, **settings: Any) -> Path:
+    """A ViLT of one picture size, without weights; pictures have `side` pixels for its processor."""
+    tokenizer = transformers.BertTokenizer(vocab={word: index for index, word in enumerate(WORDS)})
+    pictures = transformers.ViltImageProcessor(size={"shortest_edge": side}, size_divisor=16)
+    transformers.ViltProcessor(pictures, tokenizer).save_pretrained(folder)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64}
+    sizes |= {"image_size": 32, "patch_size": 16, "vocab_size": len(WORDS), "max_position_embeddings": 12}
+    config = transformers.ViltConfig(**(sizes | settings), architectures=["ViltForQuestionAnswering"])
+    config.save_pretrained(folder)
+    return folder
