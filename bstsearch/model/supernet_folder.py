@@ -37,7 +37,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 # What this package's tasks keep beside a model.
-OF_TASK = ("vocabulary.json", "task.json", "tokenizer.json", "text.json", "text.safetensors")
+OF_TASK = ("vocabulary.json", "classes.json", "task.json", "tokenizer.json", "text.json", "text.safetensors")
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
 OWN = (CONFIG, WEIGHTS, METRICS, "README.md", *OF_TASK, "front.json", "training", "stock", "inspection.json")
 IDS = 10  # of a space that an error names: all of BST's

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
@@ -87,11 +87,14 @@ class TextClassification(LabelledTask):
 
     name = "text-classification"
     head = "ForSequenceClassification"
-    _read = staticmethod(read_texts)
 
     def split(self, name: str, reader: Reader) -> LabelledSplit:  # noqa: ARG002
         """As `Task.split`."""
         return of_texts(self._part(name), self.names, self._processor.texts)
+
+    @classmethod
+    def _read(cls, data_dir: Path | None) -> Mapping[str, Labelled]:
+        return read_texts(data_dir)
 
 
 class ImageClassification(LabelledTask):
@@ -99,8 +102,11 @@ class ImageClassification(LabelledTask):
 
     name = "image-classification"
     head = "ForImageClassification"
-    _read = staticmethod(read_pictures)
 
     def split(self, name: str, reader: Reader) -> LabelledSplit:  # noqa: ARG002
         """As `Task.split`; the pictures are opened when they are asked for."""
         return of_pictures(self._part(name), self.names, self._processor.pictures)
+
+    @classmethod
+    def _read(cls, data_dir: Path | None) -> Mapping[str, Labelled]:
+        return read_pictures(data_dir)

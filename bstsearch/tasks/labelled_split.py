@@ -61,11 +61,12 @@ class LabelledSplit(ClassSplit):
     def score(self, kept: Tensor) -> Accuracy:
         """The share of examples whose likeliest class is theirs."""
         self.check_scorable()
-        return Accuracy(correct=int((kept == self.targets).sum()), total=len(self))
+        assert self.targets is not None
+        return Accuracy(correct=int(torch.eq(kept, self.targets).sum()), total=len(self))
 
     def values(self, kept: Tensor) -> Tensor | None:
         """1 for each example whose likeliest class is its own, else 0."""
-        return None if self.targets is None else (kept == self.targets).double()
+        return None if self.targets is None else torch.eq(kept, self.targets).double()
 
     def details(self, kept: Tensor) -> dict[str, float]:
         """The mean over the classes of the accuracy on each."""
@@ -102,9 +103,7 @@ def of_pictures(
     part: Labelled, names: tuple[str, ...], read: Callable[[Sequence[Image.Image]], Inputs]
 ) -> LabelledSplit:
     """The split of these pictures, which are opened when they are asked for; InputError as of `of_texts`."""
-    return LabelledSplit(
-        examples=part, names=names, targets=_targets(part, names), read=read, prepared=_picture
-    )
+    return LabelledSplit(examples=part, names=names, targets=_targets(part, names), read=read, prepared=_picture)
 
 
 def _picture(found: object, where: str) -> Image.Image:
