@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import PictureReader
-from bstsearch.inputs.reader import Reader
+from bstsearch.inputs.reader import Processor, Reader
 from bstsearch.model.axes import Axis, Group, Unit, all_groups, check_group
 from bstsearch.model.sizes import all_sizes, size_of
 from bstsearch.space import ONE, Shares, Space, Submodel
@@ -98,6 +99,11 @@ class Family:
     - `token_shares(config)`: the shares of the image's tokens that its space elastic-tokens has, in rising order.
     - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
       (see `Reader`).
+    - `processor(config, folder)`: what came with the model to read by, in files in `folder`, where models have such.
+    - `with_classes(config, names)`: the config whose output has a number for each of these names, where other fields
+      than `answers` say so; InputError where the class of the model gives no such numbers.
+    - `check_classes(config, names)`: passes where the output has a number for each of these names, in this order, or
+      the config does not say; else InputError.
 
     The first axis of every input and of the output is the batch.
     """
@@ -118,10 +124,18 @@ class Family:
     tokens: str | None = None
     token_shares: Callable[[Config], Shares] = lambda _config: (ONE,)
     picture: Callable[[Config], PictureReader | None] = lambda _config: None
+    processor: Callable[[Config, Path], Processor | None] = lambda _config, _folder: None
+    with_classes: Callable[[Config, tuple[str, ...]], Config] = lambda config, _names: config
+    check_classes: Callable[[Config, tuple[str, ...]], None] = lambda _config, _names: None
 
-    def reader(self, config: Config) -> Reader:
-        """How a model of that config reads its inputs."""
-        return Reader(like=self.example_inputs(config, 1), picture=self.picture(config), free=self.free_axes(config))
+    def reader(self, config: Config, folder: Path | None = None) -> Reader:
+        """How a model of that config reads its inputs; `folder` holds what came with it to read by, if anything."""
+        return Reader(
+            like=self.example_inputs(config, 1),
+            picture=self.picture(config),
+            free=self.free_axes(config),
+            processor=None if folder is None else self.processor(config, folder),
+        )
 
     def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
         """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""

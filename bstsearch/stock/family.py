@@ -12,7 +12,9 @@ from bstsearch.model.sizes import resized, size_of
 from bstsearch.space import Shares, Space, Submodel, triangle
 from bstsearch.stock.configuration import StockConfig, groups_of, usual_orders
 from bstsearch.stock.inputs import example_inputs, free_axes
+from bstsearch.stock.labels import check_classes, with_classes
 from bstsearch.stock.module import build
+from bstsearch.stock.processing import Processor
 
 QUARTERS = 4  # of a size: the shares that BST takes, or the nearest that are whole
 
@@ -93,4 +95,7 @@ FAMILY = Family(
     more_axes=lambda config: config.found.axes,
     usual_space=usual_space,
     free_axes=free_axes,
+    processor=Processor.beside,
+    with_classes=with_classes,
+    check_classes=check_classes,
 )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bstsearch.errors import InputError
@@ -70,6 +72,11 @@ class Processor:
         InputError where there is no image processor, or it makes pictures of another size.
         """
         return {PIXELS: self._pixels([self._fitted(one) for one in pictures] if self.is_squashing else pictures)}
+
+    def needed_pictures(self) -> OwnPictures:
+        """How pictures are read one by one; InputError as of `pictures`."""
+        _ = self.is_squashing, self._image_processor
+        return OwnPictures(processor=self)
 
     @property
     def text_names(self) -> tuple[str, ...]:
@@ -139,6 +146,33 @@ class Processor:
             return library().AutoImageProcessor.from_pretrained(
                 self.folder, local_files_only=True, trust_remote_code=False
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OwnPictures:
+    """Pictures as a model's own processor makes them: the `Pictures` that a task reads by."""
+
+    processor: Processor
+    input: str = PIXELS
+    has_two_ways: bool = False
+
+    @property
+    def height(self) -> int:
+        """Of the pictures that the model reads, in pixels."""
+        return self.processor.picture_shape[1]
+
+    @property
+    def width(self) -> int:
+        """Likewise."""
+        return self.processor.picture_shape[2]
+
+    def pixels(self, rgb: Image.Image) -> NDArray[np.float32]:
+        """What the model reads of a picture (3, H, W)."""
+        return np.asarray(self.processor.pictures([rgb])[PIXELS][0], dtype=np.float32)
+
+    def values(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of several (B, 3, H, W)."""
+        return pixels
 
 
 def _blank(width: int, height: int) -> Image.Image:

@@ -114,19 +114,15 @@ def split_for(folder: Path, task: Task, split: str) -> Split:
     """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
     from bstsearch.model.lookup import restored
     from bstsearch.model.supernet_folder import CONFIG, read_folder
+    from bstsearch.tasks.fitting import check_fits
 
     if split not in SPLITS:
         raise UsageError(f"unknown split {shown(split)}; there are {', '.join(SPLITS)}")
     on_disk = read_folder(folder)
     with parsing(folder / CONFIG):
         family, config = restored(on_disk.family, on_disk.config)
-        reader = family.reader(config)
-    if other := task.other_sizes(config):
-        name, size = next(iter(other.items()))
-        raise InputError(
-            f"{folder} has {name}={getattr(config, name)}, but {task.name} has {size}; "
-            "name the data that it was trained on with --data"
-        )
+        reader = family.reader(config, folder)
+    check_fits(family, config, task, folder)
     return task.split(split, reader)
 
 

@@ -50,10 +50,18 @@ class VqaTask(ClassTask):
         words = self.vocabulary
         return {"vocab": words.size, "answers": len(words.answers), "question_length": words.question_length}
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The answers."""
+        return self.vocabulary.answers
+
     def augmented(self, batch: Batch, rate: float) -> Batch:
-        """`batch` with that share of its words replaced by the unknown word, where the vocabulary has one."""
+        """`batch` with that share of its words replaced by the unknown word, where the vocabulary has one.
+
+        Questions that a model's own processor has read stay as they are.
+        """
         unknown = self.vocabulary.unknown_id
-        if unknown is None:
+        if unknown is None or "question" not in batch.inputs:
             return batch
         question = batch.inputs["question"]
         is_forgotten = (torch.rand(question.shape) < rate) & (question != PAD)

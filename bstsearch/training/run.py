@@ -30,6 +30,7 @@ from bstsearch.space_names import BST, describe, trainable
 from bstsearch.stock.importing import carry_beside
 from bstsearch.tasks import check_folder, data_of_preset, get_task, located, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.fitting import fitted
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import has_vocabulary
 from bstsearch.training.card import write_card
@@ -126,7 +127,7 @@ def train(
         if is_first_process():
             check_place(out, is_forced=is_forced)
         task = _open(chosen, data_dir, teacher)
-        config = fitted(config, task)
+        config = fitted(model, config, task)
         plan = Plan(
             space=_space(space, model, config),
             family=model,
@@ -187,22 +188,6 @@ def _open(task: type[Task], data_dir: Path | None, teacher: Path | None) -> Task
     if (known := trained_for(teacher)) not in (None, task.name):
         raise InputError(f"teacher {teacher} is for {known}, not {task.name}; see --data")
     return task.load(teacher, data_dir)
-
-
-def fitted(config: Config, task: Task) -> Config:
-    """The configuration with the sizes of the data; InputError where they are not to be changed.
-
-    Data from the user's disk come as they are, and so do their numbers of words and answers. A data set in a package
-    is always the same: there another size is a mistake.
-    """
-    other = task.other_sizes(config)
-    if other and task.is_packaged:
-        name, size = next(iter(other.items()))
-        raise InputError(
-            f"the preset has {name}={getattr(config, name)}, but {task.name} has {size}; "
-            f"choose a preset that is named after {task.name}"
-        )
-    return dataclasses.replace(config, **other)
 
 
 def _train(plan: Plan, processes: Processes, listener: Listener) -> tuple[Supernet, Path]:

@@ -25,9 +25,9 @@ from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.holding import holding
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.easy_vqa import EasyVqa
+from bstsearch.tasks.fitting import fitted
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa_v2 import VqaV2
-from bstsearch.training.run import fitted
 
 Invoke = Callable[..., Any]
 COMPARING = "comparing larger with smaller submodels"
@@ -354,7 +354,7 @@ def test_a_data_set_from_the_users_disk_decides_how_many_words_and_answers_there
     tiny_easy_config: McanConfig,
 ) -> None:
     vocabulary = Vocabulary(data="vqa-v2", words=("is", "red"), answers=("yes", "no"), question_length=14)
-    config = fitted(tiny_easy_config, VqaV2(vocabulary))
+    config = fitted(FAMILY, tiny_easy_config, VqaV2(vocabulary))
     assert (config.vocab, config.answers, config.question_length) == (4, 2, 14)
     assert config.hidden == tiny_easy_config.hidden
 
