@@ -5,37 +5,41 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.formats.labelled import Labelled
 from bstsearch.formats.read_ahead import read_ahead
 from bstsearch.inputs.pictures import decoded_rgb, open_rgb
+from bstsearch.inputs.reader import Pictures, picture_inputs
 from bstsearch.score import Accuracy
 from bstsearch.tasks.class_names import class_ids
 from bstsearch.tasks.classes import ClassSplit
 from bstsearch.tasks.task import Batch
 from bstsearch.tasks.text_split import near_in_length
 
-Inputs = dict[str, Tensor]
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledSplit(ClassSplit):
-    """The `examples` of a part; `read` makes inputs of some of them, and `targets` are their classes (N,), if known.
+    """The examples of a part, and their classes (N,) by their places in `names`, where they are known.
 
+    `read` makes an example ready, and is told where it stands; `inputs` are what the model reads of several.
     `lengths` (N,), where they are given, say how long each is: batches to train on hold some that are about as long.
     """
 
-    examples: Labelled
+    part: Labelled
     names: tuple[str, ...]
     targets: Tensor | None
-    read: Callable[[Sequence[Any]], Inputs]
-    prepared: Callable[[Any, str], Any]
+    read: Callable[[Any, str], Any]
+    inputs: Callable[[Sequence[Any]], dict[str, Tensor]]
     lengths: Tensor | None = None
 
     @property
@@ -44,7 +48,7 @@ class LabelledSplit(ClassSplit):
         return self.targets is not None
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return len(self.part)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """As `Split.batches`."""
@@ -52,7 +56,7 @@ class LabelledSplit(ClassSplit):
         parts = torch.split(rows, size)
         for part, examples in zip(parts, read_ahead(self._example, (part.tolist() for part in parts)), strict=True):
             targets = None if self.targets is None else self.targets[part]
-            yield Batch(inputs=self.read(examples), targets=targets)
+            yield Batch(inputs=self.inputs(examples), targets=targets)
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
         """As `Split.grouped`."""
@@ -80,30 +84,37 @@ class LabelledSplit(ClassSplit):
         """Which example it is, and the name of its likeliest class."""
         return [
             {"example": row, "label": self.names[index]}
-            for row, index in zip(self.examples.rows, kept.tolist(), strict=True)
+            for row, index in zip(self.part.rows, kept.tolist(), strict=True)
         ]
 
     def _example(self, row: int) -> Any:
-        return self.prepared(self.examples.examples[row], f"{self.examples.where}, {self.examples.rows[row]}")
+        return self.read(self.part.examples[row], f"{self.part.where}, {self.part.rows[row]}")
 
 
-def of_texts(part: Labelled, names: tuple[str, ...], read: Callable[[Sequence[str]], Inputs]) -> LabelledSplit:
+def of_texts(
+    part: Labelled, names: tuple[str, ...], inputs: Callable[[Sequence[str]], dict[str, Tensor]]
+) -> LabelledSplit:
     """The split of these texts; InputError where a label is none of the classes."""
+    lengths = torch.tensor([len(text) for text in part.examples])
     return LabelledSplit(
-        examples=part,
-        names=names,
-        targets=_targets(part, names),
-        read=read,
-        prepared=lambda text, _where: text,
-        lengths=torch.tensor([len(text) for text in part.examples]),
+        part=part, names=names, targets=_targets(part, names), read=_itself, inputs=inputs, lengths=lengths
     )
 
 
-def of_pictures(
-    part: Labelled, names: tuple[str, ...], read: Callable[[Sequence[Image.Image]], Inputs]
-) -> LabelledSplit:
+def of_pictures(part: Labelled, names: tuple[str, ...], pictures: Pictures) -> LabelledSplit:
     """The split of these pictures, which are opened when they are asked for; InputError as of `of_texts`."""
-    return LabelledSplit(examples=part, names=names, targets=_targets(part, names), read=read, prepared=_picture)
+
+    def inputs(found: Sequence[NDArray[Any]]) -> dict[str, Tensor]:
+        return picture_inputs(pictures, torch.from_numpy(np.stack(found)))
+
+    def read(found: object, where: str) -> NDArray[Any]:
+        return pictures.pixels(_picture(found, where))
+
+    return LabelledSplit(part=part, names=names, targets=_targets(part, names), read=read, inputs=inputs)
+
+
+def _itself(text: str, _where: str) -> str:
+    return text
 
 
 def _picture(found: object, where: str) -> Image.Image:
