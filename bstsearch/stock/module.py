@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.reading import needing, said, shown
 from bstsearch.stock.configuration import Settings, StockConfig
+from bstsearch.stock.patches import in_order
 
 # Settings that say nothing of what a model computes, and those that a configuration works out from its layers.
 LEFT_OUT = (
@@ -28,10 +29,14 @@ LEFT_OUT = (
 
 
 class StockModel(nn.Module):
-    """A stock model whose forward has tensors only; its weights have their stock names behind "model."."""
+    """A stock model whose forward has tensors only; its weights have their stock names behind "model.".
 
-    def __init__(self, model: nn.Module, names: Sequence[str], pooling: str = "") -> None:
+    With `is_drawing` it draws random numbers where its class does, though they change nothing.
+    """
+
+    def __init__(self, model: nn.Module, names: Sequence[str], pooling: str = "", *, is_drawing: bool = False) -> None:
         super().__init__()
+        self.is_drawing = is_drawing
         self.model, self.names, self.pooling = model, tuple(names), pooling
 
     def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
@@ -51,6 +56,7 @@ class StockModel(nn.Module):
     def outputs(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Every output that is of numbers with a fraction."""
         given = _unbatched(inputs) if "image_grid_thw" in inputs else dict(inputs)
+        given = given if self.is_drawing else in_order(self.model, given)
         options = {"return_dict": True, **({"use_cache": False} if "use_cache" in _taken(type(self.model)) else {})}
         found = self.model(**given, **options)
         return [tensor for tensor in _tensors(found.to_tuple()) if tensor.is_floating_point()]

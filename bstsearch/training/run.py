@@ -48,7 +48,11 @@ from bstsearch.writing import as_path, write_json
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to train, by which recipe, and where; `teacher` is a supernet folder whose full model teaches, or none."""
+    """What to train, by which recipe, and where; `teacher` is a supernet folder whose full model teaches, or none.
+
+    `origin` is the folder that the sizes come from, where it is one: the teacher's, or the preset's. What came with the
+    model to read by lies there.
+    """
 
     family: Family
     config: Config
@@ -57,6 +61,7 @@ class Plan:
     out: Path
     device: torch.device
     teacher: Path | None = None
+    origin: Path | None = None
     is_forced: bool = False
     space: Space
 
@@ -69,7 +74,7 @@ class Plan:
 
     def split(self, name: str) -> Split:
         """That part of the data, as the model reads it."""
-        return self.task.split(name, self.family.reader(self.config))
+        return self.task.split(name, self.family.reader(self.config, self.origin))
 
 
 def train(
@@ -137,6 +142,7 @@ def train(
             out=out,
             device=where,
             teacher=teacher,
+            origin=teacher or (Path(preset) if Path(preset).is_dir() else None),
             is_forced=is_forced,
         )
         return _run(plan, listener)
@@ -307,8 +313,8 @@ def _finish(plan: Plan, work: Path, supernet: Supernet, metrics: dict[str, Any])
         write_json(folder / METRICS, metrics)
         write_card(folder, supernet, metrics, is_vqa=has_vocabulary(folder))
         supernet.save(folder)
-        if plan.teacher is not None:
-            carry_beside(plan.teacher, folder)
+        if plan.origin is not None:
+            carry_beside(plan.origin, folder)
 
 
 def _commit() -> str | None:

@@ -7,6 +7,10 @@ from typing import Any
 
 import transformers
 
+from bstsearch.stock.configuration import Found, StockConfig
+from bstsearch.stock.inputs import find_reads
+from bstsearch.stock.module import build, full_settings
+
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS = (*SPECIAL, "?", "a", "is", "the", "there", "red", "blue", "circle", "what", "color")
 
@@ -21,3 +25,10 @@ def write_seeing(folder: Path, *, side: int = 32, **settings: Any) -> Path:
     config = transformers.ViltConfig(**(sizes | settings), architectures=["ViltForQuestionAnswering"])
     config.save_pretrained(folder)
     return folder
+
+
+def config_of(architecture: str, settings: dict[str, Any]) -> StockConfig:
+    """The configuration with what the class reads; nothing of it shrinks."""
+    config = StockConfig(architecture=architecture, settings=full_settings(architecture, settings))
+    reads = find_reads(config, build)
+    return StockConfig(architecture=architecture, settings=config.settings, found=Found(reads=reads))

@@ -9,23 +9,14 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from folders import WORDS, write_seeing
+from folders import WORDS, config_of, write_seeing
 from PIL import Image
 
 from bstsearch.errors import InputError
 from bstsearch.stock.configuration import Found, Reads, StockConfig
-from bstsearch.stock.inputs import find_reads
-from bstsearch.stock.module import build, full_settings
 from bstsearch.stock.processing import Processor
 
 QUESTIONS = ["Is there a red circle?", "what color"]
-
-
-def config_of(architecture: str, settings: dict[str, object]) -> StockConfig:
-    config = StockConfig(architecture=architecture, settings=full_settings(architecture, settings))
-    return StockConfig(
-        architecture=architecture, settings=config.settings, found=Found(reads=find_reads(config, build))
-    )
 
 
 @pytest.fixture(scope="module")
