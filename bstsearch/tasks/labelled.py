@@ -29,9 +29,10 @@ FORMAT = 1
 
 
 class _Written(msgspec.Struct):
-    """What is in a classes.json, beside its format."""
+    """What is in a classes.json, beside its format: the names of classes by the data, and by the model."""
 
-    classes: Annotated[list[Line], msgspec.Meta(min_length=2)]
+    data: Annotated[tuple[Line, ...], msgspec.Meta(min_length=2)]
+    model: Annotated[tuple[Line, ...], msgspec.Meta(min_length=2)]
 
 
 class LabelledTask(ClassTask):
@@ -55,12 +56,14 @@ class LabelledTask(ClassTask):
     @classmethod
     def load(cls, saved: Path, data_dir: Path | None) -> Self:
         """As `Task.load`; InputError where the model there gives no classes, or others than the data have."""
-        names = read_format(saved / FILE, _Written, FORMAT).classes if (saved / FILE).exists() else []
-        return cls(data_dir, _own_classes(saved), tuple(names))
+        if (saved / FILE).exists():
+            written = read_format(saved / FILE, _Written, FORMAT)
+            return cls(data_dir, written.model, written.data)
+        return cls(data_dir, _own_classes(saved))
 
     def save(self, folder: Path) -> None:
-        """Writes the names of the classes."""
-        write_json(folder / FILE, {"format": FORMAT, "classes": list(self.names)})
+        """Writes what the classes are called."""
+        write_json(folder / FILE, {"format": FORMAT, "data": list(self.names), "model": list(self.classes)})
 
     def sizes(self) -> dict[str, int]:
         """How many classes there are, for models that have as many answers."""

@@ -43,9 +43,7 @@ def _read(path: Path | None, wanted: Sequence[str], task: str) -> dict[str, Labe
     if wanted == PICTURE and picture_folders.matches(path):
         return picture_folders.read_parts(path)
     if script := next(path.glob("*.py"), None):
-        raise InputError(
-            f"{script} is a loading script, which is never run; save the data by save_to_disk, and give that"
-        )
+        raise InputError(f"{script} is code, which is never run; save its data by save_to_disk, and give that folder")
     kinds = "train.csv, train.jsonl, train.parquet or dataset_dict.json"
     more = ", nor a folder for each class" if wanted == PICTURE else ""
     raise InputError(f"{path} holds no {kinds}{more}; see docs/data.md")
