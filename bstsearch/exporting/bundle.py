@@ -37,6 +37,7 @@ from bstsearch.profiles.latency import Latency
 from bstsearch.reading import read_json
 from bstsearch.searching.pick import Pick
 from bstsearch.space import FLOAT32, Submodel
+from bstsearch.stock.importing import carry_beside
 from bstsearch.tasks import save_task, split_for
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import VqaTask
@@ -142,9 +143,10 @@ def _write_beside(bundler: _Bundler, source: SupernetFolder, task: Task) -> list
     folder, supernet = bundler.folder, bundler.supernet
     dataclasses.replace(source, path=folder).write()
     save_task(task, folder)
+    carry_beside(source.path, folder)
     of_task = [name for name in OF_TASK if (folder / name).exists()]
     words = task.vocabulary if isinstance(task, VqaTask) else None
-    written = write_preprocessing(supernet.family.reader(supernet.config), words, folder, BUNDLE_SCRIPTS)
+    written = write_preprocessing(supernet.family.reader(supernet.config, folder), words, folder, BUNDLE_SCRIPTS)
     return list(dict.fromkeys([CONFIG, *of_task, *written]))
 
 

@@ -21,6 +21,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import changed, config_to_json
 from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import get_preset
+from bstsearch.model.sizes import all_sizes
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS, read_folder
 from bstsearch.reading import parsing, shown
@@ -144,7 +145,7 @@ def train(
         if is_first_process():
             check_place(out, is_forced=is_forced)
         task = _open(chosen, data_dir, teacher)
-        config = fitted(model, config, task)
+        config = fitted(model, config, task, teacher)
         plan = Plan(
             space=_space(space, model, config),
             family=model,
@@ -258,12 +259,11 @@ def _load_teacher(path: Path, supernet: Supernet) -> Supernet:
     teacher = Supernet.load(path)
     if teacher.family.name != supernet.family.name:
         raise InputError(f"teacher {path} is a {teacher.family.name}; the preset is a {supernet.family.name}")
-    for field in dataclasses.fields(supernet.config):
-        found, expected = getattr(teacher.config, field.name), getattr(supernet.config, field.name)
-        if found != expected:
-            raise InputError(
-                f"teacher {path} has {field.name}={found}, the preset {expected}; choose the preset of its sizes"
-            )
+    found, expected = all_sizes(teacher.config), all_sizes(supernet.config)
+    for name in {**expected, **found}:
+        one, other = found.get(name), expected.get(name)
+        if one != other:
+            raise InputError(f"teacher {path} has {name}={one}, the preset {other}; choose the preset of its sizes")
     return teacher
 
 
