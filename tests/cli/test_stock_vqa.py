@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +22,10 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.processing import Processor
+from bstsearch.tasks.easy_vqa import EasyVqa
 
 Invoke = Callable[..., Any]
+ROOT = Path(__file__).parents[2]
 DATA = ("--data", "pets.py:Pets", "--data-dir", "pets")
 SHORT = ("--teacher-epochs", 1, "--epochs", 1, "--batch-size", 8, "--threads", 1, "--device", "cpu")
 IMAGE = "pets/images/test-0.png"
@@ -90,6 +96,24 @@ def _check_stock(folder: Path) -> None:
         torch.testing.assert_close(own(**inputs, pixel_values=pixels), found, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_the_commands_of_the_guide_run(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "stock_vqa.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:bstsearch|python) .*", text.partition("```sh")[2].partition("```")[0], re.MULTILINE)
+    whole = EasyVqa.split
+    monkeypatch.setattr(EasyVqa, "split", lambda task, name, reader: whole(task, name, reader).head(24))
+    for line in lines:
+        program, *words = shlex.split(line, comments=True)
+        if program == "python":
+            monkeypatch.setattr(sys, "argv", words)
+            runpy.run_path(str(ROOT / words[0]), run_name="__main__")
+        else:
+            result = invoke(*(str(ROOT / word) if word.startswith("docs/") else word for word in words))
+            assert result.exit_code == 0, (line, result.stderr)
+    model = transformers.ViltForQuestionAnswering.from_pretrained(tmp_path / "my-small" / "stock")
+    assert sorted(model.config.id2label.values())[-1] == "yes"
+
+
 def test_what_is_missing_or_does_not_fit_is_one_line(done: Invoke, invoke: Invoke, tmp_path: Path) -> None:
     result = invoke("import", "--checkpoint", "vilt", "--out", "empty")
     assert result.exit_code == 4
@@ -104,6 +128,19 @@ def test_what_is_missing_or_does_not_fit_is_one_line(done: Invoke, invoke: Invok
     assert result.exit_code == 4
     assert "tells 2 classes apart, but the data have 5" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_stock_folder_in_place_of_a_supernets_is_told_how_to_become_one(done: Invoke, invoke: Invoke) -> None:
+    for command in (("train", "--preset", "vilt", *DATA, "--out", "net"), ("profile", "--supernet", "vilt")):
+        result = invoke(*command)
+        assert result.exit_code == 4
+        assert result.stderr == (
+            "error: vilt is a Hugging Face model; 'bstsearch import --checkpoint vilt --out DIR' makes a supernet of "
+            "it, with --random one without its weights\n"
+        )
+    result = invoke("import", "--checkpoint", "pets.py", "--out", "net", "--random")
+    assert result.exit_code == 2
+    assert "pets.py is a file, and --random is for folders of Hugging Face models; leave it out" in result.stderr
 
 
 def test_random_weights_are_the_same_each_time(done: Invoke, tmp_path: Path) -> None:
