@@ -261,9 +261,10 @@ def _data_words(folder: SupernetFolder) -> list[str]:
     """The option that scoring needs where the model's data set comes with no package."""
     from bstsearch.tasks import FILE, ON_DISK
 
-    own = folder.path / FILE
+    own, words = (folder.path / name for name in (FILE, "vocabulary.json"))
     if own.exists() and isinstance(typed := read_json(own).get("from"), str):
         return ["--data", typed]
-    path = folder.path / "vocabulary.json"
-    is_on_disk = path.exists() and read_json(path).get("data") in ON_DISK
+    is_on_disk = any(
+        path.exists() and read_json(path).get(key) in ON_DISK for path, key in ((own, "name"), (words, "data"))
+    )
     return ["--data-dir", "DIR"] if is_on_disk else []

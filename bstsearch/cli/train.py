@@ -43,6 +43,13 @@ class UnitOrder(StrEnum):
     none = "none"
 
 
+class Match(StrEnum):
+    """What of a submodel is held against the teacher's."""
+
+    outputs = "outputs"
+    layers = "layers"
+
+
 class Precision(StrEnum):
     """What matrix products are computed in; weights, losses and optimiser stay in float32."""
 
@@ -80,6 +87,13 @@ def train(
         UnitOrder | None,
         typer.Option(
             help="Before the sandwich, put what matters most of the teacher's weights first.", show_default=OF_RECIPE
+        ),
+    ] = None,
+    match: Annotated[
+        Match | None,
+        typer.Option(
+            help="Hold outputs against the teacher's alone, or the layers that a submodel keeps, too.",
+            show_default=OF_RECIPE,
         ),
     ] = None,
     batch_size: Annotated[
@@ -134,6 +148,7 @@ def train(
             epochs=epochs,
             steps=steps,
             order=order and order.value,
+            match=match and match.value,
             batch_size=batch_size,
             accumulate=accumulate,
             precision=precision.value,

@@ -22,7 +22,8 @@ if typing.TYPE_CHECKING:
     from bstsearch.tasks.task import Split, Task
 
 SPLITS = ("train", "validation", "test")
-ON_DISK = ("gqa", "vqa-v2")  # of this package's tasks, those that need --data-dir; so no class is loaded for a hint
+# Of this package's tasks, those that need --data-dir; so no class is loaded for a hint.
+ON_DISK = ("gqa", "image-classification", "text-classification", "vqa-v2")
 TEXT = "text"  # the task of a file or folder of texts, which is named in place of a data set
 FILE = "task.json"  # in a folder, which task its model was trained for, where vocabulary.json does not say it
 FORMAT = 1

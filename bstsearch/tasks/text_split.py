@@ -66,15 +66,7 @@ class TextSplit(Split):
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
         """`order`, sorted by length within a few batches, whose order is then drawn."""
-        source = torch.Generator().manual_seed(int(order[0]))
-        lengths = torch.from_numpy(np.diff(self.starts))
-        found = []
-        for part in torch.split(order, NEAR * size):
-            batches = torch.split(part[lengths[part].argsort(stable=True)], size)
-            whole = [batch for batch in batches if len(batch) == size]
-            drawn = torch.randperm(len(whole), generator=source).tolist()
-            found += [*(whole[place] for place in drawn), *batches[len(whole) :]]
-        return torch.cat(found)
+        return near_in_length(order, size, torch.from_numpy(np.diff(self.starts)))
 
     def kept(self, outputs: Tensor, targets: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """The vectors; InputError where the model gives something else."""
@@ -95,6 +87,18 @@ class TextSplit(Split):
         """The share of texts whose nearest neighbour is the reference's."""
         assert self.reference is not None
         return {"nearest neighbour kept": 100 * neighbours_kept(kept, self.reference())}
+
+
+def near_in_length(order: Tensor, size: int, lengths: Tensor) -> Tensor:
+    """`order`, sorted by the `lengths` of rows within a few batches of `size`, whose order is then drawn."""
+    source = torch.Generator().manual_seed(int(order[0]))
+    found = []
+    for part in torch.split(order, NEAR * size):
+        batches = torch.split(part[lengths[part].argsort(stable=True)], size)
+        whole = [batch for batch in batches if len(batch) == size]
+        drawn = torch.randperm(len(whole), generator=source).tolist()
+        found += [*(whole[place] for place in drawn), *batches[len(whole) :]]
+    return torch.cat(found)
 
 
 def encoded(

@@ -16,6 +16,7 @@ from bstsearch.training.optimizers import Optimizer
 from bstsearch.training.schedules import Schedule
 
 IMPORTANCE, NO_ORDER = ORDERS = ("importance", "none")
+OUTPUTS, LAYERS = MATCHES = ("outputs", "layers")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class Recipe:
     precision: str = "float32"
     checkpoint_every: int = 200  # steps
     order: str | None = None  # IMPORTANCE: units of a given teacher are put in order before the sandwich begins
+    match: str | None = None  # LAYERS: submodels are held against the teacher's layers, too, and not its outputs alone
 
     def settings(self) -> dict[str, Any]:
         """Every setting as plain data under a dotted name, without those that are off."""
