@@ -11,6 +11,7 @@ from bstsearch.model.family import Family, Stack, whole
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.space import Shares, Space, Submodel, triangle
 from bstsearch.stock.configuration import StockConfig, groups_of, usual_orders
+from bstsearch.stock.generating import phases
 from bstsearch.stock.inputs import example_inputs, free_axes
 from bstsearch.stock.module import build
 
@@ -93,4 +94,5 @@ FAMILY = Family(
     more_axes=lambda config: config.found.axes,
     usual_space=usual_space,
     free_axes=free_axes,
+    phases=phases,
 )
