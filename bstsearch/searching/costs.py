@@ -196,7 +196,7 @@ def by_name() -> dict[str, Cost]:
 def known_costs(candidates: Iterable[Candidate]) -> list[Cost]:
     """Those that all these candidates have."""
     found = list(candidates)
-    return [cost for cost in _TABLE if cost.phase is None or all(cost.phase in one.phases for one in found)]
+    return [cost for cost in COSTS.values() if cost.phase is None or all(cost.phase in one.phases for one in found)]
 
 
 def objective_keys() -> list[str]:

@@ -101,7 +101,7 @@ def other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | N
     from bstsearch.doors import is_file
     from bstsearch.tasks import get_task, located, trained_for
 
-    data = located(data, None)[0] or data
+    data = located(data, None, folder.path)[0] or data
     name = data if isinstance(data, str) and not is_file(data) else get_task(data).name
     return None if name == trained_for(folder.path) else name
 

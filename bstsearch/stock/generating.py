@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bstsearch.errors import InputError
 from bstsearch.model.family import Work
 from bstsearch.model.phase import Phase
+from bstsearch.reading import said
 from bstsearch.stock.configuration import StockConfig
 from bstsearch.stock.inputs import TEXT, example_inputs, free_axes
 from bstsearch.stock.module import StockModel, as_taken, build, get_class, inputs_of, taking
@@ -85,6 +86,13 @@ class Step(nn.Module):
             self.register_buffer(f"keys_{index}", layer.keys.clone())
             self.register_buffer(f"values_{index}", layer.values.clone())
             layer.keys = layer.values = None
+        try:
+            with torch.no_grad():
+                self(**next_token(config, 1))
+        except Exception as error:  # the class says in its own way what it lacks, such as places of pictures in the text
+            raise InputError(
+                f"{config.architecture} computes no token by itself: {said(error)}; leave out --phase"
+            ) from error
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         held = copy.copy(self.held)
