@@ -102,8 +102,9 @@ def profile(
 
     A profile holds latencies and memory for a model's shapes; its weights do not matter. With --space only submodels of
     that part are measured, and replace what the profile holds of this model. Each --precision and each
-    --phase is measured by itself; what the profile holds of others stays. Profiles are looked for in --profiles, $BSTSEARCH_PROFILES, ./profiles, and
-    those shipped with bstsearch. A new one goes to --profiles, else to $BSTSEARCH_PROFILES, else to ./profiles.
+    --phase is measured by itself; what the profile holds of others stays. Profiles are looked for in --profiles,
+    $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch. A new one goes to --profiles, else to
+    $BSTSEARCH_PROFILES, else to ./profiles.
     'bstsearch devices' lists them. Later commands in this folder use this device and its options, unless you name
     others.
 
@@ -153,9 +154,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _say(
-    found: Profiled, folder: SupernetFolder, threads: int | None, phases: Sequence[Phase], output: Output
-) -> None:
+def _say(found: Profiled, folder: SupernetFolder, threads: int | None, phases: Sequence[Phase], output: Output) -> None:
     from bstsearch.measuring.run import mismatches, warnings_of
 
     shown = found.profile

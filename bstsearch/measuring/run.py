@@ -212,11 +212,16 @@ def measured_models(
 def _holds(known: DeviceProfile, folder: SupernetFolder) -> bool:
     """Whether the profile tells the latencies of this model: as measured, or of any model from rates."""
     wanted = (folder.architecture, folder.family)
-    return not known.models or wanted in {(model.architecture, model.family) for model in known.models if model.phase == WHOLE}
+    return not known.models or wanted in {
+        (model.architecture, model.family) for model in known.models if model.phase == WHOLE
+    }
 
 
 def _look_around(device: str, threads: int, others: Sequence[str], *, is_strict: bool, listener: Listener) -> None:
-    """Says what is measured, and in which `others` than the usual precision and phase; with `is_strict` returns once this machine is at rest."""
+    """Says what is measured, `others` being an unusual precision and phase.
+
+    With `is_strict` it returns once this machine is at rest.
+    """
     from bstsearch.measuring.machine import all_cores, cpu_name, quota_note
     from bstsearch.measuring.quiet import wait_until_quiet
 

@@ -256,7 +256,7 @@ class MeasuredRow(Record, frozen=True, kw_only=True):
 
 
 class MeasuredModel(Record, frozen=True, kw_only=True):
-    """One architecture, measured in one precision at one phase of its work: whole submodels, and the blocks that others are composed of.
+    """One architecture, measured in one precision at one phase: whole submodels, and blocks that others are composed of.
 
     `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `grade` tells how well
     latencies are known: nine of ten intervals reach no farther than 5 % ("good"), 15 % ("fair"), or they do ("poor").
@@ -363,11 +363,11 @@ class DeviceProfile(Record, frozen=True, kw_only=True):
             if (model.key, model.family) == ((architecture, precision, phase), family):
                 return model
         names = (_in(f"{model.family} {model.architecture}", *model.key[1:]) for model in self.models)
+        words = option_words(precision, phase)
         raise InputError(
             f"device profile {self.device!r} holds no measurement of this model "
             f"({_in(f'{family} {architecture}', precision, phase)}), only of: {', '.join(names)[:REASON] or 'none'}; "
-            f"measure it with 'bstsearch profile --device {self.device}{option_words(precision, phase)} --measure' and the same "
-            "--supernet"
+            f"measure it with 'bstsearch profile --device {self.device}{words} --measure' and the same --supernet"
         )
 
 

@@ -47,8 +47,8 @@ class Cost:
     `key` names it on the command line, `name` in files, with its unit. `label` and `unit` are its words in a sentence,
     `head` its column's title and unit, `caption` those of an axis. `least` and `most` describe the ends of that axis,
     `first` the row of a front that has the least of it. `rank` tells how soon a narrow table does without it; a cost of
-    none is shown only where it is an objective. `phase` is the part of the work that it is of, where it is of a part: only
-    some candidates have it. `option` bounds it by a short word, besides `--budget KEY=LIMIT`.
+    none is shown only where it is an objective. `phase` is the part of the work that it is of; None is all of it. Only
+    some candidates have a cost of a part. `option` bounds it by a short word, besides `--budget KEY=LIMIT`.
     """
 
     key: str

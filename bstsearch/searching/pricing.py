@@ -85,10 +85,10 @@ def check_costs(folder: SupernetFolder, profile: DeviceProfile, space: Space, co
     """Passes where the profile tells these costs of submodels in every precision of `space`; else InputError."""
     for phase in (cost.phase for cost in costs if cost.phase is not None):
         if not profile.models:
+            words = f"--device {profile.device} --phase whole,{phase} --via browser --lan"
             raise InputError(
-                f"device profile {profile.device!r} is {profile.obtained}, and rates tell nothing of {phase}; measure it "
-                f"with 'bstsearch profile --device {profile.device} --phase {phase} --via browser --lan' and the same "
-                "--supernet"
+                f"device profile {profile.device!r} is {profile.obtained}, and rates tell nothing of {phase}; measure "
+                f"it with 'bstsearch profile {words}' and the same --supernet"
             )
         for precision in space.precisions:
             profile.get_model(folder.architecture, folder.family, precision, phase)

@@ -30,7 +30,14 @@ from bstsearch.searching.front_folder import (
 )
 from bstsearch.searching.member_tests import with_tests
 from bstsearch.searching.pareto import Candidate
-from bstsearch.searching.pricing import check_costs, extrapolations, find_stacks, make_pricer, make_repricer, read_profile
+from bstsearch.searching.pricing import (
+    check_costs,
+    extrapolations,
+    find_stacks,
+    make_pricer,
+    make_repricer,
+    read_profile,
+)
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, make_scorer
 from bstsearch.space import Precision, Submodel

@@ -37,7 +37,9 @@ def phases(config: StockConfig) -> Mapping[Phase, Work]:
     if not writes_text(config):
         return {}
     return {
-        "prefill": Work(build=taking(Prefill, config.found.reads.names), example_inputs=example_inputs, free_axes=free_axes),
+        "prefill": Work(
+            build=taking(Prefill, config.found.reads.names), example_inputs=example_inputs, free_axes=free_axes
+        ),
         "decode": Work(build=Step, example_inputs=next_token),
     }
 
@@ -67,6 +69,7 @@ class Prefill(nn.Module):
         self.options: dict[str, Any] = {LAST_ONLY: 1} if LAST_ONLY in inputs_of(config.architecture) else {}
 
     def forward(self, *features: Tensor, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """The logits, then the keys and values of one layer after the other."""
         found = read(self.stock, inputs or dict(zip(self.names, features, strict=True)), self.options)
         return found.logits, *(tensor for layer in cached(found) for tensor in (layer.keys, layer.values))
 
@@ -89,12 +92,15 @@ class Step(nn.Module):
         try:
             with torch.no_grad():
                 self(**next_token(config, 1))
-        except Exception as error:  # the class says in its own way what it lacks, such as places of pictures in the text
+        except (
+            Exception
+        ) as error:  # the class says in its own way what it lacks, such as places of pictures in the text
             raise InputError(
                 f"{config.architecture} computes no token by itself: {said(error)}; leave out --phase"
             ) from error
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The logits of the token after this one."""
         held = copy.copy(self.held)
         held.layers = [self._filled(index) for index in range(len(self.layers))]
         inputs = {IDS: input_ids, MASK: attention_mask}

@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenSplit(Split):
-    """All texts one after the other, cut into rows of equal length (N, T + 1): each row's last token begins the next.
+    """All texts one after the other, cut into rows of equal length, whose `ids` are (N, T + 1).
 
-    A model reads the first T tokens of a row, and is asked after each for the one that follows. So every token but the
+    Each row's last token begins the next one. A model reads the first T tokens of a row, and is asked after each for the one that follows. So every token but the
     first is asked for once, and the mean over rows is that over tokens.
     """
 
-    ids_NT: Tensor
+    ids: Tensor
     reads: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.ids_NT)
+        return len(self.ids)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """As `Split.batches`; targets are the tokens that follow (B, T)."""
         rows = torch.arange(len(self)) if order is None else order
         for part in torch.split(rows, size):
-            ids_BT = self.ids_NT[part]
+            ids_BT = self.ids[part]
             given_BT = ids_BT[:, :-1]
             made = {IDS: given_BT, MASK: torch.ones_like(given_BT), KINDS: torch.zeros_like(given_BT)}
             yield Batch(inputs={name: made[name] for name in self.reads}, targets=ids_BT[:, 1:])
@@ -115,11 +115,11 @@ class NextToken(Task):
 
 
 def losses(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
-    """The mean negative log-likelihood of a row's tokens (B,), in nats; InputError where these are no logits of them."""
+    """The mean negative log-likelihood of a row's tokens (B,), in nats; InputError for anything but their logits."""
     if logits_BTV.shape[:-1] != targets_BT.shape:
         raise InputError(
-            f"the model gives {tuple(logits_BTV.shape)} for texts of {targets_BT.shape[1]} tokens, no logits after each; "
-            "take a class that writes text, as GPT2LMHeadModel"
+            f"the model gives {tuple(logits_BTV.shape)} for texts of {targets_BT.shape[1]} tokens, no logits after "
+            "each; take a class that writes text, as GPT2LMHeadModel"
         )
     return F.cross_entropy(logits_BTV.float().transpose(1, 2), targets_BT, reduction="none").mean(1)
 
@@ -133,4 +133,4 @@ def _cut(texts: Sequence[str], tokenizer: Tokenizer, reader: Reader, part: str) 
     ids = torch.from_numpy(np.concatenate(token_ids([f"{text}\n" for text in texts], tokenizer)).astype(np.int64))
     if len(ids) <= length:
         raise InputError(f"the texts of {part} have {len(ids)} tokens, and one row has {length + 1}; give more text")
-    return TokenSplit(ids_NT=ids.unfold(0, length + 1, length), reads=reads)
+    return TokenSplit(ids=ids.unfold(0, length + 1, length), reads=reads)

@@ -17,9 +17,9 @@ from bstsearch.reading import check_file, parsing
 from bstsearch.score import Metric
 from bstsearch.space import Submodel
 from bstsearch.tasks.evaluation import outputs_of
+from bstsearch.tasks.kept_texts import TOKENIZER, load_texts, save_texts, texts_of
 from bstsearch.tasks.similarity import relation_distance
 from bstsearch.tasks.task import Task
-from bstsearch.tasks.kept_texts import TOKENIZER, load_texts, save_texts, texts_of
 from bstsearch.tasks.text_lines import HELD_OUT, Parts
 from bstsearch.tasks.text_split import TextSplit, encoded, tokenizer_of
 from bstsearch.writing import writing

@@ -92,7 +92,10 @@ def test_a_step_holds_keys_and_values_of_its_own_size(supernet: Path, tmp_path: 
 
 
 def test_what_writes_no_text_has_no_such_part() -> None:
-    for config in (of_class("BertForSequenceClassification", TEXT), of_class("T5EncoderModel", CLASSES["T5EncoderModel"][0])):
+    for config in (
+        of_class("BertForSequenceClassification", TEXT),
+        of_class("T5EncoderModel", CLASSES["T5EncoderModel"][0]),
+    ):
         assert not FAMILY.phases(config)
         with pytest.raises(InputError, match="writes no text token by token, so it has no decode; leave out --phase"):
             FAMILY.get_work(config, "decode")

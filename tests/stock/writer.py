@@ -8,7 +8,23 @@ from typing import Any
 
 import torch
 
-WORDS = ("a", "the", "cat", "dog", "bird", "sees", "hears", "likes", "small", "large", "red", "blue", "and", "then", "runs")
+WORDS = (
+    "a",
+    "the",
+    "cat",
+    "dog",
+    "bird",
+    "sees",
+    "hears",
+    "likes",
+    "small",
+    "large",
+    "red",
+    "blue",
+    "and",
+    "then",
+    "runs",
+)
 SETTINGS = {"vocab_size": 32, "n_positions": 24, "n_embd": 32, "n_layer": 4, "n_head": 4, "bos_token_id": 1}
 SETTINGS |= {"eos_token_id": 2}
 

@@ -75,9 +75,9 @@ def test_the_score_is_the_loss_that_the_class_itself_computes(model: Path, task:
     supernet, split = Supernet.load(model), task.split("test", reader)
     score = evaluate(supernet, Submodel(), split)
     with torch.no_grad():
-        rows = split.ids_NT[:, :-1], split.ids_NT
+        rows = split.ids[:, :-1], split.ids
         stock = supernet.model.model
-        of_class = stock(input_ids=rows[0], labels=torch.full_like(rows[0], -100), shift_labels=split.ids_NT[:, 1:])  # type: ignore[operator]
+        of_class = stock(input_ids=rows[0], labels=torch.full_like(rows[0], -100), shift_labels=split.ids[:, 1:])  # type: ignore[operator]
     assert score.value == pytest.approx(float(of_class.loss), rel=1e-5)
     assert split.details(torch.tensor([0.5, 1.5]))["perplexity"] == pytest.approx(math.e)
     assert not task.metric.is_higher_better
@@ -93,7 +93,7 @@ def test_a_models_folder_keeps_the_texts_that_score_it(task: NextToken, reader: 
     save_task(task, tmp_path)
     again = open_task(tmp_path)
     assert isinstance(again, NextToken)
-    rows = [one.split("test", reader).ids_NT for one in (task, again)]
+    rows = [one.split("test", reader).ids for one in (task, again)]
     assert torch.equal(*rows)
     with pytest.raises(UsageError, match="keeps the texts of validation and test only; give others with --data"):
         again.split("train", reader)

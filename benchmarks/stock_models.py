@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     figures = {name: figures_of(name, options.batch, options.rounds) for name in CLASSES}
-    report("stock", {"batch": options.batch, "rounds": options.rounds, **figures, "busy": busy()})
+    report("stock_models", {"batch": options.batch, "rounds": options.rounds, **figures, "busy": busy()})
 
 
 def figures_of(name: str, batch: int, rounds: int) -> Figures:
