@@ -256,7 +256,7 @@ class MeasuredRow(Record, frozen=True, kw_only=True):
 
 
 class MeasuredModel(Record, frozen=True, kw_only=True):
-    """One architecture, measured in one precision at one phase: whole submodels, and blocks that others are composed of.
+    """One architecture in one precision at one phase: whole submodels, and the blocks that others are composed of.
 
     `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `grade` tells how well
     latencies are known: nine of ten intervals reach no farther than 5 % ("good"), 15 % ("fair"), or they do ("poor").

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenSplit(Split):
-    """All texts one after the other, cut into rows of equal length, whose `ids` are (N, T + 1).
+    """All texts one after the other, cut into rows of equal length: `ids` are (N, T + 1).
 
-    Each row's last token begins the next one. A model reads the first T tokens of a row, and is asked after each for the one that follows. So every token but the
-    first is asked for once, and the mean over rows is that over tokens.
+    Each row's last token begins the next one. A model reads the first T tokens of a row, and is asked after each for
+    the one that follows. So every token but the first is asked for once, and the mean over rows is that over tokens.
     """
 
     ids: Tensor
