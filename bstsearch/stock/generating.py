@@ -46,8 +46,9 @@ def phases(config: StockConfig) -> Mapping[Phase, Work]:
 
 def next_token(config: StockConfig, batch: int) -> dict[str, Tensor]:
     """One token, and the mask of the text that ends with it."""
-    text = _text_before(config, batch)[IDS]
-    return {IDS: text[:, -1:], MASK: torch.ones(batch, text.shape[1] + 1, dtype=torch.int64)}
+    before = _text_before(config, batch)[IDS].shape[1]
+    token = example_inputs(config, batch)[IDS][:, -1:]
+    return {IDS: token, MASK: torch.ones(batch, before + 1, dtype=torch.int64)}
 
 
 def _text_before(config: StockConfig, batch: int) -> dict[str, Tensor]:
