@@ -23,7 +23,7 @@ from bstsearch.stock.module import StockModel, as_taken, build, get_class, input
 
 IDS, MASK = "input_ids", "attention_mask"
 LAST_ONLY = "logits_to_keep"  # an input of the classes that can leave out the logits of all tokens but the last
-CACHES = ("cache", "past_key_values")  # how the input for keys and values is called, newer versions first
+CACHES = ("cache", "past_key_values")  # what keys and values are called, newer versions first
 
 
 def writes_text(config: StockConfig) -> bool:
@@ -85,7 +85,7 @@ class Step(nn.Module):
             found = read(self.stock, _text_before(config, 1), {})
         self.cache = next(name for name in CACHES if name in inputs_of(config.architecture))
         self.layers = [copy.copy(layer) for layer in cached(found)]
-        self.held = copy.copy(found.past_key_values)
+        self.held = copy.copy(cache_of(found))
         for index, layer in enumerate(self.layers):
             self.register_buffer(f"keys_{index}", layer.keys.clone())
             self.register_buffer(f"values_{index}", layer.values.clone())
@@ -93,9 +93,7 @@ class Step(nn.Module):
         try:
             with torch.no_grad():
                 self(**next_token(config, 1))
-        except (
-            Exception
-        ) as error:  # the class says in its own way what it lacks, such as places of pictures in the text
+        except Exception as error:  # the class says in its own way what it lacks
             raise InputError(
                 f"{config.architecture} computes no token by itself: {said(error)}; leave out --phase"
             ) from error
@@ -119,9 +117,14 @@ def read(stock: StockModel, inputs: Mapping[str, Tensor], options: Mapping[str, 
     return stock.model(**as_taken(inputs), use_cache=True, return_dict=True, **options)
 
 
+def cache_of(found: Any) -> Any:
+    """The cache among what the class gave; None where there is none."""
+    return next((found[name] for name in CACHES if name in found), None)
+
+
 def cached(found: Any) -> list[Any]:
     """The cache of each layer; InputError where one keeps something else than keys and values of tokens."""
-    layers = list(getattr(found.past_key_values, "layers", []))
+    layers = list(getattr(cache_of(found), "layers", []))
     if not layers or not all(isinstance(getattr(layer, "keys", None), Tensor) for layer in layers):
         raise InputError("this class keeps something else of a text than keys and values; leave out --phase")
     return layers
