@@ -83,7 +83,7 @@ def test_a_csv_file_of_pictures_and_questions_is_trained_searched_exported_and_s
         result = invoke("eval", "--model", model, "--data-dir", "pets")
         assert result.exit_code == 4
         assert result.stderr.endswith("which is not known here; name it with --data pets.py:Pets\n")
-        assert doors.names("task") == ["easy-vqa", "gqa", "shapes", "sort-of-clevr", "text", "vqa-v2"]
+        assert doors.names("task") == ["easy-vqa", "gqa", "next-token", "shapes", "sort-of-clevr", "text", "vqa-v2"]
 
 
 def test_numbers_without_words_or_classes_are_trained_searched_exported_and_scored(
