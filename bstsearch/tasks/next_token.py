@@ -114,14 +114,14 @@ class NextToken(Task):
         return F.kl_div(found, wanted, reduction="none", log_target=True).sum(-1).mean(1)
 
 
-def losses(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
+def losses(outputs: Tensor, targets_BT: Tensor) -> Tensor:
     """The mean negative log-likelihood of a row's tokens (B,), in nats; InputError for anything but their logits."""
-    if logits_BTV.shape[:-1] != targets_BT.shape:
+    if outputs.shape[:-1] != targets_BT.shape:
         raise InputError(
-            f"the model gives {tuple(logits_BTV.shape)} for texts of {targets_BT.shape[1]} tokens, no logits after "
+            f"the model gives {tuple(outputs.shape)} for texts of {targets_BT.shape[1]} tokens, no logits after "
             "each; take a class that writes text, as GPT2LMHeadModel"
         )
-    return F.cross_entropy(logits_BTV.float().transpose(1, 2), targets_BT, reduction="none").mean(1)
+    return F.cross_entropy(outputs.float().transpose(1, 2), targets_BT, reduction="none").mean(1)
 
 
 def _cut(texts: Sequence[str], tokenizer: Tokenizer, reader: Reader, part: str) -> TokenSplit:
