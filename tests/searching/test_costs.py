@@ -182,7 +182,10 @@ def test_help_lists_what_is_in_the_table() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={"COLUMNS": "200"})
     words = " ".join(done.stdout.replace("│", " ").split())
     assert "accuracy and one or more of latency, gflops, parameters, size, memory, prefill, decode, energy" in words
-    assert "Any cost at most, such as size=50%: latency, gflops, parameters, size, memory, prefill, decode, energy" in words
+    assert (
+        "Any cost at most, such as size=50%: latency, gflops, parameters, size, memory, prefill, decode, energy"
+        in words
+    )
 
 
 def test_a_cost_of_a_phase_is_had_by_those_that_were_measured(make_candidate: MakeCandidate) -> None:
