@@ -412,7 +412,7 @@ def _folder(path: Path) -> Path:
         (
             ("--data", "nothing"),
             4,
-            "unknown task 'nothing'; known are easy-vqa, gqa, next-token, shapes, sort-of-clevr",
+            "unknown task 'nothing'; known are easy-vqa, gqa, next-token, shapes, sort-of",
         ),
         (("--preset", "mcan-vqa-v2", "--data", "easy-vqa"), 4, "the preset has vocab=20572, but easy-vqa has 28"),
         (
