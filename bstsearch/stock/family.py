@@ -11,6 +11,7 @@ from bstsearch.model.family import Family, Stack, whole
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.space import Shares, Space, Submodel, triangle
 from bstsearch.stock.configuration import StockConfig, groups_of, usual_orders
+from bstsearch.stock.generating import phases
 from bstsearch.stock.inputs import example_inputs, free_axes
 from bstsearch.stock.labels import check_classes, with_classes
 from bstsearch.stock.module import build
@@ -98,4 +99,5 @@ FAMILY = Family(
     processor=Processor.beside,
     with_classes=with_classes,
     check_classes=check_classes,
+    phases=phases,
 )

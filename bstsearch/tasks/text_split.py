@@ -105,16 +105,12 @@ def encoded(
     texts: Sequence[str], tokenizer: Tokenizer, reader: Reader, reference: Callable[[], Tensor] | None
 ) -> TextSplit:
     """The split of these texts, as a model reads them; InputError where it reads something else."""
-    reads = tuple(reader.like)
-    if IDS not in reads or not set(reads) <= {IDS, MASK, KINDS}:
-        raise InputError(f"text comes as {IDS}, {MASK} and {KINDS}, but the model reads {', '.join(reads)}")
+    reads = inputs_of(reader)
     longest = int(reader.like[IDS].shape[1])
     padding = tokenizer.padding or {}
     tokenizer.no_padding()
     tokenizer.enable_truncation(longest)
-    found: list[Any] = []
-    for start in range(0, len(texts), AT_ONCE):
-        found += [np.array(one.ids, np.int32) for one in tokenizer.encode_batch(list(texts[start : start + AT_ONCE]))]
+    found = token_ids(texts, tokenizer)
     return TextSplit(
         ids=np.concatenate(found),
         starts=np.cumsum([0, *map(len, found)], dtype=np.int64),
@@ -123,6 +119,22 @@ def encoded(
         reads=reads,
         reference=reference,
     )
+
+
+def inputs_of(reader: Reader) -> tuple[str, ...]:
+    """The inputs of a model that reads text and nothing else; InputError for any other."""
+    reads = tuple(reader.like)
+    if IDS not in reads or not set(reads) <= {IDS, MASK, KINDS}:
+        raise InputError(f"text comes as {IDS}, {MASK} and {KINDS}, but the model reads {', '.join(reads)}")
+    return reads
+
+
+def token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> list[NDArray[np.int32]]:
+    """The ids of each text."""
+    found: list[Any] = []
+    for start in range(0, len(texts), AT_ONCE):
+        found += [np.array(one.ids, np.int32) for one in tokenizer.encode_batch(list(texts[start : start + AT_ONCE]))]
+    return found
 
 
 def tokenizer_of(data: str, where: Path) -> Tokenizer:

@@ -120,7 +120,7 @@ def train(
     InputError or DeviceError where something of the request cannot be.
     """
     out, teacher = Path(out), as_path(teacher)
-    data, data_dir = located(data, as_path(data_dir))
+    data, data_dir = located(data, as_path(data_dir), teacher)
     torch.set_num_threads(choose_threads(threads))
     model, config = get_preset(preset)
     chosen = get_task(_data_for(preset, data))
