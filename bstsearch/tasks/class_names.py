@@ -27,7 +27,7 @@ def classes_of(train: Labelled, known: Sequence[str] = ()) -> Names:
         raise InputError(f"{train.where}, {row}: no label; remove it, or name the column with the labels 'label'")
     has_numbers = isinstance(train.labels[0], int) and not train.names
     if has_numbers and (largest := max(int(str(label)) for label in train.labels)) >= len(train):
-        raise InputError(f"{train.where}: a label is {largest}, of {len(train)} examples; number the classes from 0")
+        raise InputError(f"{train.where}: a label is {largest}, of {len(train)} examples; give numbers from 0")
     names = train.names or _found(train.labels)
     if len(names) < 2:
         raise InputError(f"{train.where} has one class only, {shown(names[0])}; add examples of another")
