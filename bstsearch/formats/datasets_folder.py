@@ -5,23 +5,35 @@ They hold numbers and text only; the loading scripts that such data sets may com
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Annotated, Any, overload
+
+import msgspec
 
 from bstsearch.errors import InputError
-from bstsearch.formats.labelled import LABEL, TEXT, Labelled, get_column, labelled, part_of
-from bstsearch.reading import FileName, needing, parsing, read_json
+from bstsearch.formats.labelled import LABEL, TEXT, Labelled, get_column, labelled, listed, part_of
+from bstsearch.reading import FileName, check_file, needing, parsing, read_json
 
 OF_PARTS, OF_TABLE = "dataset_dict.json", "state.json"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Parts:
+class _Parts(msgspec.Struct):
     """What is in a dataset_dict.json."""
 
     splits: list[FileName]
+
+
+class _File(msgspec.Struct):
+    """A file of a table."""
+
+    filename: Annotated[FileName, msgspec.Meta(pattern=r"^[^/\\\\]+$")]
+
+
+class _Table(msgspec.Struct):
+    """What is read of a state.json."""
+
+    data_files: Annotated[list[_File], msgspec.Meta(min_length=1)] = msgspec.field(name="_data_files")
 
 
 def matches(path: Path) -> bool:
@@ -39,9 +51,9 @@ def read_parts(folder: Path, wanted: Sequence[str]) -> dict[str, Labelled]:
     names = read_json(folder / OF_PARTS, _Parts).splits
     parts = {name: part for name in names if (part := part_of(name))}
     if not parts:
-        raise InputError(f"{folder} holds {', '.join(names) or 'nothing'}; name one of these splits 'train'")
+        raise InputError(f"{folder} holds {listed(names) or 'nothing'}; name one of these splits 'train'")
     if len(set(parts.values())) < len(parts):
-        raise InputError(f"{folder} holds {', '.join(parts)}, some of which are the same part; remove one of them")
+        raise InputError(f"{folder} holds {listed(parts)}, some of which are the same part; remove one of them")
     return {part: read_table(_opened(folder / name), wanted, folder / name) for name, part in parts.items()}
 
 
@@ -92,7 +104,17 @@ def _opened(folder: Path) -> Any:
     """The table in `folder`; InputError where it is damaged, or of a version that is not known here."""
     with needing("a data set of Hugging Face's datasets", "datasets"):
         import datasets
-    datasets.disable_progress_bars()
-    read_json(folder / OF_TABLE)
-    with parsing(folder):
-        return datasets.load_from_disk(str(folder))
+    files = [folder / one.filename for one in read_json(folder / OF_TABLE, _Table).data_files]
+    parts = []
+    for file in files:
+        check_file(file)
+        with parsing(file):
+            parts.append(checked_table(datasets.Dataset.from_file(str(file))))
+    with parsing(folder / OF_TABLE):
+        return datasets.concatenate_datasets(parts)
+
+
+def checked_table(table: Any) -> Any:
+    """The same table; an error of Arrow's where places in it lie outside of the file, for which nobody else looks."""
+    table.data.validate(full=True)
+    return table

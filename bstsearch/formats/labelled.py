@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError
-from bstsearch.reading import SHOWN, cut, shown
+from bstsearch.reading import SHOWN, cut, plain, shown
 
 TEXT, PICTURE, LABEL = ("text", "sentence"), ("image", "img"), ("label", "labels")  # the names that columns have
 # What files, folders and splits are called, by the part that they are; the same words as `datasets` knows.
@@ -64,13 +64,19 @@ def by_part(places: Iterable[Path]) -> dict[str, list[Path]]:
     return found
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names from data as an error shows them: on one line, of a length that somebody would read."""
+    return cut(plain(", ".join(map(str, names))), 2 * SHOWN)
+
+
 def get_column(columns: Iterable[str], wanted: Sequence[str], where: Path) -> str:
     """The first of the wanted columns that there is; InputError lists those that there are."""
     columns = list(columns)
     found = next((name for name in wanted if name in columns), None)
     if found is None:
-        known = cut(", ".join(map(str, columns)), 2 * SHOWN) or "none"
-        raise InputError(f"{where} has the columns {known}; name one of them {' or '.join(map(repr, wanted))}")
+        raise InputError(
+            f"{where} has the columns {listed(columns) or 'none'}; name one of them {' or '.join(map(repr, wanted))}"
+        )
     return found
 
 

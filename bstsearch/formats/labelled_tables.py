@@ -27,7 +27,7 @@ def read_parts(path: Path, wanted: Sequence[str]) -> dict[str, Labelled]:
 
     InputError where a table cannot be read, or lacks a column.
     """
-    parts = _files(path) if path.is_dir() else {"train": [path]}
+    parts = _files(path) or {"train": [path]}
     return {part: _read(files, wanted) for part, files in parts.items()}
 
 
@@ -72,12 +72,11 @@ def _lines(file: Path) -> Mapping[str, Sequence[Any]]:
 def _parquet(files: Sequence[Path], wanted: Sequence[str]) -> Labelled:
     with needing("a Parquet file", "datasets"):
         import datasets
-        import pyarrow as pa
         import pyarrow.parquet
     tables = []
     for file in files:
         check_file(file)
         with parsing(file):
-            tables.append(pa.parquet.read_table(file, memory_map=True))
+            tables.append(datasets_folder.checked_table(datasets.Dataset(pyarrow.parquet.read_table(file))))
     with parsing(files[0]):
-        return datasets_folder.read_table(datasets.Dataset(pa.concat_tables(tables)), wanted, files[0])
+        return datasets_folder.read_table(datasets.concatenate_datasets(tables), wanted, files[0])

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
-from bstsearch.formats.labelled import Label, Labelled
-from bstsearch.reading import SHOWN, cut, shown
+from bstsearch.formats.labelled import Label, Labelled, listed
+from bstsearch.reading import shown
 
 Names = tuple[str, ...]
 
@@ -27,7 +27,7 @@ def classes_of(train: Labelled, known: Sequence[str] = ()) -> Names:
         raise InputError(f"{train.where}, {row}: no label; remove it, or name the column with the labels 'label'")
     has_numbers = isinstance(train.labels[0], int) and not train.names
     if has_numbers and (largest := max(int(str(label)) for label in train.labels)) >= len(train):
-        raise InputError(f"{train.where}: a label is {largest}, of {len(train)} examples; number the classes from 0")
+        raise InputError(f"{train.where}: a label is {largest}, of {len(train)} examples; give numbers from 0")
     names = train.names or _found(train.labels)
     if len(names) < 2:
         raise InputError(f"{train.where} has one class only, {shown(names[0])}; add examples of another")
@@ -35,15 +35,15 @@ def classes_of(train: Labelled, known: Sequence[str] = ()) -> Names:
         return tuple(known) or names
     if len(names) != len(known):
         raise InputError(
-            f"{train.where} has {len(names)} classes, {_listed(names)}, but the model has {len(known)}, "
-            f"{_listed(known)}; give the data that it was trained on"
+            f"{train.where} has {len(names)} classes, {listed(names)}, but the model has {len(known)}, "
+            f"{listed(known)}; give the data that it was trained on"
         )
     if has_numbers:
         return tuple(known)
     if train.names or all(re.fullmatch(r"LABEL_\d+", name) for name in known):
         return names
     raise InputError(
-        f"{train.where} has the classes {_listed(names)}, but the model {_listed(known)}; "
+        f"{train.where} has the classes {listed(names)}, but the model {listed(known)}; "
         "name them as the model does, or give numbers"
     )
 
@@ -61,7 +61,7 @@ def class_ids(part: Labelled, names: Sequence[str]) -> NDArray[np.int64] | None:
     if None in found:
         row = found.index(None)
         label = part.labels[row]
-        what = "no label, but others have one" if label is None else f"{shown(label)} is none of {_listed(names)}"
+        what = "no label, but others have one" if label is None else f"{shown(label)} is none of {listed(names)}"
         raise InputError(f"{part.where}, {part.rows[row]}: {what}; remove it, or train on such examples, too")
     return np.array(found, dtype=np.int64)
 
@@ -85,7 +85,3 @@ def _are_among(names: Names, known: Sequence[str]) -> bool:
     """Whether each name is one of the known ones, capitals aside, and no two are the same."""
     alike = {name.casefold() for name in names}
     return len(alike) == len(names) and alike <= {name.casefold() for name in known}
-
-
-def _listed(names: Sequence[str]) -> str:
-    return cut(", ".join(names), 2 * SHOWN)

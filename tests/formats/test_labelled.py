@@ -8,6 +8,7 @@ from pathlib import Path
 
 import classifiers
 import datasets
+import pyarrow as pa
 import pytest
 
 from bstsearch.errors import InputError
@@ -140,16 +141,23 @@ def _cut_short(folder: Path) -> None:
 
 
 def _of_a_later_version(folder: Path) -> None:
-    file = folder / "train" / "dataset_info.json"
-    file.write_text(file.read_text().replace('"Value"', '"Video3D"'))
+    features = {"info": {"features": {"text": {"_type": "Video3D"}}}}
+    found = pa.table({"text": ["a"]}).replace_schema_metadata({"huggingface": json.dumps(features)})
+    with pa.ipc.new_stream(next(folder.glob("train/*.arrow")), found.schema) as file:
+        file.write_table(found)
+
+
+def _of_elsewhere(folder: Path) -> None:
+    (folder / "train" / "state.json").write_text('{"_data_files": [{"filename": "../other.arrow"}]}')
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_without_arrow, r"set/train does not exist|set/train cannot be read"),
-        (_cut_short, r"set/train cannot be read"),
-        (_of_a_later_version, r"set/train cannot be read: .*Video3D"),
+        (_without_arrow, r"train/data-00000-of-00001\.arrow does not exist"),
+        (_cut_short, r"train/data-00000-of-00001\.arrow cannot be read"),
+        (_of_a_later_version, r"train/data-00000-of-00001\.arrow cannot be read: .*Video3D"),
+        (_of_elsewhere, r"state\.json, _data_files\[0\]\.filename: expected str matching"),
         (lambda folder: (folder / "train" / "state.json").write_text("{"), r"state\.json: malformed"),
         (lambda folder: shutil.rmtree(folder / "train"), r"train/state\.json does not exist"),
         (lambda folder: (folder / "dataset_dict.json").write_text("[]"), r"dataset_dict\.json: expected object"),

@@ -54,7 +54,7 @@ def test_each_label_finds_its_place_by_name_or_number() -> None:
         (["a", None], (), r"data\.csv, row 2: no label; remove it, or name the column with the labels 'label'"),
         (["a", "a"], (), r"data\.csv has one class only, 'a'; add examples of another"),
         ([0, 0], (), r"data\.csv has one class only, '0'"),
-        ([0, 1, 7], (), r"data\.csv: a label is 7, of 3 examples; number the classes from 0"),
+        ([0, 1, 7], (), r"data\.csv: a label is 7, of 3 examples; give numbers from 0"),
         (["a", "b"], MADE_UP, r"has 2 classes, a, b, but the model has 3, LABEL_0, .*; give the data that it was"),
         ([0, 1], MADE_UP, r"has 2 classes, 0, 1, but the model has 3"),
         (
