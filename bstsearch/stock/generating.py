@@ -103,7 +103,8 @@ class Step(nn.Module):
         held = copy.copy(self.held)
         held.layers = [self._filled(index) for index in range(len(self.layers))]
         inputs = {IDS: input_ids, MASK: attention_mask}
-        return read(self.stock, inputs, {self.cache: held}).logits
+        logits: Tensor = read(self.stock, inputs, {self.cache: held}).logits
+        return logits
 
     def _filled(self, index: int) -> Any:
         """The cache of that layer, with what it keeps of the text."""

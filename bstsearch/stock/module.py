@@ -84,7 +84,8 @@ def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
     names = config.found.reads.names
-    return taking(StockModel, names)(kind(stock_config(kind, config.settings)), names, config.pooling)
+    found: StockModel = taking(StockModel, names)(kind(stock_config(kind, config.settings)), names, config.pooling)
+    return found
 
 
 @functools.cache
