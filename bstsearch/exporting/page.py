@@ -1,0 +1,3 @@
+"""x"""
+from pathlib import Path
+PARTS = Path(__file__).parent / "page"
