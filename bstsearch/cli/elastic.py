@@ -23,6 +23,11 @@ def check_alone(precision: str | None, stock: Path | None) -> None:
         raise UsageError("--elastic writes rows of a front, --stock one submodel; leave out one of them")
 
 
+def picks_of(picks: str | None) -> list[str]:
+    """The rows and ids in a list such as 1,3,5; none where nothing was picked."""
+    return [] if picks is None else [name.strip() for name in picks.split(",")]
+
+
 def export_bundle(
     picks: str | None,
     front: Path | None,
@@ -42,7 +47,7 @@ def export_bundle(
     memory = Memory(output)
     with output.listening("reading") as listener:
         exported = export_elastic(
-            [] if picks is None else [name.strip() for name in picks.split(",")],
+            picks_of(picks),
             front=front or memory.front or FRONT,
             space=space,
             profiles=profiles or memory.folder("profiles"),

@@ -90,9 +90,26 @@ def vocabulary(tokenizer: str) -> Vocabulary:
 
 def questions() -> list[str]:
     rng = random.Random(0)
-    known = [*WORDS, "Colour", "GREY", "?", "is,it", "_", "T'shirt", "reddish", "RED?is", "café", "CAFÉ", "中", "ß", "$"]
+    known = [
+        *WORDS,
+        "Colour",
+        "GREY",
+        "?",
+        "is,it",
+        "_",
+        "T'shirt",
+        "reddish",
+        "RED?is",
+        "café",
+        "CAFÉ",
+        "中",
+        "ß",
+        "$",
+    ]
     drawn = [" ".join(rng.choices(known, k=rng.randint(0, 5))) for _ in range(30)]
-    strange = ["".join(chr(rng.choice([rng.randint(1, 0x250), rng.randint(1, 0xD7FF)])) for _ in range(9)) for _ in range(200)]
+    strange = [
+        "".join(chr(rng.choice([rng.randint(1, 0x250), rng.randint(1, 0xD7FF)])) for _ in range(9)) for _ in range(200)
+    ]
     white = ["is\x1cred", "is\x85red", "is\ufeffred", "is\xa0red", "İs ΟΔΟΣ", "is\x00red", "is\ufffdred", "x" * 101]
     return [f"red {one}" for one in [*drawn, *strange, *white]]
 
