@@ -7,7 +7,8 @@ import { showText } from "./texts.mjs";
 import { Weights } from "./weights.mjs";
 
 const WARM_MS = 150; // browsers compile WASM twice: fast at first, and well only what has run for a while
-const TIMED_MS = 50; // a time is the mean of runs that take so long together
+const TIMED_MS = 60; // a time is the shortest of batches that take so long together: other programs only add
+const BATCH_MS = 4; // long enough for the clocks of browsers
 const SHOWN = 3; // answers
 const TOLERANCE = 1e-3; // of outputs, between this browser and the computer that exported
 
@@ -78,13 +79,23 @@ async function check({ id }) {
   throw new Error(`the sample gives other numbers than at export, by ${difference.toPrecision(2)}; are files damaged?`);
 }
 
-/** The output, and the mean milliseconds of as many runs as take `least` together. */
+/** The output, and the milliseconds of a run, in the best of batches that take at least `least` together. */
 async function time(feeds, least) {
+  const end = performance.now() + least;
+  let best = { ms: Infinity };
+  do {
+    const found = await batch(feeds);
+    if (found.ms < best.ms) best = found;
+  } while (performance.now() < end);
+  return best;
+}
+
+async function batch(feeds) {
   const start = performance.now();
   for (let runs = 1; ; runs += 1) {
     const logits = await run(feeds);
     const lasted = performance.now() - start;
-    if (lasted >= least) return { logits, ms: lasted / runs };
+    if (lasted >= BATCH_MS) return { logits, ms: lasted / runs };
   }
 }
 
