@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bstsearch.exporting.elastic import ExportedBundle
 
 
-def check_alone(precision: str | None, stock: Path | None) -> None:
+def check_alone(precision: object, stock: object) -> None:
     """Passes where neither a precision nor a stock folder was asked for; else UsageError."""
     if precision is not None:
         raise UsageError("--elastic writes float32 only; leave out --precision")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.answering.exported_folder import metric_of
-from bstsearch.cli.elastic import check_alone, export_bundle
 from bstsearch.cli.options import (
     DataOption,
     FamilyOption,
@@ -22,7 +21,7 @@ from bstsearch.cli.options import (
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
-from bstsearch.cli.web import check_of_page, export_page
+from bstsearch.cli.web import get_writer
 from bstsearch.errors import UsageError
 from bstsearch.score import Metric
 from bstsearch.space_names import TRAINED, parse_precisions
@@ -117,13 +116,9 @@ def export(
       bstsearch export --elastic
       bstsearch export --web site --bundle export/elastic
     """
-    check_of_page(web, bundle, pick, elastic=is_elastic, precision=precision, stock=stock, out=out)
-    if web is not None:
-        export_page(web, bundle, ort_web, pick, front, space, profiles, data, is_forced=is_forced, is_json=is_json)
-        return
-    if is_elastic:
-        check_alone(precision, stock)
-        export_bundle(pick, front, out, space, profiles, data, is_forced=is_forced, is_json=is_json)
+    if is_elastic or web or bundle:
+        write = get_writer(web, bundle, ort_web, pick, elastic=is_elastic, precision=precision, stock=stock, out=out)
+        write(pick, front, web or out, space, profiles, data, is_forced=is_forced, is_json=is_json)
         return
     from bstsearch.exporting.run import FRONT
     from bstsearch.exporting.run import export as run

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bstsearch.cli.elastic import picks_of
+from bstsearch.cli.elastic import check_alone, export_bundle, picks_of
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.errors import UsageError
@@ -15,27 +17,31 @@ if TYPE_CHECKING:
     from bstsearch.exporting.web import ExportedPage
 
 
-def check_of_page(web: Path | None, bundle: Path | None, pick: str | None, **others: object) -> None:
-    """Passes where the options of `bstsearch export` that say what a page is made of go together; else UsageError.
+def get_writer(
+    web: Path | None, bundle: Path | None, ort_web: Path | None, pick: str | None, **others: object
+) -> Callable[..., None]:
+    """What writes many submodels as `bstsearch export` was asked to: a bundle, or a page; UsageError where neither.
 
-    `others` are by name those that no page has.
+    `others` are by name the options that no page has.
     """
+    if web is None and bundle is not None:
+        raise UsageError("--bundle says what a page is made of; give --web, too")
     if web is None:
-        if bundle is not None:
-            raise UsageError("--bundle says what a page is made of; give --web, too")
-        return
+        check_alone(others["precision"], others["stock"])
+        return export_bundle
     if bundle is not None and pick is not None:
         raise UsageError("--pick names rows of a front; leave out --pick or --bundle")
     if given := [name for name, value in others.items() if value]:
         raise UsageError(f"--web writes a page of float32 submodels into its folder; leave out --{given[0]}")
+    return functools.partial(_export_page, bundle, ort_web)
 
 
-def export_page(
-    web: Path,
+def _export_page(
     bundle: Path | None,
     ort_web: Path | None,
     picks: str | None,
     front: Path | None,
+    web: Path,
     space: str,
     profiles: Path | None,
     data: str | None,
