@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from bstsearch.answering.exported_folder import PREPROCESSOR, SAMPLE
 from bstsearch.errors import InputError
 from bstsearch.graphs.live_bytes import read_spans
 from bstsearch.measuring.drivers.browser.files import PROVIDERS
-from bstsearch.reading import read_json
+from bstsearch.reading import FileName, read_json
 from bstsearch.score import ACCURACY, Metric
 from bstsearch.writing import write_json, writing_folder
 
@@ -35,6 +36,16 @@ class _Preprocessor(msgspec.Struct):
     text: dict[str, Any] | None
 
 
+class _Graph(msgspec.Struct):
+    file: FileName
+
+
+class _Page(msgspec.Struct):
+    """What is read of a `page.json`."""
+
+    submodels: list[_Graph]
+
+
 def write_page(bundle: BundleFolder, out: Path, runtime: Path, *, is_forced: bool = False) -> dict[str, Any]:
     """Writes the folder `out`, whole or not at all; returns what its page.json says.
 
@@ -44,13 +55,20 @@ def write_page(bundle: BundleFolder, out: Path, runtime: Path, *, is_forced: boo
     page, graphs = _page_json(bundle), [one.file for one in bundle.bundle.submodels]
     names = [WEIGHTS, *graphs, *(name for name in READ if name in bundle.bundle.files)]
     parts = [path.name for path in PARTS.iterdir()]
-    own = {PAGE, *parts, *RUNTIME, *names, *(old.name for old in out.glob("*.onnx"))}
+    own = {PAGE, *parts, *RUNTIME, WEIGHTS, *READ, *_graphs_in(out)}
     with writing_folder(out, marker=PAGE, own=own, is_forced=is_forced) as folder:
         for source, files in ((bundle.path, names), (PARTS, parts), (runtime, RUNTIME)):
             for name in files:
                 shutil.copyfile(source / name, folder / name)
         write_json(folder / PAGE, page)
     return page
+
+
+def _graphs_in(out: Path) -> list[str]:
+    """The graphs of the page that is at `out` already; none where it cannot be read."""
+    with contextlib.suppress(InputError):
+        return [one.file for one in read_json(out / PAGE, _Page).submodels]
+    return []
 
 
 def _check_asked(bundle: BundleFolder) -> None:

@@ -70,12 +70,14 @@ def test_a_page_stays_unless_it_is_forced_and_then_leaves_no_old_graph(
     site: Path, bundle_folder: Path, runtime_folder: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(site, tmp_path / "site")
-    (folder / "w1-d1.onnx").write_text("of an older page")
-    (folder / "notes.txt").write_text("mine")
+    data = json.loads((folder / "page.json").read_text())
+    (folder / "page.json").write_text(json.dumps({**data, "submodels": [{"file": "w1-d1.onnx"}]}))
+    (folder / "w1-d1.onnx").write_text("of the older page")
+    (folder / "my.onnx").write_text("mine")
     with pytest.raises(UsageError, match="site exists; give --force"):
         export_web(folder, bundle=bundle_folder, ort_web=runtime_folder)
     export_web(folder, bundle=bundle_folder, ort_web=runtime_folder, is_forced=True)
-    assert {path.name for path in folder.iterdir()} == {path.name for path in site.iterdir()} | {"notes.txt"}
+    assert {path.name for path in folder.iterdir()} == {path.name for path in site.iterdir()} | {"my.onnx"}
 
 
 def test_models_that_read_no_pictures_have_no_page(bundle_folder: Path, runtime_folder: Path, tmp_path: Path) -> None:
