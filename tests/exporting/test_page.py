@@ -132,15 +132,16 @@ def test_what_is_missing_is_what_was_not_loaded() -> None:
 @pytest.mark.parametrize("status", [206, 200])
 def test_only_what_a_submodel_lacks_is_fetched_or_everything_once(status: int) -> None:
     program = f"""{WEIGHTS} {FETCH}
-    const bytes = [await weights.load([[0, 10], [50, 60]]), await weights.load([[5, 20], [50, 55]])];
+    const bytes = [await weights.load([[0, 10], [50, 60], [70, 75]]), await weights.load([[5, 20], [50, 55]])];
     tell({{ bytes, asked, data: [...weights.data] }});"""
     found = run_module(program, {"status": status, "cut": 0})
     if status == 200:
         assert (found["bytes"], found["asked"]) == ([100, 0], [[0, 10]])
         assert found["data"] == list(range(100))
     else:
-        assert (found["bytes"], found["asked"]) == ([20, 10], [[0, 10], [50, 60], [10, 20]])
-        assert [index for index, value in enumerate(found["data"]) if value] == [*range(1, 20), *range(50, 60)]
+        assert (found["bytes"], found["asked"]) == ([25, 10], [[0, 10], [50, 60], [70, 75], [10, 20]])
+        loaded = [*range(1, 20), *range(50, 60), *range(70, 75)]
+        assert [index for index, value in enumerate(found["data"]) if value] == loaded
 
 
 @needs_node

@@ -34,7 +34,7 @@ function listen() {
     showChoice();
     void ask();
   });
-  screen.on("slider", "input", showChoice);
+  screen.on("slider", "input", () => showChoice());
   screen.on("slider", "change", () => void ask());
   screen.onDrop((file) => void take(file));
 }
@@ -87,8 +87,7 @@ function setSlider() {
   else screen.sizes(submodels.length);
 }
 
-function showChoice() {
-  const { one, times, budget } = chosen();
+function showChoice({ one, times, budget } = chosen()) {
   screen.choice(one, times.get(one.id), seen.has(one.id), budget);
 }
 
@@ -97,14 +96,15 @@ async function ask() {
   isAskedAgain = isBusy;
   if (isBusy) return;
   isBusy = true;
-  showChoice();
-  const { one } = chosen();
+  const choice = chosen();
+  const { one } = choice;
+  showChoice(choice);
   screen.busy();
   try {
     const found = await call({ act: "ask", id: one.id, picture, question: screen.question() });
-    seen.set(one.id, found.ms);
+    seen.set(one.id, Math.min(found.ms, seen.get(one.id) ?? Infinity)); // other programs only add
     screen.answer(one, found, device);
-    showChoice();
+    showChoice({ ...choice, times: expectedTimes(submodels, seen) });
   } catch (error) {
     screen.fail(error.message);
   }

@@ -79,7 +79,7 @@ function setSlider(label, max, value) {
 /** Says what the slider stands on. */
 export function choice(one, ms, isSeen, budget) {
   const time = `${isSeen ? "" : "about "}${digits(ms)} ms`;
-  const late = budget < ms ? ", the fastest" : "";
+  const late = budget < ms ? ", over it" : "";
   const text = `${millions(one)} parameters, ${time}${late}`;
   find("limit").textContent = budget === undefined ? "" : `at most ${digits(budget)} ms:`;
   find("choice").textContent = text;

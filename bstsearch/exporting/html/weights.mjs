@@ -16,7 +16,8 @@ export class Weights {
     if (lacking.length === 0) return 0;
     let come = 0;
     const take = async (span) => {
-      come += await this.#fetch(span);
+      const bytes = await this.#fetch(span); // first: others come meanwhile
+      come += bytes;
       tell(come);
     };
     await take(lacking[0]); // alone: a server that knows no ranges sends everything, which once is enough
