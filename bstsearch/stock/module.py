@@ -27,6 +27,9 @@ LEFT_OUT = (
 )
 
 
+_KNOWN: dict[str, Any] = {}
+
+
 class StockModel(nn.Module):
     """A stock model whose forward has tensors only; its weights have their stock names behind "model."."""
 
@@ -81,7 +84,10 @@ def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
     names = config.found.reads.names
-    return _module_of(names)(kind(stock_config(kind, config.settings)), names, config.pooling)
+    model = kind(stock_config(kind, config.settings))
+    if hasattr(model, "set_experts_implementation"):
+        model.set_experts_implementation("eager")  # the others take no float64
+    return _module_of(names)(model, names, config.pooling)
 
 
 @functools.cache
@@ -106,8 +112,18 @@ def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
     return tuple(inspect.signature(kind.forward).parameters)
 
 
-@functools.cache
+def know_class(name: str, kind: Any) -> None:
+    """Has `get_class` find a class that is no part of transformers."""
+    _KNOWN[name] = kind
+
+
 def get_class(name: str) -> Any:
+    """The class of that name in transformers, or that was made known; InputError where there is none."""
+    return _KNOWN.get(name) or get_stock_class(name)
+
+
+@functools.cache
+def get_stock_class(name: str) -> Any:
     """The class of that name in transformers; InputError where the installed version has none."""
     with needing("a stock model", "transformers"):
         import transformers

@@ -15,6 +15,7 @@ import transformers
 from classes import TEXT
 
 from bstsearch.errors import InputError
+from bstsearch.listener import Listener
 from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
@@ -34,6 +35,21 @@ assert torch.equal(found, torch.load(expected)), (found - torch.load(expected)).
 assert "bstsearch" not in [name for name, module in sys.modules.items() if module is not None]
 print("same", *found.shape)
 """
+
+
+class Heard(Listener):
+    """Keeps what was noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+
+NO_TOKENIZER = (
+    "no tokenizer was found to copy (tokenizer.json, vocab.*, *.model, tokenizer_config.json), which BertModel needs"
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +119,17 @@ def test_what_was_found_is_kept_for_the_same_version(supernet: Path, monkeypatch
     monkeypatch.setattr("bstsearch.stock.importing.transformers_version", lambda: "5.0.0")
     assert kept_inspection(supernet) is None
     assert inspect_model(supernet)["groups"] == found["groups"]
+
+
+def test_what_is_not_found_to_copy_is_said(stock: Path, tmp_path: Path) -> None:
+    shutil.copytree(stock, tmp_path / "stock")
+    (tmp_path / "stock" / "vocab.txt").unlink()
+    heard = Heard()
+    import_folder(tmp_path / "stock", tmp_path / "net", listener=heard)
+    assert [note for note in heard.notes if "to copy" in note] == [NO_TOKENIZER]
+    heard.notes.clear()
+    export_stock(tmp_path / "net", "w1of2-d1of2", tmp_path / "small", listener=heard)
+    assert heard.notes == [NO_TOKENIZER]
 
 
 @pytest.mark.slow
