@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bstsearch.errors import InputError
-from bstsearch.reading import needing, parsing, shown
+from bstsearch.reading import needing, said, shown
 from bstsearch.stock.configuration import FILE, Settings
 from bstsearch.stock.module import know_class
 
@@ -21,14 +21,11 @@ def run_own_code(folder: Path, settings: Settings) -> None:
         from transformers.dynamic_module_utils import get_class_from_dynamic_module
     name, reference = settings["architectures"][0], _reference(folder, settings)
     try:
-        with parsing(folder / FILE):
-            found: Any = get_class_from_dynamic_module(reference, str(folder), local_files_only=True)
-    except InputError:
-        raise
+        found: Any = get_class_from_dynamic_module(reference, str(folder), local_files_only=True)
     except Exception as error:  # whatever code of others raises
-        raise InputError(f"{folder}: the code of {shown(name)} does not run: {error}") from error
+        raise InputError(f"{folder / FILE}: the code of {shown(name)} does not run: {said(error)}") from error
     if not (isinstance(found, type) and issubclass(found, PreTrainedModel)):
-        raise InputError(f"{folder}: {shown(reference)} is no model of transformers")
+        raise InputError(f"{folder / FILE}: {shown(reference)} is no model of transformers")
     know_class(name, found)
 
 

@@ -19,12 +19,8 @@ from bstsearch.testing.families import FamilyContract
 QUICK = ("BertForSequenceClassification",)
 WHOLE = (*QUICK, "Phi3ForCausalLM", "CLIPModel")
 PART = (
-    "test_the_largest_submodel_is_the_full_model",
-    "test_every_submodel_is_a_model_of_its_own",
     "test_fewer_layers_are_the_full_model_without_the_others",
     "test_a_narrower_model_is_the_full_one_with_zeros_around_it",
-    "test_ties_hold",
-    "test_a_block_that_fails_leaves_no_gradient",
 )
 # ViLT draws an order of patches, which changes nothing but the rounding; its random numbers are drawn where it runs.
 LEFT_OUT: dict[str, tuple[str, ...]] = {}

@@ -204,7 +204,7 @@ def test_what_lies_behind_the_trials_is_named_where_there_is_no_time_for_it() ->
     told = described(found, over)
     assert told["not_reached"] == ["costs of w1of4-d1of4", "costs of w1of2-d3of4", "costs of w1-d1"]
     assert told["submodels"] == []
-    with pytest.raises(InputError, match=r"the time ended before a trial; give it more, with --seconds$"):
+    with pytest.raises(InputError, match=r"the time ended before a trial ran; give it more, with --seconds$"):
         inspect(BERT, dict(TEXT), deadline=over)
 
 
