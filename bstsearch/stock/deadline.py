@@ -40,7 +40,7 @@ class Deadline:
 
     def sooner(self, seconds: float) -> Deadline:
         """The one that many seconds before."""
-        return dataclasses.replace(self, at=self.at - seconds)
+        return dataclasses.replace(self, at=self.at - seconds) if self.at < math.inf else self
 
     def check(self) -> None:
         """Passes while time is left; else OutOfTimeError."""

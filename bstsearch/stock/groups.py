@@ -49,7 +49,7 @@ class GroupSearch:
         """Of the settings that have weights, the one that came furthest by itself, and why no further."""
         trials = [trial for trial in self.trials.values() if trial.stage is not Stage.NO_WEIGHT or trial.cut]
         if not trials:
-            return "the time ended before one was tried" if self.is_cut_short else "it has no sizes"
+            return "it has no sizes"
         last = max(trials, key=lambda trial: (trial.stage, -len(trial.names)))
         return f"{' + '.join(last.names)}: {last.reason}"
 

@@ -69,18 +69,9 @@ def _inspect(architecture: str, settings: Settings, deadline: Deadline, listener
     looking = deadline.sooner(FOR_SHAPES * deadline.left)
     small, depths, unknown, search = _searched(full, looking, listener)
     groups, unwanted = wanted(search.proved)
-    several = lists(small.settings)
     if not groups:
-        of_stages = f", and sizes in a list are not tried ({', '.join(several)})" if several else ""
-        raise InputError(f"{architecture} has no size that can shrink: {search.furthest()}{of_stages}")
-    following = {name.removeprefix(HERE) for one in depths for of in one.layers for name in (*of.rows, *of.places)}
-    fixed = {
-        **{name: "a list of numbers, which is not tried" for name in several if name not in following},
-        **dict.fromkeys(set_by_inputs(small), "set by the inputs"),
-        **{one.name: one.reason for one in depths if not one.layers},
-        **unwanted,
-        **search.reasons(),
-    }
+        raise InputError(f"{architecture} has no size that can shrink: {_reason(small, search)}")
+    fixed = _fixed(small, depths) | unwanted | search.reasons()
     listener.progress("checking the sizes of the full model")
     found = assembled(full, small.found.reads, groups, tuple(layers for one in depths for layers in one.layers))
     config = dataclasses.replace(full, found=found)
@@ -99,6 +90,24 @@ def _inspect(architecture: str, settings: Settings, deadline: Deadline, listener
         left=(*unknown, *search.left, *unchecked),
         seconds=time.monotonic() - began,
     )
+
+
+def _fixed(small: StockConfig, depths: Sequence[Depth]) -> dict[str, str]:
+    """The settings of which no trial is made, and why they stay."""
+    following = {name.removeprefix(HERE) for one in depths for of in one.layers for name in (*of.rows, *of.places)}
+    return {
+        **{name: "a list of numbers, which is not tried" for name in lists(small.settings) if name not in following},
+        **dict.fromkeys(set_by_inputs(small), "set by the inputs"),
+        **{one.name: one.reason for one in depths if not one.layers},
+    }
+
+
+def _reason(small: StockConfig, search: GroupSearch) -> str:
+    """Why no group was found."""
+    if search.is_cut_short:
+        return "the time ended before all were tried; give it more, with --seconds"
+    several = lists(small.settings)
+    return search.furthest() + (f", and sizes in a list are not tried ({', '.join(several)})" if several else "")
 
 
 def _searched(
