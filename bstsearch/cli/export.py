@@ -153,8 +153,8 @@ def _named(pick: str | None) -> str:
 def _export_stock(output: Output, supernet: Path, pick: str, out: Path, *, is_forced: bool) -> None:
     from bstsearch.stock.exporting import export_stock
 
-    with output.listening("reading"):
-        told = export_stock(supernet, pick, out, is_forced=is_forced)
+    with output.listening("reading") as listener:
+        told = export_stock(supernet, pick, out, is_forced=is_forced, listener=listener)
     columns = [Column("class"), Column("parameters", is_number=True), Column("of", is_number=True)]
     columns.append(Column("difference\nread back", is_number=True))
     row = [told["class"], f"{told['parameters']:,}", f"{told['of']:,}", f"{told['difference']:.0e}"]
