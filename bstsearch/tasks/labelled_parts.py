@@ -11,7 +11,6 @@ from typing import Any
 from bstsearch.errors import InputError, UsageError
 from bstsearch.formats import datasets_folder, labelled_tables, picture_folders
 from bstsearch.formats.labelled import PARTS, PICTURE, TEXT, Labelled, check_texts
-from bstsearch.reading import no_folder
 
 SHARE = 10  # one in so many of the training examples becomes a part that there is not
 MOST = 5000  # of them
@@ -35,7 +34,7 @@ def _read(path: Path | None, wanted: Sequence[str], task: str) -> dict[str, Labe
     if path is None:
         raise UsageError(f"{task} is read from your disk; say where with --data-dir DIR")
     if not path.exists():
-        raise InputError(f"{no_folder(path)}; give the folder of labelled examples")
+        raise InputError(f"{path} does not exist; give the folder of labelled examples")
     if datasets_folder.matches(path):
         return datasets_folder.read_parts(path, wanted)
     if labelled_tables.matches(path):
