@@ -32,20 +32,19 @@ from bstsearch.stock.inspecting import inspect
 from bstsearch.stock.module import get_class, stock_config
 from timing import busy, in_turns, medians_ms, ratio, report, tell
 
-CLASSES = ("BertModel", "ViTModel")  # whose own defaults are the sizes of BERT-base and ViT-base
+CLASSES = {"BertModel": 8, "ViTModel": 2}  # of base size by their own defaults; rows of a batch, some 400 tokens
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(1)
     figures = {}
-    for name in CLASSES:
-        figures[name] = figures_of(name, options.batch, options.rounds)
+    for name, batch in CLASSES.items():
+        figures[name] = figures_of(name, batch, options.rounds)
         tell(f"{name}: {figures[name]}")
-    report("stock_models", {"batch": options.batch, "rounds": options.rounds, **figures, "busy": busy()})
+    report("stock_models", {"batch": CLASSES, "rounds": options.rounds, **figures, "busy": busy()})
 
 
 def figures_of(name: str, batch: int, rounds: int) -> Figures:

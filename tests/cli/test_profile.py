@@ -48,6 +48,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
         *,
         journal: Path,
         remedy: str,
+        phase: Any,
         is_strict: bool,
         others: Callable[[], OthersLoad] | None,
         progress: Any,
@@ -59,7 +60,8 @@ def measured(monkeypatch: pytest.MonkeyPatch, make_profile: MakeProfile) -> Meas
         threads = calls[-1]["threads"] or 3
         runtime = structs.replace(made.runtime, threads=threads)
         load = Load(other_cores=others().cores() if others else None, preempted=0.25)
-        model = structs.replace(made.models[0], load=load, grade="good", precision=folder.space.precisions[0])
+        precision = folder.space.precisions[0]
+        model = structs.replace(made.models[0], load=load, grade="good", precision=precision, phase=phase)
         return Measurement(hardware=made.hardware, runtime=runtime, model=model)
 
     waits: list[tuple[int, int]] = []
