@@ -89,7 +89,8 @@ class Bench:
             if weight.grad is None or not weight.grad.any():
                 blind.add(self.patterns[name])
                 continue
-            shut = [axis for axis in range(weight.ndim) if not weight.grad.select(axis, -1).any()]
+            axes = range(weight.ndim if weight.ndim > 1 else 0)  # keys' biases never have a gradient but by rounding
+            shut = [axis for axis in axes if not weight.grad.select(axis, -1).any()]
             ends |= {(self.patterns[name], axis) for axis in shut}
         self.full.zero_grad(set_to_none=True)
         return frozenset(blind), frozenset(ends)
