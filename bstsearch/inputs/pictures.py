@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import operator
 import os
 import stat
@@ -167,6 +168,15 @@ def open_rgb(path: Path) -> Image.Image:
     """
     with _opened(path) as picture:
         return rgb_of(picture)
+
+
+def decoded_rgb(content: bytes, where: str) -> Image.Image:
+    """The picture in the bytes of a file, as `open_rgb`; InputError begins with `where`."""
+    try:
+        with _QUIET, _identified(io.BytesIO(content)) as picture:
+            return rgb_of(picture)
+    except Exception as error:  # damaged bytes can make Pillow raise anything
+        raise InputError(f"{where}: cannot be read as an image: {_said(error)}") from error
 
 
 def picture_size(path: Path) -> tuple[int, int]:

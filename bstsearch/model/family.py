@@ -15,8 +15,9 @@ from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import PictureReader
 from bstsearch.inputs.reader import Processor, Reader
 from bstsearch.model.axes import Axis, Group, Unit, all_groups, check_group
+from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.model.sizes import all_sizes, size_of
-from bstsearch.space import ONE, Shares, Space, Submodel
+from bstsearch.space import ONE, Shares, Space, Submodel, nearest
 
 Config = Any  # each family's own frozen dataclass of sizes
 FreeAxes = Mapping[str, Mapping[int, str]]
@@ -61,7 +62,7 @@ class Stack:
 
     def kept_by(self, submodel: Submodel, index: int) -> tuple[int, ...]:
         """The layers that `submodel` keeps of this stack, the model's stack of that index."""
-        return self.kept(int(submodel.depth_of(index) * len(self.keep_order)))
+        return self.kept(nearest(submodel.depth_of(index), len(self.keep_order)))
 
     def following(self, config: Config, kept: tuple[int, ...]) -> dict[str, Any]:
         """What the fields that follow its layers hold once only `kept` are left: its number, its rows, its places."""
@@ -72,6 +73,15 @@ class Stack:
         for name in self.places:
             found[name] = [kept.index(layer) for layer in size_of(config, name) if layer in kept]
         return found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """A part of what a model does: `build(config)` makes a module that does it, for such inputs, at batch 1."""
+
+    build: Callable[[Config], nn.Module]
+    example_inputs: Callable[[Config, int], dict[str, Tensor]]
+    free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,6 +107,8 @@ class Family:
     - `tokens`: the field of the config that says how many of the image's tokens the Transformer sees, where a submodel
       may see fewer; no axis of a parameter follows it.
     - `token_shares(config)`: the shares of the image's tokens that its space elastic-tokens has, in rising order.
+    - `phases(config)`: parts of its work that have latencies of their own, where it writes text: "prefill" (a text is
+      read) and "decode" (one more token is computed).
     - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
       (see `Reader`).
     - `processor(config, folder)`: what came with the model to read by, in files in `folder`, where models have such.
@@ -123,10 +135,19 @@ class Family:
     free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
     tokens: str | None = None
     token_shares: Callable[[Config], Shares] = lambda _config: (ONE,)
+    phases: Callable[[Config], Mapping[Phase, Work]] = lambda _config: {}
     picture: Callable[[Config], PictureReader | None] = lambda _config: None
     processor: Callable[[Config, Path], Processor | None] = lambda _config, _folder: None
     with_classes: Callable[[Config, tuple[str, ...]], Config] = lambda config, _names: config
     check_classes: Callable[[Config, tuple[str, ...]], None] = lambda _config, _names: None
+
+    def get_work(self, config: Config, phase: Phase) -> Work:
+        """That part of what a model of that config does; InputError where it has no such part."""
+        whole = Work(build=self.build, example_inputs=self.example_inputs, free_axes=self.free_axes)
+        found = {WHOLE: whole, **self.phases(config)}
+        if phase not in found:
+            raise InputError(f"this {self.name} writes no text token by token, so it has no {phase}; leave out --phase")
+        return found[phase]
 
     def reader(self, config: Config, folder: Path | None = None) -> Reader:
         """How a model of that config reads its inputs; `folder` holds what came with it to read by, if anything."""

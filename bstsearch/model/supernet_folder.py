@@ -39,7 +39,7 @@ WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 OF_STOCK = "architectures"  # what the config.json of a Hugging Face model has, and no other
 # What this package's tasks keep beside a model.
-OF_TASK = ("vocabulary.json", "task.json", "tokenizer.json", "text.json", "text.safetensors")
+OF_TASK = ("vocabulary.json", "classes.json", "task.json", "tokenizer.json", "text.json", "text.safetensors")
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
 OWN = (CONFIG, WEIGHTS, METRICS, "README.md", *OF_TASK, "front.json", "training", "stock", "inspection.json")
 IDS = 10  # of a space that an error names: all of BST's

@@ -8,7 +8,7 @@ import torch
 
 from bstsearch.errors import InputError
 from bstsearch.reading import shown
-from bstsearch.stock.configuration import StockConfig
+from bstsearch.stock.configuration import StockConfig, class_names
 from bstsearch.stock.inputs import example_inputs
 from bstsearch.stock.module import build, get_class
 
@@ -21,11 +21,11 @@ def with_classes(config: StockConfig, names: tuple[str, ...]) -> StockConfig:
 
     Without names it stays as it is.
     """
-    if not names or _classes(config) == names:
+    if not names or class_names(config) == names:
         return config
     labels = {str(index): name for index, name in enumerate(names)}
     config = config.with_settings({NAMES: labels, NUMBERS: {name: index for index, name in enumerate(names)}})
-    _check_output(config, len(names))
+    check_output(config, len(names))
     return config
 
 
@@ -34,7 +34,7 @@ def check_classes(config: StockConfig, names: tuple[str, ...]) -> None:
 
     A class without a name may be any.
     """
-    found = _classes(config)
+    found = class_names(config)
     if not names:
         return
     if len(found) != len(names):
@@ -44,13 +44,7 @@ def check_classes(config: StockConfig, names: tuple[str, ...]) -> None:
             raise InputError(f"{config.architecture} has {shown(own)} where the data have {shown(name)}")
 
 
-def _classes(config: StockConfig) -> tuple[str, ...]:
-    """The names of its classes, in order."""
-    names = config.settings.get(NAMES) or {}
-    return tuple(str(names[key]) for key in sorted(names, key=int))
-
-
-def _check_output(config: StockConfig, count: int) -> None:
+def check_output(config: StockConfig, count: int) -> None:
     """Passes where the model gives that many numbers for each example; else InputError."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         shape = build(config).eval()(**example_inputs(config, 2)).shape

@@ -7,7 +7,7 @@ import functools
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -26,6 +26,10 @@ LEFT_OUT = (
     "out_indices",
     "stage_names",
 )
+
+Kind = TypeVar("Kind", bound=nn.Module)
+
+_KNOWN: dict[str, Any] = {}
 
 
 class StockModel(nn.Module):
@@ -55,8 +59,7 @@ class StockModel(nn.Module):
 
     def outputs(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Every output that is of numbers with a fraction."""
-        given = _unbatched(inputs) if "image_grid_thw" in inputs else dict(inputs)
-        given = given if self.is_drawing else in_order(self.model, given)
+        given = as_taken(inputs) if self.is_drawing else in_order(self.model, as_taken(inputs))
         options = {"return_dict": True, **({"use_cache": False} if "use_cache" in _taken(type(self.model)) else {})}
         found = self.model(**given, **options)
         return [tensor for tensor in _tensors(found.to_tuple()) if tensor.is_floating_point()]
@@ -70,8 +73,10 @@ def _pooled(words_BTD: Tensor, mask_BT: Tensor, pooling: str) -> Tensor:
     return nn.functional.normalize((words_BTD * mask_BT1).sum(1) / mask_BT1.sum(1), dim=-1)
 
 
-def _unbatched(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Patches of all pictures behind each other, as the class takes them."""
+def as_taken(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inputs as the class takes them: patches of all pictures behind each other, where it takes patches."""
+    if "image_grid_thw" not in inputs:
+        return dict(inputs)
     return {name: value.flatten(0, 1) if name == "pixel_values" else value for name, value in inputs.items()}
 
 
@@ -87,20 +92,24 @@ def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
     names = config.found.reads.names
-    return _module_of(names)(kind(stock_config(kind, config.settings)), names, config.pooling)
+    model = kind(stock_config(kind, config.settings))
+    if hasattr(model, "set_experts_implementation"):
+        model.set_experts_implementation("eager")  # the others take no float64
+    made: StockModel = taking(StockModel, names)(model, names, config.pooling)
+    return made
 
 
 @functools.cache
-def _module_of(names: tuple[str, ...]) -> type[StockModel]:
-    """A kind of module whose forward has these names in its signature, where exporters to ONNX look for them."""
+def taking(module: type[Kind], names: tuple[str, ...]) -> type[Kind]:
+    """That kind of module with these names in the signature of its forward, where exporters to ONNX look for them."""
 
-    def forward(self: StockModel, *features: Tensor, **inputs: Tensor) -> Tensor:
-        return StockModel.forward(self, *features, **inputs)
+    def forward(self: Kind, *features: Tensor, **inputs: Tensor) -> Any:
+        return module.forward(self, *features, **inputs)
 
     of_input = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, of_input) for name in ("self", *names)]
     forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return type("StockModel", (StockModel,), {"forward": forward, "__doc__": StockModel.__doc__})
+    return type(module.__name__, (module,), {"forward": forward, "__doc__": module.__doc__})
 
 
 def inputs_of(architecture: str) -> tuple[str, ...]:
@@ -110,6 +119,16 @@ def inputs_of(architecture: str) -> tuple[str, ...]:
 
 def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
     return tuple(inspect.signature(kind.forward).parameters)
+
+
+def know_class(name: str, kind: Any) -> None:
+    """Has `get_class` find a class that is no part of transformers."""
+    _KNOWN[name] = kind
+
+
+def get_class(name: str) -> Any:
+    """The class of that name in transformers, or that was made known; InputError where there is none."""
+    return _KNOWN.get(name) or get_stock_class(name)
 
 
 @functools.cache
@@ -123,7 +142,7 @@ def library() -> Any:
 
 
 @functools.cache
-def get_class(name: str) -> Any:
+def get_stock_class(name: str) -> Any:
     """The class of that name in transformers; InputError where the installed version has none."""
     found = getattr(library(), name, None)
     if not (isinstance(found, type) and issubclass(found, library().PreTrainedModel)):

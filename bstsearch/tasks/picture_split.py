@@ -14,13 +14,13 @@ from bstsearch.formats.read_ahead import read_ahead
 from bstsearch.inputs.pictures import open_rgb
 from bstsearch.inputs.reader import Pictures, picture_inputs
 from bstsearch.score import Accuracy
+from bstsearch.tasks.classes import ClassSplit
 from bstsearch.tasks.soft_labels import SoftJudge
 from bstsearch.tasks.task import Batch
-from bstsearch.tasks.vqa import VqaSplit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PictureSplit(VqaSplit):
+class PictureSplit(ClassSplit):
     """The inputs that hold questions in memory (N, T; int32), images read when they are asked for.
 
     For a model that reads lying and standing images the first `lying` questions are about those wider than high.

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from bstsearch.inputs.reader import Pictures, picture_inputs
 from bstsearch.score import Accuracy
+from bstsearch.tasks.classes import ClassSplit
 from bstsearch.tasks.task import Batch
-from bstsearch.tasks.vqa import VqaSplit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MemorySplit(VqaSplit):
+class MemorySplit(ClassSplit):
     """Held in memory: the inputs that hold questions (N, T), the image each is about (N,), answers (N,).
 
     `kinds`, where given, names the kind of each question (N); accuracy is then reported for each kind, too, and

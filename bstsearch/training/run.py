@@ -43,7 +43,17 @@ from bstsearch.training.loop import Progress, Stage, first_position, sandwich_st
 from bstsearch.training.order import Order, measure_order
 from bstsearch.training.place import check_place, finishing, make_room, work_folder
 from bstsearch.training.precision import check_precision
-from bstsearch.training.recipes import IMPORTANCE, NO_ORDER, ORDERS, Recipe, check_recipe, get_recipe, recipe_for
+from bstsearch.training.recipes import (
+    IMPORTANCE,
+    MATCHES,
+    NO_ORDER,
+    ORDERS,
+    OUTPUTS,
+    Recipe,
+    check_recipe,
+    get_recipe,
+    recipe_for,
+)
 from bstsearch.writing import as_path, write_json
 
 
@@ -92,6 +102,7 @@ def train(
     epochs: int | None = None,
     steps: int | None = None,
     order: str | None = None,
+    match: str | None = None,
     batch_size: int | None = None,
     accumulate: int | None = None,
     precision: str = "float32",
@@ -109,7 +120,7 @@ def train(
     InputError or DeviceError where something of the request cannot be.
     """
     out, teacher = Path(out), as_path(teacher)
-    data, data_dir = located(data, as_path(data_dir))
+    data, data_dir = located(data, as_path(data_dir), teacher)
     torch.set_num_threads(choose_threads(threads))
     model, config = get_preset(preset)
     chosen = get_task(_data_for(preset, data))
@@ -122,6 +133,7 @@ def train(
         teacher=by.teacher.changed(epochs=teacher_epochs, batch_size=batch_size, accumulate=accumulate),
         sandwich=by.sandwich.changed(epochs=epochs, steps=steps, batch_size=batch_size, accumulate=accumulate),
         order=_order_of(by, order, teacher),
+        match=_match_of(by, match),
     )
     where = choose_device(device)
     check_precision(precision, where)
@@ -159,6 +171,14 @@ def _order_of(recipe: Recipe, order: str | None, teacher: Path | None) -> str | 
     if found == IMPORTANCE and process_count() > 1:
         raise UsageError("each of several processes would find an order of its own; give --order none")
     return None if found == NO_ORDER else found
+
+
+def _match_of(recipe: Recipe, match: str | None) -> str | None:
+    """What is held against the teacher's: as asked for, else as the recipe says; UsageError where that cannot be."""
+    if match not in (None, *MATCHES):
+        raise UsageError(f"unknown match {shown(match)}; choose one of {', '.join(MATCHES)}")
+    found = match or recipe.match
+    return None if found == OUTPUTS else found
 
 
 def _space(name: str, family: Family, config: Config) -> Space:

@@ -409,7 +409,11 @@ def _folder(path: Path) -> Path:
         (("--preset", "mcan-nothing-easy-vqa"), 4, "unknown preset 'mcan-nothing-easy-vqa'; this version knows"),
         (("--preset", "clip-vil-rn50x4"), 2, "is not named after a data set; say which with --data NAME"),
         (("--preset", "mcan-vqa-v2"), 2, "vqa-v2 is read from your disk; say where with --data-dir DIR"),
-        (("--data", "nothing"), 4, "unknown task 'nothing'; known are easy-vqa, gqa, shapes, sort-of-clevr, text"),
+        (
+            ("--data", "nothing"),
+            4,
+            "unknown task 'nothing'; known are easy-vqa, gqa, next-token, shapes, sort-of",
+        ),
         (("--preset", "mcan-vqa-v2", "--data", "easy-vqa"), 4, "the preset has vocab=20572, but easy-vqa has 28"),
         (
             ("--recipe", "cake"),
