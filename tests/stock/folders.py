@@ -9,10 +9,11 @@ from typing import Any
 import transformers
 
 from bstsearch.stock.configuration import HERE, Found, Layers, Settings, StockConfig
+from bstsearch.stock.deadline import Deadline
 from bstsearch.stock.depths import Depth
 from bstsearch.stock.inputs import find_reads
 from bstsearch.stock.inspecting import Inspection
-from bstsearch.stock.module import build, full_settings
+from bstsearch.stock.module import full_settings
 from bstsearch.stock.trial import Stage, Trial
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -37,7 +38,7 @@ def write_seeing(folder: Path, *, side: int = 32, **settings: Any) -> Path:
 def config_of(architecture: str, settings: dict[str, Any]) -> StockConfig:
     """The configuration with what the class reads; nothing of it shrinks."""
     config = StockConfig(architecture=architecture, settings=full_settings(architecture, settings))
-    reads = find_reads(config, build)
+    reads = find_reads(config, Deadline())
     return StockConfig(architecture=architecture, settings=config.settings, found=Found(reads=reads))
 
 
