@@ -62,7 +62,9 @@ def full_size_bundle(folder: Path) -> Path:
         if not (folder / WEIGHTS).stat().st_size:
             weights.add_full(located)
         onnx.save(weights.graph(located), folder / f"{name}.onnx")
-    write_preprocessing(FAMILY.reader(config), dataclasses.replace(vocabulary, question_length=14), folder, BUNDLE_SCRIPTS)
+    write_preprocessing(
+        FAMILY.reader(config), dataclasses.replace(vocabulary, question_length=14), folder, BUNDLE_SCRIPTS
+    )
     (folder / "model.safetensors").unlink()
     names = [WEIGHTS, "config.json", "vocabulary.json", "preprocessor.json", *(f"{name}.onnx" for name in ACCURACIES)]
     write_json(

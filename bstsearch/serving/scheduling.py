@@ -22,7 +22,9 @@ RECENT = 16  # arrivals that tell how fast requests come
 class Costs(Protocol):
     """What submodels cost at the moment."""
 
-    names: Sequence[str]  # the most accurate first
+    @property
+    def names(self) -> Sequence[str]:
+        """The ids of all submodels, the most accurate first."""
 
     def seconds(self, name: str) -> float:
         """How long the submodel of that id will take to answer one request."""

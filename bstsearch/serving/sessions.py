@@ -82,7 +82,9 @@ class Sessions:
             _give_back()
 
 
-def measure(sessions: Sessions, inputs: Inputs, names: tuple[str, ...], listener: Listener = SILENT) -> dict[str, float]:
+def measure(
+    sessions: Sessions, inputs: Inputs, names: tuple[str, ...], listener: Listener = SILENT
+) -> dict[str, float]:
     """Opens each submodel, the last named first, and returns the seconds that it takes for `inputs` (the quickest run).
 
     All of them run once at least, since a session's first run takes longer than others.
