@@ -1,6 +1,6 @@
 """A bundle of full-size MCANs over drawn pictures, with random weights and assigned accuracies, for serving.py.
 
-Ten submodels of one supernet (6 and 6 layers, width 512, 100 cells of a grid), as the paper's, over one file of weights.
+Ten submodels of one supernet (6 and 6 layers, width 512, 100 cells of a grid), as the paper's, over one file.
 Nothing is trained: the accuracies are those of the demo's ten uniform submodels, in the same order.
 """
 
@@ -53,7 +53,8 @@ def full_size_bundle(folder: Path) -> Path:
     )
     supernet = Supernet(FAMILY, config).eval()
     supernet.save(folder)
-    dataclasses.replace(vocabulary, question_length=14).save(folder)
+    words = dataclasses.replace(vocabulary, question_length=14)
+    words.save(folder)
     weights = SharedWeights(folder / WEIGHTS, sum(one.numel() for one in supernet.model.parameters()))
     for name in ("w1-d1", *ACCURACIES):
         model, positions = supernet.numbered(Submodel.from_id(name))
@@ -62,9 +63,7 @@ def full_size_bundle(folder: Path) -> Path:
         if not (folder / WEIGHTS).stat().st_size:
             weights.add_full(located)
         onnx.save(weights.graph(located), folder / f"{name}.onnx")
-    write_preprocessing(
-        FAMILY.reader(config), dataclasses.replace(vocabulary, question_length=14), folder, BUNDLE_SCRIPTS
-    )
+    write_preprocessing(FAMILY.reader(config), words, folder, BUNDLE_SCRIPTS)
     (folder / "model.safetensors").unlink()
     names = [WEIGHTS, "config.json", "vocabulary.json", "preprocessor.json", *(f"{name}.onnx" for name in ACCURACIES)]
     write_json(

@@ -89,7 +89,7 @@ class AskReader:
 
     @classmethod
     def of(cls, path: Path, limits: Limits) -> AskReader | None:
-        """The reader of the bundle at `path`, None where its models read something else; InputError where one of its files is malformed."""
+        """The reader of the bundle at `path`, None where its models read something else; InputError for a bad file."""
         picture = picture_reader(read_folder(path))
         if picture is None or not (path / FILE).is_file():
             return None

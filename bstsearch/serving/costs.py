@@ -30,7 +30,7 @@ class LiveCosts:
 
     def __init__(self, start: Mapping[str, float], loading: Callable[[str], float] = lambda _: 0.0) -> None:
         self.names = tuple(start)
-        self._typical = dict(start)
+        self._typical = {name: Quantile(seconds, step=SLOWLY) for name, seconds in start.items()}
         self._pace = Quantile(1.0)
         self._around = Quantile(min(start.values()) / 10)
         self._loading = loading
@@ -41,11 +41,11 @@ class LiveCosts:
 
     def model_seconds(self, name: str) -> float:
         """How long its model alone will take."""
-        return self._pace.value * self._typical[name]
+        return self._pace.value * self._typical[name].value
 
     def saw(self, name: str, model_s: float, around_s: float) -> None:
         """A request was answered, and took so long in the submodel's model and around it."""
-        seen = model_s / self._typical[name]
-        self._typical[name] *= math.exp(SLOWLY * math.copysign(1, seen - self._pace.value))
-        self._pace.see(seen)
+        typical = self._typical[name]
+        self._pace.see(model_s / typical.value)
+        typical.see(model_s / self._pace.value)
         self._around.see(around_s)
