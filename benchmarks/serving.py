@@ -30,6 +30,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 from PIL import Image
 
 from bstsearch.answering.bundle_folder import BundleFolder, read_bundle
@@ -62,8 +63,8 @@ def main() -> None:
     options = parser.parse_args()
     seconds = min(MOST_SECONDS, options.seconds)
     bundle = read_bundle(options.bundle or full_size_bundle(cache_folder() / "bstsearch-benchmarks" / "full-size"))
-    picks = options.picks.split(",") if options.picks else list(bundle.by_accuracy)
-    with serving(bundle) as port:
+    picks = list(bundle.by_accuracy) if options.picks is None else [name for name in options.picks.split(",") if name]
+    with serving(bundle) as (_, port):
         full_s = asyncio.run(time_one(port, bundle.most_accurate.id))
     tell(f"the full model answers in {1000 * full_s:.3g} ms over HTTP; deadline {1000 * DEADLINE * full_s:.3g} ms")
     rows = []
@@ -72,11 +73,13 @@ def main() -> None:
             times = arrivals(trace, load / full_s, seconds)
             rows.append({"trace": trace, "load": load, "requests": len(times)})
             for way in (OWN, *picks):
-                with serving(bundle) as port:
+                with serving(bundle) as (process, port):
                     replies = asyncio.run(replay(port, times, DEADLINE * full_s, None if way == OWN else way))
-                rows[-1][way] = told(bundle, replies, DEADLINE * full_s)
+                    memory = psutil.Process(process).memory_info().rss
+                rows[-1][way] = {**told(bundle, replies, DEADLINE * full_s), "resident_mb": round(memory / 1e6)}
                 tell(f"{trace}, load {load:g}, {way}: {rows[-1][way]}")
-            tell(f"{trace}, load {load:g}: {against(rows[-1], picks)}")
+            if picks:
+                tell(f"{trace}, load {load:g}: {against(rows[-1], picks)}")
     figures = {"bundle": bundle.path.name, "full_ms": round(1000 * full_s, 3), "seconds": seconds, "rows": rows}
     report("serving", {**figures, "over_all": over_all(rows, picks)})
 
@@ -104,13 +107,15 @@ def height(trace: str, now: float, seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def serving(bundle: BundleFolder) -> Iterator[int]:
-    """The port of a server of the bundle, while the block runs."""
+def serving(bundle: BundleFolder) -> Iterator[tuple[int, int]]:
+    """The process and the port of a server of the bundle, while the block runs."""
     command = [sys.executable, "-m", "bstsearch", "serve", str(bundle.path), "--port", "0", "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
-            yield int(re.search(r":(\d+);", process.stdout.readline()).group(1))  # type: ignore[union-attr]
+            found = re.search(r":(\d+);", process.stdout.readline())
+            assert found is not None
+            yield process.pid, int(found.group(1))
         finally:
             process.terminate()
 
@@ -213,9 +218,7 @@ def against(row: dict, picks: Sequence[str]) -> dict[str, object]:
 
 def over_all(rows: Sequence[dict], picks: Sequence[str]) -> dict[str, float]:
     """The mean over all traces and loads of what is right and in time, by each way."""
-    return {
-        way: round(statistics.mean(row[way]["right_in_time"] for row in rows), 2) for way in (OWN, *picks)
-    }
+    return {way: round(statistics.mean(row[way]["right_in_time"] for row in rows), 2) for way in (OWN, *picks)}
 
 
 if __name__ == "__main__":

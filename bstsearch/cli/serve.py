@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bstsearch.cli.options import JsonOption
 from bstsearch.cli.output import Output
 from bstsearch.reading import needing
 
@@ -34,6 +35,7 @@ def serve(
             show_default="as much as all take",
         ),
     ] = None,
+    is_json: JsonOption = False,
 ) -> None:
     """Serve a bundle: questions about pictures over HTTP, each answered before its deadline.
 
@@ -49,10 +51,11 @@ def serve(
     with needing("serving", extra="serve"):
         from bstsearch.serving.server import Options, open_server
 
-    output = Output()
+    output = Output(is_json)
     options = Options(bundle=bundle, host=host, port=port, threads=threads, workers=workers, memory_mb=memory_mb)
     with output.listening("reading the bundle") as listener:
         server = open_server(options, listener)
     output.text(f"{bundle} on {server.where}; Ctrl-C ends it")
+    output.json(server.to_json())
     server.run()
     output.text("ended; all that was accepted has been answered")

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import math
 import socket
 import tempfile
 from pathlib import Path
@@ -21,9 +22,10 @@ from uvicorn.supervisors import Multiprocess
 
 from bstsearch.answering.bundle_folder import BundleFolder, read_bundle
 from bstsearch.environment import share_metrics
-from bstsearch.errors import BstsearchError, DeviceError, InputError
+from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.runner import available_cores
+from bstsearch.reading import shown
 from bstsearch.serving.app import make_app
 from bstsearch.serving.asked import AskReader
 from bstsearch.serving.costs import LiveCosts
@@ -55,6 +57,7 @@ class OpenServer:
     """A server whose address is taken: who connects waits until it runs."""
 
     options: Options
+    bundle: BundleFolder
     app: Starlette | None  # None: each of its processes makes its own
     socket: socket.socket
 
@@ -63,6 +66,10 @@ class OpenServer:
         """Its address."""
         host = self.options.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.socket.getsockname()[1]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What `bstsearch serve --json` prints."""
+        return {"bundle": str(self.bundle.path), "address": self.where, "submodels": list(self.bundle.by_accuracy)}
 
     def run(self) -> None:
         """Serves until a signal ends it, once all that was accepted has its answer; InputError where a process fails.
@@ -90,13 +97,17 @@ def open_server(options: Options, listener: Listener = SILENT) -> OpenServer:
 
     The one process of a server opens and times each submodel here; of several, each does when it starts.
     """
+    if not math.isfinite(options.memory_mb or 0):
+        raise UsageError(f"--memory-mb is {options.memory_mb}; give a number of megabytes, or leave it out")
+    if not options.host:
+        raise UsageError("--host is empty; give an address such as 127.0.0.1")
     bundle = read_bundle(options.bundle)
     address = _listening(options.host, options.port)
     with contextlib.ExitStack() as stack:
         stack.enter_context(address)
         app = make_app(make_service(bundle, options, listener)) if options.workers == 1 else None
         stack.pop_all()
-    return OpenServer(options=options, app=app, socket=address)
+    return OpenServer(options=options, bundle=bundle, app=app, socket=address)
 
 
 def make_service(bundle: BundleFolder, options: Options, listener: Listener = SILENT) -> Service:
@@ -143,9 +154,9 @@ def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=LIMITS.connections)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DeviceError(f"cannot listen on {host}, port {port}: {reason}; choose another with --port") from error
+        raise DeviceError(f"cannot listen on {shown(host)}, port {port}: {reason}; choose another with --port") from error
 
 
 def _config(app: Any, **options: Any) -> uvicorn.Config:

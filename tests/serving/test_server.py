@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from bstsearch.errors import DeviceError, InputError
+from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.serving.server import Options, open_server
 
 WAIT_S = 60.0  # for another process, on a busy machine
@@ -27,10 +27,20 @@ WAIT_S = 60.0  # for another process, on a busy machine
 def test_an_address_that_cannot_be_had_is_named_before_anything_is_opened(bundle_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(DeviceError, match=f"cannot listen on 127.0.0.1, port {port}: .*; choose another with --port"):
+        with pytest.raises(DeviceError, match=f"cannot listen on '127.0.0.1', port {port}: .*; choose another with --port"):
             open_server(Options(bundle=bundle_folder, port=port))
-    with pytest.raises(DeviceError, match=r"cannot listen on 203\.0\.113\.7, port 0"):
+    with pytest.raises(DeviceError, match=r"cannot listen on '203\.0\.113\.7', port 0"):
         open_server(Options(bundle=bundle_folder, host="203.0.113.7", port=0))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [({"memory_mb": float("nan")}, "--memory-mb is nan; give"), ({"memory_mb": float("inf")}, "--memory-mb is inf")]
+    + [({"host": ""}, "--host is empty; give an address")],
+)
+def test_what_cannot_be_meant_is_wrong_usage(bundle_folder: Path, options: Any, line: str) -> None:
+    with pytest.raises(UsageError, match=line):
+        open_server(Options(bundle=bundle_folder, **options))
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
