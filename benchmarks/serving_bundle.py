@@ -75,6 +75,7 @@ def full_size_bundle(folder: Path) -> Path:
                 {
                     "id": name,
                     "file": f"{name}.onnx",
+                    "parameters": sum(one.numel() for one in supernet.materialise(Submodel.from_id(name)).parameters()),
                     "accuracy": {"value": accuracy},
                     "latencies": {"none": {"ms": 1.0, "high_ms": 1.0}},
                 }

@@ -35,6 +35,10 @@ def serve(
             show_default="as much as all take",
         ),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder of static files at /, such as that of 'bstsearch export --web'."),
+    ] = None,
     is_json: JsonOption = False,
 ) -> None:
     """Serve a bundle: questions about pictures over HTTP, each answered before its deadline.
@@ -52,7 +56,9 @@ def serve(
         from bstsearch.serving.server import Options, open_server
 
     output = Output(is_json)
-    options = Options(bundle=bundle, host=host, port=port, threads=threads, workers=workers, memory_mb=memory_mb)
+    options = Options(
+        bundle=bundle, host=host, port=port, threads=threads, workers=workers, memory_mb=memory_mb, page=page
+    )
     with output.listening("reading the bundle") as listener:
         server = open_server(options, listener)
     output.text(f"{bundle} on {server.where}; Ctrl-C ends it")

@@ -8,6 +8,7 @@ import math
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,7 +17,8 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from bstsearch import __version__
 from bstsearch.errors import UsageError
@@ -36,8 +38,8 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 Read = TypeVar("Read")
 
 
-def make_app(service: Service) -> Starlette:
-    """The application that serves it; the engine runs from its startup to its shutdown."""
+def make_app(service: Service, page: Path | None = None) -> Starlette:
+    """The application that serves it, and a folder `page` of static files; the engine runs from startup to shutdown."""
     model = "/v2/models/{model}"
     app = Starlette(
         routes=[
@@ -49,6 +51,7 @@ def make_app(service: Service) -> Starlette:
             Route(f"{model}/ready", _ready),
             Route(f"{model}/infer", _infer, methods=["POST"]),
             Route("/metrics", _metrics),
+            *([] if page is None else [Mount("/", StaticFiles(directory=page, html=True))]),
         ],
         exception_handlers={RefusedError: _refused, ClientLeftError: _left},
         lifespan=_running,

@@ -25,7 +25,7 @@ from bstsearch.environment import share_metrics
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.runner import available_cores
-from bstsearch.reading import shown
+from bstsearch.reading import no_folder, shown
 from bstsearch.serving.app import make_app
 from bstsearch.serving.asked import AskReader
 from bstsearch.serving.costs import LiveCosts
@@ -50,6 +50,7 @@ class Options:
     threads: int | None = None
     workers: int = 1
     memory_mb: float | None = None
+    page: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,11 +102,13 @@ def open_server(options: Options, listener: Listener = SILENT) -> OpenServer:
         raise UsageError(f"--memory-mb is {options.memory_mb}; give a number of megabytes, or leave it out")
     if not options.host:
         raise UsageError("--host is empty; give an address such as 127.0.0.1")
+    if options.page is not None and not options.page.is_dir():
+        raise InputError(f"{no_folder(options.page)}; give a folder of 'bstsearch export --web', or leave out --page")
     bundle = read_bundle(options.bundle)
     address = _listening(options.host, options.port)
     with contextlib.ExitStack() as stack:
         stack.enter_context(address)
-        app = make_app(make_service(bundle, options, listener)) if options.workers == 1 else None
+        app = make_app(make_service(bundle, options, listener), options.page) if options.workers == 1 else None
         stack.pop_all()
     return OpenServer(options=options, bundle=bundle, app=app, socket=address)
 
@@ -138,7 +141,7 @@ def make_service(bundle: BundleFolder, options: Options, listener: Listener = SI
 def _app(options: Options) -> Starlette:
     """The application of one of several processes, which ends where it cannot be."""
     try:
-        return make_app(make_service(read_bundle(options.bundle), options))
+        return make_app(make_service(read_bundle(options.bundle), options), options.page)
     except BstsearchError as error:
         logging.getLogger("uvicorn.error").critical(str(error))
         raise SystemExit(STARTUP_FAILURE) from error
@@ -156,7 +159,9 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=LIMITS.connections)
     except (OSError, OverflowError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DeviceError(f"cannot listen on {shown(host)}, port {port}: {reason}; choose another with --port") from error
+        raise DeviceError(
+            f"cannot listen on {shown(host)}, port {port}: {reason}; choose another with --port"
+        ) from error
 
 
 def _config(app: Any, **options: Any) -> uvicorn.Config:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def ask(client: TestClient, picture: bytes, question: str = QUESTION, **fields: 
 
 def outcomes(client: TestClient) -> dict[str, float]:
     lines = client.get("/metrics").text.splitlines()
-    found = [line.removeprefix('bstsearch_requests_total{outcome="').split('"} ') for line in lines if "outcome" in line]
+    found = [
+        line.removeprefix('bstsearch_requests_total{outcome="').split('"} ') for line in lines if "outcome" in line
+    ]
     return {name: float(count) for name, count in found if float(count)}
 
 
@@ -140,6 +143,16 @@ def test_any_submodel_answers_tensors_within_a_deadline(client: TestClient) -> N
     assert client.post("/v2/models/elastic/infer", json={"inputs": tensors()[:1]}).status_code == 400
     assert client.post("/v2/models/elastic/infer", content=b"{").status_code == 400
     assert client.post("/v2/models/w9/infer", json=asked).status_code == 404
+
+
+def test_a_page_is_served_beside_what_is_asked(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>Ask")
+    (tmp_path / "weights.bin").write_bytes(b"0123456789")
+    with TestClient(make_app(service, tmp_path)) as client:
+        assert client.get("/").text == "<p>Ask"
+        assert client.get("/weights.bin", headers={"Range": "bytes=2-4"}).content == b"234"
+        assert client.get("/../app.py").status_code == client.get("/nothing").status_code == 404
+        assert client.get("/v2/health/live").json() == {"live": True}
 
 
 def test_a_server_that_ends_is_alive_but_not_ready(client: TestClient, service: Service) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from bstsearch.answering.asking import read_question
-from bstsearch.errors import InputError
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.serving.asked import Asked, AskReader, read_asked
 from bstsearch.serving.limits import Limits, RefusedError

@@ -27,7 +27,9 @@ WAIT_S = 60.0  # for another process, on a busy machine
 def test_an_address_that_cannot_be_had_is_named_before_anything_is_opened(bundle_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(DeviceError, match=f"cannot listen on '127.0.0.1', port {port}: .*; choose another with --port"):
+        with pytest.raises(
+            DeviceError, match=f"cannot listen on '127.0.0.1', port {port}: .*; choose another with --port"
+        ):
             open_server(Options(bundle=bundle_folder, port=port))
     with pytest.raises(DeviceError, match=r"cannot listen on '203\.0\.113\.7', port 0"):
         open_server(Options(bundle=bundle_folder, host="203.0.113.7", port=0))
@@ -36,10 +38,11 @@ def test_an_address_that_cannot_be_had_is_named_before_anything_is_opened(bundle
 @pytest.mark.parametrize(
     ("options", "line"),
     [({"memory_mb": float("nan")}, "--memory-mb is nan; give"), ({"memory_mb": float("inf")}, "--memory-mb is inf")]
+    + [({"page": Path("nowhere")}, "nowhere does not exist; give a folder of")]
     + [({"host": ""}, "--host is empty; give an address")],
 )
-def test_what_cannot_be_meant_is_wrong_usage(bundle_folder: Path, options: Any, line: str) -> None:
-    with pytest.raises(UsageError, match=line):
+def test_what_cannot_be_meant_is_refused(bundle_folder: Path, options: Any, line: str) -> None:
+    with pytest.raises((InputError, UsageError), match=line):
         open_server(Options(bundle=bundle_folder, **options))
 
 
@@ -113,9 +116,7 @@ def test_many_connections_and_clients_that_leave_disturb_no_other(bundle_folder:
             with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as leaving:
                 leaving.sendall(b"POST /ask HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
         assert ask(port, picture)[0] == 200
-        more = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)) for _ in range(400)
-        ]
+        more = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)) for _ in range(400)]
         more[-1].sendall(b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n")
         assert more[-1].recv(100).startswith(b"HTTP/1.1 503 ")
         stack.close()
