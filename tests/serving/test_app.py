@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,7 @@ def ask(client: TestClient, picture: bytes, question: str = QUESTION, **fields: 
 
 
 def outcomes(client: TestClient) -> dict[str, float]:
-    lines = client.get("/metrics").text.splitlines()
-    found = [
-        line.removeprefix('bstsearch_requests_total{outcome="').split('"} ') for line in lines if "outcome" in line
-    ]
+    found = re.findall(r'bstsearch_requests_total\{outcome="(.*)"\} (.*)', client.get("/metrics").text)
     return {name: float(count) for name, count in found if float(count)}
 
 

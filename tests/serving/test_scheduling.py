@@ -42,8 +42,16 @@ def test_the_earliest_deadline_comes_first() -> None:
 
 @pytest.mark.parametrize(
     ("deadlines", "name"),
-    [([5.0], "large"), ([4.3], "middle"), ([2.1], "small"), ([9.0, 9.0], "large"), ([5.0, 5.0], "middle")]
-    + [([9.0, 9.0, 9.0], "middle"), ([5.0, 60.0, 60.0], "large"), ([5.0, 5.0, 5.0], "small")],
+    [
+        ([5.0], "large"),
+        ([4.3], "middle"),
+        ([2.1], "small"),
+        ([9.0, 9.0], "large"),
+        ([5.0, 5.0], "middle"),
+        ([9.0, 9.0, 9.0], "middle"),
+        ([5.0, 60.0, 60.0], "large"),
+        ([5.0, 5.0, 5.0], "small"),
+    ],
 )
 def test_the_most_accurate_that_leaves_the_others_their_share_answers(deadlines: list[float], name: str) -> None:
     waiting = queue()

@@ -37,9 +37,12 @@ def test_an_address_that_cannot_be_had_is_named_before_anything_is_opened(bundle
 
 @pytest.mark.parametrize(
     ("options", "line"),
-    [({"memory_mb": float("nan")}, "--memory-mb is nan; give"), ({"memory_mb": float("inf")}, "--memory-mb is inf")]
-    + [({"page": Path("nowhere")}, "nowhere does not exist; give a folder of")]
-    + [({"host": ""}, "--host is empty; give an address")],
+    [
+        ({"memory_mb": float("nan")}, "--memory-mb is nan; give"),
+        ({"memory_mb": float("inf")}, "--memory-mb is inf"),
+        ({"page": Path("nowhere")}, "nowhere does not exist; give a folder of"),
+        ({"host": ""}, "--host is empty; give an address"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused(bundle_folder: Path, options: Any, line: str) -> None:
     with pytest.raises((InputError, UsageError), match=line):
