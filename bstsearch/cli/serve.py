@@ -41,7 +41,7 @@ def serve(
     ] = None,
     is_json: JsonOption = False,
 ) -> None:
-    """Serve a bundle: questions about pictures over HTTP, each answered before its deadline.
+    """Answer over HTTP with a bundle, each request in time.
 
     Each is answered by the most accurate submodel that lets all others keep their deadlines. POST /ask takes a picture,
     a question and deadline_ms; /v2 is the Open Inference Protocol, /metrics is for Prometheus. SIGTERM or Ctrl-C ends

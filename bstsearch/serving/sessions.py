@@ -95,6 +95,8 @@ def measure(
         session = sessions.get(name)
         session.run(None, inputs)
         seconds[name] = min(_seconds(session, inputs) for _ in range(RUNS))
+        del session  # else it would stay while the next one is opened
+    _give_back()
     return {name: seconds[name] for name in names}
 
 
