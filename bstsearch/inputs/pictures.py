@@ -182,6 +182,13 @@ def decode_rgb(content: bytes, *, most_pixels: int, kinds: Collection[str]) -> I
         return rgb_of(picture)
 
 
+def encoded_size(content: bytes, *, most_pixels: int, kinds: Collection[str]) -> tuple[int, int]:
+    """Width and height of that picture as it is stored; its pixels are not read. Errors as `decode_rgb`'s."""
+    with _reading("the picture"), _QUIET, _identified(io.BytesIO(content), most_pixels, kinds) as picture:
+        width, height = picture.size
+    return width, height
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     with _reading(path):

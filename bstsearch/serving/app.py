@@ -53,7 +53,7 @@ def make_app(service: Service, page: Path | None = None) -> Starlette:
             Route("/metrics", _metrics),
             *([] if page is None else [Mount("/", StaticFiles(directory=page, html=True))]),
         ],
-        exception_handlers={RefusedError: _refused, ClientLeftError: _left},
+        exception_handlers={RefusedError: _refused, ClientLeftError: _left, Exception: _failed},
         lifespan=_running,
     )
     app.state.service = service
@@ -100,6 +100,7 @@ async def _ask(request: Request) -> Response:
             lambda: reader.inputs(asked),
             deadline_ms=asked.deadline_ms,
             submodel=asked.submodel,
+            extra=reader.extra_seconds(asked),
         )
         answers = reader.answers(answered.outputs[0], asked.top)
         time_ms = milliseconds(ticket.stages)
@@ -173,6 +174,11 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 async def _left(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_LEFT)  # which nobody reads
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    """What only a bug can bring about, whose traceback uvicorn logs."""
+    return _json({"error": f"unexpected {type(error).__name__}"}, 500)
 
 
 async def _read(body: bytes, read: Callable[[], Read]) -> Read:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from bstsearch.errors import InputError
+from bstsearch.reading import said
 from bstsearch.serving.costs import LiveCosts
 from bstsearch.serving.scheduling import Job, Queue
 from bstsearch.serving.sessions import Sessions
@@ -101,7 +103,8 @@ class Engine:
                 self._queue.done()
                 if isinstance(result, Answered):
                     model = result.stages["model"]
-                    self._costs.saw(name, model, self._clock() - begin - model - result.stages["load"])
+                    around = self._clock() - begin - model - result.stages["load"] - job.extra
+                    self._costs.saw(name, model, around)
             job.work.finish(result)
 
     def _next(self) -> tuple[Job, str, float] | None:
@@ -122,7 +125,10 @@ class Engine:
         decoded = self._clock()
         session = self._sessions.get(name)
         loaded = self._clock()
-        outputs = session.run(None, inputs)
+        try:
+            outputs = session.run(None, inputs)
+        except Exception as error:  # onnxruntime's errors share no class of their own
+            raise InputError(f"ONNX Runtime refuses the inputs: {said(error)}") from error
         ended = self._clock()
         stages = {"decode": decoded - begin, "load": loaded - decoded, "model": ended - loaded}
         return Answered(submodel=name, outputs=outputs, began=begin, ended=ended, stages=stages)

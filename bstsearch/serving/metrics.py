@@ -12,8 +12,7 @@ from bstsearch.environment import metrics_folder
 STAGES = ("receive", "queue", "decode", "load", "model", "reply")
 # From a fifth of a millisecond to the longest deadline, each double the one before.
 BUCKETS = tuple(0.0002 * 2**power for power in range(19))
-IN_TIME, LATE, REFUSED, INVALID, LEFT = "in time", "late", "refused", "invalid", "left"
-OUTCOMES = (IN_TIME, LATE, REFUSED, INVALID, LEFT)
+OUTCOMES = IN_TIME, LATE, REFUSED, INVALID, LEFT, FAILED = "in time", "late", "refused", "invalid", "left", "failed"
 
 
 class Metrics:

@@ -32,10 +32,14 @@ class Costs(Protocol):
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Job:
-    """A request that waits: its deadline, the submodel that it asks for (None: any), and what is to be done."""
+    """A request that waits: its deadline, the submodel that it asks for (None: any), and what is to be done.
+
+    It takes `extra` seconds longer than others do, whichever submodel answers.
+    """
 
     deadline: float
     submodel: str | None = None
+    extra: float = 0.0
     work: Any = None
 
 
@@ -66,7 +70,7 @@ class Queue:
             return None
         name = self._jobs[0].submodel or self._choose(now)
         job = self._jobs.pop(0)
-        bisect.insort(self._ends, now + SAFE * self._costs.seconds(name))
+        bisect.insort(self._ends, now + SAFE * (self._costs.seconds(name) + job.extra))
         return job, name
 
     def done(self) -> None:
@@ -107,7 +111,7 @@ class Queue:
         return sum(max(0.0, end - now) for end in self._ends) / self._servers
 
     def _least(self, job: Job) -> float:
-        return self._costs.seconds(job.submodel or self._fastest)
+        return self._costs.seconds(job.submodel or self._fastest) + job.extra
 
     @property
     def _fastest(self) -> str:
@@ -116,7 +120,8 @@ class Queue:
     def _choose(self, now: float) -> str:
         share = min((one.deadline - now) / (k // self._servers + 1) for k, one in enumerate(self._jobs))
         share = min(share, self._interval(now) * self._servers)
-        fitting = (name for name in self._costs.names if SAFE * self._costs.seconds(name) <= share)
+        most = share / SAFE - self._jobs[0].extra
+        fitting = (name for name in self._costs.names if self._costs.seconds(name) <= most)
         return next(fitting, self._fastest)
 
     def _interval(self, now: float) -> float:

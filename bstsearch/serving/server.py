@@ -169,7 +169,7 @@ def _config(app: Any, **options: Any) -> uvicorn.Config:
         app,
         http=_Impatient,
         ws="none",
-        log_level="critical",
+        log_level="error",
         access_log=False,
         server_header=False,
         limit_concurrency=LIMITS.connections,

@@ -18,7 +18,7 @@ from bstsearch.serving.body import Bodies
 from bstsearch.serving.costs import Quantile
 from bstsearch.serving.engine import Answered, BusyError, Engine, Inputs
 from bstsearch.serving.limits import Limits, RefusedError
-from bstsearch.serving.metrics import IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
+from bstsearch.serving.metrics import FAILED, IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
 from bstsearch.serving.scheduling import Job
 from bstsearch.serving.sessions import Sessions
 from bstsearch.serving.tensors import Signature
@@ -104,6 +104,9 @@ class Service:
         except RefusedError as error:
             self.metrics.count(REFUSED if error.status == 503 else INVALID)
             raise
+        except Exception:
+            self.metrics.count(FAILED)
+            raise
 
     async def answer(
         self,
@@ -113,8 +116,9 @@ class Service:
         *,
         deadline_ms: float | None,
         submodel: str | None,
+        extra: float = 0.0,
     ) -> Answered:
-        """What a submodel gives to the inputs that `read` returns.
+        """What a submodel gives to the inputs that `read` returns, which takes it `extra` seconds more than usual.
 
         BusyError where that would be too late, ClientLeftError where nobody waits for it, UsageError where there is no
         such submodel, else whatever `read` raises.
@@ -125,7 +129,7 @@ class Service:
         ticket.due = ticket.arrived + (deadline_ms or self.limits.deadline_ms) / 1000
         loop = asyncio.get_running_loop()
         work = _Work(read=read, future=loop.create_future(), loop=loop)
-        job = Job(deadline=ticket.due - self._reply.value, submodel=submodel, work=work)
+        job = Job(deadline=ticket.due - self._reply.value, submodel=submodel, extra=extra, work=work)
         queued = self.clock()
         self.engine.submit(job)
         answered = await self._outcome(request, job, work.future)

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from bstsearch.answering.exported_folder import open_session
 from bstsearch.serving.app import make_app
+from bstsearch.serving.asked import AskReader
 from bstsearch.serving.body import Bodies
 from bstsearch.serving.limits import Limits, RefusedError
 from bstsearch.serving.service import Service
@@ -140,7 +141,22 @@ def test_any_submodel_answers_tensors_within_a_deadline(client: TestClient) -> N
     assert client.post("/v2/models/elastic/infer", json=asked).json()["parameters"]["submodel"] in (SMALL, LARGE)
     assert client.post("/v2/models/elastic/infer", json={"inputs": tensors()[:1]}).status_code == 400
     assert client.post("/v2/models/elastic/infer", content=b"{").status_code == 400
+    wild = [{**tensors()[0], "data": [10**9] * 10}, tensors()[1]]
+    reply = client.post("/v2/models/elastic/infer", json={"inputs": wild})
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith("ONNX Runtime refuses the inputs: ")
     assert client.post("/v2/models/w9/infer", json=asked).status_code == 404
+
+
+def test_a_large_picture_asks_for_more_time(client: TestClient) -> None:
+    assert ask(client, png(4000, 5000), deadline_ms="400").status_code == 503  # to read it takes about half a second
+
+
+def test_a_bug_is_told_and_counted(client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AskReader, "answers", lambda *_: {}["nothing"])
+    reply = ask(client, picture)
+    assert (reply.status_code, reply.json()) == (500, {"error": "unexpected KeyError"})
+    assert outcomes(client) == {"failed": 1}
 
 
 def test_a_page_is_served_beside_what_is_asked(service: Service, tmp_path: Path) -> None:

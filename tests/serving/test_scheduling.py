@@ -61,6 +61,16 @@ def test_the_most_accurate_that_leaves_the_others_their_share_answers(deadlines:
     assert taken[1] == name
 
 
+def test_what_takes_longer_has_less_for_its_submodel() -> None:
+    for extra, name in ((0.0, "large"), (1.0, "middle"), (2.5, "small")):
+        waiting = queue()
+        assert waiting.offer(Job(deadline=4.5, extra=extra), 0.0)
+        taken = waiting.take(0.0)
+        assert taken is not None
+        assert taken[1] == name
+    assert not queue().offer(Job(deadline=4.5, extra=3.5), 0.0)
+
+
 def test_what_is_asked_for_is_given() -> None:
     waiting = queue()
     assert waiting.offer(Job(deadline=60.0, submodel="small"), 0.0)
