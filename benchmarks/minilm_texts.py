@@ -3,10 +3,13 @@
 To train on: sentences of the docstrings and documents (.md, .rst, package descriptions) of the installed packages. To
 validate: sentences of the docstrings of Python's own library. To test, text of another kind: sentences of licences and
 notices, from the packages and from /usr/share.
+
+    python benchmarks/minilm_texts.py texts
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import hashlib
 import re
@@ -92,3 +95,11 @@ def read(files: Iterable[Path]) -> Iterator[str]:
                 yield file.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError):
                 continue
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where train.txt, validation.txt and test.txt are written")
+    parser.add_argument("--packages", type=Path, metavar="DIR", help="site-packages to take texts from")
+    options = parser.parse_args()
+    write_texts(options.folder, options.packages)

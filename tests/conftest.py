@@ -90,8 +90,8 @@ def _easy_vqa_is_read_once() -> Iterator[None]:
     gather, parts = bstsearch.tasks.easy_vqa._gather, dict[Any, ImageSplit]()
 
     def once(rows: list[int], *others: Any) -> ImageSplit:
-        *_, paths, vocabulary, how = others
-        key = (tuple(rows), tuple(paths.values()), vocabulary, repr(how))
+        *_, paths, vocabulary, reader = others
+        key = (tuple(rows), tuple(paths.values()), vocabulary, repr((reader.picture, reader.processor)))
         if key not in parts:
             parts[key] = gather(rows, *others)
         return parts[key]

@@ -17,7 +17,7 @@ from bstsearch.answering.bundle_folder import BundleFolder, Member, is_bundle, r
 from bstsearch.answering.choice import choose
 from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is_exported, open_session, read_exported
 from bstsearch.errors import InputError, UsageError
-from bstsearch.inputs.pictures import PictureReader
+from bstsearch.inputs.pictures import PictureReader, open_rgb
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet_folder import CONFIG, DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
@@ -132,10 +132,26 @@ def read_question(text: str, image: Path, folder: SupernetFolder) -> Question:
         raise UsageError('the question is empty; write one such as "what color is the circle?"')
     picture = picture_reader(folder)
     if picture is None:
-        raise InputError(f"{folder.path} reads no pictures; it cannot be asked about an image file")
+        inputs = _read_by_processor(text, image, folder)
+        return Question(inputs=inputs, vocabulary=Vocabulary.load(folder.path))
     pixels, vocabulary = picture.read(image), Vocabulary.load(folder.path)
-    inputs: Inputs = {"question": vocabulary.encode(text)[None], picture.input: pixels[None]}
-    return Question(inputs=inputs, vocabulary=vocabulary)
+    return Question(
+        inputs={"question": vocabulary.encode(text)[None], picture.input: pixels[None]}, vocabulary=vocabulary
+    )
+
+
+def _read_by_processor(text: str, image: Path, folder: SupernetFolder) -> Inputs:
+    """The model inputs, by what came with the model; InputError where nothing did, or it reads no pictures."""
+    from bstsearch.model.lookup import restored
+
+    with parsing(folder.path / CONFIG):
+        family, config = restored(folder.family, folder.config)
+        processor = family.reader(config, folder.path).processor
+    if processor is None:
+        raise InputError(f"{folder.path} reads no pictures; it cannot be asked about an image file")
+    pictures = processor.needed_pictures()
+    pixels = pictures.values(pictures.pixels(open_rgb(image))[None])
+    return {**{name: ids.numpy() for name, ids in processor.texts([text]).items()}, pictures.input: pixels}
 
 
 def picture_reader(folder: SupernetFolder) -> PictureReader | None:

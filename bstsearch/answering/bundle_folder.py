@@ -19,7 +19,7 @@ ELASTIC = "elastic.json"
 WEIGHTS = "weights.bin"
 # All that a bundle may hold, beside its graphs.
 SCRIPTS = (RUN, "run_script.py", "pictures.py", "texts.py")
-OWN = (CONFIG, *OF_TASK, ELASTIC, WEIGHTS, PREPROCESSOR, SAMPLE, CARD, *SCRIPTS)
+OWN = (CONFIG, *OF_TASK, ELASTIC, WEIGHTS, PREPROCESSOR, SAMPLE, CARD, *SCRIPTS, "stock", "inspection.json")
 
 
 class _Score(msgspec.Struct):

@@ -23,7 +23,7 @@ from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.reading import parsing
 from bstsearch.score import ACCURACY, Accuracy, Metric, Score
 from bstsearch.searching.at_precision import outputs_of, session_model
-from bstsearch.space import FLOAT32, Precision, Submodel
+from bstsearch.space import Precision, Submodel
 from bstsearch.space_names import TRAINED
 from bstsearch.tasks import open_task, split_for
 from bstsearch.tasks.evaluation import BATCH_SIZE, outputs_with
@@ -149,7 +149,7 @@ def _check_request(
     if is_exported(model) and (submodels or is_all):
         raise UsageError(f"{model} is an exported folder, which holds one submodel; leave out --submodel, --all")
     if is_bundle(model) and precisions:
-        raise UsageError(f"{model} is a bundle, which is in float32; leave out --precision")
+        raise UsageError(f"{model} is a bundle, whose submodels have a precision each; name some with --submodel")
     if results is not None:
         if is_all or len(submodels) > 1 or len(precisions) > 1:
             raise UsageError("--results holds the answers of one submodel; name one, and leave out --all")
@@ -187,7 +187,7 @@ def _models(
         bundle = read_bundle(path)
         for submodel in submodels:
             file = path / bundle.get(submodel.id).file
-            yield submodel.id, len(submodels), _file_outputs(file, FLOAT32, split, path)
+            yield submodel.id, len(submodels), _file_outputs(file, submodel.precision, split, path)
         return
     if is_exported(path):
         exported = read_exported(path)

@@ -113,9 +113,13 @@ def read_inputs(path: Path, question: str | None) -> dict[str, Any]:
         raise InputError("an image needs a question; write it behind the file name")
     with parsing(FOLDER / "preprocessor.json"):
         data = json.loads((FOLDER / "preprocessor.json").read_text(encoding="utf-8"))
-        reads_both = bool(data["picture"] and data["text"])
+        own, reads_both = data.get("processor"), bool(data["picture"] and data["text"])
         if reads_both:
             picture, text = PictureReader.from_json(data["picture"]), text_reader(data["text"], FOLDER)
+    if own:
+        raise InputError(
+            f"transformers reads pictures and questions here, by the files in {own}; give a file of inputs"
+        )
     if not reads_both:
         raise InputError("the model reads no pictures with questions; give a file of inputs, as sample.json is")
     return {text.input: text.read(question)[None], picture.input: picture.read(path)[None]}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def check_alone(precision: str | None, stock: Path | None) -> None:
     """Passes where neither a precision nor a stock folder was asked for; else UsageError."""
     if precision is not None:
-        raise UsageError("--elastic writes float32 only; leave out --precision")
+        raise UsageError("--elastic writes each row in its own precision; leave out --precision")
     if stock is not None:
         raise UsageError("--elastic writes rows of a front, --stock one submodel; leave out one of them")
 

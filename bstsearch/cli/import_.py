@@ -58,6 +58,9 @@ def import_(
     question_length: Annotated[
         int | None, typer.Option(min=3, metavar="N", help="Tokens of a question.", show_default="as published")
     ] = None,
+    is_random: Annotated[
+        bool, typer.Option("--random", help="Random weights in place of a folder's, to train from scratch.")
+    ] = False,
     is_forced: ForceOption = False,
     is_json: JsonOption = False,
 ) -> None:
@@ -70,11 +73,13 @@ def import_(
     scored.
 
     A folder is one of a Hugging Face model, which is looked at first as 'bstsearch inspect' does. No code of its own
-    is run.
+    is run. With --random it needs no weights: only its configuration is read, and what its tokenizer and processor
+    need is kept.
 
     \b
     Examples:
       bstsearch import --checkpoint all-MiniLM-L6-v2 --out runs/minilm
+      bstsearch import --checkpoint my-vilt --out runs/vilt --random
       bstsearch import --family mcan --checkpoint epoch15.pkl --out runs/bst --data-dir vqa-v2
       bstsearch import --family mcan --checkpoint epoch11.pkl --out runs/gqa --vocabulary dicts.json
       bstsearch import --family uniter --checkpoint model.pt --out runs/uniter --vocabulary vocab.txt \\
@@ -84,8 +89,10 @@ def import_(
 
     output = Output(is_json)
     if checkpoint.is_dir():
-        _import_folder(output, checkpoint, out, is_forced=is_forced)
+        _import_folder(output, checkpoint, out, is_random=is_random, is_forced=is_forced)
         return
+    if is_random:
+        raise UsageError(f"{checkpoint} is a file, and --random is for folders of Hugging Face models; leave it out")
     if family is None:
         raise UsageError(
             f"{checkpoint} is a file, which does not say its family; give --family mcan, uniter or clip-vil"
@@ -108,16 +115,21 @@ def import_(
     output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
 
 
-def _import_folder(output: Output, folder: Path, out: Path, *, is_forced: bool) -> None:
+def _import_folder(output: Output, folder: Path, out: Path, *, is_random: bool, is_forced: bool) -> None:
     from bstsearch.stock.importing import import_folder
 
     with output.listening("looking at the class") as listener:
-        found = import_folder(folder, out, is_forced=is_forced, listener=listener)
+        found = import_folder(folder, out, is_random=is_random, is_forced=is_forced, listener=listener)
     columns = [Column("submodel"), Column("parameters", is_number=True), Column("MACs", is_number=True)]
     rows = [[one["id"], f"{one['parameters']:,}", f"{one['macs']:,}"] for one in found["submodels"]]
     output.table(columns, rows, title=f"{found['class']} in {out}: all slices together off by {found['error']:.0e}")
     output.json({"path": str(out), **found})
-    output.hint(f"next: bstsearch profile --supernet {shlex.quote(str(out))}")
+    name = shlex.quote(str(out))
+    output.hint(
+        f"next: bstsearch train --preset {name} --data NAME"
+        if is_random
+        else f"next: bstsearch profile --supernet {name}"
+    )
 
 
 def _show(output: Output, found: Imported, out: Path) -> None:

@@ -22,6 +22,7 @@ from bstsearch.cli.options import (
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
 from bstsearch.errors import UsageError
+from bstsearch.model.phase import PHASES, WHOLE, parse_phases
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.reading import read_json, shown
@@ -29,6 +30,7 @@ from bstsearch.space_names import TRAINED, parse_precisions
 
 if TYPE_CHECKING:
     from bstsearch.measuring.run import Profiled
+    from bstsearch.model.phase import Phase
     from bstsearch.profiles.profile import DeviceProfile, MeasuredModel
 
 
@@ -42,6 +44,15 @@ def profile(
     supernet: SupernetOption = DEMO,
     space: SpaceOption = TRAINED,
     precision: PrecisionOption = None,
+    phase: Annotated[
+        str | None,
+        typer.Option(
+            "--phase",
+            metavar="NAME[,NAME...]",
+            help=f"Of a model that writes text, which parts of its work: {', '.join(PHASES)}.",
+            show_default=WHOLE,
+        ),
+    ] = None,
     profiles: ProfilesOption = None,
     has_to_measure: Annotated[bool, typer.Option("--measure", help="Measure, even if a profile is stored.")] = False,
     via: Annotated[
@@ -90,9 +101,10 @@ def profile(
     """Measure a device, or show what is stored of it.
 
     A profile holds latencies and memory for a model's shapes; its weights do not matter. With --space only submodels of
-    that part are measured, and replace what the profile holds of this model. Each --precision is measured by itself;
-    what the profile holds in others stays. Profiles are looked for in --profiles, $BSTSEARCH_PROFILES, ./profiles, and
-    those shipped with bstsearch. A new one goes to --profiles, else to $BSTSEARCH_PROFILES, else to ./profiles.
+    that part are measured, and replace what the profile holds of this model. Each --precision and each
+    --phase is measured by itself; what the profile holds of others stays. Profiles are looked for in --profiles,
+    $BSTSEARCH_PROFILES, ./profiles, and those shipped with bstsearch. A new one goes to --profiles, else to
+    $BSTSEARCH_PROFILES, else to ./profiles.
     'bstsearch devices' lists them. Later commands in this folder use this device and its options, unless you name
     others.
 
@@ -100,6 +112,7 @@ def profile(
     Examples:
       bstsearch profile
       bstsearch profile --precision float32,int8 --measure
+      bstsearch profile --supernet runs/gpt2 --phase whole,prefill,decode
       bstsearch profile --device pixel7
       bstsearch profile --device my-laptop --via local --threads 2
       bstsearch profile --device raspberrypi4 --via ssh --host pi@raspberrypi.local
@@ -109,6 +122,7 @@ def profile(
     from bstsearch.measuring.run import profile_device
 
     output, folder = Output(is_json), read_folder(supernet).part(space, parse_precisions(precision))
+    phases = parse_phases(phase)
     words = [*_data_words(folder), *([] if space == TRAINED else ["--space", space])]  # first: it may be refused
     words += [] if precision is None else ["--precision", precision]
     options = {"threads": threads, "cores": cores, "host": host, "board_python": board_python, "ort_web": ort_web}
@@ -118,14 +132,15 @@ def profile(
             folder,
             device,
             profiles,
+            phases=phases,
             via=via,
             options=options,
             is_measured_anew=has_to_measure,
             is_strict=is_strict,
             listener=listener,
         )
-    _show(found.profile, folder, output)
-    _say(found, folder, threads, output)
+    _show(found.profile, folder, phases, output)
+    _say(found, folder, threads, phases, output)
     _hint(found.profile, None if supernet == DEMO else supernet, words, profiles, output)
     output.json({"path": str(found.path), "is_new": found.is_new, "profile": found.profile.to_json()})
 
@@ -139,12 +154,12 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _say(found: Profiled, folder: SupernetFolder, threads: int | None, output: Output) -> None:
+def _say(found: Profiled, folder: SupernetFolder, threads: int | None, phases: Sequence[Phase], output: Output) -> None:
     from bstsearch.measuring.run import mismatches, warnings_of
 
     shown = found.profile
-    beside = warnings_of(shown, folder) or _extrapolations(shown, folder)
-    for line in (*beside, *([] if found.is_new else mismatches(shown, folder, threads))):
+    beside = warnings_of(shown, folder, phases) or _extrapolations(shown, folder)
+    for line in (*beside, *([] if found.is_new else mismatches(shown, folder, threads, phases))):
         output.warning(line)
     output.note(f"written to {found.path}" if found.is_new else f"read from {found.path}")
 
@@ -162,7 +177,9 @@ def _hint(
     output.hint(f"next: {shlex.join(['bstsearch', 'pareto', *([] if is_remembered else words), *further])}")
 
 
-def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
+def _show(shown: DeviceProfile, folder: SupernetFolder, phases: Sequence[Phase], output: Output) -> None:
+    from bstsearch.measuring.run import measured_models
+
     runtime, hardware = shown.runtime, shown.hardware
     output.text(f"{shown.device}: {shown.obtained} {shown.date:%Y-%m-%d}, {hardware.title}, {hardware.cores} cores")
     where = f" on {runtime.cores_used}" if runtime.cores_used else ""
@@ -171,8 +188,10 @@ def _show(shown: DeviceProfile, folder: SupernetFolder, output: Output) -> None:
     if not shown.models:
         _show_predicted(shown, folder, output)
         return
-    for precision in reversed(folder.space.precisions):
-        _show_measured(shown.get_model(folder.architecture, folder.family, precision), folder, output)
+    for model in measured_models(shown, folder, phases):
+        if model.phase != WHOLE:
+            output.text(_phase_words(model))
+        _show_measured(model, folder, output)
 
 
 def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output) -> None:
@@ -209,6 +228,14 @@ def _show_measured(model: MeasuredModel, folder: SupernetFolder, output: Output)
             f"blocks had not seen such sums were off by {model.error.median:.1%} (median), {model.error.p90:.1%} (90th "
             f"percentile), {model.error.worst:.1%} at worst; the same submodel measured twice: {model.noise:.1%}"
         )
+
+
+def _phase_words(model: MeasuredModel) -> str:
+    """Which part of the work was measured, of a text of how many tokens."""
+    tokens = max(model.inputs[name][1] for name in ("input_ids", "attention_mask") if name in model.inputs)
+    if model.phase == "prefill":
+        return f"prefill: a text of {tokens} tokens is read, up to the logits of the next one"
+    return f"decode: token {tokens} of a text, whose first {tokens - 1} have been read"
 
 
 def _certainty(model: MeasuredModel) -> str:
@@ -261,9 +288,10 @@ def _data_words(folder: SupernetFolder) -> list[str]:
     """The option that scoring needs where the model's data set comes with no package."""
     from bstsearch.tasks import FILE, ON_DISK
 
-    own = folder.path / FILE
+    own, words = (folder.path / name for name in (FILE, "vocabulary.json"))
     if own.exists() and isinstance(typed := read_json(own).get("from"), str):
         return ["--data", typed]
-    path = folder.path / "vocabulary.json"
-    is_on_disk = path.exists() and read_json(path).get("data") in ON_DISK
+    is_on_disk = any(
+        path.exists() and read_json(path).get(key) in ON_DISK for path, key in ((own, "name"), (words, "data"))
+    )
     return ["--data-dir", "DIR"] if is_on_disk else []

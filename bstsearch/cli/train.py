@@ -43,6 +43,13 @@ class UnitOrder(StrEnum):
     none = "none"
 
 
+class Match(StrEnum):
+    """What of a submodel is held against the teacher's."""
+
+    outputs = "outputs"
+    layers = "layers"
+
+
 class Precision(StrEnum):
     """What matrix products are computed in; weights, losses and optimiser stay in float32."""
 
@@ -82,6 +89,13 @@ def train(
             help="Before the sandwich, put what matters most of the teacher's weights first.", show_default=OF_RECIPE
         ),
     ] = None,
+    match: Annotated[
+        Match | None,
+        typer.Option(
+            help="Hold outputs against the teacher's alone, or the layers that a submodel keeps, too.",
+            show_default=OF_RECIPE,
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Examples per step, of all processes together.", show_default=OF_RECIPE)
     ] = None,
@@ -112,7 +126,7 @@ def train(
       bstsearch train --out runs/easy-vqa
       bstsearch train --out runs/elastic --space elastic
       bstsearch train --out runs/vqa --preset mcan-vqa-v2 --data-dir vqa-v2 --teacher imported/mcan
-      bstsearch train --out runs/minilm --family bert.py:FAMILY --preset minilm-l6 --teacher minilm --data texts
+      bstsearch train --out runs/slim --preset runs/minilm --teacher runs/minilm --data texts
     """
     from bstsearch.training.distributed import is_first_process
     from bstsearch.training.run import train as run
@@ -134,6 +148,7 @@ def train(
             epochs=epochs,
             steps=steps,
             order=order and order.value,
+            match=match and match.value,
             batch_size=batch_size,
             accumulate=accumulate,
             precision=precision.value,

@@ -27,6 +27,7 @@ from bstsearch.exporting.checks import compare_answers, time_files
 from bstsearch.exporting.preprocessing import BUNDLE_SCRIPTS, write_preprocessing, write_sample
 from bstsearch.exporting.write import open_front_task, output_name
 from bstsearch.graphs.onnx_file import locate
+from bstsearch.graphs.onnx_precision import write_at
 from bstsearch.graphs.positions import Located
 from bstsearch.graphs.shared_weights import SharedWeights
 from bstsearch.holding import scratch
@@ -36,7 +37,8 @@ from bstsearch.model.supernet_folder import CONFIG, OF_TASK, SupernetFolder, rea
 from bstsearch.profiles.latency import Latency
 from bstsearch.reading import read_json
 from bstsearch.searching.pick import Pick
-from bstsearch.space import FLOAT32, Submodel
+from bstsearch.space import FLOAT32, Precision, Submodel
+from bstsearch.stock.importing import carry_beside
 from bstsearch.tasks import save_task, split_for
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import VqaTask
@@ -59,29 +61,36 @@ class _Bundler:
     sample: Mapping[str, Tensor]
     threads: int
 
-    def locate(self, submodel: Submodel) -> Located:
-        """The submodel's graph, and where its numbers lie in the full model."""
-        family, config = self.supernet.family, self.supernet.family.shrink(self.supernet.config, submodel)
-        model, positions = self.supernet.numbered(submodel)
-        inputs, free = family.example_inputs(config, 1), family.free_axes(config)
-        return locate(model, inputs, positions, free, output=self.output)
+    def add_full(self, precision: Precision, alone: Path) -> int:
+        """Writes the full model's weights in that precision; returns the bytes of its own file, which is `alone`."""
+        self.weights.add_full(self._locate(Submodel(precision=precision), alone))
+        return alone.stat().st_size
 
     def write(self, pick: Pick, latencies: Mapping[str, Latency], alone: Path) -> tuple[dict[str, Any], Tensor]:
         """Writes and checks a row's graph, beside its own file `alone`; returns its entry and its output."""
-        located, path = self.locate(pick.candidate.submodel), self.folder / f"{pick.candidate.id}.onnx"
-        onnx.save(located.model, alone)
-        onnx.save(self.weights.graph(located), path)
-        check_folded(path)
+        submodel, path = pick.candidate.submodel, self.folder / f"{pick.candidate.id}.onnx"
+        onnx.save(self.weights.graph(self._locate(submodel, alone)), path)
+        check_folded(path, alone)
         for rows in (1, ROWS):
             check_same_outputs(path, alone, next(iter(self.split.batches(rows))).inputs)
-        model = self.supernet.materialise(pick.candidate.submodel)
-        answers = compare_answers({FLOAT32: path}, model, self.split)[FLOAT32]
-        answers.check_outputs(path.name, FLOAT32)
-        answers.check_score(path.name, FLOAT32, pick.score)
+        model, precision = self.supernet.materialise(submodel.at(FLOAT32)), submodel.precision
+        answers = compare_answers({precision: path}, model, self.split)[precision]
+        answers.check_outputs(path.name, precision)
+        answers.check_score(path.name, precision, pick.score)
         timings = time_files({"shared": path, "alone": alone}, self.sample, self.threads)
         with torch.inference_mode():
             output = model(**self.sample)
         return member_json(pick, latencies, path, alone, answers, timings["shared"], timings["alone"]), output
+
+    def _locate(self, submodel: Submodel, path: Path) -> Located:
+        """The submodel's graph, and where its numbers lie in the full model; its own file is written to `path`."""
+        family, small = self.supernet.family, submodel.at(FLOAT32)
+        config, (model, positions) = family.shrink(self.supernet.config, small), self.supernet.numbered(small)
+        inputs, free = family.example_inputs(config, 1), family.free_axes(config)
+        located = locate(model, inputs, positions, free, output=self.output)
+        onnx.save(located.model, path)
+        write_at(submodel.precision, path, path)
+        return dataclasses.replace(located, model=onnx.load(path))
 
 
 def write_bundle(
@@ -114,8 +123,8 @@ def write_bundle(
             sample=next(iter(split.batches(1))).inputs,
             threads=int(origin.device["runtime"]["threads"]),
         )
-        full = bundler.locate(Submodel())
-        bundler.weights.add_full(full)
+        precisions = dict.fromkeys(pick.candidate.submodel.precision for pick in picks)
+        full_bytes = sum(bundler.add_full(precision, aside / "alone.onnx") for precision in precisions)
         members, outputs = [], {}
         for done, pick in enumerate(picks):
             listener.progress("writing and checking", done, len(picks))
@@ -130,7 +139,7 @@ def write_bundle(
             inputs=bundler.sample,
             outputs={bundler.output: next(iter(outputs.values()))},
             files=[folder / name for name in [*names, SAMPLE]],
-            full_bytes=full.model.ByteSize(),
+            full_bytes=full_bytes,
         )
         write_json(folder / ELASTIC, elastic)
         write_text(folder / CARD, card(elastic))
@@ -142,9 +151,10 @@ def _write_beside(bundler: _Bundler, source: SupernetFolder, task: Task) -> list
     folder, supernet = bundler.folder, bundler.supernet
     dataclasses.replace(source, path=folder).write()
     save_task(task, folder)
+    carry_beside(source.path, folder)
     of_task = [name for name in OF_TASK if (folder / name).exists()]
     words = task.vocabulary if isinstance(task, VqaTask) else None
-    written = write_preprocessing(supernet.family.reader(supernet.config), words, folder, BUNDLE_SCRIPTS)
+    written = write_preprocessing(supernet.family.reader(supernet.config, folder), words, folder, BUNDLE_SCRIPTS)
     return list(dict.fromkeys([CONFIG, *of_task, *written]))
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bstsearch.answering.bundle_folder import ELASTIC
-from bstsearch.errors import InputError
 from bstsearch.exporting.run import FRONT
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
@@ -18,7 +17,6 @@ from bstsearch.profiles.profile_file import load_profile
 from bstsearch.profiles.stored import profile_folders, shipped_folder, stored_profiles
 from bstsearch.searching.pick import Pick, read_rows
 from bstsearch.searching.pricing import make_table
-from bstsearch.space import FLOAT32
 from bstsearch.space_names import TRAINED
 from bstsearch.writing import as_path, check_free
 
@@ -53,13 +51,12 @@ def export_elastic(
 ) -> ExportedBundle:
     """Writes these rows of a front, or all, into the folder `out` (by default export/elastic), checked, or nothing.
 
-    `picks` are row numbers or ids of the front file. Latencies are those of the front's device, and of every profile in
-    `profiles` that was measured on this supernet. `data` is as for `export`. InputError where there is no such row, one
-    is not in float32, or the front is older than its supernet; UsageError where `out` is taken; BstsearchError where a
-    check finds what only a bug can bring about.
+    `picks` are row numbers or ids of the front file; each row is in the precision that it was picked in. Latencies are
+    those of the front's device, and of every profile in `profiles` that was measured on this supernet. `data` is as for
+    `export`. InputError where there is no such row, or the front is older than its supernet; UsageError where `out` is
+    taken; BstsearchError where a check finds what only a bug can bring about.
     """
     rows = read_rows(Path(front), [str(pick) for pick in picks], space=space)
-    _check_float32(rows)
     out = Path(out or BUNDLE)
     with holding(out):
         check_free(out, marker=ELASTIC, is_forced=is_forced)
@@ -70,17 +67,6 @@ def export_elastic(
 
         elastic = write_bundle(rows, out, latencies, data=data, is_forced=is_forced, listener=listener)
     return ExportedBundle(path=out, elastic=elastic)
-
-
-def _check_float32(rows: Sequence[Pick]) -> None:
-    """Passes where all rows compute in float32; else InputError names one that does not."""
-    others = [pick for pick in rows if pick.candidate.submodel.precision != FLOAT32]
-    if others:
-        kept = ",".join(str(pick.row) for pick in rows if pick not in others) or "ROW"
-        raise InputError(
-            f"{rows[0].path}: row {others[0].row} computes in {others[0].candidate.submodel.precision}, and a bundle "
-            f"holds {FLOAT32} only; give the others with --pick {kept}"
-        )
 
 
 def _latencies(rows: Sequence[Pick], profiles: Path | None) -> dict[str, dict[str, Latency]]:

@@ -21,6 +21,7 @@ from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.texts import PieceReader, TextReader
 from bstsearch.inputs.tokenizers import CASED, RULES, piece_tokenizer
 from bstsearch.reading import read_text
+from bstsearch.stock.configuration import BESIDE
 from bstsearch.tasks.vocabulary import PAD, UNKNOWN, Vocabulary
 from bstsearch.writing import write_json, write_text
 
@@ -41,11 +42,13 @@ def write_preprocessing(
     reader: Reader, vocabulary: Vocabulary | None, folder: Path, scripts: Mapping[str, Path] = SCRIPTS
 ) -> list[str]:
     """Writes `preprocessor.json` and the `scripts` that follow it; returns the names of all files."""
-    text = None if vocabulary is None else _text_reader(reader, vocabulary, folder)
+    has_own = reader.processor is not None
+    text = None if vocabulary is None or has_own else _text_reader(reader, vocabulary, folder)
     data = {
         "format": FORMAT,
         "picture": reader.picture and reader.picture.to_json(),
         "text": text and text.to_json(),
+        **({"processor": BESIDE} if has_own else {}),
     }
     write_json(folder / PREPROCESSOR, data)
     for name, script in scripts.items():

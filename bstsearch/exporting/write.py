@@ -96,7 +96,7 @@ def write_export(
             for precision, file in graphs.items()
         }
         words = task.vocabulary if isinstance(task, VqaTask) else None
-        written = write_preprocessing(supernet.family.reader(supernet.config), words, folder)
+        written = write_preprocessing(supernet.family.reader(supernet.config, folder), words, folder)
         names = [CONFIG, WEIGHTS, *of_task, *checks, *written, exported_folder.SAMPLE]
         files = [folder / name for name in names]
         manifest = make_manifest(pick, task, inputs=sample, outputs=outputs, files=files, checks=checks)

@@ -114,6 +114,8 @@ def _quiet_exporter() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=DeprecationWarning, message="The feature will be removed")
         # Shapes that torch.nn.LSTM only checks, and sizes that do not depend on the batch.
         warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
+        # The keys and values of a text of which nothing has been read: there are none, and that stays so.
+        warnings.filterwarnings("ignore", message="torch.tensor results are registered as constants")
         warnings.filterwarnings("ignore", message="Exporting a model to ONNX with a batch_size other than 1")
         # Masks of stock models index so; whoever writes a file holds its outputs against the model's.
         warnings.filterwarnings("ignore", message="Exporting aten::index operator of advanced indexing")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,10 +15,18 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-BYTES = 4  # of a number in the file of weights
 
 Run = tuple[int, int]
 Runs = Sequence[Sequence[Run]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A tensor in the file of weights: at which byte it begins, its shape and what its numbers are."""
+
+    start: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 class ShortGraph:
@@ -28,6 +38,7 @@ class ShortGraph:
         self._fixed = {value.name for value in (*source.graph.input, *source.graph.output)}
         self._short: dict[str, str] = {}
         self._known: dict[tuple[Any, ...], str] = {}
+        self._external_names: dict[Stored, str] = {}
         self._tensors: list[TensorProto] = []
         self._nodes: list[NodeProto] = []
 
@@ -35,21 +46,22 @@ class ShortGraph:
         """The constant `name` is written out."""
         self._short[name] = self._constant(array)
 
-    def view(self, name: str, start: int, shape: Sequence[int], runs: Runs) -> None:
+    def view(self, name: str, stored: Stored, runs: Runs) -> None:
         """The constant `name` is a part of a tensor in the file: of each axis these runs.
 
-        The tensor begins at the number `start` and has that `shape`. Leading rows are a shorter tensor; of other axes
-        slices are taken.
+        Leading rows are a shorter tensor; of other axes slices are taken.
         """
+        shape = stored.shape
         rows = runs[0][0] if len(runs[0]) == 1 else (0, shape[0])
-        start += rows[0] * int(np.prod(shape[1:]))
-        shape = [rows[1] - rows[0], *shape[1:]]
+        start = stored.start + rows[0] * math.prod(shape[1:]) * stored.dtype.itemsize
+        whole = Stored(start=start, shape=(rows[1] - rows[0], *shape[1:]), dtype=stored.dtype)
+        shape = whole.shape
         rest = [[(0, shape[0])] if len(runs[0]) == 1 else list(runs[0]), *map(list, runs[1:])]
         axes = [axis for axis, size in enumerate(shape) if rest[axis] != [(0, size)]]
         if len(axes) == 1 and (step := _step(rest[axes[0]], shape[axes[0]])):
-            self._short[name] = self._blocks(start, shape, axes[0], rest[axes[0]], step)
+            self._short[name] = self._blocks(whole, axes[0], rest[axes[0]], step)
             return
-        result = self._external(start, shape)
+        result = self._external(whole)
         for axis in axes:
             result = self._taken(result, axis, rest[axis])
         self._short[name] = result
@@ -66,12 +78,12 @@ class ShortGraph:
         model.producer_name = self._source.producer_name
         return model
 
-    def _blocks(self, start: int, shape: Sequence[int], axis: int, runs: Sequence[Run], step: int) -> str:
+    def _blocks(self, stored: Stored, axis: int, runs: Sequence[Run], step: int) -> str:
         """The leading parts of blocks of `step`: one slice of the tensor as if it had an axis for the blocks."""
-        before, after = list(shape[:axis]), list(shape[axis + 1 :])
-        whole = self._external(start, [*before, shape[axis] // step, step, *after])
+        before, size, after = stored.shape[:axis], stored.shape[axis], stored.shape[axis + 1 :]
+        whole = dataclasses.replace(stored, shape=(*before, size // step, step, *after))
         length = runs[0][1] - runs[0][0]
-        taken = self._taken(whole, axis + 1, [(0, length)])
+        taken = self._taken(self._external(whole), axis + 1, [(0, length)])
         return self._node("Reshape", [taken, self._numbers_of([*before, len(runs) * length, *after])])
 
     def _taken(self, name: str, axis: int, runs: Iterable[Run]) -> str:
@@ -87,15 +99,15 @@ class ShortGraph:
         self._nodes.append(helper.make_node(kind, inputs, [name], axis=axis))
         return name
 
-    def _external(self, start: int, shape: Sequence[int]) -> str:
-        key = (start, *shape)
-        if key not in self._known:
-            tensor = TensorProto(name=self._new(), data_type=TensorProto.FLOAT, dims=shape, raw_data=b"")
-            set_external_data(tensor, self._weights, start * BYTES, BYTES * int(np.prod(shape)))
+    def _external(self, stored: Stored) -> str:
+        if stored not in self._external_names:
+            kind = helper.np_dtype_to_tensor_dtype(stored.dtype)
+            tensor = TensorProto(name=self._new(), data_type=kind, dims=stored.shape, raw_data=b"")
+            set_external_data(tensor, self._weights, stored.start, math.prod(stored.shape) * stored.dtype.itemsize)
             tensor.ClearField("raw_data")
-            self._known[key] = tensor.name
+            self._external_names[stored] = tensor.name
             self._tensors.append(tensor)
-        return self._known[key]
+        return self._external_names[stored]
 
     def _numbers_of(self, values: Sequence[int]) -> str:
         return self._constant(np.array(values, np.int64))

@@ -170,6 +170,15 @@ def open_rgb(path: Path) -> Image.Image:
         return rgb_of(picture)
 
 
+def decoded_rgb(content: bytes, where: str) -> Image.Image:
+    """The picture in the bytes of a file, as `open_rgb`; InputError begins with `where`."""
+    try:
+        with _QUIET, _identified(io.BytesIO(content)) as picture:
+            return rgb_of(picture)
+    except Exception as error:  # damaged bytes can make Pillow raise anything
+        raise InputError(f"{where}: cannot be read as an image: {_said(error)}") from error
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height of the picture in `path` as people see it; its pixels are not read. Errors as `open_rgb`'s."""
     with _opened(path) as picture:

@@ -16,6 +16,7 @@ from bstsearch.measuring.fitting import fit_blocks, fit_memory
 from bstsearch.measuring.selection import Role
 from bstsearch.measuring.workload import BATCH, input_shapes
 from bstsearch.model.lookup import restored
+from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import (
     FORMAT,
@@ -51,8 +52,7 @@ def assemble(
     Models that `before` holds stay, where they were measured in the same way on the same hardware and runtime.
     """
     kept = before.models if before and _is_alike(before, via, measurement) else ()
-    measured = (measurement.model.architecture, measurement.model.precision)
-    others = tuple(model for model in kept if (model.architecture, model.precision) != measured)
+    others = tuple(model for model in kept if model.key != measurement.model.key)
     return DeviceProfile(
         format=FORMAT,
         device=device,
@@ -84,8 +84,9 @@ def model_of(
     load: Load,
     peaks: Mapping[str, int],
     seed: int,
+    phase: Phase = WHOLE,
 ) -> MeasuredModel:
-    """What was measured of the model in `folder`: its rows, and what is fitted to them."""
+    """What was measured of a `phase` of the model in `folder`: its rows, and what is fitted to them."""
     shapes = input_shapes(workload)
     rows = tuple(
         _row(submodel, role, workload, timings[submodel.id], shapes, peaks) for submodel, role in roles.items()
@@ -97,6 +98,7 @@ def model_of(
         family=folder.family,
         architecture=folder.architecture,
         precision=folder.space.precisions[-1],
+        phase=phase,
         date=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
         batch=BATCH,
         inputs=shapes,

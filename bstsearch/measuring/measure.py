@@ -26,6 +26,7 @@ from bstsearch.measuring.quiet import check_meaningful, check_steady
 from bstsearch.measuring.runner import POOL, write_pool
 from bstsearch.measuring.workload import make_workload, write_complete
 from bstsearch.model.lookup import restored
+from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.profiles.profile import Load
 from bstsearch.reading import parsing, shown
@@ -44,34 +45,37 @@ def measure(
     *,
     journal: Path,
     remedy: str,
+    phase: Phase = WHOLE,
     is_strict: bool = False,
     others: Callable[[], Others] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Measurement:
-    """The measurement of the supernet in `folder` on the device that `open_device` reaches.
+    """The measurement of the supernet in `folder`, of a `phase` of its work, on the device that `open_device` reaches.
 
     Rounds are kept in the file `journal` as they come, and an interrupted measurement goes on from there; who stores
     what is returned removes it. `others` begins to look at what else the device does. NoisyMeasurementError, with
     `remedy`, where the times say nothing, or with `is_strict` are not those of a device at rest; DeviceError where the
     device fails.
     """
+    family, config = restored(folder.family, folder.config)
+    family.get_work(config, phase)  # or InputError, before the device is looked for
     roles = selection.choose(folder.space, is_layerwise=_is_layerwise(folder), seed=seed)
     listeners = [progress] if progress else []
     steps = _Steps(listeners, graphs=len(roles))
     with open_device() as device, scratch() as where:
-        workload = make_workload(folder, list(roles), where, on_graph=lambda: steps.graph(device))
+        workload = make_workload(folder, list(roles), where, phase=phase, on_graph=lambda: steps.graph(device))
         with device.take(workload) as session:
             _check_facts(session)
             listeners.append(session.report)
-            store = Journal(path=journal, origin=_origin(folder, session, seed))
+            store = Journal(path=journal, origin=_origin(folder, session, seed, phase))
             looking = others() if others else None
             timings = _time(workload, session, store, seed, steps, is_strict=is_strict)
             load = Load(other_cores=looking.cores() if looking else None, preempted=preempted_share(timings))
             _check_usable(timings, store, remedy, is_strict=is_strict)
             peaks = _peaks(folder, workload, session, where)
             hardware, runtime = session.hardware, session.runtime
-        model = model_of(folder, roles, workload, timings, load, peaks, seed)
+        model = model_of(folder, roles, workload, timings, load, peaks, seed, phase)
     return Measurement(hardware=hardware, runtime=runtime, model=model)
 
 
@@ -127,10 +131,11 @@ def _check_facts(session: Session) -> None:
             raise DeviceError(f"{error}; see docs/device.md") from error
 
 
-def _origin(folder: SupernetFolder, session: Session, seed: int) -> dict[str, Any]:
+def _origin(folder: SupernetFolder, session: Session, seed: int, phase: Phase) -> dict[str, Any]:
     """What an interrupted measurement must have in common with this one to be gone on with."""
     device = {"hardware": session.hardware.to_json(), "runtime": session.runtime.to_json()}
-    return {"architecture": folder.architecture, "space": folder.space.to_json(), "seed": seed, **device}
+    part = {} if phase == WHOLE else {"phase": phase}
+    return {"architecture": folder.architecture, "space": folder.space.to_json(), "seed": seed, **part, **device}
 
 
 def _time(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.reach import check_meant, check_stray_options, get_driver, make_driver
+from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile, MeasuredModel
 from bstsearch.profiles.profile_file import load_profile, save_profile
@@ -44,6 +46,7 @@ def profile(
     supernet: Path | str = DEMO,
     *,
     precisions: Sequence[Precision] = (),
+    phases: Sequence[Phase] = (WHOLE,),
     profiles: Path | str | None = None,
     via: str | None = None,
     is_measured_anew: bool = False,
@@ -56,7 +59,7 @@ def profile(
     `via` names the driver that reaches the device to measure it, or its file, FILE.py:NAME; `options` are that
     driver's, such as threads=2, or of "ssh" host="pi@raspberrypi.local". With `is_strict` a device that is not at rest
     is refused. `profiles` is a folder to look into first, to which a new profile goes. Each of the `precisions`,
-    by default float32 only, is measured by itself.
+    by default float32 only, is measured by itself; so is each of the `phases` of a model that writes text.
 
     Raises:
         UsageError: the options do not fit the driver, or which device is meant is not clear.
@@ -68,6 +71,7 @@ def profile(
         read_folder(Path(supernet)).part(TRAINED, precisions),
         device,
         as_path(profiles),
+        phases=phases,
         via=via,
         options=options,
         is_measured_anew=is_measured_anew,
@@ -81,6 +85,7 @@ def profile_device(
     device: str,
     profiles: Path | None,
     *,
+    phases: Sequence[Phase] = (WHOLE,),
     via: str | None = None,
     options: Mapping[str, object] | None = None,
     is_measured_anew: bool = False,
@@ -100,13 +105,13 @@ def profile_device(
         before = load_profile(path) if path else None
         if via is None:
             check_meant(device, before, list(stored), is_shipped=path is not None and path.parent == shipped_folder())
-        for precision in reversed(folder.space.precisions):
+        for precision, phase in itertools.product(reversed(folder.space.precisions), phases):
             part = folder.part(TRAINED, [precision])
-            path = measure_device(part, device, profiles, driver, is_strict=is_strict, listener=listener)
+            path = measure_device(part, device, profiles, driver, phase=phase, is_strict=is_strict, listener=listener)
     assert path is not None
     found = load_profile(path)
     if found.models:
-        _measured(found, folder)  # or InputError
+        measured_models(found, folder, phases)  # or InputError
     return Profiled(profile=found, path=path, is_new=is_new)
 
 
@@ -133,10 +138,11 @@ def measure_device(
     profiles: Path | None,
     driver: Driver,
     *,
+    phase: Phase = WHOLE,
     is_strict: bool = False,
     listener: Listener = SILENT,
 ) -> Path:
-    """Measures the device, writes its profile, and returns the profile's path.
+    """Measures the device at a `phase` of the model's work, writes its profile, and returns the profile's path.
 
     What can be refused is refused before: the folder, and a file of that name that is no profile.
     """
@@ -150,12 +156,14 @@ def measure_device(
         before = load_profile(path) if path.exists() else None
         threads = driver.threads_here()
         if threads is not None:
-            _look_around(device, threads, folder.space.precisions[-1], is_strict=is_strict, listener=listener)
+            others = [word for word in (folder.space.precisions[-1], phase) if word not in (FLOAT32, WHOLE)]
+            _look_around(device, threads, others, is_strict=is_strict, listener=listener)
         listener.progress("building graphs")
         found = measure(
             folder,
             lambda: driver.open(device, listener.note),
             journal=journal,
+            phase=phase,
             remedy="Close other programs on the device, let it cool, and run the same command again",
             is_strict=is_strict,
             others=OthersLoad if threads is not None else None,
@@ -166,49 +174,59 @@ def measure_device(
     return saved
 
 
-def warnings_of(known: DeviceProfile, folder: SupernetFolder) -> list[str]:
+def warnings_of(known: DeviceProfile, folder: SupernetFolder, phases: Sequence[Phase] = (WHOLE,)) -> list[str]:
     """What a measured profile says of itself that whoever uses its numbers must know."""
     if not known.models:
         return []
-    return [*known.notes, *(line for model in _measured(known, folder) for line in model.warnings)]
+    return [*known.notes, *(line for model in measured_models(known, folder, phases) for line in model.warnings)]
 
 
-def mismatches(known: DeviceProfile, folder: SupernetFolder, threads: int | None) -> list[str]:
+def mismatches(
+    known: DeviceProfile, folder: SupernetFolder, threads: int | None, phases: Sequence[Phase] = (WHOLE,)
+) -> list[str]:
     """Where a stored profile is not quite what was asked for."""
     found = []
     if threads not in (None, known.runtime.threads):
         found.append(f"the profile is for --threads {known.runtime.threads}; add --measure to measure {threads}")
     if known.models:
-        models = _measured(known, folder)
-        rows = {row.id for model in models for row in model.submodels}
-        grid = {submodel.at(model.precision).id for submodel in folder.space.grid() for model in models}
+        models = measured_models(known, folder, phases)
+        rows = {(model.phase, row.id) for model in models for row in model.submodels}
+        grid = {(model.phase, one.at(model.precision).id) for one in folder.space.grid() for model in models}
         if missing := sorted(grid - rows):
             found.append(
                 f"the profile has no row for {len(missing)} of this supernet's {len(grid)} submodels, such as "
-                f"{missing[0]}; add --measure"
+                f"{missing[0][1]}; add --measure"
             )
     return found
 
 
-def _measured(known: DeviceProfile, folder: SupernetFolder) -> list[MeasuredModel]:
-    """What was measured of the model in each precision of its space; InputError where one lacks."""
+def measured_models(
+    known: DeviceProfile, folder: SupernetFolder, phases: Sequence[Phase] = (WHOLE,)
+) -> list[MeasuredModel]:
+    """What was measured of the model in each precision of its space at each phase; InputError where one lacks."""
     wanted = (folder.architecture, folder.family)
-    return [known.get_model(*wanted, precision) for precision in reversed(folder.space.precisions)]
+    parts = itertools.product(reversed(folder.space.precisions), phases)
+    return [known.get_model(*wanted, precision, phase) for precision, phase in parts]
 
 
 def _holds(known: DeviceProfile, folder: SupernetFolder) -> bool:
     """Whether the profile tells the latencies of this model: as measured, or of any model from rates."""
     wanted = (folder.architecture, folder.family)
-    return not known.models or wanted in {(model.architecture, model.family) for model in known.models}
+    return not known.models or wanted in {
+        (model.architecture, model.family) for model in known.models if model.phase == WHOLE
+    }
 
 
-def _look_around(device: str, threads: int, precision: Precision, *, is_strict: bool, listener: Listener) -> None:
-    """Says what is measured; with `is_strict` returns once this machine is at rest."""
+def _look_around(device: str, threads: int, others: Sequence[str], *, is_strict: bool, listener: Listener) -> None:
+    """Says what is measured, `others` being an unusual precision and phase.
+
+    With `is_strict` it returns once this machine is at rest.
+    """
     from bstsearch.measuring.machine import all_cores, cpu_name, quota_note
     from bstsearch.measuring.quiet import wait_until_quiet
 
-    words = "" if precision == FLOAT32 else f", {precision}"
-    listener.note(f"measuring this machine as device {device!r}: {cpu_name()}, threads: {threads}{words}")
+    words = ", ".join((f"threads: {threads}", *others))
+    listener.note(f"measuring this machine as device {device!r}: {cpu_name()}, {words}")
     if note := quota_note(threads):
         listener.note(note)
     if is_strict:

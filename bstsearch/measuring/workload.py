@@ -17,6 +17,7 @@ from bstsearch.holding import scratch
 from bstsearch.measuring.driver import Graph, Workload
 from bstsearch.measuring.runner import INPUTS, POOL, read_inputs
 from bstsearch.model.lookup import restored
+from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.model.supernet_folder import SupernetFolder
 from bstsearch.space import Submodel
 
@@ -31,20 +32,24 @@ def make_workload(
     submodels: Sequence[Submodel],
     where: Path,
     *,
+    phase: Phase = WHOLE,
     on_graph: Callable[[], None] = lambda: None,
 ) -> Workload:
     """Writes one graph per submodel into `where`, and the inputs; `on_graph` is called after each.
 
+    A graph does the `phase` of the submodel's work; InputError where the family has none of that name.
+
     Weights are random and are thrown away: latency depends on shapes only, so no trained supernet is needed.
     """
     family, config = restored(folder.family, folder.config)
-    inputs = family.example_inputs(config, BATCH)
+    work = family.get_work(config, phase)
+    inputs = work.example_inputs(config, BATCH)
     graphs = {}
     for number, submodel in enumerate(submodels):
-        model = family.build(family.shrink(config, submodel))
+        model = work.build(family.shrink(config, submodel))
         # Numbered: the id of a layer-wise submodel is longer than some file systems let a name be.
         path = where / f"{number}.onnx"
-        write_onnx(model, inputs, path, family.free_axes(config))
+        write_onnx(model, inputs, path, work.free_axes(config))
         write_at(submodel.precision, path, path)
         graphs[submodel.id] = Graph(path=path, weight_bytes=_strip(path))
         on_graph()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import PictureReader
-from bstsearch.inputs.reader import Reader
+from bstsearch.inputs.reader import Processor, Reader
 from bstsearch.model.axes import Axis, Group, Unit, all_groups, check_group
+from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.model.sizes import all_sizes, size_of
 from bstsearch.space import ONE, Shares, Space, Submodel
 
@@ -73,6 +75,15 @@ class Stack:
         return found
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """A part of what a model does: `build(config)` makes a module that does it, for such inputs, at batch 1."""
+
+    build: Callable[[Config], nn.Module]
+    example_inputs: Callable[[Config, int], dict[str, Tensor]]
+    free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Family:
     """One architecture, as data and plain functions; each file in `families/` makes one, named FAMILY.
@@ -96,8 +107,15 @@ class Family:
     - `tokens`: the field of the config that says how many of the image's tokens the Transformer sees, where a submodel
       may see fewer; no axis of a parameter follows it.
     - `token_shares(config)`: the shares of the image's tokens that its space elastic-tokens has, in rising order.
+    - `phases(config)`: parts of its work that have latencies of their own, where it writes text: "prefill" (a text is
+      read) and "decode" (one more token is computed).
     - `picture(config)`: how a picture becomes an input; None for a model that reads none, or squashed ones as they are
       (see `Reader`).
+    - `processor(config, folder)`: what came with the model to read by, in files in `folder`, where models have such.
+    - `with_classes(config, names)`: the config whose output has a number for each of these names, where other fields
+      than `answers` say so; InputError where the class of the model gives no such numbers.
+    - `check_classes(config, names)`: passes where the output has a number for each of these names, in this order, or
+      the config does not say; else InputError.
 
     The first axis of every input and of the output is the batch.
     """
@@ -117,11 +135,28 @@ class Family:
     free_axes: Callable[[Config], FreeAxes] = lambda _config: {}
     tokens: str | None = None
     token_shares: Callable[[Config], Shares] = lambda _config: (ONE,)
+    phases: Callable[[Config], Mapping[Phase, Work]] = lambda _config: {}
     picture: Callable[[Config], PictureReader | None] = lambda _config: None
+    processor: Callable[[Config, Path], Processor | None] = lambda _config, _folder: None
+    with_classes: Callable[[Config, tuple[str, ...]], Config] = lambda config, _names: config
+    check_classes: Callable[[Config, tuple[str, ...]], None] = lambda _config, _names: None
 
-    def reader(self, config: Config) -> Reader:
-        """How a model of that config reads its inputs."""
-        return Reader(like=self.example_inputs(config, 1), picture=self.picture(config), free=self.free_axes(config))
+    def get_work(self, config: Config, phase: Phase) -> Work:
+        """That part of what a model of that config does; InputError where it has no such part."""
+        whole = Work(build=self.build, example_inputs=self.example_inputs, free_axes=self.free_axes)
+        found = {WHOLE: whole, **self.phases(config)}
+        if phase not in found:
+            raise InputError(f"this {self.name} writes no text token by token, so it has no {phase}; leave out --phase")
+        return found[phase]
+
+    def reader(self, config: Config, folder: Path | None = None) -> Reader:
+        """How a model of that config reads its inputs; `folder` holds what came with it to read by, if anything."""
+        return Reader(
+            like=self.example_inputs(config, 1),
+            picture=self.picture(config),
+            free=self.free_axes(config),
+            processor=None if folder is None else self.processor(config, folder),
+        )
 
     def kept_layers(self, config: Config, submodel: Submodel) -> dict[str, tuple[int, ...]]:
         """Stack prefix -> the full model's layers that `submodel` keeps, in running order."""

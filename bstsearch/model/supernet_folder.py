@@ -26,6 +26,7 @@ from bstsearch.reading import (
     parsing,
     plain,
     read_format,
+    read_json,
     shown,
 )
 from bstsearch.space import Precision, Space, Submodel
@@ -36,8 +37,9 @@ FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
+OF_STOCK = "architectures"  # what the config.json of a Hugging Face model has, and no other
 # What this package's tasks keep beside a model.
-OF_TASK = ("vocabulary.json", "task.json", "tokenizer.json", "text.json", "text.safetensors")
+OF_TASK = ("vocabulary.json", "classes.json", "task.json", "tokenizer.json", "text.json", "text.safetensors")
 # All that a supernet's folder may hold; beside these, it holds what somebody put there.
 OWN = (CONFIG, WEIGHTS, METRICS, "README.md", *OF_TASK, "front.json", "training", "stock", "inspection.json")
 IDS = 10  # of a space that an error names: all of BST's
@@ -114,6 +116,12 @@ def read_folder(path: Path) -> SupernetFolder:
         out = shlex.quote(str(path))
         raise InputError(
             f"{no_folder(path)}; 'bstsearch train --out {out}' makes a supernet there, 'bstsearch export' an export"
+        )
+    if OF_STOCK in read_json(path / CONFIG):
+        checkpoint = shlex.quote(str(path))
+        raise InputError(
+            f"{path} is a Hugging Face model; 'bstsearch import --checkpoint {checkpoint} --out DIR' makes a supernet "
+            "of it, with --random one without its weights"
         )
     found = read_format(path / CONFIG, _Config, FORMAT)
     with parsing(path / CONFIG):

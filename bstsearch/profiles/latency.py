@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from bstsearch.errors import InputError
+from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.space import FLOAT32, Precision, Submodel
 
 if TYPE_CHECKING:
@@ -122,11 +123,20 @@ def digits(value: float, significant: int = 3) -> str:
     return f"{value:.{max(0, decimals)}f}"
 
 
+def option_words(precision: Precision, phase: Phase) -> str:
+    """The options of `bstsearch profile` that measure in that precision at that phase, each behind a space."""
+    found = "" if precision == FLOAT32 else f" --precision {precision}"
+    return found if phase == WHOLE else f"{found} --phase {phase}"
+
+
 class Table(Protocol):
     """Latency and memory of any submodel of one supernet on one device."""
 
     def latency(self, submodel: Submodel) -> Latency:
         """Milliseconds, where they come from, and their range."""
+
+    def phases(self, submodel: Submodel) -> Mapping[Phase, Latency]:
+        """The same of each other part of its work that was measured."""
 
     def memory(self, submodel: Submodel) -> Memory:
         """Peak bytes, likewise."""
@@ -156,10 +166,15 @@ class LatencyTable:
 
     @classmethod
     def from_profile(
-        cls, profile: DeviceProfile, architecture: str, family: str, precision: Precision = FLOAT32
+        cls,
+        profile: DeviceProfile,
+        architecture: str,
+        family: str,
+        precision: Precision = FLOAT32,
+        phase: Phase = WHOLE,
     ) -> LatencyTable:
-        """The table of that architecture in that precision; InputError where the profile does not hold it."""
-        return cls(profile.device, profile.get_model(architecture, family, precision))
+        """The table of that architecture in that precision at that phase; InputError where the profile lacks it."""
+        return cls(profile.device, profile.get_model(architecture, family, precision, phase))
 
     def latency(self, submodel: Submodel) -> Latency:
         """Measured where there is a row of this submodel, else composed; InputError names a block that lacks."""
@@ -212,8 +227,8 @@ class LatencyTable:
 
     @property
     def _remedy(self) -> str:
-        option = "" if self._model.precision == FLOAT32 else f" --precision {self._model.precision}"
-        return f"measure it with 'bstsearch profile --device {self._device}{option} --measure' and the same --supernet"
+        words = option_words(self._model.precision, self._model.phase)
+        return f"measure it with 'bstsearch profile --device {self._device}{words} --measure' and the same --supernet"
 
 
 _Block = tuple[str, Ratio, Ratio | None, Ratio | None, Ratio]  # kind, width, heads, FFN, tokens

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.profiles.latency import half_width, typical
+from bstsearch.model.phase import WHOLE, Phase
+from bstsearch.profiles.latency import half_width, option_words, typical
 from bstsearch.profiles.stored import NAME
 from bstsearch.reading import REASON, Amount, Count, Finite, Name, Positive, Share, Whole, plain
 from bstsearch.space import FLOAT32, Precision, Submodel
@@ -255,7 +256,7 @@ class MeasuredRow(Record, frozen=True, kw_only=True):
 
 
 class MeasuredModel(Record, frozen=True, kw_only=True):
-    """One architecture, measured in one precision: whole submodels, and the blocks that others are composed of.
+    """One architecture in one precision at one phase: whole submodels, and the blocks that others are composed of.
 
     `stacks` gives each stack's layers, in the order in which a submodel's id lists them. `grade` tells how well
     latencies are known: nine of ten intervals reach no farther than 5 % ("good"), 15 % ("fair"), or they do ("poor").
@@ -265,6 +266,7 @@ class MeasuredModel(Record, frozen=True, kw_only=True):
     family: Text
     architecture: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
     precision: Precision = FLOAT32
+    phase: Phase = WHOLE
     date: Moment
     batch: Count
     inputs: dict[Name, Filled[Count]]
@@ -279,6 +281,11 @@ class MeasuredModel(Record, frozen=True, kw_only=True):
     blocks: tuple[BlockRow, ...]
     activations: tuple[ActivationRow, ...]
     submodels: Filled[MeasuredRow]
+
+    @property
+    def key(self) -> tuple[str, Precision, Phase]:
+        """What a profile holds once only."""
+        return self.architecture, self.precision, self.phase
 
     @property
     def uncertainty(self) -> float:
@@ -325,7 +332,7 @@ class DeviceProfile(Record, frozen=True, kw_only=True):
             raise ValueError("a measured profile has models, and no rates or error beside theirs")
         if self.obtained != MEASURED and (self.models or not has_rates):
             raise ValueError(f"a profile that is {self.obtained} has rates, error and sources, and no models")
-        _check_unique("models", [_in(model.architecture, model.precision) for model in self.models])
+        _check_unique("models", [_in(*model.key) for model in self.models])
 
     def to_frame(self) -> pandas.DataFrame:
         """The measured rows of all models, a submodel in each; none where nothing was measured.
@@ -348,27 +355,25 @@ class DeviceProfile(Record, frozen=True, kw_only=True):
         rows = self.to_frame().drop(columns=["family", "architecture"]).to_html(index=False, notebook=True)
         return f"<p>{html.escape(plain(line))}</p>" + (rows if self.models else "")
 
-    def get_model(self, architecture: str, family: str, precision: Precision = FLOAT32) -> MeasuredModel:
-        """What was measured of that architecture in that precision; InputError where it was not."""
-        wanted = (architecture, family, precision)
+    def get_model(
+        self, architecture: str, family: str, precision: Precision = FLOAT32, phase: Phase = WHOLE
+    ) -> MeasuredModel:
+        """What was measured of that architecture in that precision at that phase; InputError where it was not."""
         for model in self.models:
-            if (model.architecture, model.family, model.precision) == wanted:
+            if (model.key, model.family) == ((architecture, precision, phase), family):
                 return model
-        names = (_in(f"{model.family} {model.architecture}", model.precision) for model in self.models)
+        names = (_in(f"{model.family} {model.architecture}", *model.key[1:]) for model in self.models)
+        words = option_words(precision, phase)
         raise InputError(
             f"device profile {self.device!r} holds no measurement of this model "
-            f"({_in(f'{family} {architecture}', precision)}), only of: {', '.join(names)[:REASON] or 'none'}; "
-            f"measure it with 'bstsearch profile --device {self.device}{_option(precision)} --measure' and the same "
-            "--supernet"
+            f"({_in(f'{family} {architecture}', precision, phase)}), only of: {', '.join(names)[:REASON] or 'none'}; "
+            f"measure it with 'bstsearch profile --device {self.device}{words} --measure' and the same --supernet"
         )
 
 
-def _in(name: str, precision: Precision) -> str:
-    return name if precision == FLOAT32 else f"{name} in {precision}"
-
-
-def _option(precision: Precision) -> str:
-    return "" if precision == FLOAT32 else f" --precision {precision}"
+def _in(name: str, precision: Precision, phase: Phase) -> str:
+    found = name if precision == FLOAT32 else f"{name} in {precision}"
+    return found if phase == WHOLE else f"{found}, {phase}"
 
 
 def _check_unique(what: str, names: Sequence[str]) -> None:

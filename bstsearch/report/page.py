@@ -15,7 +15,7 @@ from typing import Any
 from bstsearch.reading import parsing, plain, read_text
 from bstsearch.searching.apart import find_not_apart
 from bstsearch.searching.comparison import Comparison
-from bstsearch.searching.costs import Cost, Objectives, by_name
+from bstsearch.searching.costs import Cost, Objectives, by_name, known_costs
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate, find_front, rule
 from bstsearch.writing import write_text
@@ -64,7 +64,8 @@ def page_data(fronts: Mapping[Path, FrontFile]) -> dict[str, Any]:
     """What the page is drawn from: the front files in full precision, and the words of costs, score and rules."""
     together = Comparison.of(fronts)
     objectives = together.objectives
-    order = dict.fromkeys([cost.name for cost in objectives.costs] + list(by_name()))
+    known = known_costs(one for file in fronts.values() for one in file.candidates)
+    order = dict.fromkeys(cost.name for cost in (*objectives.costs, *known))
     return {
         "fronts": [
             {"name": name, "path": shlex.quote(str(path)), "size": file.origin.space.size, "front": _packed(file, path)}
@@ -93,9 +94,9 @@ def packed_candidate(one: Candidate) -> dict[str, Any]:
     kept = ("id", "width", "depth", "accuracy", "accuracy_low", "accuracy_high", "correct", "questions")
     found = ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "beaten_by")  # by some of them
     costs = {}
-    for name, cost in by_name().items():
+    for cost in known_costs([one]):
         value, low, high, source, has_range = cost.of(one)
-        costs[name] = [value, low, high, source] if source or has_range else [value]
+        costs[cost.name] = [value, low, high, source] if source or has_range else [value]
     return {**{name: data[name] for name in kept}, **{name: data.get(name) for name in found}, "costs": costs}
 
 
@@ -103,7 +104,7 @@ def _packed(file: FrontFile, path: Path) -> dict[str, Any]:
     """front.json, its candidates' keys written once: of a large search they would be most of the page."""
     with parsing(path):
         compared = _compared(file)
-    rows = list(map(packed_candidate, file.candidates))
+    rows, known = list(map(packed_candidate, file.candidates)), [cost.name for cost in known_costs(file.candidates)]
     keys = [key for key in rows[0] if key != "costs"]
     return {
         **file.to_json(),
@@ -111,8 +112,8 @@ def _packed(file: FrontFile, path: Path) -> dict[str, Any]:
         "trade": trade(file.objectives),
         "candidates": {
             "keys": keys,
-            "costs": list(rows[0]["costs"]),
-            "rows": [[*(row[key] for key in keys), *row["costs"].values()] for row in rows],
+            "costs": known,
+            "rows": [[*(row[key] for key in keys), *(row["costs"][name] for name in known)] for row in rows],
         },
     }
 

@@ -126,7 +126,8 @@ class Budget:
 
     def to_json(self) -> dict[str, float | str | None]:
         """Plain data; `from_json` reads it back."""
-        return {**{name: self.limits.get(name) for name in by_name()}, "at": self.at}
+        always = [name for name, cost in by_name().items() if cost.phase is None or name in self.limits]
+        return {**{name: self.limits.get(name) for name in always}, "at": self.at}
 
     @classmethod
     def from_json(cls, data: object) -> Budget:

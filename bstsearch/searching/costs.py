@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from bstsearch.errors import UsageError
+from bstsearch.errors import InputError, UsageError
 from bstsearch.profiles.latency import digits, ends_text
 from bstsearch.reading import checked, parsing, shown
 from bstsearch.score import ACCURACY, PERCENT, Metric
 
 if TYPE_CHECKING:
+    from bstsearch.model.phase import Phase
     from bstsearch.searching.pareto import Candidate
 
 SCORE = "accuracy"  # the key of the score among objectives and in files, whatever the metric is
@@ -46,7 +47,8 @@ class Cost:
     `key` names it on the command line, `name` in files, with its unit. `label` and `unit` are its words in a sentence,
     `head` its column's title and unit, `caption` those of an axis. `least` and `most` describe the ends of that axis,
     `first` the row of a front that has the least of it. `rank` tells how soon a narrow table does without it; a cost of
-    none is shown only where it is an objective. `option` bounds it by a short word, besides `--budget KEY=LIMIT`.
+    none is shown only where it is an objective. `phase` is the part of the work that it is of; None is all of it. Only
+    some candidates have a cost of a part. `option` bounds it by a short word, besides `--budget KEY=LIMIT`.
     """
 
     key: str
@@ -61,6 +63,7 @@ class Cost:
     most: str = "largest"
     rank: int | None = None
     option: str = "--budget"
+    phase: Phase | None = None
 
     def text(self, one: Candidate) -> str:
         """What it costs, without unit, and where it says more the range, in two digits: "2.31 (2.1-2.8)"."""
@@ -72,6 +75,20 @@ class Cost:
 def _latency(one: Candidate) -> Amount:
     latency = one.latency
     return Amount(latency.ms, latency.low_ms, latency.high_ms, latency.source, latency.has_range)
+
+
+def _phase(phase: Phase) -> Callable[[Candidate], Amount]:
+    """What that part of its work takes; InputError where nobody measured it."""
+
+    def of(one: Candidate) -> Amount:
+        latency = one.phases.get(phase)
+        if latency is None:
+            raise InputError(
+                f"{phase} of {one.id} is not known here; measure it with 'bstsearch profile --phase {phase} --measure'"
+            )
+        return Amount(latency.ms, latency.low_ms, latency.high_ms, latency.source, latency.has_range)
+
+    return of
 
 
 def _memory(one: Candidate) -> Amount:
@@ -141,6 +158,32 @@ _TABLE = (
         first="the one of least peak memory",
         option="--budget-mb",
     ),
+    Cost(
+        key="prefill",
+        name="prefill_ms",
+        label="prefill",
+        unit="ms",
+        head=("prefill", "ms"),
+        caption="latency of reading a text, ms",
+        of=_phase("prefill"),
+        first="the one that reads a text fastest",
+        least="fastest",
+        most="slowest",
+        phase="prefill",
+    ),
+    Cost(
+        key="decode",
+        name="decode_ms",
+        label="decode",
+        unit="ms",
+        head=("decode", "ms"),
+        caption="latency of one more token, ms",
+        of=_phase("decode"),
+        first="the one that writes fastest",
+        least="fastest",
+        most="slowest",
+        phase="decode",
+    ),
 )
 COSTS: dict[str, Cost] = {cost.key: cost for cost in _TABLE}
 
@@ -148,6 +191,12 @@ COSTS: dict[str, Cost] = {cost.key: cost for cost in _TABLE}
 def by_name() -> dict[str, Cost]:
     """The costs by their names in files."""
     return {cost.name: cost for cost in COSTS.values()}
+
+
+def known_costs(candidates: Iterable[Candidate]) -> list[Cost]:
+    """Those that all these candidates have."""
+    found = list(candidates)
+    return [cost for cost in COSTS.values() if cost.phase is None or all(cost.phase in one.phases for one in found)]
 
 
 def objective_keys() -> list[str]:

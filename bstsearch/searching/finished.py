@@ -9,7 +9,7 @@ from pathlib import Path
 from bstsearch.errors import BstsearchError
 from bstsearch.score import Metric
 from bstsearch.searching.budget import Budget
-from bstsearch.searching.costs import by_name
+from bstsearch.searching.costs import by_name, known_costs
 from bstsearch.searching.front_file import NAME, FrontFile, read_front
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
@@ -48,6 +48,9 @@ def _priced(file: FrontFile, origin: Provenance, reprice: Callable[[Candidate], 
     open_again = sum(one.beaten_by is None for one in candidates.values() if file.get(one.id).beaten_by is not None)
     is_whole = sum(one.found is not None and one.submodel in space for one in candidates.values()) == space.size
     is_same = file.origin.device == origin.device
+    known = known_costs(candidates.values())
+    if any(cost not in known for cost in file.objectives.costs):
+        return None
     if not (is_whole or is_same) and any(by_name()[name].of(file.full).source for name in file.searched.limits):
         return None
     return FrontFile.solve(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from bstsearch.errors import UsageError
+from bstsearch.model.phase import Phase
 from bstsearch.profiles.latency import Latency, Memory, Source
 from bstsearch.reading import Amount, Count, Finite, Name, Positive, Whole, checked
 from bstsearch.score import ACCURACY, Accuracy, Score, Value
-from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives
+from bstsearch.searching.costs import COSTS, DEFAULT, SCORE, Objectives, known_costs
 from bstsearch.space import Submodel
 
 MEASURED = "measured"
@@ -28,6 +29,7 @@ class Candidate:
     The score is called accuracy here and in files, also where a task's metric is another one. `partial` is that of a
     submodel that was dropped while it was scored, on the rows looked at till then; `beaten_by` is the id of the one
     that is better beyond doubt, and costs no more. `test` is the score on the test part, of a member of a front.
+    `phases` are latencies of parts of its work, where they were measured.
     `rights` hold the value of each row, as text of `racing.write_rights`.
     """
 
@@ -37,6 +39,7 @@ class Candidate:
     latency: Latency
     memory: Memory
     size_bytes: int
+    phases: Mapping[Phase, Latency] = dataclasses.field(default_factory=dict)
     accuracy: Score | None = None
     partial: Score | None = None
     beaten_by: str | None = None
@@ -93,7 +96,9 @@ class Candidate:
             "size_bytes": self.size_bytes,
             **_score_json(self.accuracy),
         }
-        costs = {cost.name: cost.of(self).value for cost in COSTS.values() if cost.name not in held}
+        for phase, latency in self.phases.items():
+            held |= _phase_json(phase, latency)
+        costs = {cost.name: cost.of(self).value for cost in known_costs([self]) if cost.name not in held}
         others = {part: score for part, score in ((PARTIAL, self.partial), (TEST, self.test)) if score is not None}
         rest = {name: value for part, score in others.items() for name, value in _score_json(score, part).items()}
         words = {name: text for name in ("beaten_by", "rights") if (text := getattr(self, name)) is not None}
@@ -107,6 +112,16 @@ class Candidate:
     def from_json(cls, data: object) -> Candidate:
         """The candidate written by `to_json`; InputError says what is missing or no such number."""
         return checked(data, Written, "candidate").candidate
+
+
+def _phase_json(phase: Phase, latency: Latency) -> dict[str, Any]:
+    """The latency of a part of the work as plain data."""
+    return {
+        f"{phase}_ms": latency.ms,
+        f"{phase}_low_ms": latency.low_ms,
+        f"{phase}_high_ms": latency.high_ms,
+        f"{phase}_source": latency.source,
+    }
 
 
 def _score_json(score: Score | None, part: str = "") -> dict[str, Any]:
@@ -132,6 +147,14 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     memory_high_bytes: Count
     memory_source: Source
     size_bytes: Count
+    prefill_ms: Positive | None = None
+    prefill_low_ms: Positive | None = None
+    prefill_high_ms: Positive | None = None
+    prefill_source: Source | None = None
+    decode_ms: Positive | None = None
+    decode_low_ms: Positive | None = None
+    decode_high_ms: Positive | None = None
+    decode_source: Source | None = None
     accuracy: Finite | None
     accuracy_low: Finite | None
     accuracy_high: Finite | None
@@ -169,12 +192,23 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
             latency=Latency(ms=self.latency_ms, source=source, low_ms=low, high_ms=high),
             memory=Memory(bytes=peak, source=self.memory_source, low_bytes=least, high_bytes=most),
             size_bytes=self.size_bytes,
+            phases=self._phases(),
             accuracy=self._score(),
             partial=self._score(PARTIAL),
             beaten_by=self.beaten_by,
             test=self._score(TEST),
             rights=self.rights,
         )
+
+    def _phases(self) -> dict[Phase, Latency]:
+        found: dict[Phase, Latency] = {}
+        for phase in (cost.phase for cost in COSTS.values() if cost.phase is not None):
+            ms, low, high, source = (getattr(self, f"{phase}_{what}") for what in ("ms", "low_ms", "high_ms", "source"))
+            if ms is not None:
+                if None in (low, high, source):
+                    raise ValueError(f"{phase}_low_ms, {phase}_high_ms and {phase}_source belong to {phase}_ms")
+                found[phase] = Latency(ms=ms, source=source, low_ms=low, high_ms=high)
+        return found
 
     def _score(self, part: str = "") -> Score | None:
         fields = [f"{part}{name}" for name in _SCORE_FIELDS]

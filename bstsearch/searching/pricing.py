@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bstsearch.errors import InputError
+from bstsearch.model.phase import WHOLE
 from bstsearch.space import FLOAT32
 
 if TYPE_CHECKING:
     from bstsearch.model.cost import Cost
+    from bstsearch.model.phase import Phase
     from bstsearch.model.stack_shape import StackShape
     from bstsearch.model.supernet_folder import SupernetFolder
     from bstsearch.profiles.estimate import Work
     from bstsearch.profiles.latency import Latency, LatencyTable, Memory, Table
     from bstsearch.profiles.profile import DeviceProfile
+    from bstsearch.searching.costs import Cost as SearchedCost
     from bstsearch.searching.known_costs import KnownCosts
     from bstsearch.searching.pareto import Candidate
     from bstsearch.searching.provenance import Provenance
@@ -78,6 +81,19 @@ def read_profile(
     return profile, origin
 
 
+def check_costs(folder: SupernetFolder, profile: DeviceProfile, space: Space, costs: Iterable[SearchedCost]) -> None:
+    """Passes where the profile tells these costs of submodels in every precision of `space`; else InputError."""
+    for phase in (cost.phase for cost in costs if cost.phase is not None):
+        if not profile.models:
+            words = f"--device {profile.device} --phase whole,{phase} --via browser --lan"
+            raise InputError(
+                f"device profile {profile.device!r} is {profile.obtained}, and rates tell nothing of {phase}; measure "
+                f"it with 'bstsearch profile {words}' and the same --supernet"
+            )
+        for precision in space.precisions:
+            profile.get_model(folder.architecture, folder.family, precision, phase)
+
+
 def other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | None:
     """The name of that data set; None where it is the one that the supernet was trained for."""
     if data is None:
@@ -85,7 +101,7 @@ def other_data(folder: SupernetFolder, data: str | type[Task] | None) -> str | N
     from bstsearch.doors import is_file
     from bstsearch.tasks import get_task, located, trained_for
 
-    data = located(data, None)[0] or data
+    data = located(data, None, folder.path)[0] or data
     name = data if isinstance(data, str) and not is_file(data) else get_task(data).name
     return None if name == trained_for(folder.path) else name
 
@@ -100,11 +116,19 @@ class _Measured:
 
     def __init__(self, folder: SupernetFolder, profile: DeviceProfile) -> None:
         self._folder, self._profile = folder, profile
-        self._tables: dict[Precision, LatencyTable] = {}
+        self._tables: dict[tuple[Precision, Phase], LatencyTable] = {}
+        self._phases: dict[Precision, list[Phase]] = {}
+        for architecture, precision, phase in (model.key for model in profile.models):
+            if architecture == folder.architecture and phase != WHOLE:
+                self._phases.setdefault(precision, []).append(phase)
         self._table(FLOAT32)  # or InputError, before any submodel is asked for
 
     def latency(self, submodel: Submodel) -> Latency:
         return self._table(submodel.precision).latency(submodel)
+
+    def phases(self, submodel: Submodel) -> Mapping[Phase, Latency]:
+        precision = submodel.precision
+        return {phase: self._table(precision, phase).latency(submodel) for phase in self._phases.get(precision, ())}
 
     def memory(self, submodel: Submodel) -> Memory:
         return self._table(submodel.precision).memory(submodel)
@@ -112,13 +136,14 @@ class _Measured:
     def weight_bytes(self, submodel: Submodel) -> int:
         return self._table(submodel.precision).weight_bytes(submodel)
 
-    def _table(self, precision: Precision) -> LatencyTable:
-        found = self._tables.get(precision)
+    def _table(self, precision: Precision, phase: Phase = WHOLE) -> LatencyTable:
+        found = self._tables.get((precision, phase))
         if found is None:
             from bstsearch.profiles.latency import LatencyTable
 
             wanted = (self._folder.architecture, self._folder.family)
-            found = self._tables[precision] = LatencyTable.from_profile(self._profile, *wanted, precision)
+            found = LatencyTable.from_profile(self._profile, *wanted, precision, phase)
+            self._tables[precision, phase] = found
         return found
 
 
@@ -133,6 +158,9 @@ class _Estimates:
 
         self._check(submodel)
         return estimate(self._profile, _work(self._costs.cost(submodel)))
+
+    def phases(self, submodel: Submodel) -> Mapping[Phase, Latency]:  # noqa: ARG002
+        return {}
 
     def memory(self, submodel: Submodel) -> Memory:
         from bstsearch.profiles.estimate import estimate_memory
@@ -212,6 +240,7 @@ def make_pricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[Sub
             parameters=cost.parameters,
             macs=cost.macs,
             latency=table.latency(submodel),
+            phases=table.phases(submodel),
             memory=table.memory(submodel),
             size_bytes=_size_bytes(submodel, cost, table),
         )
@@ -231,7 +260,9 @@ def make_repricer(folder: SupernetFolder, profile: DeviceProfile) -> Callable[[C
     table = make_table(folder, profile)
 
     def reprice(one: Candidate) -> Candidate:
-        return dataclasses.replace(one, latency=table.latency(one.submodel), memory=table.memory(one.submodel))
+        submodel = one.submodel
+        latency, phases, memory = table.latency(submodel), table.phases(submodel), table.memory(submodel)
+        return dataclasses.replace(one, latency=latency, phases=phases, memory=memory)
 
     return reprice
 

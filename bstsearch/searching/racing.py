@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bstsearch.errors import InputError
 from bstsearch.reading import parsing
 from bstsearch.score import Metric
-from bstsearch.searching.costs import COSTS
+from bstsearch.searching.costs import known_costs
 from bstsearch.searching.pareto import Candidate
 
 ERROR = 1e-4  # of a submodel that belongs on the front, the chance that it is dropped
@@ -57,7 +57,7 @@ def values_of(one: Candidate) -> Values:
 
 def is_no_costlier(one: Candidate, other: Candidate) -> bool:
     """Whether no cost of `one` is more than that of `other`, at any end: a budget may hold against each of them."""
-    ends = [(cost.of(one)[:3], cost.of(other)[:3]) for cost in COSTS.values()]
+    ends = [(cost.of(one)[:3], cost.of(other)[:3]) for cost in known_costs([one, other])]
     return all(end <= limit for few, many in ends for end, limit in zip(few, many, strict=True))
 
 

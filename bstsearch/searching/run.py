@@ -14,7 +14,7 @@ from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.profile import DeviceProfile
 from bstsearch.profiles.stored import LOCAL
 from bstsearch.searching.budget import HIGH, Bound, Budget, parse_bounds
-from bstsearch.searching.costs import DEFAULT, Objectives
+from bstsearch.searching.costs import DEFAULT, Objectives, by_name
 from bstsearch.searching.finished import front_files, taken_over
 from bstsearch.searching.floor import Floor
 from bstsearch.searching.front_file import FrontFile, read_front
@@ -30,7 +30,14 @@ from bstsearch.searching.front_folder import (
 )
 from bstsearch.searching.member_tests import with_tests
 from bstsearch.searching.pareto import Candidate
-from bstsearch.searching.pricing import extrapolations, find_stacks, make_pricer, make_repricer, read_profile
+from bstsearch.searching.pricing import (
+    check_costs,
+    extrapolations,
+    find_stacks,
+    make_pricer,
+    make_repricer,
+    read_profile,
+)
 from bstsearch.searching.provenance import Provenance
 from bstsearch.searching.scoring import KnownScores, make_scorer
 from bstsearch.space import Precision, Submodel
@@ -161,6 +168,8 @@ def search_devices(
         read_profile(folder, name, request.profiles, space, request.split, request.data_dir, request.data)
         for name in devices
     ]
+    for profile, origin in found:
+        check_costs(folder, profile, origin.space, [*objectives.costs, *map(by_name().__getitem__, request.bounds)])
     is_alone, out = len(found) == 1, request.out or OUT
     score = make_scorer(folder.path, request.split, request.data_dir, request.data)
     finished = front_files({OUT, out, folder.path})  # before this search: of several devices each is searched

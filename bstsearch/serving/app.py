@@ -89,7 +89,7 @@ async def _ask(request: Request) -> Response:
     service = _service(request)
     reader = service.ask_reader
     if reader is None:
-        line = f"the models of this bundle read no questions about pictures; send tensors to /v2/models/{ANY}/infer"
+        line = f"this bundle does not say how to read questions and pictures; send tensors to /v2/models/{ANY}/infer"
         raise RefusedError(404, line)
     async with service.request(request) as (ticket, body):
         kind = request.headers.get("content-type", "")

@@ -123,6 +123,12 @@ def read_settings(folder: Path) -> Settings:
     return settings
 
 
+def class_names(config: StockConfig) -> tuple[str, ...]:
+    """What the configuration calls the classes that outputs are for, in their order."""
+    names: Settings = config.settings.get("id2label") or {}
+    return tuple(str(names[place]) for place in sorted(names, key=int))
+
+
 def groups_of(found: Found) -> tuple[Group, ...]:
     """Its groups of several sizes; the others move alone."""
     return tuple(group for group in found.groups if len(group) > 1 or next(iter(group.values())) > 1)

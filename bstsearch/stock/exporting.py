@@ -85,7 +85,7 @@ def _follow(folder: Path, beside: Path, full: StockConfig, small: StockConfig) -
 
 def _read_back(model: StockModel, config: StockConfig, folder: Path) -> float:
     """How far the outputs of what lies in `folder` are from those of `model`; BstsearchError beyond rounding."""
-    found = StockModel(read_model(config, folder), model.names, model.pooling).eval()
+    found = StockModel(read_model(config, folder), model.names, model.pooling, is_drawing=True).eval()
     inputs = FAMILY.example_inputs(config, 2)
     with torch.inference_mode():
         error = difference(found(**inputs), model.eval()(**inputs))

@@ -11,8 +11,11 @@ from bstsearch.model.family import Family, Stack, whole
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.space import Shares, Space, Submodel, triangle
 from bstsearch.stock.configuration import StockConfig, groups_of, usual_orders
+from bstsearch.stock.generating import phases
 from bstsearch.stock.inputs import example_inputs, free_axes
+from bstsearch.stock.labels import check_classes, with_classes
 from bstsearch.stock.module import build
+from bstsearch.stock.processing import Processor
 
 QUARTERS = 4  # of a size: the shares that BST takes, or the nearest that are whole
 
@@ -93,4 +96,8 @@ FAMILY = Family(
     more_axes=lambda config: config.found.axes,
     usual_space=usual_space,
     free_axes=free_axes,
+    processor=Processor.beside,
+    with_classes=with_classes,
+    check_classes=check_classes,
+    phases=phases,
 )

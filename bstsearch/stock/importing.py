@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bstsearch.errors import InputError
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
@@ -41,20 +43,32 @@ def inspect_model(folder: Path, *, seconds: float = SECONDS, listener: Listener 
 
 
 def import_folder(
-    folder: Path, out: Path, *, seconds: float = SECONDS, is_forced: bool = False, listener: Listener = SILENT
+    folder: Path,
+    out: Path,
+    *,
+    is_random: bool = False,
+    seconds: float = SECONDS,
+    is_forced: bool = False,
+    listener: Listener = SILENT,
 ) -> dict[str, Any]:
     """Writes the model in a stock folder as a supernet into the folder `out`, whole or not at all.
 
+    With `is_random` its weights are as its class draws them, always the same; those in the folder are not read.
     What is returned tells what was found of its class, as the file inspection.json there does. UsageError where `out`
     is taken; InputError where the class cannot be slimmed, or a weight is missing or not finite.
     """
     with holding(out):
         check_free(out, marker=CONFIG, is_forced=is_forced)
+        if not is_random:
+            check_weights(folder)
         found = inspect_folder(folder, seconds=seconds, listener=listener)
-        listener.progress("reading the weights")
+        listener.progress("making the weights" if is_random else "reading the weights")
         config = dataclasses.replace(found.config, orders=usual_orders(found.config), pooling=pooling_of(folder))
-        supernet = Supernet(FAMILY, config).eval()
-        fill(supernet.model, config, folder)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            supernet = Supernet(FAMILY, config).eval()
+        if not is_random:
+            fill(supernet.model, config, folder)
         listener.progress("writing the supernet")
         with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as new:
             supernet.save(new)
@@ -64,6 +78,12 @@ def import_folder(
             if (folder / TOKENIZER).exists():
                 shutil.copyfile(folder / TOKENIZER, new / TOKENIZER)
     return told
+
+
+def check_weights(folder: Path) -> None:
+    """Passes where the folder holds files of weights, or is none; else InputError."""
+    if folder.is_dir() and not any(file.name.endswith(WEIGHTS) for file in folder.iterdir()):
+        raise InputError(f"{folder} has no weights; copy them there, or give --random to train from scratch")
 
 
 def pooling_of(folder: Path) -> str:

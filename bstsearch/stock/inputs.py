@@ -87,7 +87,7 @@ def _is_read(name: str, settings: Settings) -> bool:
         return int(_text(settings).get("type_vocab_size") or 0) > 1
     if name == "pixel_values":
         return _side(settings) > 0
-    return name != "input_ids" or _vocabulary(settings) > 0
+    return name != "input_ids" or vocabulary_size(settings) > 0
 
 
 def _makers() -> Mapping[str, Callable[[Settings, Reads, int], Tensor]]:
@@ -117,7 +117,7 @@ def _words(settings: Settings, reads: Reads, batch: int, *, is_plain: bool = Fal
     usable, end = _usable(settings), _text(settings).get("eos_token_id")
     words = usable[torch.randint(len(usable), (batch, reads.length), generator=seeded())]
     words[:, -2:] = usable[-1]
-    if isinstance(end, int) and end < _vocabulary(settings):
+    if isinstance(end, int) and end < vocabulary_size(settings):
         words[:, -1] = end  # some classes look for it
     token = _image_token(settings)
     if token is not None and not is_plain:
@@ -127,7 +127,7 @@ def _words(settings: Settings, reads: Reads, batch: int, *, is_plain: bool = Fal
 
 def _usable(settings: Settings) -> Tensor:
     """The ids that stand for words, in rising order."""
-    is_word = torch.ones(_vocabulary(settings), dtype=torch.bool)
+    is_word = torch.ones(vocabulary_size(settings), dtype=torch.bool)
     is_word[[token for token in _special(settings) if 0 <= token < len(is_word)]] = False
     return is_word.nonzero().flatten()
 
@@ -171,7 +171,8 @@ def _vision(settings: Settings) -> Settings:
     return found
 
 
-def _vocabulary(settings: Settings) -> int:
+def vocabulary_size(settings: Settings) -> int:
+    """How many tokens the model knows; 0 where it reads no text."""
     return int(_text(settings).get("vocab_size") or settings.get("vocab_size") or 0)
 
 

@@ -7,13 +7,14 @@ import functools
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from bstsearch.errors import InputError
 from bstsearch.reading import needing, said, shown
 from bstsearch.stock.configuration import Settings, StockConfig
+from bstsearch.stock.patches import in_order
 
 # Settings that say nothing of what a model computes, and those that a configuration works out from its layers.
 LEFT_OUT = (
@@ -26,12 +27,18 @@ LEFT_OUT = (
     "stage_names",
 )
 
+Kind = TypeVar("Kind", bound=nn.Module)
+
 
 class StockModel(nn.Module):
-    """A stock model whose forward has tensors only; its weights have their stock names behind "model."."""
+    """A stock model whose forward has tensors only; its weights have their stock names behind "model.".
 
-    def __init__(self, model: nn.Module, names: Sequence[str], pooling: str = "") -> None:
+    With `is_drawing` it draws random numbers where its class does, though they change nothing.
+    """
+
+    def __init__(self, model: nn.Module, names: Sequence[str], pooling: str = "", *, is_drawing: bool = False) -> None:
         super().__init__()
+        self.is_drawing = is_drawing
         self.model, self.names, self.pooling = model, tuple(names), pooling
 
     def fixed(self, **inputs: Tensor) -> tuple[Tensor, ...]:
@@ -50,7 +57,7 @@ class StockModel(nn.Module):
 
     def outputs(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Every output that is of numbers with a fraction."""
-        given = _unbatched(inputs) if "image_grid_thw" in inputs else dict(inputs)
+        given = as_taken(inputs) if self.is_drawing else in_order(self.model, as_taken(inputs))
         options = {"return_dict": True, **({"use_cache": False} if "use_cache" in _taken(type(self.model)) else {})}
         found = self.model(**given, **options)
         return [tensor for tensor in _tensors(found.to_tuple()) if tensor.is_floating_point()]
@@ -64,8 +71,10 @@ def _pooled(words_BTD: Tensor, mask_BT: Tensor, pooling: str) -> Tensor:
     return nn.functional.normalize((words_BTD * mask_BT1).sum(1) / mask_BT1.sum(1), dim=-1)
 
 
-def _unbatched(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Patches of all pictures behind each other, as the class takes them."""
+def as_taken(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inputs as the class takes them: patches of all pictures behind each other, where it takes patches."""
+    if "image_grid_thw" not in inputs:
+        return dict(inputs)
     return {name: value.flatten(0, 1) if name == "pixel_values" else value for name, value in inputs.items()}
 
 
@@ -81,20 +90,21 @@ def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
     names = config.found.reads.names
-    return _module_of(names)(kind(stock_config(kind, config.settings)), names, config.pooling)
+    made: StockModel = taking(StockModel, names)(kind(stock_config(kind, config.settings)), names, config.pooling)
+    return made
 
 
 @functools.cache
-def _module_of(names: tuple[str, ...]) -> type[StockModel]:
-    """A kind of module whose forward has these names in its signature, where exporters to ONNX look for them."""
+def taking(module: type[Kind], names: tuple[str, ...]) -> type[Kind]:
+    """That kind of module with these names in the signature of its forward, where exporters to ONNX look for them."""
 
-    def forward(self: StockModel, *features: Tensor, **inputs: Tensor) -> Tensor:
-        return StockModel.forward(self, *features, **inputs)
+    def forward(self: Kind, *features: Tensor, **inputs: Tensor) -> Any:
+        return module.forward(self, *features, **inputs)
 
     of_input = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, of_input) for name in ("self", *names)]
     forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return type("StockModel", (StockModel,), {"forward": forward, "__doc__": StockModel.__doc__})
+    return type(module.__name__, (module,), {"forward": forward, "__doc__": module.__doc__})
 
 
 def inputs_of(architecture: str) -> tuple[str, ...]:
@@ -107,25 +117,29 @@ def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
 
 
 @functools.cache
-def get_class(name: str) -> Any:
-    """The class of that name in transformers; InputError where the installed version has none."""
+def library() -> Any:
+    """The package transformers, which keeps its remarks to itself; InputError where it is not installed."""
     with needing("a stock model", "transformers"):
         import transformers
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    found = getattr(transformers, name, None)
-    if not (isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)):
+    return transformers
+
+
+@functools.cache
+def get_class(name: str) -> Any:
+    """The class of that name in transformers; InputError where the installed version has none."""
+    found = getattr(library(), name, None)
+    if not (isinstance(found, type) and issubclass(found, library().PreTrainedModel)):
         raise InputError(
-            f"transformers {transformers.__version__} has no model {shown(name)}; update it, or check the name"
+            f"transformers {transformers_version()} has no model {shown(name)}; update it, or check the name"
         )
     return found
 
 
 def transformers_version() -> str:
     """The version that is installed; InputError where none is."""
-    with needing("a stock model", "transformers"):
-        import transformers
-    return str(transformers.__version__)
+    return str(library().__version__)
 
 
 def full_settings(architecture: str, settings: Settings) -> Settings:

@@ -22,8 +22,10 @@ if typing.TYPE_CHECKING:
     from bstsearch.tasks.task import Split, Task
 
 SPLITS = ("train", "validation", "test")
-ON_DISK = ("gqa", "vqa-v2")  # of this package's tasks, those that need --data-dir; so no class is loaded for a hint
+# Of this package's tasks, those that need --data-dir; so no class is loaded for a hint.
+ON_DISK = ("gqa", "image-classification", "text-classification", "vqa-v2")
 TEXT = "text"  # the task of a file or folder of texts, which is named in place of a data set
+NEXT_TOKEN = "next-token"  # that of the same for a model that writes text
 FILE = "task.json"  # in a folder, which task its model was trained for, where vocabulary.json does not say it
 FORMAT = 1
 
@@ -52,13 +54,29 @@ def data_of_preset(preset: str) -> str | None:
     return next((name for name in doors.names("task") if preset.endswith(f"-{name}")), None)
 
 
-def located(data: str | type[Task] | None, folder: Path | None) -> tuple[str | type[Task] | None, Path | None]:
-    """The data set that the user named, and the folder of its files; a file or folder in place of a name is text."""
+def located(
+    data: str | type[Task] | None, folder: Path | None, model: Path | None = None
+) -> tuple[str | type[Task] | None, Path | None]:
+    """The data set that the user named, and the folder of its files; a file or folder in place of a name is text.
+
+    What is asked of a text, the model in the folder `model` says: a vector, or the next token.
+    """
     if not isinstance(data, str) or doors.is_file(data) or data in doors.names("task") or not Path(data).exists():
         return data, folder
     if folder is not None:
         raise UsageError(f"--data {shown(data)} says already where the text is; leave out --data-dir")
-    return TEXT, Path(data)
+    return NEXT_TOKEN if model is not None and _writes_text(model) else TEXT, Path(data)
+
+
+def _writes_text(folder: Path) -> bool:
+    """Whether the model in `folder` computes a text token by token."""
+    from bstsearch.model.lookup import restored
+    from bstsearch.model.supernet_folder import CONFIG, read_folder
+
+    on_disk = read_folder(folder)
+    with parsing(folder / CONFIG):
+        family, config = restored(on_disk.family, on_disk.config)
+        return "decode" in family.phases(config)
 
 
 def check_folder(task: type[Task], folder: Path | None) -> None:
@@ -96,7 +114,7 @@ def open_task(folder: Path, data: str | type[Task] | None = None, data_dir: Path
     What the folder says is only looked up: code is run where it is installed, or `data` names its file. InputError
     where the folder names no task, or one that is not known here.
     """
-    data, data_dir = located(data, data_dir)
+    data, data_dir = located(data, data_dir, folder)
     task = get_task(data or _known(folder))
     check_folder(task, data_dir)
     return task.load(folder, data_dir)
@@ -113,26 +131,22 @@ def split_for(folder: Path, task: Task, split: str) -> Split:
     """That part of the task's data, as the model in `folder` reads it; InputError where it has not the data's sizes."""
     from bstsearch.model.lookup import restored
     from bstsearch.model.supernet_folder import CONFIG, read_folder
+    from bstsearch.tasks.fitting import check_fits
 
     if split not in SPLITS:
         raise UsageError(f"unknown split {shown(split)}; there are {', '.join(SPLITS)}")
     on_disk = read_folder(folder)
     with parsing(folder / CONFIG):
         family, config = restored(on_disk.family, on_disk.config)
-        reader = family.reader(config)
-    if other := task.other_sizes(config):
-        name, size = next(iter(other.items()))
-        raise InputError(
-            f"{folder} has {name}={getattr(config, name)}, but {task.name} has {size}; "
-            "name the data that it was trained on with --data"
-        )
+        reader = family.reader(config, folder)
+    check_fits(family, config, task, folder)
     return task.split(split, reader)
 
 
 def read_metric(folder: Path, data: str | type[Task] | None = None) -> Metric:
     """What kind of number the scores of that task are; no code is run for what the folder says."""
     if data is not None:
-        return get_task(located(data, None)[0] or data).metric
+        return get_task(located(data, None, folder)[0] or data).metric
     return read_format(folder / FILE, _Written, FORMAT).metric if (folder / FILE).exists() else ACCURACY
 
 

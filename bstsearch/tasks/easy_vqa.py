@@ -12,7 +12,7 @@ import easy_vqa
 import numpy as np
 import torch
 
-from bstsearch.inputs.pictures import PictureReader, open_rgb
+from bstsearch.inputs.pictures import open_rgb
 from bstsearch.inputs.reader import Reader
 from bstsearch.tasks.split import ImageSplit
 from bstsearch.tasks.vocabulary import Vocabulary
@@ -44,8 +44,7 @@ class EasyVqa(VqaTask):
             questions, answers, image_ids = easy_vqa.get_train_questions()
             paths = easy_vqa.get_train_image_paths()
         rows = [row for row, image in enumerate(image_ids) if name == "test" or _split_of(image) == name]
-        picture = reader.needed_picture("this data set has images")
-        return _gather(rows, questions, answers, image_ids, paths, self.vocabulary, picture)
+        return _gather(rows, questions, answers, image_ids, paths, self.vocabulary, reader)
 
 
 def _split_of(image_id: int) -> str:
@@ -59,14 +58,16 @@ def _gather(
     image_ids: list[int],
     paths: dict[int, str],
     vocabulary: Vocabulary,
-    picture: PictureReader,
+    reader: Reader,
 ) -> ImageSplit:
     used = sorted({image_ids[row] for row in rows})
     place = {image: index for index, image in enumerate(used)}
     classes = {answer: index for index, answer in enumerate(vocabulary.answers)}
-    encoded = {question: vocabulary.encode(question) for question in {questions[row] for row in rows}}
+    known = {question: number for number, question in enumerate(dict.fromkeys(questions[row] for row in rows))}
+    asked = torch.tensor([known[questions[row]] for row in rows])
+    picture = reader.needed_picture("this data set has images")
     return ImageSplit(
-        questions=torch.from_numpy(np.stack([encoded[questions[row]] for row in rows])),
+        questions={name: ids[asked] for name, ids in reader.texts(list(known), vocabulary.encode_many).items()},
         image_of=torch.tensor([place[image_ids[row]] for row in rows]),
         images=torch.from_numpy(np.stack([picture.pixels(open_rgb(Path(paths[image]))) for image in used])),
         picture=picture,

@@ -9,23 +9,19 @@ worth of the predicted answer (`bstsearch.tasks.soft_labels`), as reported there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bstsearch.errors import InputError
 from bstsearch.formats.lxmert_images import are_lying, get_images
 from bstsearch.formats.lxmert_lists import Asked, answers_file, read_answers, read_lists
-from bstsearch.inputs.reader import Reader
+from bstsearch.inputs.reader import Encode, Reader
 from bstsearch.reading import shown
-from bstsearch.tasks.picture_split import PictureSplit
+from bstsearch.tasks.picture_split import PictureSplit, in_memory
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.soft_labels import GQA_RESULT, VQA_RESULT, SoftJudge
 from bstsearch.tasks.vqa import are_answered
 
-Encode = Callable[[Sequence[str]], NDArray[np.int64]]  # questions to token ids
 Worths = Mapping[int, float]  # class id -> what it is worth
 Row = tuple[Asked, Worths]
 
@@ -55,7 +51,7 @@ def load(folder: Path, data: str, split: str, answers: tuple[str, ...], encode: 
         where=next(iter(lists)),
     )
     return PictureSplit(
-        tokens=encode([asked.sent for asked, _ in rows]).astype(np.int32),
+        questions=in_memory(reader.texts([asked.sent for asked, _ in rows], encode)),
         paths=[paths[asked.img_id] for asked, _ in rows],
         lying=sum(lying[asked.img_id] for asked, _ in rows),
         judge=judge,

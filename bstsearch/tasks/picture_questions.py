@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from bstsearch.errors import InputError
 from bstsearch.formats.lxmert_images import is_lying
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.tokenizers import words_of
 from bstsearch.tasks import needed_folder
-from bstsearch.tasks.picture_split import PictureSplit
+from bstsearch.tasks.picture_split import PictureSplit, in_memory
 from bstsearch.tasks.region_split import SparseRows
 from bstsearch.tasks.soft_labels import SoftJudge
 from bstsearch.tasks.vocabulary import Vocabulary
@@ -68,7 +66,7 @@ class PictureQuestions(VqaTask):
             where=f"{self.data_dir}, {name} rows",
         )
         return PictureSplit(
-            tokens=words.encode_many([row.question for row in rows]).astype(np.int32),
+            questions=in_memory(reader.texts([row.question for row in rows], words.encode_many)),
             paths=[row.picture for row in rows],
             lying=sum(lying[row.picture] for row in rows),
             judge=judge,

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bstsearch.formats.read_ahead import read_ahead
-from bstsearch.inputs.pictures import PictureReader, open_rgb
-from bstsearch.inputs.reader import picture_inputs
+from bstsearch.inputs.pictures import open_rgb
+from bstsearch.inputs.reader import Pictures, picture_inputs
 from bstsearch.score import Accuracy
+from bstsearch.tasks.classes import ClassSplit
 from bstsearch.tasks.soft_labels import SoftJudge
 from bstsearch.tasks.task import Batch
-from bstsearch.tasks.vqa import VqaSplit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PictureSplit(VqaSplit):
-    """Questions in memory, images read when they are asked for.
+class PictureSplit(ClassSplit):
+    """The inputs that hold questions in memory (N, T; int32), images read when they are asked for.
 
     For a model that reads lying and standing images the first `lying` questions are about those wider than high.
     """
 
-    tokens: NDArray[np.int32]
+    questions: Mapping[str, Tensor]
     paths: Sequence[Path]
     lying: int
     judge: SoftJudge
-    picture: PictureReader
+    picture: Pictures
 
     @property
     def has_targets(self) -> bool:
@@ -44,7 +42,7 @@ class PictureSplit(VqaSplit):
         self.judge.check_scorable()
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.paths)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """As `Split.batches`; targets are the worth of each class.
@@ -57,8 +55,8 @@ class PictureSplit(VqaSplit):
         else:
             parts = list(torch.split(order, size))
         for rows, images in zip(parts, read_ahead(self._image, (part.tolist() for part in parts)), strict=True):
-            question = torch.from_numpy(self.tokens[rows.numpy()].astype(np.int64))
-            inputs = {"question": question, **picture_inputs(self.picture, framed(images))}
+            asked = {name: ids[rows].long() for name, ids in self.questions.items()}
+            inputs = {**asked, **picture_inputs(self.picture, framed(images))}
             yield Batch(inputs=inputs, targets=self.judge.worths.dense(rows.numpy(), len(self.judge.names)))
 
     def alike(self, rows: Tensor) -> Sequence[Tensor]:
@@ -97,11 +95,18 @@ class PictureSplit(VqaSplit):
         return torch.from_numpy(self.picture.pixels(open_rgb(self.paths[row])).copy())
 
 
+def in_memory(texts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inputs that hold questions as a split of many keeps them: in half the memory."""
+    return {name: ids.int() for name, ids in texts.items()}
+
+
 def framed(images: list[Tensor]) -> Tensor:
     """Images (H, W, 3) in one tensor; where their sizes differ, each in the middle of the largest height and width.
 
     Only lying and standing ones differ. The frame is black, as is the one that they have already.
     """
+    if len({image.shape for image in images}) == 1:
+        return torch.stack(images)
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
     canvas = torch.zeros(len(images), height, width, 3, dtype=torch.uint8)
     for index, image in enumerate(images):

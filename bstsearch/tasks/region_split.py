@@ -16,8 +16,8 @@ from bstsearch.errors import InputError
 from bstsearch.formats.read_ahead import read_ahead
 from bstsearch.formats.region_files import Regions, RegionSource
 from bstsearch.score import Accuracy
+from bstsearch.tasks.classes import ClassSplit
 from bstsearch.tasks.task import Batch
-from bstsearch.tasks.vqa import VqaSplit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class Judge(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RegionSplit(VqaSplit):
+class RegionSplit(ClassSplit):
     """A `Split` whose memory holds questions only; `like` are the model's example inputs."""
 
     columns: Columns

@@ -43,17 +43,15 @@ class Shapes(VqaTask):
         scenes = scenes_of.draw_scenes(IMAGES[name], random)
         asked = questions_of.draw_questions(scenes, random)
         images = scenes_of.paint(scenes)
-        if (picture.height, picture.width) != images.shape[1:3]:
-            images = np.stack([picture.pixels(Image.fromarray(image)) for image in images])
-        encoded = self.vocabulary.encode_many(QUESTIONS)
+        encoded = reader.texts(QUESTIONS, self.vocabulary.encode_many)
         classes = np.array([self.vocabulary.answers.index(answer) for answer in ANSWERS])
         return ImageSplit(
-            questions=torch.from_numpy(encoded[asked.questions]),
+            questions={name: ids[torch.from_numpy(asked.questions)] for name, ids in encoded.items()},
             image_of=torch.from_numpy(asked.scenes),
             answers=torch.from_numpy(classes[asked.answers]),
             names=self.vocabulary.answers,
             kinds=asked.kinds,
             simplest=questions_of.SIMPLEST,
-            images=torch.from_numpy(images),
+            images=torch.from_numpy(np.stack([picture.pixels(Image.fromarray(image)) for image in images])),
             picture=picture,
         )

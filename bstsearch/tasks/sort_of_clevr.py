@@ -59,7 +59,7 @@ class SortOfClevr(VqaTask):
         """As `Task.split`: images of the model's size, or objects where it reads regions."""
         random = np.random.default_rng([SEED, list(IMAGES).index(name)])
         scenes = scenes_of.draw_scenes(IMAGES[name], random)
-        shared = _questions(scenes, random, self.vocabulary)
+        shared = _questions(scenes, random, self.vocabulary, reader)
         if "regions" in reader.like:
             return _of_objects(scenes, reader.like, shared)
         picture = reader.needed_picture("this data set has images")
@@ -68,14 +68,15 @@ class SortOfClevr(VqaTask):
         return ImageSplit(images=torch.from_numpy(fitting), picture=picture, **shared)
 
 
-def _questions(scenes: Scenes, random: np.random.Generator, vocabulary: Vocabulary) -> dict[str, Any]:
+def _questions(scenes: Scenes, random: np.random.Generator, vocabulary: Vocabulary, reader: Reader) -> dict[str, Any]:
     """What a split holds beside the scenes, whatever a model sees of them."""
     asked = _draw_questions(len(scenes), random)
     classes = np.array([vocabulary.answers.index(answer) for answer in ANSWERS])
     answers = classes[np.take_along_axis(_answers(scenes), asked, 1)]
-    encoded = np.stack([vocabulary.encode(question) for question in QUESTIONS])
+    encoded = reader.texts(QUESTIONS, vocabulary.encode_many)
+    places = torch.from_numpy(asked.ravel())
     return {
-        "questions": torch.from_numpy(encoded[asked.ravel()]),
+        "questions": {name: ids[places] for name, ids in encoded.items()},
         "image_of": torch.arange(len(scenes)).repeat_interleave(asked.shape[1]),
         "answers": torch.from_numpy(answers.ravel()),
         "names": vocabulary.answers,

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from bstsearch.inputs.pictures import PictureReader
-from bstsearch.inputs.reader import picture_inputs
+from bstsearch.inputs.reader import Pictures, picture_inputs
 from bstsearch.score import Accuracy
+from bstsearch.tasks.classes import ClassSplit
 from bstsearch.tasks.task import Batch
-from bstsearch.tasks.vqa import VqaSplit
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MemorySplit(VqaSplit):
-    """Held in memory: questions (N, T), the image each is about (N,), answers (N,).
+class MemorySplit(ClassSplit):
+    """Held in memory: the inputs that hold questions (N, T), the image each is about (N,), answers (N,).
 
     `kinds`, where given, names the kind of each question (N); accuracy is then reported for each kind, too, and
     training may begin with the `simplest`. `names` are the answers by class id.
     """
 
-    questions: Tensor
+    questions: Mapping[str, Tensor]
     image_of: Tensor
     answers: Tensor
     names: tuple[str, ...] = ()
@@ -37,13 +36,14 @@ class MemorySplit(VqaSplit):
         """What the model reads of these images (B,)."""
 
     def __len__(self) -> int:
-        return len(self.questions)
+        return len(self.answers)
 
     def batches(self, size: int, order: Tensor | None = None) -> Iterator[Batch]:
         """As `Split.batches`."""
         rows = torch.arange(len(self)) if order is None else order
         for part in torch.split(rows, size):
-            inputs = {"question": self.questions[part], **self.seen(self.image_of[part])}
+            asked = {name: ids[part] for name, ids in self.questions.items()}
+            inputs = {**asked, **self.seen(self.image_of[part])}
             yield Batch(inputs=inputs, targets=self.answers[part])
 
     def first_lesson(self) -> Tensor:
@@ -75,7 +75,7 @@ class MemorySplit(VqaSplit):
         """The first `count` questions."""
         return dataclasses.replace(
             self,
-            questions=self.questions[:count],
+            questions={name: ids[:count] for name, ids in self.questions.items()},
             image_of=self.image_of[:count],
             answers=self.answers[:count],
             kinds=self.kinds[:count],
@@ -84,10 +84,10 @@ class MemorySplit(VqaSplit):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageSplit(MemorySplit):
-    """Images (M, H, W, 3; uint8) that fit, handed out as `picture` says that the model reads them."""
+    """Images (M, ...), each as `picture` keeps it, handed out as it says that the model reads them."""
 
     images: Tensor
-    picture: PictureReader
+    picture: Pictures
 
     def seen(self, images: Tensor) -> dict[str, Tensor]:
         """The images themselves."""

@@ -141,6 +141,11 @@ class Task(abc.ABC):
         known = {field.name for field in dataclasses.fields(config)}
         return {name: size for name, size in self.sizes().items() if name in known and size != getattr(config, name)}
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What each number of the output stands for, where outputs are logits of classes; else none."""
+        return ()
+
     @abc.abstractmethod
     def split(self, name: str, reader: Reader) -> Split:
         """The "train", "validation" or "test" part, for a model that reads its inputs so."""

@@ -5,34 +5,26 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-import msgspec
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from bstsearch.errors import InputError, UsageError
 from bstsearch.inputs.reader import Reader
 from bstsearch.model.supernet import Supernet
-from bstsearch.reading import check_file, parsing, read_format, read_text
+from bstsearch.reading import check_file, parsing
 from bstsearch.score import Metric
 from bstsearch.space import Submodel
 from bstsearch.tasks.evaluation import outputs_of
+from bstsearch.tasks.kept_texts import TOKENIZER, load_texts, save_texts, texts_of
 from bstsearch.tasks.similarity import relation_distance
 from bstsearch.tasks.task import Task
-from bstsearch.tasks.text_lines import HELD_OUT, Parts, read_parts
+from bstsearch.tasks.text_lines import HELD_OUT, Parts
 from bstsearch.tasks.text_split import TextSplit, encoded, tokenizer_of
-from bstsearch.writing import write_json, write_text, writing
+from bstsearch.writing import writing
 
-TOKENIZER, TEXTS, REFERENCE = "tokenizer.json", "text.json", "text.safetensors"
-FORMAT = 1
-
-
-class _Written(msgspec.Struct):
-    """What is in a text.json, beside its format: the texts that were kept out of training."""
-
-    validation: Annotated[list[str], msgspec.Meta(min_length=1)]
-    test: Annotated[list[str], msgspec.Meta(min_length=1)]
+REFERENCE = "text.safetensors"
 
 
 class Text(Task):
@@ -58,31 +50,21 @@ class Text(Task):
     @classmethod
     def load(cls, saved: Path, data_dir: Path | None) -> Self:
         """With `data_dir`, its texts, and the model in `saved` as the one to be like; else what `saved` keeps."""
-        if not (saved / TOKENIZER).exists():
-            raise InputError(f"{saved} has no {TOKENIZER}, by which its model reads text; copy the model's there")
-        tokenizer = read_text(saved / TOKENIZER)
-        if data_dir is not None:
-            return cls(saved, tokenizer, read_parts(data_dir), {})
-        if not (saved / TEXTS).exists():
-            raise UsageError(f"{saved} keeps no texts; give some with --data FILE or FOLDER, one text a line")
-        written = read_format(saved / TEXTS, _Written, FORMAT)
-        parts = {"validation": written.validation, "test": written.test}
-        return cls(saved, tokenizer, parts, _read_known(saved / REFERENCE, parts))
+        tokenizer, parts = load_texts(saved, data_dir)
+        return cls(saved, tokenizer, parts, {} if data_dir else _read_known(saved / REFERENCE, parts))
 
     def save(self, folder: Path) -> None:
         """Writes the tokenizer, the texts that are kept out of training, and what the full model gives for them."""
         known = {part: self._reference(part) for part in HELD_OUT}
-        write_text(folder / TOKENIZER, self._tokenizer)
         with writing(folder / REFERENCE) as temporary:
             temporary.write_bytes(save(known))
-        write_json(folder / TEXTS, {"format": FORMAT, **{part: self._parts[part] for part in HELD_OUT}})
+        save_texts(folder, self._tokenizer, self._parts)
 
     def split(self, name: str, reader: Reader) -> TextSplit:
         """As `Task.split`; the texts of the "train" part have no score."""
-        if name not in self._parts:
-            raise UsageError(f"{self._folder} keeps the texts of validation and test only; give others with --data")
+        texts = texts_of(name, self._parts, self._folder)
         reference = functools.partial(self._reference, name) if name in HELD_OUT else None
-        return encoded(self._parts[name], tokenizer_of(self._tokenizer, self._folder / TOKENIZER), reader, reference)
+        return encoded(texts, tokenizer_of(self._tokenizer, self._folder / TOKENIZER), reader, reference)
 
     def distance(self, outputs: Tensor, teacher: Tensor) -> Tensor:
         """How differently the texts of a batch are related, per row (B,)."""

@@ -66,15 +66,7 @@ class TextSplit(Split):
 
     def grouped(self, order: Tensor, size: int) -> Tensor:
         """`order`, sorted by length within a few batches, whose order is then drawn."""
-        source = torch.Generator().manual_seed(int(order[0]))
-        lengths = torch.from_numpy(np.diff(self.starts))
-        found = []
-        for part in torch.split(order, NEAR * size):
-            batches = torch.split(part[lengths[part].argsort(stable=True)], size)
-            whole = [batch for batch in batches if len(batch) == size]
-            drawn = torch.randperm(len(whole), generator=source).tolist()
-            found += [*(whole[place] for place in drawn), *batches[len(whole) :]]
-        return torch.cat(found)
+        return near_in_length(order, size, torch.from_numpy(np.diff(self.starts)))
 
     def kept(self, outputs: Tensor, targets: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """The vectors; InputError where the model gives something else."""
@@ -97,20 +89,28 @@ class TextSplit(Split):
         return {"nearest neighbour kept": 100 * neighbours_kept(kept, self.reference())}
 
 
+def near_in_length(order: Tensor, size: int, lengths: Tensor) -> Tensor:
+    """`order`, sorted by the `lengths` of rows within a few batches of `size`, whose order is then drawn."""
+    source = torch.Generator().manual_seed(int(order[0]))
+    found = []
+    for part in torch.split(order, NEAR * size):
+        batches = torch.split(part[lengths[part].argsort(stable=True)], size)
+        whole = [batch for batch in batches if len(batch) == size]
+        drawn = torch.randperm(len(whole), generator=source).tolist()
+        found += [*(whole[place] for place in drawn), *batches[len(whole) :]]
+    return torch.cat(found)
+
+
 def encoded(
     texts: Sequence[str], tokenizer: Tokenizer, reader: Reader, reference: Callable[[], Tensor] | None
 ) -> TextSplit:
     """The split of these texts, as a model reads them; InputError where it reads something else."""
-    reads = tuple(reader.like)
-    if IDS not in reads or not set(reads) <= {IDS, MASK, KINDS}:
-        raise InputError(f"text comes as {IDS}, {MASK} and {KINDS}, but the model reads {', '.join(reads)}")
+    reads = inputs_of(reader)
     longest = int(reader.like[IDS].shape[1])
     padding = tokenizer.padding or {}
     tokenizer.no_padding()
     tokenizer.enable_truncation(longest)
-    found: list[Any] = []
-    for start in range(0, len(texts), AT_ONCE):
-        found += [np.array(one.ids, np.int32) for one in tokenizer.encode_batch(list(texts[start : start + AT_ONCE]))]
+    found = token_ids(texts, tokenizer)
     return TextSplit(
         ids=np.concatenate(found),
         starts=np.cumsum([0, *map(len, found)], dtype=np.int64),
@@ -119,6 +119,22 @@ def encoded(
         reads=reads,
         reference=reference,
     )
+
+
+def inputs_of(reader: Reader) -> tuple[str, ...]:
+    """The inputs of a model that reads text and nothing else; InputError for any other."""
+    reads = tuple(reader.like)
+    if IDS not in reads or not set(reads) <= {IDS, MASK, KINDS}:
+        raise InputError(f"text comes as {IDS}, {MASK} and {KINDS}, but the model reads {', '.join(reads)}")
+    return reads
+
+
+def token_ids(texts: Sequence[str], tokenizer: Tokenizer) -> list[NDArray[np.int32]]:
+    """The ids of each text."""
+    found: list[Any] = []
+    for start in range(0, len(texts), AT_ONCE):
+        found += [np.array(one.ids, np.int32) for one in tokenizer.encode_batch(list(texts[start : start + AT_ONCE]))]
+    return found
 
 
 def tokenizer_of(data: str, where: Path) -> Tokenizer:

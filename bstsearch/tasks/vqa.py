@@ -8,23 +8,20 @@ from pathlib import Path
 from typing import Self
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from bstsearch.errors import InputError
 from bstsearch.reading import shown
-from bstsearch.tasks.task import Batch, Split, Task
+from bstsearch.tasks.classes import ClassTask
+from bstsearch.tasks.task import Batch
 from bstsearch.tasks.vocabulary import FILE, PAD, Vocabulary
 
 
-class VqaTask(Task):
+class VqaTask(ClassTask):
     """A task with a vocabulary, which says how questions become token ids and answers classes.
 
     A subclass says how the vocabulary of a new model is made, and how its splits are read. Inputs hold token ids
     "question" (B, T); outputs are logits of the answers.
     """
-
-    has_classes = True
 
     def __init__(self, vocabulary: Vocabulary, data_dir: Path | None = None) -> None:
         self.vocabulary, self.data_dir = vocabulary, data_dir
@@ -53,38 +50,23 @@ class VqaTask(Task):
         words = self.vocabulary
         return {"vocab": words.size, "answers": len(words.answers), "question_length": words.question_length}
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy with class ids (B,), or with a distribution over the classes (B, A)."""
-        return F.cross_entropy(outputs, targets, reduction="none")
-
-    def distance(self, outputs: Tensor, teacher: Tensor) -> Tensor:
-        """KL divergence from the teacher's distribution over the answers."""
-        return F.kl_div(outputs.log_softmax(-1), teacher.to(outputs.dtype).softmax(-1), reduction="none").sum(-1)
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The answers."""
+        return self.vocabulary.answers
 
     def augmented(self, batch: Batch, rate: float) -> Batch:
-        """`batch` with that share of its words replaced by the unknown word, where the vocabulary has one."""
+        """`batch` with that share of its words replaced by the unknown word, where the vocabulary has one.
+
+        Questions that a model's own processor has read stay as they are.
+        """
         unknown = self.vocabulary.unknown_id
-        if unknown is None:
+        if unknown is None or "question" not in batch.inputs:
             return batch
         question = batch.inputs["question"]
         is_forgotten = (torch.rand(question.shape) < rate) & (question != PAD)
         inputs = {**batch.inputs, "question": question.masked_fill(is_forgotten, unknown)}
         return Batch(inputs=inputs, targets=batch.targets)
-
-
-class VqaSplit(Split):
-    """A split whose targets are class ids (B,), or what each class is worth (B, A); `kept` are class ids (N,)."""
-
-    def kept(self, outputs: Tensor, targets: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        """The likeliest class of each row (B,)."""
-        return outputs.argmax(-1)
-
-    def right(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """How right the likeliest class of each row is (B,): 0 or 1, or what it is worth."""
-        predicted_B = outputs.argmax(-1)
-        if targets.ndim == 1:
-            return (predicted_B == targets).float()
-        return targets.gather(1, predicted_B[:, None])[:, 0]
 
 
 def are_answered(questions: Sequence[int | str], is_answered: Sequence[bool], where: Path | str) -> bool:

@@ -7,6 +7,7 @@ its share of every batch; the gradients are those of one process with the whole 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -26,9 +27,10 @@ from bstsearch.training.batches import Parts, cut_batches
 from bstsearch.training.checkpoint import load_checkpoint
 from bstsearch.training.distributed import ALONE, Processes
 from bstsearch.training.kept import SANDWICH, TEACHER, Kept, made_by
+from bstsearch.training.layers import LayerMatch
 from bstsearch.training.optimizers import Stepper
 from bstsearch.training.precision import in_precision
-from bstsearch.training.recipes import Recipe, StageRecipe
+from bstsearch.training.recipes import LAYERS, Recipe, StageRecipe
 from bstsearch.training.sandwich import draw_sandwich, sandwich_step
 from bstsearch.training.schedules import Position
 
@@ -50,11 +52,15 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a stage trains: which submodels a part of a batch gets, and what their outputs are held against."""
+    """What a stage trains: which submodels a part of a batch gets, and what their outputs are held against.
+
+    `match`, where it is given, holds their layers against the teacher's.
+    """
 
     name: str
     draw: Callable[[random.Random], list[Submodel]]
     target: Callable[[Batch], Tensor]
+    match: LayerMatch | None = None
 
 
 def first_position(settings: StageRecipe, rows: int, processes: Processes) -> Position:
@@ -182,6 +188,7 @@ class Stage:
             functools.partial(self.settings.loss, task=self.task),
             rows=rows,
             precision=self.recipe.precision,
+            match=self.objective.match,
         )
         for submodel, (loss, outputs) in results.items():
             right_B = None if batch.targets is None else split.right(outputs, batch.targets)
@@ -224,13 +231,17 @@ def sandwich_stage(supernet: Supernet, teacher: Supernet, recipe: Recipe, folder
     """BST's stage: five submodels a step, all taught by the frozen teacher, which the supernet starts from."""
     supernet.load_state_dict(teacher.state_dict())
     teacher.eval().requires_grad_(False)
+    match = LayerMatch(teacher) if recipe.match == LAYERS else None
 
     def target(batch: Batch) -> Tensor:
-        with torch.no_grad(), in_precision(recipe.precision, next(teacher.parameters()).device):
+        watching = contextlib.nullcontext() if match is None else match.teaching(teacher.model, batch.inputs)
+        with torch.no_grad(), in_precision(recipe.precision, next(teacher.parameters()).device), watching:
             outputs: Tensor = teacher.model(**batch.inputs)
         return outputs
 
-    objective = Objective(name=SANDWICH, draw=lambda source: draw_sandwich(supernet.space, source), target=target)
+    objective = Objective(
+        name=SANDWICH, draw=lambda source: draw_sandwich(supernet.space, source), target=target, match=match
+    )
     return Stage(objective, supernet, recipe, recipe.sandwich, folder, **options)
 
 

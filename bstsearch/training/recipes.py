@@ -16,6 +16,7 @@ from bstsearch.training.optimizers import Optimizer
 from bstsearch.training.schedules import Schedule
 
 IMPORTANCE, NO_ORDER = ORDERS = ("importance", "none")
+OUTPUTS, LAYERS = MATCHES = ("outputs", "layers")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class Recipe:
     precision: str = "float32"
     checkpoint_every: int = 200  # steps
     order: str | None = None  # IMPORTANCE: units of a given teacher are put in order before the sandwich begins
+    match: str | None = None  # LAYERS: submodels are held against the teacher's layers, too, and not its outputs alone
 
     def settings(self) -> dict[str, Any]:
         """Every setting as plain data under a dotted name, without those that are off."""
@@ -145,7 +147,7 @@ DISTIL = Recipe(
         loss=Loss(kind="task-teacher"),
         optimizer=Optimizer(
             kind="adamw",
-            learning_rate=3e-4,
+            learning_rate=1e-4,
             schedule=Schedule(kind="cosine", warmup=0.05),
             betas=(0.9, 0.999),
             eps=1e-8,

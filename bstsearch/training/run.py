@@ -21,6 +21,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.config import changed, config_to_json
 from bstsearch.model.family import Config, Family
 from bstsearch.model.lookup import get_preset
+from bstsearch.model.sizes import all_sizes
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import METRICS, read_folder
 from bstsearch.reading import parsing, shown
@@ -30,6 +31,7 @@ from bstsearch.space_names import BST, describe, trainable
 from bstsearch.stock.importing import carry_beside
 from bstsearch.tasks import check_folder, data_of_preset, get_task, located, save_task, trained_for
 from bstsearch.tasks.evaluation import evaluate
+from bstsearch.tasks.fitting import fitted
 from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import has_vocabulary
 from bstsearch.training.card import write_card
@@ -41,13 +43,27 @@ from bstsearch.training.loop import Progress, Stage, first_position, sandwich_st
 from bstsearch.training.order import Order, measure_order
 from bstsearch.training.place import check_place, finishing, make_room, work_folder
 from bstsearch.training.precision import check_precision
-from bstsearch.training.recipes import IMPORTANCE, NO_ORDER, ORDERS, Recipe, check_recipe, get_recipe, recipe_for
+from bstsearch.training.recipes import (
+    IMPORTANCE,
+    MATCHES,
+    NO_ORDER,
+    ORDERS,
+    OUTPUTS,
+    Recipe,
+    check_recipe,
+    get_recipe,
+    recipe_for,
+)
 from bstsearch.writing import as_path, write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to train, by which recipe, and where; `teacher` is a supernet folder whose full model teaches, or none."""
+    """What to train, by which recipe, and where; `teacher` is a supernet folder whose full model teaches, or none.
+
+    `origin` is the folder that the sizes come from, where it is one: the teacher's, or the preset's. What came with the
+    model to read by lies there.
+    """
 
     family: Family
     config: Config
@@ -56,6 +72,7 @@ class Plan:
     out: Path
     device: torch.device
     teacher: Path | None = None
+    origin: Path | None = None
     is_forced: bool = False
     space: Space
 
@@ -68,7 +85,7 @@ class Plan:
 
     def split(self, name: str) -> Split:
         """That part of the data, as the model reads it."""
-        return self.task.split(name, self.family.reader(self.config))
+        return self.task.split(name, self.family.reader(self.config, self.origin))
 
 
 def train(
@@ -85,6 +102,7 @@ def train(
     epochs: int | None = None,
     steps: int | None = None,
     order: str | None = None,
+    match: str | None = None,
     batch_size: int | None = None,
     accumulate: int | None = None,
     precision: str = "float32",
@@ -102,7 +120,7 @@ def train(
     InputError or DeviceError where something of the request cannot be.
     """
     out, teacher = Path(out), as_path(teacher)
-    data, data_dir = located(data, as_path(data_dir))
+    data, data_dir = located(data, as_path(data_dir), teacher)
     torch.set_num_threads(choose_threads(threads))
     model, config = get_preset(preset)
     chosen = get_task(_data_for(preset, data))
@@ -115,6 +133,7 @@ def train(
         teacher=by.teacher.changed(epochs=teacher_epochs, batch_size=batch_size, accumulate=accumulate),
         sandwich=by.sandwich.changed(epochs=epochs, steps=steps, batch_size=batch_size, accumulate=accumulate),
         order=_order_of(by, order, teacher),
+        match=_match_of(by, match),
     )
     where = choose_device(device)
     check_precision(precision, where)
@@ -126,7 +145,7 @@ def train(
         if is_first_process():
             check_place(out, is_forced=is_forced)
         task = _open(chosen, data_dir, teacher)
-        config = fitted(config, task)
+        config = fitted(model, config, task, teacher)
         plan = Plan(
             space=_space(space, model, config),
             family=model,
@@ -136,6 +155,7 @@ def train(
             out=out,
             device=where,
             teacher=teacher,
+            origin=teacher or (Path(preset) if Path(preset).is_dir() else None),
             is_forced=is_forced,
         )
         return _run(plan, listener)
@@ -151,6 +171,14 @@ def _order_of(recipe: Recipe, order: str | None, teacher: Path | None) -> str | 
     if found == IMPORTANCE and process_count() > 1:
         raise UsageError("each of several processes would find an order of its own; give --order none")
     return None if found == NO_ORDER else found
+
+
+def _match_of(recipe: Recipe, match: str | None) -> str | None:
+    """What is held against the teacher's: as asked for, else as the recipe says; UsageError where that cannot be."""
+    if match not in (None, *MATCHES):
+        raise UsageError(f"unknown match {shown(match)}; choose one of {', '.join(MATCHES)}")
+    found = match or recipe.match
+    return None if found == OUTPUTS else found
 
 
 def _space(name: str, family: Family, config: Config) -> Space:
@@ -187,22 +215,6 @@ def _open(task: type[Task], data_dir: Path | None, teacher: Path | None) -> Task
     if (known := trained_for(teacher)) not in (None, task.name):
         raise InputError(f"teacher {teacher} is for {known}, not {task.name}; see --data")
     return task.load(teacher, data_dir)
-
-
-def fitted(config: Config, task: Task) -> Config:
-    """The configuration with the sizes of the data; InputError where they are not to be changed.
-
-    Data from the user's disk come as they are, and so do their numbers of words and answers. A data set in a package
-    is always the same: there another size is a mistake.
-    """
-    other = task.other_sizes(config)
-    if other and task.is_packaged:
-        name, size = next(iter(other.items()))
-        raise InputError(
-            f"the preset has {name}={getattr(config, name)}, but {task.name} has {size}; "
-            f"choose a preset that is named after {task.name}"
-        )
-    return dataclasses.replace(config, **other)
 
 
 def _train(plan: Plan, processes: Processes, listener: Listener) -> tuple[Supernet, Path]:
@@ -247,12 +259,11 @@ def _load_teacher(path: Path, supernet: Supernet) -> Supernet:
     teacher = Supernet.load(path)
     if teacher.family.name != supernet.family.name:
         raise InputError(f"teacher {path} is a {teacher.family.name}; the preset is a {supernet.family.name}")
-    for field in dataclasses.fields(supernet.config):
-        found, expected = getattr(teacher.config, field.name), getattr(supernet.config, field.name)
-        if found != expected:
-            raise InputError(
-                f"teacher {path} has {field.name}={found}, the preset {expected}; choose the preset of its sizes"
-            )
+    found, expected = all_sizes(teacher.config), all_sizes(supernet.config)
+    for name in {**expected, **found}:
+        one, other = found.get(name), expected.get(name)
+        if one != other:
+            raise InputError(f"teacher {path} has {name}={one}, the preset {other}; choose the preset of its sizes")
     return teacher
 
 
@@ -322,8 +333,8 @@ def _finish(plan: Plan, work: Path, supernet: Supernet, metrics: dict[str, Any])
         write_json(folder / METRICS, metrics)
         write_card(folder, supernet, metrics, is_vqa=has_vocabulary(folder))
         supernet.save(folder)
-        if plan.teacher is not None:
-            carry_beside(plan.teacher, folder)
+        if plan.origin is not None:
+            carry_beside(plan.origin, folder)
 
 
 def _commit() -> str | None:

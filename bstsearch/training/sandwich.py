@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Space, Submodel
 from bstsearch.space_sample import draw_submodel
+from bstsearch.training.layers import LayerMatch, States
 from bstsearch.training.precision import in_precision
 
 RANDOM_SUBMODELS = 3  # beside the smallest and the largest (BST section III-D: five a step)
@@ -49,12 +52,14 @@ def sandwich_step(
     *,
     rows: int | None = None,
     precision: str = "float32",
+    match: LayerMatch | None = None,
 ) -> dict[Submodel, tuple[Tensor, Tensor]]:
     """Adds the gradients of every submodel's loss to the supernet's; returns each one's loss and outputs.
 
     The fixed part is computed once for all submodels and gets their summed gradient in one backward
     pass: the same gradients as one full pass per submodel, where the fixed part has no dropout, at less
-    cost. `rows` is the size of the whole batch, where `inputs` are a part of it.
+    cost. `rows` is the size of the whole batch, where `inputs` are a part of it. With `match` the layers are held
+    against the teacher's, too.
     """
     device = next(supernet.parameters()).device
     with in_precision(precision, device):
@@ -64,14 +69,20 @@ def sandwich_step(
     for submodel in submodels:
         with supernet.bind(submodel) as model:
             # One autocast for each pass: it keeps the weights that it has cast, and the next pass has others.
-            with in_precision(precision, device):
+            with in_precision(precision, device), _watching(match, model) as states:
                 outputs = model.elastic(*leaves)  # type: ignore[operator]
             value = loss(outputs, target, rows=rows or len(target))
+            if match is not None:
+                value = value + match.loss(submodel, states, rows or len(target))
             torch.autograd.backward(value)
         results[submodel] = (value.detach(), outputs.detach())
     if pairs := [(feature, leaf.grad) for feature, leaf in zip(features, leaves, strict=True) if leaf.grad is not None]:
         torch.autograd.backward([feature for feature, _ in pairs], [grad.to(feature.dtype) for feature, grad in pairs])
     return results
+
+
+def _watching(match: LayerMatch | None, model: nn.Module) -> AbstractContextManager[dict[str, States]]:
+    return contextlib.nullcontext({}) if match is None else match.learning(model)
 
 
 def _leaf(feature: Tensor) -> Tensor:

@@ -101,5 +101,5 @@ def test_a_bundle_is_scored(bundle_folder: Path) -> None:
         (one["id"], one["accuracy"]["value"]) for one in data["submodels"]
     ]
     assert [one.id for one in evaluation.evaluate(bundle_folder, ["w1of4-d1of4"]).submodels] == ["w1of4-d1of4"]
-    with pytest.raises(UsageError, match="is a bundle, which is in float32; leave out --precision"):
+    with pytest.raises(UsageError, match="submodels have a precision each; name some with --submodel"):
         evaluation.evaluate(bundle_folder, precisions=["int8"])

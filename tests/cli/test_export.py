@@ -213,7 +213,7 @@ def test_a_bundle_is_written_shown_and_asked(invoke: Invoke, easy_front: Path, t
     ("options", "message"),
     [
         ((), "--pick is missing; give a row, an id or 'recommended', or --elastic for all rows"),
-        (("--elastic", "--precision", "int8"), "--elastic writes float32 only; leave out --precision"),
+        (("--elastic", "--precision", "int8"), "--elastic writes each row in its own precision; leave out --precision"),
     ],
 )
 def test_what_does_not_go_together_is_refused(invoke: Invoke, options: tuple[str, ...], message: str) -> None:

@@ -25,9 +25,9 @@ from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.holding import holding
 from bstsearch.model.supernet import Supernet
 from bstsearch.tasks.easy_vqa import EasyVqa
+from bstsearch.tasks.fitting import fitted
 from bstsearch.tasks.vocabulary import Vocabulary
 from bstsearch.tasks.vqa_v2 import VqaV2
-from bstsearch.training.run import fitted
 
 Invoke = Callable[..., Any]
 COMPARING = "comparing larger with smaller submodels"
@@ -354,7 +354,7 @@ def test_a_data_set_from_the_users_disk_decides_how_many_words_and_answers_there
     tiny_easy_config: McanConfig,
 ) -> None:
     vocabulary = Vocabulary(data="vqa-v2", words=("is", "red"), answers=("yes", "no"), question_length=14)
-    config = fitted(tiny_easy_config, VqaV2(vocabulary))
+    config = fitted(FAMILY, tiny_easy_config, VqaV2(vocabulary))
     assert (config.vocab, config.answers, config.question_length) == (4, 2, 14)
     assert config.hidden == tiny_easy_config.hidden
 
@@ -409,7 +409,11 @@ def _folder(path: Path) -> Path:
         (("--preset", "mcan-nothing-easy-vqa"), 4, "unknown preset 'mcan-nothing-easy-vqa'; this version knows"),
         (("--preset", "clip-vil-rn50x4"), 2, "is not named after a data set; say which with --data NAME"),
         (("--preset", "mcan-vqa-v2"), 2, "vqa-v2 is read from your disk; say where with --data-dir DIR"),
-        (("--data", "nothing"), 4, "unknown task 'nothing'; known are easy-vqa, gqa, shapes, sort-of-clevr, text"),
+        (
+            ("--data", "nothing"),
+            4,
+            "unknown task 'nothing'; known are easy-vqa, gqa, next-token, shapes, sort-of",
+        ),
         (("--preset", "mcan-vqa-v2", "--data", "easy-vqa"), 4, "the preset has vocab=20572, but easy-vqa has 28"),
         (
             ("--recipe", "cake"),

@@ -17,7 +17,7 @@ from bstsearch.errors import BstsearchError
 from bstsearch.graphs.onnx_file import locate, write_onnx
 from bstsearch.graphs.positions import Located
 from bstsearch.graphs.shared_weights import SharedWeights
-from bstsearch.graphs.short_graph import LETTERS, ShortGraph
+from bstsearch.graphs.short_graph import LETTERS, ShortGraph, Stored
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
 
@@ -132,7 +132,7 @@ def test_runs_of_any_axis_are_taken(runs: list[list[tuple[int, int]]], tmp_path:
     )
     source = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
     short = ShortGraph(source, "weights.bin")
-    short.view("weight", 2, stored.shape, runs)
+    short.view("weight", Stored(start=8, shape=stored.shape, dtype=stored.dtype), runs)
     onnx.save(short.model(), tmp_path / "model.onnx")
     found = session(tmp_path / "model.onnx", tmp_path / "o.onnx").run(None, {"a": np.zeros(1, np.float32)})[0]
     np.testing.assert_array_equal(found, expected)

@@ -98,7 +98,12 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Workloa
     built: dict[tuple[str, ...], Workload] = {}
 
     def make(
-        folder: SupernetFolder, submodels: Sequence[Submodel], where: Path, *, on_graph: Callable[[], None]
+        folder: SupernetFolder,
+        submodels: Sequence[Submodel],
+        where: Path,
+        *,
+        on_graph: Callable[[], None],
+        **_: object,
     ) -> Workload:
         key = (folder.architecture, *(submodel.id for submodel in submodels))
         if key not in built:

@@ -80,7 +80,12 @@ def write_graph(submodel: Submodel, path: Path) -> Graph:
 
 
 def make_workload(
-    folder: SupernetFolder, submodels: Sequence[Submodel], where: Path, *, on_graph: Callable[[], None]
+    folder: SupernetFolder,
+    submodels: Sequence[Submodel],
+    where: Path,
+    *,
+    on_graph: Callable[[], None],
+    **_: object,
 ) -> Workload:
     """In place of the real graphs, which take a quarter of a second each."""
     graphs = {}

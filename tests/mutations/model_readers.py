@@ -68,7 +68,7 @@ def few_questions() -> ImageSplit:
     """Eight questions about eight images, in place of easy-VQA's thousands."""
     inputs = FAMILY.example_inputs(CONFIG, 8)
     return ImageSplit(
-        questions=inputs["question"],
+        questions={"question": inputs["question"]},
         image_of=torch.arange(8),
         images=inputs["image"],
         picture=FAMILY.reader(CONFIG).needed_picture("these are images"),

@@ -18,6 +18,7 @@ from store_mutations import (
 from text_mutations import of_json, of_json_lines, of_table
 
 KINDS: Mapping[str, Maker] = {
+    "bytes": lambda _content, _chance: iter(()),
     "json": of_json,
     "json lines": of_json_lines,
     "lines": of_table("\n"),

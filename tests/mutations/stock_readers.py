@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import classifiers
+import datasets
 import sentences
 from model_readers import make_models
 from reader import Reader
@@ -12,9 +14,12 @@ from reader import Reader
 from bstsearch import doors
 from bstsearch.answering.bundle_folder import read_bundle
 from bstsearch.exporting.elastic import export_elastic
+from bstsearch.formats import datasets_folder, labelled_tables
+from bstsearch.formats.labelled import TEXT, check_texts
 from bstsearch.stock import exporting
 from bstsearch.stock.configuration import FILE, KEPT, Found, StockConfig, read_settings
 from bstsearch.stock.importing import kept_inspection, pooling_of
+from bstsearch.tasks.labelled import TextClassification
 from bstsearch.tasks.text import Text
 from bstsearch.tasks.text_lines import read_parts
 from bstsearch.tasks.text_split import tokenizer_of
@@ -50,6 +55,25 @@ def read_texts(folder: Path) -> list[object]:
     return [read_parts(folder / "lines.txt"), Text.load(net, None), tokenizer]
 
 
+def make_labelled(folder: Path) -> None:
+    datasets.disable_progress_bars()
+    classifiers.write_csv(folder / "train.csv", classifiers.reviews(6))
+    rows = [{"text": text, "label": label} for text, label in classifiers.reviews(6)]
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    table = datasets.Dataset.from_list(rows)
+    table.to_parquet(folder / "train.parquet")
+    datasets.DatasetDict(train=table).save_to_disk(folder / "set")
+    TextClassification(None, names=("neg", "pos")).save(folder)
+
+
+def read_labelled(folder: Path) -> list[object]:
+    found = [labelled_tables.read_parts(folder / name, TEXT) for name in ("train.csv", "train.jsonl", "train.parquet")]
+    found.append(datasets_folder.read_parts(folder / "set", TEXT))
+    for parts in found:
+        check_texts(parts["train"])
+    return [*found, TextClassification.load(folder, None).names]
+
+
 def make_bundle(folder: Path) -> None:
     make_models(folder)
     export_elastic(["1"], front=Path("front.json"), out=Path("bundle"))
@@ -64,6 +88,21 @@ STOCK = (
         read=read_texts,
         files={"net/text.json": "json", "net/tokenizer.json": "json", "lines.txt": "lines"},
         step=3,
+    ),
+    Reader(
+        name="labelled",
+        make=make_labelled,
+        read=read_labelled,
+        files={
+            "train.csv": "csv",
+            "train.jsonl": "json lines",
+            "train.parquet": "bytes",
+            "set/dataset_dict.json": "json",
+            "set/train/state.json": "json",
+            "set/train/data-00000-of-00001.arrow": "bytes",
+            "classes.json": "json",
+        },
+        step=2,
     ),
     Reader(
         name="bundle",

@@ -276,3 +276,31 @@ def test_a_precision_that_was_not_measured_is_told_with_what_measures_it(
 def test_a_model_of_older_files_was_measured_in_float32(data: Data, tmp_path: Path) -> None:
     data["models"][0].pop("precision", None)
     assert load(data, tmp_path).models[0].precision == "float32"
+
+
+def test_a_phase_that_was_not_measured_is_told_with_what_measures_it(
+    tiny_folder: Path, make_profile: MakeProfile
+) -> None:
+    profile = make_profile(tiny_folder, "phone", model={"phase": "decode"})
+    (model,) = profile.models
+    assert profile.get_model(model.architecture, "mcan", phase="decode") is model
+    with pytest.raises(InputError) as caught:
+        profile.get_model(model.architecture, "mcan")
+    assert (
+        f"only of: mcan {model.architecture}, decode; measure it with 'bstsearch profile --device phone --mea"
+        in str(caught.value)
+    )
+    with pytest.raises(InputError, match="--device phone --precision int8 --phase prefill --measure'"):
+        profile.get_model(model.architecture, "mcan", "int8", "prefill")
+
+
+def test_phases_of_one_architecture_stand_beside_each_other_and_files_without_are_of_the_whole(
+    data: Data, tmp_path: Path
+) -> None:
+    (whole,) = data["models"]
+    both = load({**data, "models": [whole, whole | {"phase": "decode"}]}, tmp_path)
+    assert [model.phase for model in both.models] == ["whole", "decode"]
+    del whole["phase"]
+    assert load(data, tmp_path).models[0].phase == "whole"
+    with pytest.raises(InputError, match=r"models: '[0-9a-f]{16}, decode' occurs 2 times"):
+        load({**data, "models": [whole | {"phase": "decode"}] * 2}, tmp_path)

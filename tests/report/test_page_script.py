@@ -29,7 +29,7 @@ from bstsearch.score import Accuracy, Metric
 from bstsearch.searching.apart import find_not_apart
 from bstsearch.searching.budget import HIGH, MIDDLE, Budget
 from bstsearch.searching.comparison import find_levels
-from bstsearch.searching.costs import DEFAULT, Objectives, by_name
+from bstsearch.searching.costs import DEFAULT, Objectives, known_costs
 from bstsearch.searching.floor import keeps_to
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.searching.pareto import Candidate, find_front, recommend
@@ -76,8 +76,8 @@ def random_budget(rng: random.Random, candidates: Sequence[Candidate]) -> Budget
     """Limits beside, or exactly at, what some candidate costs."""
     free = Budget(at=rng.choice([HIGH, MIDDLE]))
     limits = {
-        name: free.cost(name, rng.choice(candidates)) * rng.choice([1.0, 1.0, 0.97, 1 + 2**-52, 3.0])
-        for name in by_name()
+        cost.name: free.cost(cost.name, rng.choice(candidates)) * rng.choice([1.0, 1.0, 0.97, 1 + 2**-52, 3.0])
+        for cost in known_costs(candidates)
         if rng.random() < 0.5
     }
     return Budget(**limits, at=free.at)

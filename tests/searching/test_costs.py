@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import inspect
 import json
 import subprocess
@@ -12,12 +13,13 @@ import optuna
 import pytest
 
 from bstsearch.errors import InputError, UsageError
+from bstsearch.profiles.latency import Latency
 from bstsearch.report import write_reports
 from bstsearch.report.page import page_data
 from bstsearch.report.table import front_table
 from bstsearch.score import Metric
 from bstsearch.searching.budget import Budget, parse_bounds
-from bstsearch.searching.costs import COSTS, DEFAULT, Amount, Cost, Objectives, objective_keys
+from bstsearch.searching.costs import COSTS, DEFAULT, Amount, Cost, Objectives, known_costs, objective_keys
 from bstsearch.searching.front_file import FrontFile, read_front
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
@@ -26,6 +28,7 @@ from bstsearch.space import Space
 
 MakeCandidate = Callable[..., Candidate]
 
+LIMITED = ("latency_ms", "gflops", "parameters", "size_mb", "memory_mb")
 ERROR = Metric(name="error", unit="m", is_higher_better=False, best=0.0)
 
 
@@ -178,5 +181,30 @@ def test_help_lists_what_is_in_the_table() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={"COLUMNS": "200"})
     words = " ".join(done.stdout.replace("│", " ").split())
-    assert "accuracy and one or more of latency, gflops, parameters, size, memory, energy" in words
-    assert "Any cost at most, such as size=50%: latency, gflops, parameters, size, memory, energy" in words
+    assert "accuracy and one or more of latency, gflops, parameters, size, memory, prefill, decode, energy" in words
+    assert (
+        "Any cost at most, such as size=50%: latency, gflops, parameters, size, memory, prefill, decode, energy"
+        in words
+    )
+
+
+def test_a_cost_of_a_phase_is_had_by_those_that_were_measured(make_candidate: MakeCandidate) -> None:
+    one, other = make_candidate(correct=900), make_candidate("w1of2-d1", correct=800)
+    step = Latency(ms=0.5, source="composed", low_ms=0.4, high_ms=0.6)
+    both = dataclasses.replace(one, phases={"decode": step})
+    assert Candidate.from_json(both.to_json()) == both
+    assert both.to_json()["decode_ms"] == 0.5
+    assert "decode_ms" not in one.to_json()
+    assert COSTS["decode"] in known_costs([both])
+    assert COSTS["decode"] not in known_costs([both, other])
+    assert COSTS["decode"].text(both) == "0.500 (0.40-0.60)"
+    assert Objectives.parse("accuracy,decode").losses(both) == (0.5, -0.9)
+    with pytest.raises(InputError, match="decode of w1-d1 is not known here; measure it with 'bstsearch profile --ph"):
+        COSTS["decode"].of(one)
+    with pytest.raises(InputError, match="decode_low_ms, decode_high_ms and decode_source belong to decode_ms"):
+        Candidate.from_json(one.to_json() | {"decode_ms": 1.0})
+
+
+def test_budgets_of_before_there_were_phases_are_the_same() -> None:
+    assert list(Budget(latency_ms=1.0).to_json()) == [*(name for name in LIMITED), "at"]
+    assert Budget.from_json(Budget(decode_ms=2.0).to_json()).limits == {"decode_ms": 2.0}

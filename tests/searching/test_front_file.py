@@ -14,7 +14,7 @@ from bstsearch.errors import InputError
 from bstsearch.model.stack_shape import StackShape
 from bstsearch.score import Accuracy
 from bstsearch.searching.budget import Budget
-from bstsearch.searching.costs import DEFAULT, Objectives, by_name
+from bstsearch.searching.costs import DEFAULT, Objectives, known_costs
 from bstsearch.searching.front_file import FORMAT, FrontFile, read_front, write_front
 from bstsearch.searching.pareto import Candidate
 from bstsearch.searching.provenance import Provenance
@@ -82,7 +82,11 @@ def test_schema(tmp_path: Path, candidates: list[Candidate]) -> None:
     }
     assert {key: type(value) for key, value in data.items()} == kinds
     assert data["format"] == FORMAT
-    assert data["budget"] == {**dict.fromkeys(by_name()), "latency_ms": 4.0, "at": "high"}
+    assert data["budget"] == {
+        **dict.fromkeys(cost.name for cost in known_costs(candidates)),
+        "latency_ms": 4.0,
+        "at": "high",
+    }
     assert data["front"] == [candidate.id for candidate in candidates[:4]]
     assert data["recommended"] == candidates[3].id
     assert data["hypervolume"]["reference"] == {"accuracy": 0.0, "latency_ms": 10.0, "gflops": 2e-5}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bstsearch.errors import InputError
+from bstsearch.profiles.latency import Latency
 from bstsearch.score import Metric, Value
 from bstsearch.searching.costs import COSTS, Objectives
 from bstsearch.searching.pareto import Candidate, dominates, find_front, hypervolume, recommend, reference, rule
@@ -211,13 +212,16 @@ def test_a_score_of_another_metric_keeps_its_interval(make_candidate: MakeCandid
 
 def test_every_cost_is_in_json_under_its_name(make_candidate: MakeCandidate) -> None:
     candidate = make_candidate(ms=2.0, macs=500_000_000, memory=3_000_000)
-    data = candidate.to_json()
+    phases = {phase: Latency(ms=0.5, source="measured", low_ms=0.5, high_ms=0.5) for phase in ("prefill", "decode")}
+    data = dataclasses.replace(candidate, phases=phases).to_json()
     assert {cost.name: data[cost.name] for cost in COSTS.values()} == {
         "latency_ms": 2.0,
         "gflops": 1.0,
         "parameters": 50_000_000,
         "size_mb": 200.0,
         "memory_mb": 3.0,
+        "prefill_ms": 0.5,
+        "decode_ms": 0.5,
     }
 
 

@@ -37,7 +37,11 @@ def split(tiny_supernet: Supernet) -> ImageSplit:
     picture = tiny_supernet.family.reader(tiny_supernet.config).needed_picture("these are images")
     rows = torch.arange(ROWS)
     return ImageSplit(
-        questions=inputs["question"], image_of=rows, images=inputs["image"], picture=picture, answers=answers
+        questions={"question": inputs["question"]},
+        image_of=rows,
+        images=inputs["image"],
+        picture=picture,
+        answers=answers,
     )
 
 

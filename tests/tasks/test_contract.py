@@ -81,5 +81,5 @@ def test_a_task_that_lacks_something_is_refused_by_name(tmp_path: Path, monkeypa
 
 
 def test_hints_know_which_of_the_package_s_tasks_need_a_folder() -> None:
-    ours = ("easy-vqa", "gqa", "shapes", "sort-of-clevr", "vqa-v2")
+    ours = ("easy-vqa", "gqa", "image-classification", "shapes", "sort-of-clevr", "text-classification", "vqa-v2")
     assert tuple(name for name in ours if not get_task(name).is_packaged) == ON_DISK

@@ -44,7 +44,7 @@ def test_no_image_is_in_both_training_and_validation() -> None:
 def test_a_split_pairs_each_question_with_its_image_and_answer(vocabulary: Vocabulary, validation: ImageSplit) -> None:
     questions, answers, image_ids = easy_vqa.get_train_questions()
     first = next(row for row, image in enumerate(image_ids) if _split_of(image) == "validation")
-    assert validation.questions[0].tolist() == vocabulary.encode(questions[first]).tolist()
+    assert validation.questions["question"][0].tolist() == vocabulary.encode(questions[first]).tolist()
     assert vocabulary.answers[validation.answers[0]] == answers[first]
     assert validation.images[validation.image_of[0]].shape == (64, 64, 3)
 
@@ -62,7 +62,7 @@ def test_batches_cover_the_split_in_the_order_asked_for(validation: ImageSplit) 
     order = torch.tensor([9, 3, 5])
     batches = list(part.batches(2, order))
     assert [len(batch.targets) for batch in batches] == [2, 1]
-    assert torch.equal(torch.cat([batch.inputs["question"] for batch in batches]), part.questions[order])
+    assert torch.equal(torch.cat([batch.inputs["question"] for batch in batches]), part.questions["question"][order])
     assert sum(len(batch.targets) for batch in part.batches(4)) == 10
 
 

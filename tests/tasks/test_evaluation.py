@@ -20,7 +20,7 @@ def split_for(supernet: Supernet, questions: int) -> ImageSplit:
         answers = supernet.model(**inputs).argmax(-1)
     answers[::4] = (answers[::4] + 1) % supernet.config.answers  # every fourth one is wrong for the full model
     return ImageSplit(
-        questions=inputs["question"],
+        questions={"question": inputs["question"]},
         image_of=torch.arange(questions),
         images=inputs["image"],
         picture=supernet.family.reader(supernet.config).needed_picture("these are images"),

@@ -39,7 +39,11 @@ def split(tiny_supernet: Supernet) -> Counted:
     picture = tiny_supernet.family.reader(tiny_supernet.config).needed_picture("these are images")
     rows = torch.arange(10)
     return Counted(
-        questions=inputs["question"], image_of=rows, images=inputs["image"], picture=picture, answers=answers
+        questions={"question": inputs["question"]},
+        image_of=rows,
+        images=inputs["image"],
+        picture=picture,
+        answers=answers,
     )
 
 

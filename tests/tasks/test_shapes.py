@@ -82,17 +82,19 @@ def asked(task: Shapes, tokens: torch.Tensor) -> str:
 
 def test_every_answer_can_be_read_off_the_picture(task: Shapes, validation: ImageSplit) -> None:
     objects = [seen(image) for image in validation.images.numpy()]
-    for tokens, image, answer in zip(validation.questions, validation.image_of, validation.answers, strict=True):
+    for tokens, image, answer in zip(
+        validation.questions["question"], validation.image_of, validation.answers, strict=True
+    ):
         assert task.vocabulary.answers[answer] == answered(asked(task, tokens), objects[image])
 
 
 def test_each_kind_is_asked_and_none_twice_about_a_picture(task: Shapes, validation: ImageSplit) -> None:
     assert set(validation.kinds) == {kind.name for kind in KINDS} | {SIMPLEST}
     assert len(validation) > 7 * IMAGES["validation"]
-    rows = torch.cat([validation.image_of[:, None], validation.questions], 1)
+    rows = torch.cat([validation.image_of[:, None], validation.questions["question"]], 1)
     assert len(torch.unique(rows, dim=0)) == len(validation)
     assert max(len(words_of(question)) for question in QUESTIONS) == task.vocabulary.question_length
-    assert not {1} & set(validation.questions.flatten().tolist())  # the unknown word
+    assert not {1} & set(validation.questions["question"].flatten().tolist())  # the unknown word
     assert len(set(QUESTIONS)) == len(QUESTIONS) == len(KIND_OF)
 
 
@@ -105,7 +107,9 @@ def test_a_question_does_not_tell_its_answer(validation: ImageSplit) -> None:
     assert all(shares[kind] < 0.54 for kind in ("exist", "compare", "half"))
     assert all(shares[kind] < 0.35 for kind in ("what", "count"))
     of_question: dict[tuple[int, ...], collections.Counter[int]] = collections.defaultdict(collections.Counter)
-    for kind, tokens, answer in zip(validation.kinds, validation.questions, validation.answers, strict=True):
+    for kind, tokens, answer in zip(
+        validation.kinds, validation.questions["question"], validation.answers, strict=True
+    ):
         if kind in ("exist", "compare"):
             of_question[tuple(tokens.tolist())][int(answer)] += 1
     blind = sum(max(counts.values()) for counts in of_question.values())
@@ -115,17 +119,18 @@ def test_a_question_does_not_tell_its_answer(validation: ImageSplit) -> None:
 def test_training_begins_with_what_one_of_few_objects_is(task: Shapes, validation: ImageSplit) -> None:
     rows = validation.first_lesson().tolist()
     assert len(rows) > 200
-    assert {asked(task, validation.questions[row]).split()[0] for row in rows} == {"what"}
+    assert {asked(task, validation.questions["question"][row]).split()[0] for row in rows} == {"what"}
     images = validation.images[validation.image_of[rows]].numpy()
     assert {len(seen(image)) for image in images} == set(range(2, FEW + 1))
 
 
 def test_the_same_numbers_come_out_every_time(task: Shapes, validation: ImageSplit) -> None:
     again = load("validation", task)
-    for name in ("questions", "image_of", "answers", "images"):
+    assert torch.equal(again.questions["question"], validation.questions["question"])
+    for name in ("image_of", "answers", "images"):
         assert torch.equal(getattr(again, name), getattr(validation, name))
-    digest = hashlib.sha256()
-    for name in ("questions", "image_of", "answers", "images"):
+    digest = hashlib.sha256(validation.questions["question"].numpy().tobytes())
+    for name in ("image_of", "answers", "images"):
         digest.update(getattr(validation, name).numpy().tobytes())
     assert digest.hexdigest()[:16] == "131f21bce20ed69e"
 

@@ -18,7 +18,7 @@ SCRIPT = textwrap.dedent("""
     import dataclasses, os, sys, torch
     from pathlib import Path
     from bstsearch.tasks.task import Batch
-    from bstsearch.tasks.vqa import VqaSplit
+    from bstsearch.tasks.classes import ClassSplit
     from bstsearch.training.distributed import joined
     from bstsearch.families.mcan import FAMILY, McanConfig
     from bstsearch.training.recipes import BST
@@ -36,7 +36,7 @@ SCRIPT = textwrap.dedent("""
     inputs["regions"] = inputs["regions"].double()
     answers = inputs["question"][:, 0] % 7
 
-    class Regions(VqaSplit):
+    class Regions(ClassSplit):
         def __len__(self):
             return 35
         def batches(self, size, order):

@@ -50,7 +50,7 @@ def little_data(config: McanConfig, questions: int = 40) -> ImageSplit:
     inputs = FAMILY.example_inputs(config, questions)
     answers = inputs["question"][:, 0] % 2
     return ImageSplit(
-        questions=inputs["question"],
+        questions={"question": inputs["question"]},
         image_of=torch.arange(questions),
         images=inputs["image"],
         picture=FAMILY.reader(config).needed_picture("these are images"),
@@ -86,7 +86,7 @@ def test_the_demos_weights_are_those_of_a_plain_loop(tmp_path: Path, tiny_config
         source = torch.Generator().manual_seed(random.Random(f"0/teacher/{step // 3}").getrandbits(63))
         rows = torch.randperm(21, generator=source)[step % 3 * 8 :][:8]
         torch.manual_seed(random.Random(f"0/teacher/{step}").getrandbits(63))
-        question = split.questions[rows]
+        question = split.questions["question"][rows]
         question = question.masked_fill((torch.rand(question.shape) < 0.02) & (question != 0), 1)
         logits = plain.model(question=question, image=split.images[split.image_of[rows]])
         F.cross_entropy(logits, split.answers[rows]).backward()
@@ -147,7 +147,7 @@ def test_a_run_killed_in_the_middle_resumes_exactly(tmp_path: Path) -> None:
         )
         inputs = FAMILY.example_inputs(config, 24)
         split = ImageSplit(
-            questions=inputs["question"], image_of=torch.arange(24), images=inputs["image"],
+            questions={"question": inputs["question"]}, image_of=torch.arange(24), images=inputs["image"],
             answers=inputs["question"][:, 0] % 3, picture=FAMILY.reader(config).picture,
         )
         stage = teacher_stage(

@@ -35,7 +35,7 @@ def split(tiny_config: McanConfig) -> Questions:
     source = torch.Generator().manual_seed(0)
     questions = torch.randint(1, tiny_config.vocab, (300, tiny_config.question_length), generator=source)
     answers = torch.randint(0, tiny_config.answers, (300,), generator=source)
-    return Questions(questions=questions, image_of=torch.zeros(300, dtype=torch.long), answers=answers)
+    return Questions(questions={"question": questions}, image_of=torch.zeros(300, dtype=torch.long), answers=answers)
 
 
 def test_couples_of_an_elastic_space_are_looked_at_with_what_lies_within_and_around() -> None:
