@@ -31,7 +31,6 @@ from bstsearch.serving.tensors import Infer, outputs_json, read_inputs
 
 NAME, ANY = "bstsearch", "elastic"  # the server, and the model that any submodel may be
 LARGE = 1 << 16  # bytes of a body that is read away from the event loop
-UNREAD = (408, 413, 503)  # refused before all of the body was read
 CLIENT_LEFT = 499
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -167,7 +166,7 @@ async def _metrics(request: Request) -> Response:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
     headers = {} if error.retry_s is None else {"Retry-After": str(max(1, math.ceil(error.retry_s)))}
-    if error.status in UNREAD:
+    if not error.is_read:
         headers["Connection"] = "close"
     return _json({"error": error.line}, error.status, headers)
 

@@ -24,8 +24,11 @@ class Limits:
 
 
 class RefusedError(Exception):
-    """A request that is answered with an error: its HTTP status and one line that says why."""
+    """A request that is answered with an error: its HTTP status and one line that says why.
 
-    def __init__(self, status: int, line: str, *, retry_s: float | None = None) -> None:
+    Where not all of its body was read, its connection is of no use any more.
+    """
+
+    def __init__(self, status: int, line: str, *, retry_s: float | None = None, is_read: bool = True) -> None:
         super().__init__(line)
-        self.status, self.line, self.retry_s = status, line, retry_s
+        self.status, self.line, self.retry_s, self.is_read = status, line, retry_s, is_read

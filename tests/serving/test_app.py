@@ -98,6 +98,7 @@ def test_a_deadline_that_no_submodel_meets_is_refused_at_once(client: TestClient
     reply = ask(client, picture, deadline_ms="0.001")
     assert reply.status_code == 503
     assert int(reply.headers["Retry-After"]) >= 1
+    assert "Connection" not in reply.headers  # there is more to be asked
     assert "no submodel can answer before the deadline" in reply.json()["error"]
     assert outcomes(client) == {"refused": 1}
 
@@ -233,6 +234,20 @@ def test_all_bodies_together_are_bounded() -> None:
         asyncio.run(two())
     assert error.value.status == 503
     asyncio.run(one_after_the_other())
+
+
+def test_what_is_too_large_is_read_on_for_a_while_so_that_its_client_sees_the_answer() -> None:
+    request = request_of(b"abc", b"def", b"ghi")
+    bodies = Bodies(Limits(body=2))
+
+    async def refused() -> None:
+        async with bodies.read(request):
+            pass
+
+    with pytest.raises(RefusedError) as error:
+        asyncio.run(refused())
+    assert (error.value.status, error.value.is_read) == (413, False)
+    assert asyncio.run(request.receive()) == {"type": "http.disconnect"}  # nothing of it is left
 
 
 def test_a_client_that_leaves_is_forgotten(service: Service, picture: bytes) -> None:
