@@ -30,7 +30,7 @@ from bstsearch.stock.exporting import write_stock
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inspecting import inspect
 from bstsearch.stock.module import get_class, stock_config
-from timing import busy, in_turns, medians_ms, ratio, report
+from timing import busy, in_turns, medians_ms, ratio, report, tell
 
 CLASSES = ("BertModel", "ViTModel")  # whose own defaults are the sizes of BERT-base and ViT-base
 
@@ -41,7 +41,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    figures = {name: figures_of(name, options.batch, options.rounds) for name in CLASSES}
+    figures = {}
+    for name in CLASSES:
+        figures[name] = figures_of(name, options.batch, options.rounds)
+        tell(f"{name}: {figures[name]}")
     report("stock_models", {"batch": options.batch, "rounds": options.rounds, **figures, "busy": busy()})
 
 

@@ -125,6 +125,7 @@ class Space:
     smallest on: ten of sixteen for four widths and four depths. With `has_own_depths` each stack chooses its depth.
     `layer_heads` and `layer_ffn`, where given, let every kept layer choose for itself. `tokens` are the shares of the
     image's tokens. Each submodel is there once for each of the `precisions`, which are kept in the order of their bits.
+    A depth is a whole number of layers of each stack; with `has_nearest_depths`, the nearest one (`nearest`).
 
     >>> space = Space.bst(stacks=(6, 6))
     >>> len(space), space.smallest.id, space.largest.id
@@ -140,6 +141,7 @@ class Space:
     layer_ffn: Shares = ()
     tokens: Shares = (ONE,)
     precisions: tuple[Precision, ...] = (FLOAT32,)
+    has_nearest_depths: bool = False
 
     def __post_init__(self) -> None:
         for name in ("widths", "depths", "layer_heads", "layer_ffn", "tokens"):
@@ -163,7 +165,7 @@ class Space:
             expected = f"layer counts of at least 1, {LAYERS} together at most"
             raise InputError(f"space.stacks must be {expected}, not {shown(self.stacks)}")
         for depth, layers in itertools.product(self.depths, self.stacks):
-            if (depth * layers).denominator != 1:
+            if (depth * layers).denominator != 1 and not self.has_nearest_depths:
                 raise InputError(f"depth {depth} of {layers} layers is not a whole number of layers")
 
     @classmethod
@@ -177,7 +179,7 @@ class Space:
 
     def kept_layers(self, submodel: Submodel) -> int:
         """How many layers, all stacks together, `submodel` keeps."""
-        return sum(int(submodel.depth_of(stack) * layers) for stack, layers in enumerate(self.stacks))
+        return sum(nearest(submodel.depth_of(stack), layers) for stack, layers in enumerate(self.stacks))
 
     def depths_of(self, width: Fraction) -> Shares:
         """The depths that go with one of the widths."""
@@ -325,15 +327,16 @@ class Space:
 
     def _choices_of(self, width: Fraction, choices: int) -> int:
         """How many submodels there are of one width and one number of tokens."""
-        by_stack = [[choices ** int(depth * layers) for depth in self.depths_of(width)] for layers in self.stacks]
+        by_stack = [[choices ** nearest(depth, layers) for depth in self.depths_of(width)] for layers in self.stacks]
         if self.has_own_depths:
             return math.prod(map(sum, by_stack))
         return sum(map(math.prod, zip(*by_stack, strict=True)))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `from_json` reads it back. Precisions are told where there is another one than float32."""
+        """Plain data; `from_json` reads it back. What versions before 0.2 lack is told where it is not as usual."""
         data = {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
-        return {name: value for name, value in data.items() if name != "precisions" or value != [FLOAT32]}
+        usual = {"precisions": [FLOAT32], "has_nearest_depths": False}
+        return {name: value for name, value in data.items() if name not in usual or value != usual[name]}
 
     @classmethod
     def from_json(cls, data: object) -> Space:
@@ -347,6 +350,15 @@ class Space:
         space = checked({key: value for key, value in data.items() if key != "has_triangle_filter"}, cls, "space")
         least = triangle(space.widths, space.depths) if has_filter else ()
         return dataclasses.replace(space, least_depths=least)
+
+
+def nearest(share: Fraction, count: int) -> int:
+    """The whole number of `count` things that comes nearest to that share, one at the least; halves are rounded up.
+
+    >>> [nearest(Fraction(1, 2), layers) for layers in (12, 9, 5, 1)], nearest(Fraction(1, 4), 1)
+    ([6, 5, 3, 1], 1)
+    """
+    return max(1, math.floor(share * count + Fraction(1, 2)))
 
 
 def triangle(widths: Shares, depths: Shares) -> Shares:

@@ -27,6 +27,7 @@ class _Changes(msgspec.Struct, forbid_unknown_fields=True):
     depths: Shares | None = None
     least_depths: Shares | None = None
     has_own_depths: bool | None = None
+    has_nearest_depths: bool | None = None
     layer_heads: Shares | None = None
     layer_ffn: Shares | None = None
     tokens: Shares | None = None

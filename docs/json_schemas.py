@@ -705,6 +705,37 @@ class ExportElastic(_Object, kw_only=True):
     versions: dict[str, str]
 
 
+class PageWeights(_Object, kw_only=True):
+    """The file of weights of a page; `version` is a part of its SHA-256."""
+
+    bytes: Whole
+    version: str
+
+
+class PageMember(_Object, kw_only=True):
+    """One submodel of a page."""
+
+    id: Id
+    file: str
+    version: Annotated[str, Meta(description="Of its graph, a part of the SHA-256.")]
+    parameters: Whole
+    score: Annotated[str, Meta(description="With its unit, as the page shows it.")]
+    goodness: Annotated[float, Meta(description="The score, its sign turned where less is better.")]
+    ms: Annotated[Amount, Meta(description="Its latency on the device.")]
+    bytes: Annotated[Whole, Meta(description="What a browser fetches for it: its graph, and spans of the weights.")]
+    spans: Annotated[list[tuple[Whole, Whole]], Meta(description="Of the weights: first byte, and one past the last.")]
+
+
+class ExportWeb(_Object, kw_only=True):
+    """What `bstsearch export --web DIR --json` prints: the folder's page.json, and its path."""
+
+    path: str
+    format: Literal[1]
+    device: str
+    weights: PageWeights
+    submodels: list[PageMember]
+
+
 # eval, ask
 
 
@@ -783,6 +814,7 @@ SCHEMAS: dict[str, type[Struct]] = {
     "worker": Worker,
     "export": Export,
     "export-elastic": ExportElastic,
+    "export-web": ExportWeb,
     "export-stock": ExportStock,
     "eval": Eval,
     "ask": Ask,

@@ -1,4 +1,7 @@
-"""Writes the table of docs/transformers.md, what is found of the stock classes that the tests try: `make docs`."""
+"""Writes the tables of docs/transformers.md: what is found of stock classes, those that the tests try and others.
+
+`make docs`; the others are tried anew with --others only, which takes some minutes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "transformers.md"
 BEGIN, END = "<!-- table: docs/transformers_table.py -->", "<!-- end of table -->"
+OF_OTHERS = "<!-- table of others: docs/transformers_table.py -->", "<!-- end of table of others -->"
+HERE = re.compile("^settings[.]")
 # Reasons that every class has, which the text says once.
 USUAL = re.compile(r"set by the inputs|nothing depends on it|no weight follows it|the number of outputs|position")
 
@@ -50,9 +55,22 @@ def _error(error: float) -> str:
     return f"{error:.0e}" if error else "0"
 
 
+def short_row(name: str, settings: dict[str, Any]) -> str:
+    """One of the other classes: its groups, its lists of layers; or why it cannot be slimmed."""
+    from bstsearch.errors import InputError
+    from bstsearch.stock.inspecting import inspect
+
+    try:
+        found = inspect(name, settings)
+    except InputError as error:
+        return f"| {name} | - | - | {str(error).removeprefix(name + ' ').removeprefix(name + ': ')} |"
+    groups = "; ".join(" + ".join(_short(HERE.sub("", size)) for size in group) for group in found.config.found.groups)
+    layers = "; ".join(_short(HERE.sub("", stack.count)) for stack in found.config.found.stacks) or "-"
+    return f"| {name} | {groups} | {layers} | {_error(found.error)} |"
+
+
 def table() -> str:
-    """The whole table; takes a minute or two."""
-    sys.path.insert(0, str(ROOT / "tests" / "stock"))
+    """The table of the classes that the tests try; takes a minute or two."""
     from classes import CLASSES, inspected
 
     from bstsearch.stock.report import described
@@ -62,12 +80,25 @@ def table() -> str:
     return "\n".join([*lines, *(row(described(inspected(name))) for name in CLASSES)])
 
 
+def others() -> str:
+    """The table of the other classes."""
+    from others import OTHERS
+
+    lines = ["| class | shrink together | layers | error, or why not |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(short_row(name, settings) for name, settings in OTHERS.items())])
+
+
+def _replaced(text: str, begin: str, end: str, inside: str) -> str:
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n\n{inside}\n\n{end}{rest.partition(end)[2]}"
+
+
 def main() -> None:
-    """Replaces the table."""
+    """Replaces the tables."""
+    sys.path.insert(0, str(ROOT / "tests" / "stock"))
     text = TARGET.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    TARGET.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}", encoding="utf-8")
+    places, new = (OF_OTHERS, others) if "--others" in sys.argv[1:] else ((BEGIN, END), table)
+    TARGET.write_text(_replaced(text, *places, new()), encoding="utf-8")
 
 
 if __name__ == "__main__":

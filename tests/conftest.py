@@ -426,6 +426,15 @@ def bundle_folder(easy_front: Path, small_split: ImageSplit, tmp_path_factory: p
     return folder
 
 
+@pytest.fixture(scope="session")
+def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files that only have the names of onnxruntime-web's, for tests that copy them."""
+    folder = tmp_path_factory.mktemp("ort")
+    for name in ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"):
+        (folder / name).write_text(name)
+    return folder
+
+
 @pytest.fixture
 def without_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where 'bstsearch[published]' is not installed."""

@@ -301,3 +301,14 @@ def test_json_without_a_key_is_refused(key: str) -> None:
 def test_json_that_is_no_object_is_refused(data: object) -> None:
     with pytest.raises(InputError, match="space: expected object, got"):
         Space.from_json(data)
+
+
+def test_each_stack_may_take_the_nearest_number_of_layers() -> None:
+    """Half of 9, 5 and 5 layers; a file says so, and one that does not means what it meant."""
+    halves = (Fraction(1, 2), Fraction(1))
+    with pytest.raises(InputError, match="depth 1/2 of 9 layers is not a whole number of layers"):
+        Space(widths=halves, depths=halves, stacks=(9, 5, 5))
+    space = Space(widths=halves, depths=halves, stacks=(9, 5, 5), has_nearest_depths=True)
+    assert space.kept_layers(Submodel(depth=Fraction(1, 2))) == 5 + 3 + 3
+    assert Space.from_json(space.to_json()) == space
+    assert "has_nearest_depths" not in Space.bst(stacks=(4,)).to_json()

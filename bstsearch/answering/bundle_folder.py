@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -36,6 +37,7 @@ class Member(msgspec.Struct):
 
     id: Name
     file: FileName
+    parameters: Count
     accuracy: _Score
     latencies: dict[str, _Latency]
 
@@ -50,7 +52,7 @@ class Bundle(msgspec.Struct):
     submodels: list[Member]
     files: dict[FileName, _File]
     threads: Count
-    metric: dict[str, object] | None = None
+    metric: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from bstsearch.exporting.elastic import ExportedBundle
 
 
-def check_alone(precision: str | None, stock: Path | None) -> None:
+def check_alone(precision: object, stock: object) -> None:
     """Passes where neither a precision nor a stock folder was asked for; else UsageError."""
     if precision is not None:
         raise UsageError("--elastic writes each row in its own precision; leave out --precision")
     if stock is not None:
         raise UsageError("--elastic writes rows of a front, --stock one submodel; leave out one of them")
+
+
+def picks_of(picks: str | None) -> list[str]:
+    """The rows and ids in a list such as 1,3,5; none where nothing was picked."""
+    return [] if picks is None else [name.strip() for name in picks.split(",")]
 
 
 def export_bundle(
@@ -42,7 +47,7 @@ def export_bundle(
     memory = Memory(output)
     with output.listening("reading") as listener:
         exported = export_elastic(
-            [] if picks is None else [name.strip() for name in picks.split(",")],
+            picks_of(picks),
             front=front or memory.front or FRONT,
             space=space,
             profiles=profiles or memory.folder("profiles"),

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bstsearch.answering.exported_folder import metric_of
-from bstsearch.cli.elastic import check_alone, export_bundle
 from bstsearch.cli.options import (
     DataOption,
     FamilyOption,
@@ -22,6 +21,7 @@ from bstsearch.cli.options import (
 )
 from bstsearch.cli.output import Column, Output
 from bstsearch.cli.remembered import Memory
+from bstsearch.cli.web import get_writer
 from bstsearch.errors import UsageError
 from bstsearch.score import Metric
 from bstsearch.space_names import TRAINED, parse_precisions
@@ -40,8 +40,8 @@ def export(
             "--pick",
             metavar="ROW|ID",
             help="Row number of the front, a submodel's id, or the word 'recommended'. "
-            "With --elastic a list of rows, such as 1,3,5.",
-            show_default="with --elastic all rows",
+            "With --elastic or --web a list of rows, such as 1,3,5.",
+            show_default="with --elastic or --web all rows",
         ),
     ] = None,
     front: Annotated[
@@ -73,6 +73,30 @@ def export(
     is_elastic: Annotated[
         bool, typer.Option("--elastic", help="Write many submodels over one file of weights, to choose at run time.")
     ] = False,
+    web: Annotated[
+        Path | None,
+        typer.Option(
+            "--web", metavar="DIR", help="Write a page that asks many submodels in a browser, into this folder."
+        ),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="DIR",
+            help="With --web: the bundle that --elastic wrote.",
+            show_default="one is made of the front",
+        ),
+    ] = None,
+    ort_web: Annotated[
+        Path | None,
+        typer.Option(
+            "--ort-web",
+            metavar="DIR",
+            help="With --web: the npm package onnxruntime-web, which is copied.",
+            show_default="node_modules/onnxruntime-web",
+        ),
+    ] = None,
     is_forced: ForceOption = False,
     _family: FamilyOption = None,
     is_json: JsonOption = False,
@@ -81,7 +105,8 @@ def export(
 
     An id may name any submodel that the supernet was trained on, or is in --space. One that the search has not scored
     is scored now. With --precision there are ONNX files in these precisions, too, each scored and timed. With --elastic
-    all rows of the front, or those that --pick lists, share one file of weights; each runs as fast as alone.
+    all rows of the front, or those that --pick lists, share one file of weights; each runs as fast as alone. With --web
+    they become a page for browsers, of files that any web server can hold.
 
     \b
     Examples:
@@ -89,10 +114,11 @@ def export(
       bstsearch export --pick 3 --precision float16,int8
       bstsearch export --pick w1of2-d1of3 --stock runs/minilm --out small-minilm
       bstsearch export --elastic
+      bstsearch export --web site --bundle export/elastic
     """
-    if is_elastic:
-        check_alone(precision, stock)
-        export_bundle(pick, front, out, space, profiles, data, is_forced=is_forced, is_json=is_json)
+    if is_elastic or web or bundle:
+        write = get_writer(web, bundle, ort_web, pick, elastic=is_elastic, precision=precision, stock=stock, out=out)
+        write(pick, front, web or out, space, profiles, data, is_forced=is_forced, is_json=is_json)
         return
     from bstsearch.exporting.run import FRONT
     from bstsearch.exporting.run import export as run
@@ -127,8 +153,8 @@ def _named(pick: str | None) -> str:
 def _export_stock(output: Output, supernet: Path, pick: str, out: Path, *, is_forced: bool) -> None:
     from bstsearch.stock.exporting import export_stock
 
-    with output.listening("reading"):
-        told = export_stock(supernet, pick, out, is_forced=is_forced)
+    with output.listening("reading") as listener:
+        told = export_stock(supernet, pick, out, is_forced=is_forced, listener=listener)
     columns = [Column("class"), Column("parameters", is_number=True), Column("of", is_number=True)]
     columns.append(Column("difference\nread back", is_number=True))
     row = [told["class"], f"{told['parameters']:,}", f"{told['of']:,}", f"{told['difference']:.0e}"]

@@ -33,7 +33,11 @@ def inspect(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Folder with a model's config.json, or a supernet made of one.")
     ],
-    seconds: Annotated[int, typer.Option(min=1, metavar="N", help="Time for looking.")] = 110,
+    seconds: Annotated[int, typer.Option(min=1, metavar="N", help="Time for all of it.")] = 110,
+    is_trusted: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Run the code that lies in MODEL, where its config.json asks for it."),
+    ] = False,
     is_json: JsonOption = False,
 ) -> None:
     """Tell what of a Hugging Face model can shrink, with the proof.
@@ -41,7 +45,10 @@ def inspect(
     Weights are not needed. A small configuration of the same class is built some dozens of times, with sizes made
     smaller by themselves and together. Each that is found is proved: a narrow model must compute what the full one
     does with zeros around it, in float64. An error of 1e-10 is rounding, a wrong cut is off by 1e-4 at the least. What
-    stays as it is comes with the reason.
+    stays as it is comes with the reason, and what the time did not reach is named.
+
+    Code that comes with a model is run with --trust-remote-code only, and for looking only: 'bstsearch import' takes
+    classes of transformers.
 
     \b
     Examples:
@@ -54,8 +61,11 @@ def inspect(
     found = kept_inspection(model)
     if found is None:
         with output.listening("looking at the class") as listener:
-            found = inspect_model(model, seconds=seconds, listener=listener)
-        output.hint(f"next: bstsearch import --checkpoint {shlex.quote(str(model))} --out runs/{model.resolve().name}")
+            found = inspect_model(model, seconds=seconds, is_trusted=is_trusted, listener=listener)
+        if not is_trusted:
+            output.hint(
+                f"next: bstsearch import --checkpoint {shlex.quote(str(model))} --out runs/{model.resolve().name}"
+            )
     _show(output, found)
     output.json(found)
 

@@ -17,7 +17,7 @@ from bstsearch.inputs.reader import Processor, Reader
 from bstsearch.model.axes import Axis, Group, Unit, all_groups, check_group
 from bstsearch.model.phase import WHOLE, Phase
 from bstsearch.model.sizes import all_sizes, size_of
-from bstsearch.space import ONE, Shares, Space, Submodel
+from bstsearch.space import ONE, Shares, Space, Submodel, nearest
 
 Config = Any  # each family's own frozen dataclass of sizes
 FreeAxes = Mapping[str, Mapping[int, str]]
@@ -62,7 +62,7 @@ class Stack:
 
     def kept_by(self, submodel: Submodel, index: int) -> tuple[int, ...]:
         """The layers that `submodel` keeps of this stack, the model's stack of that index."""
-        return self.kept(int(submodel.depth_of(index) * len(self.keep_order)))
+        return self.kept(nearest(submodel.depth_of(index), len(self.keep_order)))
 
     def following(self, config: Config, kept: tuple[int, ...]) -> dict[str, Any]:
         """What the fields that follow its layers hold once only `kept` are left: its number, its rows, its places."""

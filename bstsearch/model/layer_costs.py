@@ -17,7 +17,7 @@ from typing import Any
 from bstsearch.errors import InputError
 from bstsearch.model.cost import Amounts, Cost
 from bstsearch.reading import Whole
-from bstsearch.space import Shares, Space, Submodel
+from bstsearch.space import Shares, Space, Submodel, nearest
 
 Ratio = tuple[int, int]  # a share as numerator and denominator, which hash faster than a Fraction
 Layer = tuple[int, Ratio, Ratio]  # its kind, and its shares of heads and of FFN units
@@ -34,10 +34,10 @@ class StackKinds:
         if sorted(self.keep_order) != list(range(len(self.kinds))):
             raise InputError("keep_order must name each layer once")
 
-    def kept(self, share: Fraction) -> tuple[int, ...] | None:
+    def kept(self, share: Fraction, *, is_nearest: bool) -> tuple[int, ...] | None:
         """The kinds of the layers that are kept, in running order; None where they are no whole number."""
-        count, rest = divmod(share.numerator * len(self.kinds), share.denominator)
-        return None if rest else self._kept[count]
+        is_whole = (share * len(self.kinds)).denominator == 1
+        return self._kept[nearest(share, len(self.kinds))] if is_whole or is_nearest else None
 
     @functools.cached_property
     def _kept(self) -> list[tuple[int, ...]]:
@@ -104,9 +104,9 @@ class LayerCosts:
         """The kinds of its layers, in running order."""
         if submodel.depths and not (self.space.has_own_depths and len(submodel.depths) == len(self.stacks)):
             return None
-        kinds = list[int]()
+        kinds, is_nearest = list[int](), self.space.has_nearest_depths
         for index, stack in enumerate(self.stacks):
-            if (kept := stack.kept(submodel.depth_of(index))) is None:
+            if (kept := stack.kept(submodel.depth_of(index), is_nearest=is_nearest)) is None:
                 return None
             kinds += kept
         return kinds

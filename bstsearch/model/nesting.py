@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bstsearch.space import ONE, Space, Submodel
+from bstsearch.space import ONE, Space, Submodel, nearest
 
 NONE = Fraction(0)
 
@@ -47,7 +47,7 @@ class Nesting:
         pairs = iter(zip(*(self._free(rows)), strict=True))
         reach = [submodel.width, submodel.tokens]
         for stack, order in enumerate(self.keep_orders):
-            kept = set(order[: int(submodel.depth_of(stack) * len(order))])
+            kept = set(order[: nearest(submodel.depth_of(stack), len(order))])
             for layer in range(len(order)):
                 reach += next(pairs) if layer in kept else (NONE, NONE)
         return tuple(reach)

@@ -262,7 +262,8 @@ def _split(key: _Key, stacks: Mapping[str, int]) -> Iterator[_Block]:
     first = 0
     for index, (stack, layers) in enumerate(stacks.items()):
         numerator, denominator = depths[index % len(depths)]
-        for layer in range(first, end := first + layers * numerator // denominator):
+        kept = max(1, (2 * layers * numerator + denominator) // (2 * denominator))  # the nearest, as Space has it
+        for layer in range(first, end := first + kept):
             yield (stack, width, heads[layer] if heads else width, ffn[layer] if ffn else width, tokens)
         first = end
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from bstsearch.searching.pareto import Front
-from bstsearch.space import Space, Submodel
+from bstsearch.space import Space, Submodel, nearest
 
 ID_WIDTH = 12  # characters of an id that a table shows whole: every id of a grid
 
@@ -28,7 +28,7 @@ def shape_heads(space: Space) -> list[tuple[str, str]]:
 
 def shape_cells(space: Space, one: Submodel) -> list[str]:
     """The same of a submodel: layers of each stack that stay, and of these the mean shares of heads and FFN units."""
-    layers = "+".join(str(int(one.depth_of(stack) * layers)) for stack, layers in enumerate(space.stacks))
+    layers = "+".join(str(nearest(one.depth_of(stack), layers)) for stack, layers in enumerate(space.stacks))
     cells = [str(one.width), layers]
     cells += [_mean(one.heads, one.width)] if space.layer_heads else []
     cells += [_mean(one.ffn, one.width)] if space.layer_ffn else []

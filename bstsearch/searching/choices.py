@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from bstsearch.space import FLOAT32, Precision, Space, Submodel
+from bstsearch.space import FLOAT32, Precision, Space, Submodel, nearest
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]  # N submodels, C choices: the places of what is chosen among its options
@@ -57,7 +57,7 @@ class Choices:
         self._least = np.array([space.depths.index(depth) for depth in space.least_depths])
         self._kept = []  # for each stack, for each depth, which of its layers are kept
         for layers in space.stacks:
-            kept = [kept_places(int(depth * layers), layers) for depth in space.depths]
+            kept = [kept_places(nearest(depth, layers), layers) for depth in space.depths]
             self._kept.append(np.array([[layer in places for layer in range(layers)] for places in kept]))
 
     def row(self, submodel: Submodel) -> Rows:
@@ -222,7 +222,7 @@ def _shares(submodel: Submodel, stacks: Sequence[int]) -> Iterator[tuple[str, in
     yield WIDTH, 0, 0, submodel.width
     yield TOKENS, 0, 0, submodel.tokens
     yield PRECISION, 0, 0, BITS[submodel.precision]
-    kept = [int(submodel.depth_of(stack) * layers) for stack, layers in enumerate(stacks)]
+    kept = [nearest(submodel.depth_of(stack), layers) for stack, layers in enumerate(stacks)]
     for stack in range(len(stacks)):
         yield DEPTH, stack, 0, submodel.depth_of(stack)
     layers = [(stack, place) for stack, count in enumerate(kept) for place in kept_places(count, stacks[stack])]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from bstsearch.errors import InputError
+from bstsearch.model.family import Stack
 from bstsearch.model.sizes import resized, size_of
 from bstsearch.stock.configuration import HERE, Found, Layers, Reads, StockConfig
 from bstsearch.stock.trial import Shapes, Trial, axes_of, patterns, shapes_of
+
+FEW = 2  # layers
 
 Group = dict[str, int]
 
@@ -18,27 +22,31 @@ def assembled(full: StockConfig, reads: Reads, groups: Sequence[Trial], stacks: 
     """What was found, for the sizes that `full` has."""
     full = dataclasses.replace(full, found=Found(reads=reads))
     shapes = shapes_of(full)
-    kept = _that_can_be_built(full, [_steps(full, [HERE + name for name in one.names]) for one in groups])
+    steps = [_steps(full, [HERE + name for name in one.names]) for one in groups]
+    kept = _that_can_be_built(shallow(full, stacks), steps)
+    if not kept:
+        raise InputError(f"{full.architecture} refuses other sizes than these, so that nothing of it can shrink")
     moving = {name for group in kept for name in group}
     proved = [one for one in groups if HERE + one.names[0] in moving]
     return Found(
         units={name: unit for one in proved for name, unit in _units(full, one, shapes).items()},
         groups=tuple(kept),
         axes=axes_of({key: of for one in proved for key, of in one.parts.items()}, patterns(shapes)),
-        stacks=_sharing(full, stacks),
+        stacks=stacks,
         reads=reads,
     )
 
 
-def _sharing(full: StockConfig, stacks: tuple[Layers, ...]) -> tuple[Layers, ...]:
-    """Those of the stacks that can lose the same share of their layers, the most layers together."""
-    counts = {layers.prefix: int(size_of(full, layers.count)) for layers in stacks}
-    best: tuple[Layers, ...] = ()
-    for divisor in range(2, max(counts.values(), default=1) + 1):
-        kept = tuple(layers for layers in stacks if counts[layers.prefix] % divisor == 0)
-        if sum(counts[one.prefix] for one in kept) > sum(counts[one.prefix] for one in best):
-            best = kept
-    return best
+def shallow(config: StockConfig, stacks: tuple[Layers, ...]) -> StockConfig:
+    """The same with two layers in each of these lists, which say as much of widths as more of them would."""
+    changes: dict[str, Any] = {}
+    for layers in stacks:
+        if (count := size_of(config, layers.count)) > FEW:
+            stack = Stack(
+                prefix=layers.prefix, keep_order=(), count=layers.count, rows=layers.rows, places=layers.places
+            )
+            changes |= stack.following(config, (0, count - 1))
+    return config.with_settings({name.removeprefix(HERE): value for name, value in changes.items()})
 
 
 def _steps(full: StockConfig, names: Sequence[str]) -> Group:

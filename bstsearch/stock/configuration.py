@@ -40,7 +40,7 @@ class Layers:
 class Reads:
     """What a model takes: the names of its inputs, and how pictures lie in them.
 
-    `picture` is "plain" for (B, C, H, W), "listed" for (B, 1, C, H, W), "patches" for rows of numbers with a grid.
+    `picture` is "plain" for (B, C, H, W), "listed" for (B, N, C, H, W), "patches" for rows of numbers with a grid.
     A text has one token for each `patches_per_token` patches of its picture, where the class puts pictures into texts.
     """
 
@@ -106,8 +106,11 @@ def usual_orders(config: StockConfig) -> dict[str, tuple[int, ...]]:
     return {str(index): ends_first(size_of(config, layers.count)) for index, layers in stacks}
 
 
-def read_settings(folder: Path) -> Settings:
-    """What config.json in `folder` says; InputError where there is none, or what it names cannot be built here."""
+def read_settings(folder: Path, *, is_trusted: bool = False) -> Settings:
+    """What config.json in `folder` says; InputError where there is none, or what it names cannot be built here.
+
+    So it is where it names code of its own, unless that `is_trusted`.
+    """
     if not (folder / FILE).exists():
         raise InputError(f"{folder / FILE} does not exist; give the folder of a model, as save_pretrained writes it")
     settings: Settings = read_json(folder / FILE)
@@ -116,8 +119,11 @@ def read_settings(folder: Path) -> Settings:
         raise InputError(
             f'{folder / FILE} names no class: "architectures" is {shown(names)}; name one, as ["BertModel"]'
         )
-    if "auto_map" in settings:
-        raise InputError(f"{folder / FILE} asks for code of its own (auto_map), which is never run; name a stock class")
+    if "auto_map" in settings and not is_trusted:
+        raise InputError(
+            f"{folder / FILE} asks for code of its own (auto_map), which is not run; name a stock class, or read the "
+            "code and look at it with 'bstsearch inspect --trust-remote-code'"
+        )
     if settings.get("quantization_config"):
         raise InputError(f"{folder / FILE} is of a quantised model, whose weights cannot be sliced; use the full one")
     return settings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +19,7 @@ from bstsearch.model.zero_padding import RIGHT, difference, randomise
 from bstsearch.reading import said
 from bstsearch.space import Submodel
 from bstsearch.stock.configuration import HERE, Layers, Settings, StockConfig
+from bstsearch.stock.deadline import Deadline
 from bstsearch.stock.effects import numbers
 from bstsearch.stock.family import FAMILY, stacks
 from bstsearch.stock.inputs import example_inputs
@@ -35,24 +37,40 @@ class Depth:
     reason: str = ""
 
 
-def find_depths(config: StockConfig) -> list[Depth]:
-    """Every number that counts layers."""
+def find_depths(config: StockConfig, deadline: Deadline) -> tuple[list[Depth], tuple[str, ...]]:
+    """Every number that counts layers; and those that the time did not reach."""
     names = set(shapes_of(config))
-    found = (_depth(config, name, count, names) for name, count in numbers(config.settings).items())
-    return [depth for depth in found if depth is not None]
+    lengths = _lengths(names)
+    counts = {name: count for name, count in numbers(config.settings).items() if count in lengths}
+    found: list[Depth] = []
+    for done, (name, count) in enumerate(counts.items()):
+        if deadline.is_over:
+            return found, tuple(counts)[done:]
+        depth = _depth(config, name, count, names)
+        found += [] if depth is None else [depth]
+    return found, ()
+
+
+def _lengths(names: Iterable[str]) -> set[int]:
+    """How long the lists of modules are of which these weights are."""
+    last: dict[str, int] = {}
+    for name in names:
+        for match in re.finditer(r"\.(\d+)(?=\.)", name):
+            prefix = name[: match.start()]
+            last[prefix] = max(last.get(prefix, 0), int(match[1]) + 1)
+    return set(last.values())
 
 
 def _depth(config: StockConfig, name: str, count: int, names: set[str]) -> Depth | None:
     """What that number counts; None where it counts no layers."""
-    kept = tuple(sorted({0, count - 1})) if count > 2 else (0,)
-    last = None
+    kept, last = _kept(count), None
     for rows, places in _following(config.settings, name, count):
         layers = Layers(prefix="", count=HERE + name, rows=rows, places=places)
         try:
-            left = set(shapes_of(_with_layers(config, layers, kept)))
+            left = set(shapes_of(_with(config, _changes(config, layers, kept))))
         except Exception:  # refused in the class's own way: other lists must be as long
             continue
-        if left >= names:
+        if left >= names or _is_of_lists(config, layers, left):
             return None
         prefixes = sorted({_list_of(gone, len(kept)) for gone in names - left})
         if not left <= names or "" in prefixes:
@@ -61,6 +79,17 @@ def _depth(config: StockConfig, name: str, count: int, names: set[str]) -> Depth
         if last.error <= RIGHT:
             break
     return last
+
+
+def _is_of_lists(config: StockConfig, layers: Layers, left: set[str]) -> bool:
+    """Whether the lists alone, without that number, have the weights go."""
+    if not layers.rows + layers.places:
+        return False
+    changes = _changes(config, layers, _kept(int(size_of(config, layers.count))))
+    del changes[layers.count]
+    with contextlib.suppress(Exception):  # refused in the class's own way: they go with the number
+        return set(shapes_of(_with(config, changes))) == left
+    return False
 
 
 def _following(settings: Settings, name: str, count: int) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -90,9 +119,18 @@ def _list_of(name: str, kept: int) -> str:
     return ""
 
 
-def _with_layers(config: StockConfig, layers: Layers, kept: tuple[int, ...]) -> StockConfig:
+def _kept(count: int) -> tuple[int, ...]:
+    """The first layer and the last one, where there are more."""
+    return (0, count - 1) if count > 2 else (0,)
+
+
+def _changes(config: StockConfig, layers: Layers, kept: tuple[int, ...]) -> dict[str, Any]:
+    """What the settings that follow these layers hold once only `kept` are left."""
     stack = Stack(prefix=layers.prefix, keep_order=(), count=layers.count, rows=layers.rows, places=layers.places)
-    changes = stack.following(config, kept)
+    return stack.following(config, kept)
+
+
+def _with(config: StockConfig, changes: Mapping[str, Any]) -> StockConfig:
     return config.with_settings({name.removeprefix(HERE): value for name, value in changes.items()})
 
 
@@ -136,6 +174,7 @@ def _take_out(full: StockModel, config: StockConfig, shorter: StockConfig, submo
         for word in words:
             owner = getattr(owner, word)
         for module in full.modules():  # some have a copy of their own
-            own = getattr(module, "config", None)
+            own: Any = getattr(module, "config", None)
             if type(own) is type(owner):
                 setattr(own, leaf, size_of(shorter, str(name)))
+                own.use_cache = False  # made for fewer layers than the numbers that these have

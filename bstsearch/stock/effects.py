@@ -24,6 +24,13 @@ def numbers(settings: Settings) -> dict[str, int]:
     return {name: value for name, value in found.items() if not _NO_SIZE.search(name)}
 
 
+def lists(settings: Settings) -> tuple[str, ...]:
+    """The settings with several whole numbers above one, such as the sizes of one stage after the other."""
+    found = {name: value for name, value in all_sizes(settings).items() if isinstance(value, list) and len(value) > 1}
+    are_sizes = {name: all(type(one) is int and one > 1 for one in value) for name, value in found.items()}
+    return tuple(name for name in found if are_sizes[name] and not _NO_SIZE.search(name))
+
+
 def set_by_inputs(config: StockConfig) -> set[str]:
     """The numbers that say what inputs look like: sizes of pictures and vocabularies, which are the data's."""
     usual, found = example_inputs(config, 2), set()
@@ -35,17 +42,15 @@ def set_by_inputs(config: StockConfig) -> set[str]:
     return found
 
 
-def pinned(config: StockConfig) -> StockConfig:
+def pinned(config: StockConfig, few: StockConfig) -> StockConfig:
     """The same model with numbers written out that a class works out from others, such as the size of a head.
 
-    So what follows from the hidden size may stay, or shrink by itself.
+    So what follows from the hidden size may stay, or shrink by itself. They are tried on `few`, which is as wide.
     """
-    usual = shapes_of(config)
-    for name in _unset(config.settings):
-        value = _solved(config, name, usual)
-        if value is not None:
-            config = config.with_settings({name: value})
-    return config
+    usual = shapes_of(few)
+    values = {name: _solved(few, name, usual) for name in _unset(config.settings)}
+    found = {name: value for name, value in values.items() if value is not None}
+    return config.with_settings(found) if found else config
 
 
 def _unset(settings: Settings, before: str = "") -> Iterator[str]:

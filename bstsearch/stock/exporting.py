@@ -11,6 +11,7 @@ import torch
 
 from bstsearch.errors import BstsearchError, InputError
 from bstsearch.holding import holding
+from bstsearch.listener import SILENT, Listener
 from bstsearch.model.sizes import size_of
 from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import read_folder
@@ -19,7 +20,7 @@ from bstsearch.reading import read_json
 from bstsearch.space import Submodel
 from bstsearch.stock.configuration import BESIDE, FILE, StockConfig
 from bstsearch.stock.family import FAMILY
-from bstsearch.stock.importing import read_model
+from bstsearch.stock.importing import read_model, say_missing
 from bstsearch.stock.module import StockModel
 from bstsearch.writing import write_json, write_text, writing_folder
 
@@ -37,7 +38,9 @@ OWN = (
 )
 
 
-def export_stock(supernet: Path, pick: str, out: Path, *, is_forced: bool = False) -> dict[str, Any]:
+def export_stock(
+    supernet: Path, pick: str, out: Path, *, is_forced: bool = False, listener: Listener = SILENT
+) -> dict[str, Any]:
     """Writes the submodel of that id as a stock folder into `out`, whole or not at all; returns what the card says.
 
     What was written is read back by transformers alone, and must give the same outputs, else BstsearchError.
@@ -48,7 +51,9 @@ def export_stock(supernet: Path, pick: str, out: Path, *, is_forced: bool = Fals
     if folder.family != FAMILY.name:
         raise InputError(f"{supernet} is a {folder.family}, no stock model; use 'bstsearch export' without --stock")
     with holding(out), writing_folder(out, marker=FILE, own=OWN, is_forced=is_forced) as new:
-        return write_stock(Supernet.load(supernet), submodel, supernet / BESIDE, new)
+        full = Supernet.load(supernet)
+        say_missing(full.config, supernet / BESIDE, listener)
+        return write_stock(full, submodel, supernet / BESIDE, new)
 
 
 def write_stock(supernet: Supernet, submodel: Submodel, beside: Path, folder: Path) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from bstsearch.errors import InputError
-from bstsearch.model.family import Family, Stack, whole
+from bstsearch.model.family import Family, Stack
 from bstsearch.model.sizes import resized, size_of
-from bstsearch.space import Shares, Space, Submodel, triangle
+from bstsearch.space import Shares, Space, Submodel, nearest, triangle
 from bstsearch.stock.configuration import StockConfig, groups_of, usual_orders
 from bstsearch.stock.generating import phases
 from bstsearch.stock.inputs import example_inputs, free_axes
@@ -17,11 +17,14 @@ from bstsearch.stock.labels import check_classes, with_classes
 from bstsearch.stock.module import build
 from bstsearch.stock.processing import Processor
 
+WHOLE = "model"  # where a stock model lies in its module
 QUARTERS = 4  # of a size: the shares that BST takes, or the nearest that are whole
 
 
 def stacks(config: StockConfig) -> tuple[Stack, ...]:
-    """The lists of layers that may lose some."""
+    """The lists of layers that may lose some; where there is none, the model as one layer, which stays."""
+    if not config.found.stacks:
+        return (Stack(prefix=WHOLE, keep_order=(0,)),)
     orders = config.orders or usual_orders(config)
     return tuple(
         Stack(
@@ -43,7 +46,11 @@ def shrink(config: StockConfig, submodel: Submodel) -> StockConfig:
             f"{config.architecture} has one size for all its layers; choose the space bst, or a file without "
             "layer_heads and layer_ffn"
         )
-    changes = {name: whole(size_of(config, name), submodel.width, name) for name in config.found.units}
+    changes = {
+        name: step * nearest(submodel.width, size_of(config, name) // step)
+        for group in FAMILY.moves(config)
+        for name, step in group.items()
+    }
     for index, stack in enumerate(stacks(config)):
         changes |= stack.following(config, stack.kept_by(submodel, index))
     small: StockConfig = resized(config, changes)
@@ -53,34 +60,35 @@ def shrink(config: StockConfig, submodel: Submodel) -> StockConfig:
 def usual_space(config: StockConfig) -> Space:
     """BST's space where its shares are whole numbers of everything, else with the nearest that are."""
     layers = tuple(len(stack.keep_order) for stack in stacks(config))
-    if not layers:
-        raise InputError(f"{config.architecture}: no list of layers was found that can lose some, so there is no space")
     common = math.gcd(*layers)
     depths = Space.bst(stacks=layers).depths if not (common % 6 and common % QUARTERS) else _shares(layers)
     widths = usual_widths(config)
-    return Space(widths=widths, depths=depths, stacks=layers, least_depths=triangle(widths, depths))
+    is_nearest = any((depth * count).denominator > 1 for depth in depths for count in layers)
+    least = triangle(widths, depths)
+    return Space(widths=widths, depths=depths, stacks=layers, least_depths=least, has_nearest_depths=is_nearest)
 
 
 def usual_widths(config: StockConfig) -> Shares:
-    """The quarters of all sizes, or the shares nearest to them that are whole."""
-    return _shares(_steps(config))
-
-
-def _steps(config: StockConfig) -> list[int]:
-    """How many steps each group has at full size."""
-    groups = FAMILY.moves(config)
-    return [size_of(config, name) // step for group in groups for name, step in group.items()]
+    """The quarters of all sizes, or the shares nearest to them that are whole; at last, the nearest of each size."""
+    return _shares([size_of(config, name) // step for group in FAMILY.moves(config) for name, step in group.items()])
 
 
 def _shares(counts: Sequence[int]) -> Shares:
     """The quarters of all of `counts`, or what of them is whole and comes nearest.
 
+    Where that leaves too little, the quarters that differ for one of `counts`; each takes what comes nearest to them.
+
     >>> [str(share) for share in _shares((22,))], [str(share) for share in _shares((12, 8))]
     (['3/11', '1/2', '8/11', '1'], ['1/4', '1/2', '3/4', '1'])
+    >>> [str(share) for share in _shares((9, 5, 5))], [str(share) for share in _shares((2, 1))]
+    (['1/4', '1/2', '3/4', '1'], ['1/2', '1'])
     """
     common = math.gcd(*counts)
-    kept = {max(1, round(Fraction(common * quarter, QUARTERS))) for quarter in range(1, QUARTERS + 1)}
-    return tuple(Fraction(count, common) for count in sorted(kept))
+    shares = [Fraction(quarter, QUARTERS) for quarter in range(1, QUARTERS + 1)]
+    if common >= QUARTERS - 1 or common == max(counts):
+        return tuple(Fraction(count, common) for count in sorted({max(1, round(share * common)) for share in shares}))
+    kept = {tuple(nearest(share, count) for count in counts): share for share in shares}
+    return tuple(kept.values())
 
 
 FAMILY = Family(

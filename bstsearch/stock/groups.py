@@ -5,18 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-
-import torch
+from collections.abc import Iterator, Sequence
 
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.zero_padding import randomise
-from bstsearch.stock.trial import Bench, Stage, Trial, all_outputs, ready
+from bstsearch.stock.deadline import Deadline, OutOfTimeError
+from bstsearch.stock.trial import INERT, Bench, Stage, Trial
 
 MOST = 4  # settings of one group
 WORDS = {Stage.BUILD: "the class refuses less of it", Stage.RUN: "the class does not run with less of it"}
-SAME = 1e-9
 
 Names = tuple[str, ...]
 
@@ -26,39 +22,39 @@ class GroupSearch:
     """The search on one bench; `trials` holds what came of each attempt, `left` what the time did not reach."""
 
     bench: Bench
-    deadline: float
+    deadline: Deadline = dataclasses.field(default_factory=Deadline)
     listener: Listener = SILENT
-    clock: Callable[[], float] = time.monotonic
     trials: dict[Names, Trial] = dataclasses.field(default_factory=dict)
     proved: list[Trial] = dataclasses.field(default_factory=list)
-    inert: set[str] = dataclasses.field(default_factory=set)
     left: tuple[str, ...] = ()
+    is_cut_short: bool = False
 
     def run(self, names: Sequence[str]) -> None:
         """Looks for groups among these settings until all are in one, nothing is left to try, or time is over."""
         for name in names:
             self._attempt((name,))
-            if self._has_no_weight(name) and self._changes_nothing(name):
-                self.inert.add(name)
         for count in range(2, MOST + 1):
             for group in self._next(self._open(names), count):
                 if not set(group) & self._taken():
                     self._attempt(group)
-        self.left = tuple(name for name in self._open(names) if not self._has_no_weight(name)) if self._is_over else ()
-
-    @property
-    def _is_over(self) -> bool:
-        return self.clock() > self.deadline
+        if self.is_cut_short:
+            self.left = tuple(name for name in self._open(names) if not self._has_no_weight(name))
 
     def reasons(self) -> dict[str, str]:
         """Why each setting that is in no group stays as it is, by its trial alone."""
         names = {name for trial in self.trials for name in trial if len(trial) == 1} - self._taken() - set(self.left)
         return {name: self._reason(name) for name in sorted(names)}
 
+    def furthest(self) -> str:
+        """Of the settings that have weights, the one that came furthest by itself, and why no further."""
+        trials = [trial for trial in self.trials.values() if trial.stage is not Stage.NO_WEIGHT or trial.cut]
+        if not trials:
+            return "it has no sizes"
+        last = max(trials, key=lambda trial: (trial.stage, -len(trial.names)))
+        return f"{' + '.join(last.names)}: {last.reason}"
+
     def _reason(self, name: str) -> str:
         trial = self.trials[(name,)]
-        if name in self.inert:
-            return "nothing depends on it"
         if trial.stage is Stage.ORACLE and math.isfinite(trial.error):
             return f"{trial.reason}: something in the code depends on it"
         if trial.stage in WORDS:
@@ -66,10 +62,13 @@ class GroupSearch:
         return trial.reason
 
     def _attempt(self, names: Names) -> None:
-        if self._is_over:
-            return
         self.listener.progress("looking for sizes that shrink together", len(self.trials), None, " + ".join(names))
-        trial = self.trials[names] = self.bench.try_together(names)
+        try:
+            self.deadline.check()
+            trial = self.trials[names] = self.bench.try_together(names)
+        except OutOfTimeError:
+            self.is_cut_short = True
+            return
         if trial.is_proved:
             self.proved.append(trial)
 
@@ -77,26 +76,16 @@ class GroupSearch:
         return {name for trial in self.proved for name in trial.names}
 
     def _open(self, names: Sequence[str]) -> list[str]:
-        return [name for name in names if name not in self._taken() | self.inert]
+        taken = self._taken()
+        return [name for name in names if name not in taken and not self._is_inert(name)]
+
+    def _is_inert(self, name: str) -> bool:
+        trial = self.trials.get((name,))
+        return trial is not None and trial.reason == INERT
 
     def _has_no_weight(self, name: str) -> bool:
         trial = self.trials.get((name,))
         return trial is not None and trial.stage is Stage.NO_WEIGHT and not trial.cut
-
-    def _changes_nothing(self, name: str) -> bool:
-        """Whether the model computes the same with that setting made smaller."""
-        small = self.bench.smaller((name,))
-        if small is None:
-            return True
-        try:
-            model = ready(small)
-            randomise(self.bench.full)
-            with torch.no_grad():
-                model.load_state_dict(self.bench.full.state_dict(), strict=False)
-                pairs = zip(*(all_outputs(one, self.bench.inputs) for one in (model, self.bench.full)), strict=True)
-                return all(one.shape == two.shape and torch.allclose(one, two, atol=SAME) for one, two in pairs)
-        except Exception:  # the class's own code
-            return False
 
     def _next(self, names: Sequence[str], count: int) -> Iterator[Names]:
         """The groups of that many to try: those of one part of the configuration first."""

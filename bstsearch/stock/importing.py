@@ -16,9 +16,11 @@ from bstsearch.model.supernet import Supernet, check_finite
 from bstsearch.model.supernet_folder import CONFIG, OWN
 from bstsearch.reading import parsing, read_json, shown
 from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings, usual_orders
+from bstsearch.stock.deadline import Deadline
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inspecting import SECONDS, Inspection, inspect
 from bstsearch.stock.module import get_class, stock_config, transformers_version
+from bstsearch.stock.own_code import run_own_code
 from bstsearch.stock.report import described
 from bstsearch.writing import check_free, write_json, writing_folder
 
@@ -26,30 +28,39 @@ from bstsearch.writing import check_free, write_json, writing_folder
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf", ".index.json", ".ot")
 TOKENIZER = "tokenizer.json"  # which tasks of texts look for beside a model's weights
 POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}  # of sentence-transformers
+NEEDED = {
+    "input_ids": ("tokenizer", ("tokenizer.json", "vocab.*", "*.model", "tokenizer_config.json")),
+    "pixel_values": ("picture processor", ("preprocessor_config.json", "processor_config.json")),
+}
 MOST = 50_000_000  # bytes of one file that is kept beside the weights: a tokenizer's
 
 
-def inspect_folder(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> Inspection:
-    """What of the model in a stock folder can shrink; InputError, which begins with the folder, where none can."""
-    settings = read_settings(folder)
+def inspect_folder(
+    folder: Path, *, deadline: Deadline | None = None, is_trusted: bool = False, listener: Listener = SILENT
+) -> Inspection:
+    """What of the model in a stock folder can shrink; InputError, which begins with the folder, where none can.
+
+    Code that comes with it is run only where it `is_trusted`.
+    """
+    settings = read_settings(folder, is_trusted=is_trusted)
+    if "auto_map" in settings:
+        run_own_code(folder, settings)
     with parsing(folder / FILE):
-        return inspect(str(settings["architectures"][0]), settings, seconds=seconds, listener=listener)
+        return inspect(str(settings["architectures"][0]), settings, deadline=deadline, listener=listener)
 
 
-def inspect_model(folder: Path, *, seconds: float = SECONDS, listener: Listener = SILENT) -> dict[str, Any]:
+def inspect_model(
+    folder: Path, *, seconds: float = SECONDS, is_trusted: bool = False, listener: Listener = SILENT
+) -> dict[str, Any]:
     """What of the model in a stock folder, or an imported one, can shrink; InputError as of `inspect_folder`."""
     folder = folder / BESIDE if (folder / BESIDE / FILE).exists() else folder
-    return described(inspect_folder(folder, seconds=seconds, listener=listener), listener)
+    deadline = Deadline.after(seconds)
+    found = inspect_folder(folder, deadline=deadline, is_trusted=is_trusted, listener=listener)
+    return described(found, deadline, listener)
 
 
 def import_folder(
-    folder: Path,
-    out: Path,
-    *,
-    is_random: bool = False,
-    seconds: float = SECONDS,
-    is_forced: bool = False,
-    listener: Listener = SILENT,
+    folder: Path, out: Path, *, is_random: bool = False, is_forced: bool = False, listener: Listener = SILENT
 ) -> dict[str, Any]:
     """Writes the model in a stock folder as a supernet into the folder `out`, whole or not at all.
 
@@ -61,7 +72,7 @@ def import_folder(
         check_free(out, marker=CONFIG, is_forced=is_forced)
         if not is_random:
             check_weights(folder)
-        found = inspect_folder(folder, seconds=seconds, listener=listener)
+        found = inspect_folder(folder, listener=listener)
         listener.progress("making the weights" if is_random else "reading the weights")
         config = dataclasses.replace(found.config, orders=usual_orders(found.config), pooling=pooling_of(folder))
         with torch.random.fork_rng(devices=[]):
@@ -72,9 +83,10 @@ def import_folder(
         listener.progress("writing the supernet")
         with writing_folder(out, marker=CONFIG, own=OWN, is_forced=is_forced) as new:
             supernet.save(new)
-            told = described(found, listener)
+            told = described(found, Deadline(), listener)
             write_json(new / KEPT, told)
             copy_beside(folder, new / BESIDE)
+            say_missing(config, new / BESIDE, listener)
             if (folder / TOKENIZER).exists():
                 shutil.copyfile(folder / TOKENIZER, new / TOKENIZER)
     return told
@@ -131,6 +143,13 @@ def copy_beside(folder: Path, out: Path) -> None:
         if file.is_file() and not is_hidden and not file.name.endswith(WEIGHTS) and file.stat().st_size <= MOST:
             (out / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, out / place)
+
+
+def say_missing(config: StockConfig, beside: Path, listener: Listener) -> None:
+    """Notes what a model of these inputs needs, and `beside` lacks: nobody can hand it a text or a picture there."""
+    for name, (what, files) in NEEDED.items():
+        if name in config.found.reads.names and not any(any(beside.glob(file)) for file in files):
+            listener.note(f"no {what} was found to copy ({', '.join(files)}), which {config.architecture} needs")
 
 
 def carry_beside(source: Path, folder: Path) -> None:

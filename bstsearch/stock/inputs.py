@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -13,17 +14,21 @@ from bstsearch.errors import InputError
 from bstsearch.model.family import FreeAxes, seeded
 from bstsearch.reading import said
 from bstsearch.stock.configuration import LENGTH, Reads, Settings, StockConfig
-from bstsearch.stock.module import StockModel, inputs_of
+from bstsearch.stock.deadline import Deadline
+from bstsearch.stock.module import StockModel, build, inputs_of
 
 OBJECTS = 4  # boxes of a picture, for classes that take them
 LONGEST = 48  # tokens of a text that must reach the end of a table; shrunk configurations keep to it
+POSITIONS = re.compile(r"position_embeddings$|^n_positions$|^max_.*positions?$")  # the length of a table
 PICTURES = ("plain", "listed", "patches")
-GRID = "image_grid_thw"
+GRID, PLACES = "image_grid_thw", "spatial_shapes"  # how many patches lie in a picture, where it comes as patches
 TOKEN_OF_IMAGE = ("image_token_id", "image_token_index")
 # Inputs that can be made, by the name that a forward has for them. Others stay at what the class takes for granted.
 TEXT = ("input_ids", "attention_mask", "token_type_ids", "decoder_input_ids")
-OTHERS = ("pixel_values", GRID, "mm_token_type_ids", "visual_feats", "visual_pos")
-MORE = ("visual_embeds", "visual_attention_mask", "visual_token_type_ids")
+OTHERS = ("pixel_values", GRID, PLACES, "mm_token_type_ids", "visual_feats", "visual_pos")
+PATCH_MASK = "pixel_attention_mask"
+SOUND = "input_features"
+MORE = (SOUND, PATCH_MASK, "visual_embeds", "visual_attention_mask", "visual_token_type_ids")
 KNOWN = (*TEXT, *OTHERS, *MORE)
 
 
@@ -39,28 +44,36 @@ def free_axes(config: StockConfig) -> FreeAxes:
     return {} if reads.patches_per_token else {name: {1: "tokens"} for name in reads.names if name in TEXT[:3]}
 
 
-def find_reads(config: StockConfig, build: Callable[[StockConfig], StockModel]) -> Reads:
+def find_reads(config: StockConfig, deadline: Deadline) -> Reads:
     """What the class reads: the inputs with which it runs, of texts as long as its tables allow.
 
-    InputError where no inputs are found, with what the class said of the last ones.
+    InputError where no inputs are found, with what the class said of the first ones; OutOfTimeError where time is over.
     """
-    taken = [name for name in inputs_of(config.architecture) if name in KNOWN and _is_read(name, config.settings)]
+    inputs = inputs_of(config.architecture)
+    taken = [name for name in inputs if name in KNOWN and _is_read(name, config.settings, inputs)]
     if "input_ids" not in taken and "attention_mask" in taken:
         taken.remove("attention_mask")
     if not taken:
-        raise InputError(f"{config.architecture} takes none of the inputs that can be made: {', '.join(KNOWN)}")
-    reason = ""
+        raise InputError(f"{config.architecture} takes no input that can be made, but {', '.join(inputs[1:4])}")
+    reason, model = "", _built(config)
     for reads in _attempts(config.settings, tuple(taken)):
+        deadline.check()
         attempt = dataclasses.replace(config, found=dataclasses.replace(config.found, reads=reads))
         try:
-            model = build(attempt).eval()
             with torch.no_grad():
                 model.outputs(example_inputs(attempt, 2))
         except Exception as error:  # the class says in its own way what it does not take
             reason = reason or said(error)
             continue
         return reads
-    raise InputError(f"{config.architecture} runs with none of the inputs that were tried: {reason}")
+    raise InputError(f"{config.architecture} does not run with {', '.join(taken)} alone: {reason}")
+
+
+def _built(config: StockConfig) -> StockModel:
+    try:
+        return build(config).eval()
+    except Exception as error:  # what goes on the meta device may not go in memory
+        raise InputError(f"{config.architecture} cannot be built of these sizes: {said(error)}") from error
 
 
 def with_labels(config: StockConfig) -> StockConfig | None:
@@ -74,19 +87,26 @@ def with_labels(config: StockConfig) -> StockConfig | None:
 
 def _attempts(settings: Settings, names: tuple[str, ...]) -> Iterator[Reads]:
     """Longer texts first, so that positions are reached; then fewer, with each way to hand in pictures."""
-    longest = min(LONGEST, _text(settings).get("max_position_embeddings") or LONGEST)
+    tables = (value for name, value in _text(settings).items() if POSITIONS.search(name) and type(value) is int)
+    longest = min([LONGEST, *(value for value in tables if value > 1)])
     lengths = [longest, longest - 1, longest - 2, longest // 2, 8] if "input_ids" in names else [LENGTH]
-    pictures = ("patches",) if GRID in names else ("plain", "listed") if "pixel_values" in names else ("plain",)
+    pictures = (
+        ("patches",) if {GRID, PLACES} & set(names) else ("plain", "listed") if "pixel_values" in names else ("plain",)
+    )
     tokens = (1, 4, 9, 16) if _image_token(settings) is not None else (0,)
     for length, picture, each in itertools.product(dict.fromkeys(lengths), pictures, tokens):
         yield Reads(names=names, length=length, picture=picture, patches_per_token=each)
 
 
-def _is_read(name: str, settings: Settings) -> bool:
+def _is_read(name: str, settings: Settings, inputs: Sequence[str]) -> bool:
     if name == "token_type_ids":
         return int(_text(settings).get("type_vocab_size") or 0) > 1
     if name == "pixel_values":
         return _side(settings) > 0
+    if name == SOUND:
+        return _sounds(settings) > 0
+    if name == PATCH_MASK:
+        return PLACES in inputs
     return name != "input_ids" or vocabulary_size(settings) > 0
 
 
@@ -100,6 +120,9 @@ def _makers() -> Mapping[str, Callable[[Settings, Reads, int], Tensor]]:
         "mm_token_type_ids": lambda settings, reads, batch: _are_images(settings, reads, batch).int(),
         "pixel_values": _pixels,
         GRID: lambda settings, _reads, batch: torch.tensor([[1, _grid(settings), _grid(settings)]] * batch),
+        PLACES: lambda settings, _reads, batch: torch.tensor([[_grid(settings), _grid(settings)]] * batch),
+        PATCH_MASK: lambda settings, _reads, batch: torch.ones(batch, _grid(settings) ** 2, dtype=torch.int64),
+        SOUND: lambda settings, _reads, batch: _random(batch, settings["num_mel_bins"], 2 * _sounds(settings)),
         "visual_feats": lambda settings, _reads, batch: _random(batch, OBJECTS, settings["visual_feat_dim"]),
         "visual_pos": lambda settings, _reads, batch: _random(batch, OBJECTS, settings["visual_pos_dim"]).sigmoid(),
         "visual_embeds": lambda settings, _reads, batch: _random(batch, OBJECTS, settings["visual_embedding_dim"]),
@@ -158,7 +181,13 @@ def _pixels(settings: Settings, reads: Reads, batch: int) -> Tensor:
     if reads.picture == "patches":
         numbers = channels * int(vision.get("temporal_patch_size") or 1) * int(vision["patch_size"]) ** 2
         return _random(batch, _grid(settings) ** 2, numbers)
-    return _random(batch, *((1,) if reads.picture == "listed" else ()), channels, side, side)
+    listed = (int(vision.get("num_frames") or 1),) if reads.picture == "listed" else ()
+    return _random(batch, *listed, channels, side, side)
+
+
+def _sounds(settings: Settings) -> int:
+    """The places of a sound once the class has halved it, where it says how many."""
+    return int(settings.get("max_source_positions") or 0) if settings.get("num_mel_bins") else 0
 
 
 def _text(settings: Settings) -> Settings:

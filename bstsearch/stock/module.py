@@ -29,6 +29,8 @@ LEFT_OUT = (
 
 Kind = TypeVar("Kind", bound=nn.Module)
 
+_KNOWN: dict[str, Any] = {}
+
 
 class StockModel(nn.Module):
     """A stock model whose forward has tensors only; its weights have their stock names behind "model.".
@@ -90,7 +92,10 @@ def build(config: StockConfig) -> StockModel:
     """The model of that configuration; what its class raises where sizes do not go together is not caught."""
     kind = get_class(config.architecture)
     names = config.found.reads.names
-    made: StockModel = taking(StockModel, names)(kind(stock_config(kind, config.settings)), names, config.pooling)
+    model = kind(stock_config(kind, config.settings))
+    if hasattr(model, "set_experts_implementation"):
+        model.set_experts_implementation("eager")  # the others take no float64
+    made: StockModel = taking(StockModel, names)(model, names, config.pooling)
     return made
 
 
@@ -116,6 +121,16 @@ def _taken(kind: type[nn.Module]) -> tuple[str, ...]:
     return tuple(inspect.signature(kind.forward).parameters)
 
 
+def know_class(name: str, kind: Any) -> None:
+    """Has `get_class` find a class that is no part of transformers."""
+    _KNOWN[name] = kind
+
+
+def get_class(name: str) -> Any:
+    """The class of that name in transformers, or that was made known; InputError where there is none."""
+    return _KNOWN.get(name) or get_stock_class(name)
+
+
 @functools.cache
 def library() -> Any:
     """The package transformers, which keeps its remarks to itself; InputError where it is not installed."""
@@ -127,7 +142,7 @@ def library() -> Any:
 
 
 @functools.cache
-def get_class(name: str) -> Any:
+def get_stock_class(name: str) -> Any:
     """The class of that name in transformers; InputError where the installed version has none."""
     found = getattr(library(), name, None)
     if not (isinstance(found, type) and issubclass(found, library().PreTrainedModel)):

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from bstsearch.errors import InputError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.model.sizes import size_of
+from bstsearch.reading import said
 from bstsearch.stock.configuration import HERE, StockConfig
+from bstsearch.stock.deadline import Deadline
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inspecting import Inspection
 from bstsearch.stock.module import transformers_version
 
+NEVER = Deadline()
 
-def described(found: Inspection, listener: Listener = SILENT) -> dict[str, Any]:
-    """All that `bstsearch inspect` tells, but for the folder."""
-    config = found.config
+
+def described(found: Inspection, deadline: Deadline = NEVER, listener: Listener = SILENT) -> dict[str, Any]:
+    """All that `bstsearch inspect` tells, but for the folder; costs as far as the time reaches."""
+    config, began = found.config, time.monotonic()
+    submodels, uncounted = _corners(config, deadline, listener)
     return {
         "class": config.architecture,
         "transformers": transformers_version(),
@@ -25,9 +30,9 @@ def described(found: Inspection, listener: Listener = SILENT) -> dict[str, Any]:
         "stacks": _stacks(found),
         "fixed": dict(sorted(found.fixed.items())),
         "unproved": [name.removeprefix("model.") for name in found.unproved],
-        "not_reached": list(found.left),
-        "submodels": _corners(config, listener),
-        "seconds": round(found.seconds, 1),
+        "not_reached": [*found.left, *uncounted],
+        "submodels": submodels,
+        "seconds": round(found.seconds + time.monotonic() - began, 1),
     }
 
 
@@ -64,20 +69,23 @@ def _stacks(found: Inspection) -> list[dict[str, Any]]:
     ]
 
 
-def _corners(config: StockConfig, listener: Listener) -> list[dict[str, Any]]:
-    """The smallest, the middle and the largest submodel; no MACs where a product in the class cannot be counted."""
+def _corners(config: StockConfig, deadline: Deadline, listener: Listener) -> tuple[list[dict[str, Any]], list[str]]:
+    """The smallest, the middle and the largest submodel, and what of them the time did not reach.
+
+    There are none where a product in the class cannot be counted.
+    """
     from bstsearch.model.counting import count  # here, since it loads fvcore
 
-    if not config.found.stacks:
-        return []
-    space = FAMILY.space(config)
-    found: list[dict[str, Any]] = []
+    space, found, left = FAMILY.space(config), list[dict[str, Any]](), list[str]()
     for submodel in dict.fromkeys([space.smallest, space.middle, space.largest]):
+        if deadline.is_over:
+            left.append(f"costs of {submodel.id}")
+            continue
         listener.progress("counting", len(found), 3)
         try:
             cost = count(FAMILY, config, submodel)
-        except InputError as error:
-            listener.note(f"{submodel.id}: MACs are not counted, {error}")
-            return []
+        except Exception as error:  # what the class's own code says where it cannot be traced
+            listener.note(f"{submodel.id}: MACs are not counted, {said(error)}")
+            return [], []
         found.append({"id": submodel.id, "parameters": cost.parameters, "macs": cost.macs})
-    return found
+    return found, left

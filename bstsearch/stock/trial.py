@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -20,6 +21,7 @@ from bstsearch.model.zero_padding import RIGHT, plan_error, randomise
 from bstsearch.reading import said
 from bstsearch.space import Submodel
 from bstsearch.stock.configuration import StockConfig, number_of
+from bstsearch.stock.deadline import Deadline
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inputs import example_inputs
 from bstsearch.stock.module import StockModel, build
@@ -27,6 +29,8 @@ from bstsearch.stock.parts import AxisKey, Parts, fewest_parts, suggested
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+INERT = "nothing depends on it"
+SAME = 1e-9
 MOST_UNREACHED = 2  # one weight in so many that are cut may have no output that depends on it
 
 
@@ -61,26 +65,34 @@ class Trial:
 class Bench:
     """A configuration on which trials are made, with its model's shapes and inputs."""
 
-    def __init__(self, config: StockConfig) -> None:
-        self.config = config
+    def __init__(self, config: StockConfig, deadline: Deadline | None = None) -> None:
+        self.config, self.deadline = config, deadline or Deadline()
         self.full = ready(config)
         self.shapes = _shapes(self.full)
         self.patterns = patterns(self.shapes)
         inputs = example_inputs(config, 2)
         self.inputs = {name: value.double() if value.is_floating_point() else value for name, value in inputs.items()}
-        self.unreached = self._unreached()
+        self.unreached, self.open_ends = self._unreached()
         self.refusal = "outputs of other shapes"
         with torch.no_grad():
             self.output = self.full(**self.inputs).shape
 
-    def _unreached(self) -> frozenset[str]:
-        """The weights that no output depends on; of them nothing can be proved."""
+    def _unreached(self) -> tuple[frozenset[str], frozenset[AxisKey]]:
+        """The weights that no output depends on, and the axes of others whose end none does: nothing of them is proved.
+
+        So a table of positions is known of which texts do not reach the last one.
+        """
         randomise(self.full)
         sum(output.square().sum() for output in all_outputs(self.full, self.inputs)).backward()  # type: ignore[union-attr]
-        named = self.full.named_parameters()
-        found = frozenset(self.patterns[name] for name, one in named if one.grad is None or not one.grad.any())
+        blind, ends = set(), set()
+        for name, weight in self.full.named_parameters():
+            if weight.grad is None or not weight.grad.any():
+                blind.add(self.patterns[name])
+                continue
+            shut = [axis for axis in range(weight.ndim) if not weight.grad.select(axis, -1).any()]
+            ends |= {(self.patterns[name], axis) for axis in shut}
         self.full.zero_grad(set_to_none=True)
-        return found
+        return frozenset(blind), frozenset(ends)
 
     def smaller(self, names: Sequence[str]) -> StockConfig | None:
         """The configuration with these settings divided by what all of them can be divided by; None where none can."""
@@ -112,10 +124,14 @@ class Bench:
         except Exception as error:
             return Trial(names=names, stage=Stage.RUN, reason=said(error), cut=cut)
         if not cut:
-            return Trial(names=names, stage=Stage.NO_WEIGHT, reason="no weight follows it")
+            reason = INERT if self._computes_the_same(small) else "no weight follows it"
+            return Trial(names=names, stage=Stage.NO_WEIGHT, reason=reason)
         blind = {name for name, _ in cut} & self.unreached
         if len(blind) * MOST_UNREACHED > len({name for name, _ in cut}):
             return Trial(names=names, stage=Stage.ORACLE, reason=f"no output depends on {min(blind)}", cut=cut)
+        if ends := cut & self.open_ends:
+            reason = f"no input reaches the end of {min(ends)[0].removeprefix('model.')}"
+            return Trial(names=names, stage=Stage.ORACLE, reason=reason, cut=cut)
         if output.shape != self.output and all(axis == 0 for _, axis in cut):
             return Trial(names=names, stage=Stage.NO_WEIGHT, reason="it is the number of outputs", cut=cut)
         measure = functools.partial(self.error, small)
@@ -124,6 +140,15 @@ class Bench:
         reason = f"off by {off:.1e}" if math.isfinite(off) else self.refusal
         reason = "" if stage is Stage.PROVED else reason
         return Trial(names=names, stage=stage, reason=reason, error=off, parts=parts, cut=cut)
+
+    def _computes_the_same(self, small: StockModel) -> bool:
+        """Whether a model with all of the full one's weights computes the same."""
+        randomise(self.full)
+        with torch.no_grad(), contextlib.suppress(RuntimeError):  # buffers may be of other shapes
+            small.load_state_dict(self.full.state_dict(), strict=False)
+            pairs = zip(*(all_outputs(one, self.inputs) for one in (small, self.full)), strict=True)
+            return all(one.shape == two.shape and torch.allclose(one, two, atol=SAME) for one, two in pairs)
+        return False
 
     def _cut(self, small: Shapes) -> frozenset[AxisKey] | None:
         """The axes that are shorter in `small`; None where it has other weights, or an axis that is longer."""
@@ -137,7 +162,8 @@ class Bench:
         return frozenset(found)
 
     def error(self, small: StockModel, parts: Parts) -> float:
-        """What the oracle says of these parts."""
+        """What the oracle says of these parts; OutOfTimeError where the time is over."""
+        self.deadline.check()
         axes = axes_of(parts, self.patterns)
         config = dataclasses.replace(self.config, found=dataclasses.replace(self.config.found, axes=axes, stacks=()))
         models = small, self.full

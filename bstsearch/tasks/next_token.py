@@ -119,7 +119,7 @@ def losses(outputs: Tensor, targets_BT: Tensor) -> Tensor:
     if outputs.shape[:-1] != targets_BT.shape:
         raise InputError(
             f"the model gives {tuple(outputs.shape)} for texts of {targets_BT.shape[1]} tokens, no logits after "
-            "each; take a class that writes text, as GPT2LMHeadModel"
+            "each; choose a class that writes text, as GPT2LMHeadModel"
         )
     return F.cross_entropy(outputs.float().transpose(1, 2), targets_BT, reduction="none").mean(1)
 

@@ -18,7 +18,7 @@ from bstsearch.space import Submodel
 from bstsearch.tasks.similarity import relation_distance
 
 MASK = "attention_mask"  # as Hugging Face's models call the tokens that are no padding
-WEIGHT = 1.0  # of the mean over the layers, beside the loss of outputs
+WEIGHT = 0.01  # of the mean over the layers, which counts cosines in units of a temperature, beside the loss of outputs
 
 States = list[Tensor]
 

@@ -52,6 +52,13 @@ def test_the_best_within_a_budget_is_chosen(bundle_folder: Path, bound: Bound, n
         bundle.get("w1-d1")
 
 
+def test_of_another_metric_the_lower_score_is_the_better_one(folder: Path) -> None:
+    change(folder, metric={"name": "error", "unit": "m", "is_higher_better": False})
+    bundle = read_bundle(folder)
+    scores = {one.id: one.accuracy.value for one in bundle.bundle.submodels}
+    assert scores[bundle.most_accurate.id] == min(scores.values())
+
+
 @pytest.mark.parametrize("name", ["weights.bin", "w1of2-d1of2.onnx", "sample.json", "run.py"])
 def test_a_changed_a_truncated_and_a_missing_file_are_named_before_any_session(
     folder: Path, picture: Path, name: str, monkeypatch: pytest.MonkeyPatch

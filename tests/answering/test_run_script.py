@@ -173,7 +173,9 @@ def test_a_file_that_is_no_image_gets_one_line(exported_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_runs_in_an_environment_with_onnxruntime_and_numpy_only(exported_folder: Path, tmp_path: Path) -> None:
+def test_runs_in_an_environment_with_onnxruntime_and_numpy_only(
+    exported_folder: Path, bundle_folder: Path, tmp_path: Path
+) -> None:
     """Installs them from the package index: where that cannot be reached this test fails, it does not skip."""
     python = tmp_path / "venv" / "bin" / "python"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -181,10 +183,11 @@ def test_runs_in_an_environment_with_onnxruntime_and_numpy_only(exported_folder:
     subprocess.run([python, "-m", "pip", "install", "-q", "onnxruntime", "numpy"], check=True, env=environment)
     listing = subprocess.check_output([python, "-m", "pip", "list", "--format", "json"], env=environment)
     assert {"bstsearch", "torch", "pillow"}.isdisjoint(package["name"] for package in json.loads(listing))
-    command = [python, exported_folder / "run.py", exported_folder / "sample.json"]
-    result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    assert result.returncode == 0, result.stderr
-    assert "largest difference from the expected logits" in result.stdout
+    for folder in (exported_folder, bundle_folder):
+        command = [python, folder / "run.py", folder / "sample.json"]
+        result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        assert result.returncode == 0, result.stderr
+        assert "largest difference from the expected logits" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "preprocessor.json"])

@@ -214,8 +214,34 @@ def test_a_bundle_is_written_shown_and_asked(invoke: Invoke, easy_front: Path, t
     [
         ((), "--pick is missing; give a row, an id or 'recommended', or --elastic for all rows"),
         (("--elastic", "--precision", "int8"), "--elastic writes each row in its own precision; leave out --precision"),
+        (("--bundle", "b"), "--bundle says what a page is made of; give --web, too"),
+        (("--web", "d", "--bundle", "b", "--pick", "1"), "--pick names rows of a front; leave out --pick or --bundle"),
+        (("--web", "d", "--elastic"), "--web writes a page of float32 submodels into its folder; leave out --elastic"),
     ],
 )
 def test_what_does_not_go_together_is_refused(invoke: Invoke, options: tuple[str, ...], message: str) -> None:
     result = invoke("export", *options)
     assert (result.exit_code, result.stderr) == (2, f"error: {message}\n")
+
+
+def test_a_page_is_written_of_a_front_and_told(
+    invoke: Invoke, easy_front: Path, runtime_folder: Path, tmp_path: Path
+) -> None:
+    result = invoke("export", "--web", "site", "--pick", "1", "--front", easy_front, "--ort-web", runtime_folder)
+    assert result.exit_code == 0, result.stderr
+    title, *_, row = result.stdout.splitlines()
+    assert title == "1 submodel in the page site"
+    assert row.split()[0] == "w1of4-d1of4"
+    assert result.stderr.splitlines()[-1] == "hint: next: python -m http.server --directory site"
+    assert {"index.html", "page.json", "weights.bin", "w1of4-d1of4.onnx"} <= {
+        path.name for path in Path("site").iterdir()
+    }
+
+
+def test_without_onnxruntime_web_one_line_says_how_to_get_it(invoke: Invoke, bundle_folder: Path) -> None:
+    result = invoke("export", "--web", "site", "--bundle", bundle_folder)
+    assert result.exit_code == 4
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: node_modules/onnxruntime-web holds no ort.wasm.bundle.min.mjs and ")
+    assert "'npm install onnxruntime-web@1.30.0' puts it into node_modules" in line
+    assert not Path("site").exists()

@@ -74,9 +74,9 @@ def test_what_cannot_be_is_refused_in_one_line(invoke: Invoke, tmp_path: Path, s
 def test_a_library_that_is_not_installed_is_named(invoke: Invoke, stock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bstsearch.stock import module
 
-    module.get_class.cache_clear()
+    module.get_stock_class.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     result = invoke("inspect", stock)
     assert result.exit_code == 4
     assert "a stock model needs transformers; install it with pip install 'bstsearch[transformers]'" in result.stderr
-    module.get_class.cache_clear()
+    module.get_stock_class.cache_clear()

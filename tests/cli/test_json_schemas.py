@@ -45,6 +45,7 @@ COMMANDS = {
     "worker": "worker --supernet net --storage front/study.db",
     "export": "export --pick 1 --out exported --precision int8",
     "export-elastic": "export --elastic --pick 1 --out elastic",
+    "export-web": "export --web page --bundle elastic --ort-web ort",
     "eval": "eval --model exported",
     "ask": "ask red? --image picture.png --model exported",
     "serve": "serve elastic --port 0",
@@ -57,11 +58,17 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def printed(
-    yes_folder: Path, make_profile: Any, make_estimated: Any, tiny_easy_config: Any, tmp_path_factory: Any
+    yes_folder: Path,
+    make_profile: Any,
+    make_estimated: Any,
+    tiny_easy_config: Any,
+    runtime_folder: Path,
+    tmp_path_factory: Any,
 ) -> dict[str, Any]:
     """What each command prints with --json, by the name of its schema."""
     folder, whole = tmp_path_factory.mktemp("json"), EasyVqa.split
     (folder / "net").symlink_to(yes_folder)
+    (folder / "ort").symlink_to(runtime_folder)
     (folder / "picture.png").symlink_to(easy_vqa.get_test_image_paths()[0])
     torch.save(weights("uniter"), folder / "model.pt")
     transformers.BertModel(transformers.BertConfig(**TEXT)).save_pretrained(folder / "stock")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from axe import AXE, violations
 from chromium import CHROMIUM, Chromium, running_chromium
 
 from bstsearch.model.stack_shape import StackShape
@@ -17,9 +17,6 @@ from bstsearch.report.page import write_page
 from bstsearch.searching.budget import Budget
 from bstsearch.searching.front_file import FrontFile
 from bstsearch.space import Space
-
-AXE = Path(os.environ.get("BSTSEARCH_AXE", "node_modules/axe-core")) / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 pytestmark = [
     pytest.mark.slow,
@@ -106,11 +103,7 @@ class Shown:
         return list(self("[...document.querySelectorAll('#rows tbody tr')].map((row) => row.dataset.id)"))
 
     def violations(self) -> list[str]:
-        self(AXE.read_text(encoding="utf-8"))
-        words = "(found) => found.violations.flatMap((one) => one.nodes.map((node) => `${one.id} ${node.target}`))"
-        script = f"axe.run(document, {{ runOnly: {json.dumps(RULES)} }}).then({words})"
-        found = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        return list(found["result"]["value"])
+        return violations(self.browser)
 
 
 CODES = {"Tab": 9, "Enter": 13, " ": 32, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import transformers
 from classes import TEXT
 
 from bstsearch.errors import InputError
+from bstsearch.listener import Listener
 from bstsearch.model.lookup import get_preset
 from bstsearch.model.supernet import Supernet
 from bstsearch.space import Submodel
@@ -22,18 +23,20 @@ from bstsearch.stock.exporting import export_stock
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.importing import carry_beside, import_folder, inspect_model, kept_inspection
 
-LOAD = """
-import sys, torch
-sys.modules["bstsearch"] = None  # whoever imports it fails
-import transformers
-folder, inputs, expected = sys.argv[1:]
-model = transformers.BertModel.from_pretrained(folder).eval()
-with torch.no_grad():
-    found = model(**torch.load(inputs)).last_hidden_state
-assert torch.equal(found, torch.load(expected)), (found - torch.load(expected)).abs().max()
-assert "bstsearch" not in [name for name, module in sys.modules.items() if module is not None]
-print("same", *found.shape)
-"""
+
+class Heard(Listener):
+    """Keeps what was noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+
+NO_TOKENIZER = (
+    "no tokenizer was found to copy (tokenizer.json, vocab.*, *.model, tokenizer_config.json), which BertModel needs"
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +108,20 @@ def test_what_was_found_is_kept_for_the_same_version(supernet: Path, monkeypatch
     assert inspect_model(supernet)["groups"] == found["groups"]
 
 
-@pytest.mark.slow
-def test_a_submodel_loads_in_a_process_without_bstsearch(supernet: Path, tmp_path: Path) -> None:
+def test_what_is_not_found_to_copy_is_said(stock: Path, tmp_path: Path) -> None:
+    shutil.copytree(stock, tmp_path / "stock")
+    (tmp_path / "stock" / "vocab.txt").unlink()
+    heard = Heard()
+    import_folder(tmp_path / "stock", tmp_path / "net", listener=heard)
+    assert [note for note in heard.notes if "to copy" in note] == [NO_TOKENIZER]
+    heard.notes.clear()
+    export_stock(tmp_path / "net", "w1of2-d1of2", tmp_path / "small", listener=heard)
+    assert heard.notes == [NO_TOKENIZER]
+
+
+def test_a_submodel_loads_where_bstsearch_is_not(
+    supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "small"
     told = export_stock(supernet, "w1of2-d1of2", out)
     assert told["difference"] == 0
@@ -114,13 +129,16 @@ def test_a_submodel_loads_in_a_process_without_bstsearch(supernet: Path, tmp_pat
     assert json.loads((out / "1_Pooling" / "config.json").read_text()) == {"word_embedding_dimension": 16, "mean": True}
     loaded = Supernet.load(supernet)
     inputs = FAMILY.example_inputs(loaded.config, 2)
-    torch.save(inputs, tmp_path / "inputs.pt")
     with torch.no_grad():
-        torch.save(loaded.materialise(Submodel.from_id("w1of2-d1of2"))(**inputs), tmp_path / "expected.pt")
-    command = [sys.executable, "-c", LOAD, out, tmp_path / "inputs.pt", tmp_path / "expected.pt"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("same 2 24 16")
+        expected = loaded.materialise(Submodel.from_id("w1of2-d1of2"))(**inputs)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bstsearch"]:
+        monkeypatch.setitem(sys.modules, name, None)  # whoever imports it fails
+    with pytest.raises(ImportError):
+        importlib.import_module("bstsearch")
+    with torch.no_grad():
+        found = transformers.BertModel.from_pretrained(out).eval()(**inputs).last_hidden_state
+    assert torch.equal(found, expected)
+    assert found.shape == (2, 24, 16)
 
 
 @pytest.mark.parametrize("kind", ["half", "split"])

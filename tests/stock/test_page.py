@@ -15,7 +15,12 @@ import writer
 from bstsearch.measuring import rounds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "transformers.md").read_text(encoding="utf-8")
-FEWER = {"train": ("--steps", "3", "--batch-size", "8"), "profile": ("--threads", "1")}
+SPACE = {"widths": ["1/2", "1"], "depths": ["1/2", "1"]}
+FEWER = {
+    "train": ("--steps", "3", "--batch-size", "8"),
+    "profile": ("--threads", "1", "--space", "space.json"),
+    "pareto": ("--space", "space.json"),
+}
 
 
 def commands(title: str) -> list[list[str]]:
@@ -25,7 +30,7 @@ def commands(title: str) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in block[1].strip().split("\n")]
 
 
-@pytest.mark.slow  # measures thirty graphs
+@pytest.mark.slow  # measures nine graphs
 def test_a_model_that_writes_is_slimmed_by_what_the_page_says(
     invoke: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,6 +38,7 @@ def test_a_model_that_writes_is_slimmed_by_what_the_page_says(
     monkeypatch.setattr(rounds, "PATIENCE_S", 2.0)
     writer.write_model(tmp_path / "gpt2")
     writer.write_lines(tmp_path / "texts.txt")
+    (tmp_path / "space.json").write_text(json.dumps(SPACE))
     for words in commands("Models that generate"):
         result = invoke(*words, *FEWER.get(words[0], ()))
         assert result.exit_code == 0, f"{words}: {result.stderr}"

@@ -104,7 +104,9 @@ def test_what_does_not_fit_is_told(task: NextToken, reader: Reader, lines: Path)
         NextToken.build(lines)
     split = task.split("test", reader)
     batch = next(iter(split.batches(2)))
-    with pytest.raises(InputError, match=r"gives \(2, 5\) for texts of 24 tokens, no logits after each; take a class"):
+    with pytest.raises(
+        InputError, match=r"gives \(2, 5\) for texts of 24 tokens, no logits after each; choose a class"
+    ):
         split.kept(torch.zeros(2, 5), batch.targets)
     long = Reader(like={"input_ids": torch.zeros(1, 100_000)})
     with pytest.raises(InputError, match=r"the texts of test have \d+ tokens, and one row has 100001; give more text"):

@@ -1,0 +1,115 @@
+// Runs the submodels beside the page, which sends one request at a time and waits for the answer.
+
+import { readInputs, readSample, toFeeds, topAnswers } from "./inputs.mjs";
+import * as ort from "./ort.wasm.bundle.min.mjs";
+import { showPicture } from "./pictures.mjs";
+import { showText } from "./texts.mjs";
+import { Weights } from "./weights.mjs";
+
+const WARM_MS = 150; // browsers compile WASM twice: fast at first, and well only what has run for a while
+const TIMED_MS = 60; // a time is the shortest of batches that take so long together: other programs only add
+const BATCH_MS = 4; // long enough for the clocks of browsers
+const SHOWN = 3; // answers
+const TOLERANCE = 1e-3; // of outputs, between this browser and the computer that exported
+
+const acts = { start, ask };
+let page, files, sample, weights, opened;
+
+onmessage = async ({ data }) => {
+  try {
+    postMessage({ value: await acts[data.act](data) });
+  } catch (error) {
+    const said = error instanceof Error ? error.message : `ONNX Runtime failed (${error}), mostly for want of memory`;
+    postMessage({ error: said });
+  }
+};
+
+/** Reads what the folder holds beside the models; returns the sample, and what runs. */
+async function start() {
+  ort.env.logLevel = "error";
+  ort.env.wasm.numThreads = 1; // more need headers that few servers of files send
+  page = await readJson("page.json");
+  const names = ["preprocessor.json", "vocabulary.json", "sample.json"];
+  const [preprocessor, vocabulary, saved] = await Promise.all(names.map(readJson));
+  const { picture, text } = preprocessor;
+  const tokenizer = text.tokenizer_file && (await readJson(text.tokenizer_file));
+  files = { preprocessor, tokenizer, answers: vocabulary.answers };
+  const inputs = readSample(saved.inputs);
+  sample = { feeds: toFeeds(ort, inputs), outputs: readSample(saved.outputs) };
+  weights = new Weights(`weights.bin?${page.weights.version}`, page.weights.bytes);
+  return {
+    version: ort.env.versions.web,
+    picture: showPicture(picture, inputs[picture.input]),
+    question: showText(text, inputs[text.input].data, tokenizer),
+  };
+}
+
+/** What a submodel answers to a question about a picture, how long that takes, and what had to come for it. */
+async function ask({ id, picture, question }) {
+  const feeds = toFeeds(ort, readInputs(files, picture, question));
+  const before = performance.now();
+  const bytes = opened?.id === id ? 0 : await open(id);
+  const loading = performance.now() - before;
+  const { logits, ms } = await time(feeds, TIMED_MS);
+  return { answers: topAnswers(logits, files.answers, SHOWN), ms, bytes, loading };
+}
+
+/** Opens a submodel in place of the one before; returns how many bytes came. */
+async function open(id) {
+  const one = page.submodels.find((each) => each.id === id);
+  const tell = (come) => postMessage({ come });
+  const [graph, bytes] = await Promise.all([fetchBytes(`${one.file}?${one.version}`), weights.load(one.spans, tell)]);
+  await opened?.session.release();
+  opened = undefined;
+  const externalData = [{ path: "weights.bin", data: weights.data }];
+  const session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"], externalData });
+  opened = { id, session };
+  await check(one);
+  await time(sample.feeds, WARM_MS);
+  return bytes + graph.length;
+}
+
+/** Passes where the sample gives what it gave at export: then the files have come whole, and this browser computes well. */
+async function check({ id }) {
+  const found = await run(sample.feeds);
+  const expected = sample.outputs[id].data;
+  const difference = found.reduce((most, value, index) => Math.max(most, Math.abs(value - expected[index])), 0);
+  if (difference <= TOLERANCE) return;
+  opened = undefined;
+  throw new Error(`the sample gives other numbers than at export, by ${difference.toPrecision(2)}; are files damaged?`);
+}
+
+/** The output, and the milliseconds of a run, in the best of batches that take at least `least` together. */
+async function time(feeds, least) {
+  const end = performance.now() + least;
+  let best = { ms: Infinity };
+  do {
+    const found = await batch(feeds);
+    if (found.ms < best.ms) best = found;
+  } while (performance.now() < end);
+  return best;
+}
+
+async function batch(feeds) {
+  const start = performance.now();
+  for (let runs = 1; ; runs += 1) {
+    const logits = await run(feeds);
+    const lasted = performance.now() - start;
+    if (lasted >= BATCH_MS) return { logits, ms: lasted / runs };
+  }
+}
+
+async function run(feeds) {
+  const outputs = await opened.session.run(feeds);
+  return outputs[opened.session.outputNames[0]].data;
+}
+
+async function readJson(name) {
+  return JSON.parse(new TextDecoder().decode(await fetchBytes(name)));
+}
+
+async function fetchBytes(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${response.url} cannot be fetched: status ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
