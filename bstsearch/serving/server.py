@@ -37,6 +37,7 @@ from bstsearch.serving.sessions import Sessions, measure
 from bstsearch.serving.tensors import TYPES, Signature, signatures
 
 LIMITS = Limits()
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 DRAIN_S = int(LIMITS.deadline_ms / 1000) + 5  # all that was accepted has its answer by then
 
 
@@ -167,23 +168,29 @@ def _listening(host: str, port: int) -> socket.socket:
 def _config(app: Any, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Impatient,
+        http=_Bounded,
         ws="none",
         log_level="error",
         access_log=False,
         server_header=False,
-        limit_concurrency=LIMITS.connections,
         timeout_graceful_shutdown=DRAIN_S,
         **options,
     )
 
 
-class _Impatient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """Closes a connection that has not sent the head of a request within some seconds, which uvicorn would wait for."""
+class _Bounded(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """Closes a connection that has not sent the head of a request within some seconds, and those that are too many.
+
+    uvicorn waits for a head without end, and where there are too many it refuses those that came before, too.
+    """
 
     def connection_made(self, transport: Any) -> None:
         """Takes the connection, and looks at it from time to time."""
         super().connection_made(transport)
+        if len(self.connections) > LIMITS.connections:
+            transport.write(FULL)
+            transport.close()
+            return
         self._look(None)
 
     def _look(self, before: object) -> None:
