@@ -16,6 +16,7 @@ from bstsearch.errors import DeviceError, UsageError
 from bstsearch.reading import shown
 
 PROFILES = "BSTSEARCH_PROFILES"
+METRICS = "PROMETHEUS_MULTIPROC_DIR"  # of the package prometheus-client
 COLUMNS, NARROWEST, WIDEST = "COLUMNS", 20, 10_000
 MOST_PROCESSES = 100_000
 _THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -104,6 +105,17 @@ def prepare() -> None:
 def limit_threads(count: int) -> None:
     """Has libraries that are loaded from now on start `count` threads, unless the user said how many."""
     os.environ.setdefault("OMP_NUM_THREADS", str(count))
+
+
+def share_metrics(folder: Path) -> None:
+    """Has processes that are started from now on keep their metrics in `folder`, where each reads those of all."""
+    os.environ[METRICS] = str(folder)
+
+
+def metrics_folder() -> Path | None:
+    """Where processes share their metrics; None where each has its own."""
+    text = os.environ.get(METRICS)
+    return Path(text) if text else None
 
 
 def for_script() -> dict[str, str]:

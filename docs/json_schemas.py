@@ -776,6 +776,14 @@ class Ask(_Object, kw_only=True):
     runtime: str
 
 
+class Serve(_Object, kw_only=True):
+    """What `bstsearch serve --json` prints once it can be asked."""
+
+    bundle: str
+    address: Annotated[str, Meta(description="Where it listens, such as http://127.0.0.1:8000.")]
+    submodels: Annotated[list[Id], Meta(description="The most accurate first.")]
+
+
 # failure
 
 
@@ -810,6 +818,7 @@ SCHEMAS: dict[str, type[Struct]] = {
     "export-stock": ExportStock,
     "eval": Eval,
     "ask": Ask,
+    "serve": Serve,
     "devices": Devices,
     "devices-show": DevicesShow,
     "devices-validate": DevicesValidate,

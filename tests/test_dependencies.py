@@ -31,6 +31,7 @@ REQUIRED = _distributions(PROJECT["dependencies"])
 PUBLISHED = _distributions(PROJECT["optional-dependencies"]["published"])
 STOCK = _distributions(PROJECT["optional-dependencies"]["transformers"])
 DATASETS = _distributions(PROJECT["optional-dependencies"]["datasets"])
+SERVE = _distributions(PROJECT["optional-dependencies"]["serve"])
 TESTING = _distributions(PROJECT["optional-dependencies"]["testing"])
 
 
@@ -55,14 +56,20 @@ def test_what_is_required_is_imported_and_nothing_else() -> None:
     imported = {name for module in MODULES for name in _imported(module)}
     others = imported - sys.stdlib_module_names - {"bstsearch"}
     found = {homes.get(name, [name])[0].lower().replace("_", "-") for name in others}
-    assert found == REQUIRED | PUBLISHED | STOCK | DATASETS | TESTING
-    assert not REQUIRED & (PUBLISHED | STOCK | DATASETS)
+    assert found == REQUIRED | PUBLISHED | STOCK | DATASETS | SERVE | TESTING
+    assert not REQUIRED & (PUBLISHED | STOCK | DATASETS | SERVE)
 
 
 def test_what_may_be_absent_is_imported_where_it_is_needed() -> None:
     at_start = {name for module in MODULES for name in _imported(module, at_start_only=True)}
     assert "torch" in at_start
     assert not at_start & (PUBLISHED | STOCK | DATASETS)
+
+
+def test_what_serves_is_imported_by_its_own_room_only() -> None:
+    others = [path for path in (ROOT / "bstsearch").rglob("*.py") if path.parent.name != "serving"]
+    imported = {name for path in others for name in _imported(ast.parse(path.read_text(encoding="utf-8")))}
+    assert not imported & {"prometheus_client", "python_multipart", "starlette", "uvicorn"}
 
 
 def _read_h5(folder: Path) -> object:

@@ -40,7 +40,8 @@ ROOMS = (
         "formats",
         "tasks",
     ),
-    *("published", "profiles", "graphs", "measuring", "training", "searching", "answering", "report", "exporting"),
+    *("published", "profiles", "graphs", "measuring", "training", "searching", "answering", "serving"),
+    *("report", "exporting"),
     *("", "cli", "__main__", "testing"),
 )
 

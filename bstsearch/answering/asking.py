@@ -212,14 +212,19 @@ def ask_supernet(
 def _answer(
     question: Question, run: Callable[[], NDArray[Any]], top: int, timer: Timer
 ) -> tuple[tuple[tuple[str, float], ...], float]:
-    logits, known = run()[0].astype(np.float64), question.vocabulary.answers
+    answers = best_answers(run()[0], question.vocabulary, top)
+    return answers, statistics.median(_milliseconds(run, timer) for _ in range(RUNS))
+
+
+def best_answers(logits: NDArray[Any], vocabulary: Vocabulary, top: int) -> tuple[tuple[str, float], ...]:
+    """The `top` answers with their probabilities, most probable first; InputError where the logits are none of them."""
+    known = vocabulary.answers
     if logits.shape != (len(known),) or not np.isfinite(logits).all():
         raise InputError(f"its outputs are {shown(logits)}; expected a finite number for each of {len(known)} answers")
-    weights = np.exp(logits - logits.max())
+    weights = np.exp(logits.astype(np.float64) - logits.max())
     shares = weights / weights.sum()
     order = np.argsort(-shares, kind="stable")[:top]
-    answers = tuple((known[index], float(shares[index])) for index in order)
-    return answers, statistics.median(_milliseconds(run, timer) for _ in range(RUNS))
+    return tuple((known[index], float(shares[index])) for index in order)
 
 
 def _milliseconds(run: Callable[[], object], timer: Timer) -> float:

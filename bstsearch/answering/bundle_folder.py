@@ -67,6 +67,11 @@ class BundleFolder:
         """The submodel with the best score."""
         return max(self.bundle.submodels, key=self._goodness)
 
+    @property
+    def by_accuracy(self) -> tuple[str, ...]:
+        """The ids of all submodels, the one with the best score first."""
+        return tuple(one.id for one in sorted(self.bundle.submodels, key=self._goodness, reverse=True))
+
     def get(self, name: str) -> Member:
         """The submodel of that id; UsageError lists those that there are."""
         found = next((one for one in self.bundle.submodels if one.id == name), None)

@@ -32,6 +32,7 @@ VERBS = {
     "export": "export.export",
     "eval": "evaluate.evaluate",
     "ask": "ask.ask",
+    "serve": "serve.serve",
     "devices": "devices.devices",
 }
 DEVICES = {"show": "devices.show", "validate": "devices.validate"}

@@ -14,7 +14,7 @@ import stat
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -185,20 +185,40 @@ def picture_size(path: Path) -> tuple[int, int]:
         return seen_size(picture)
 
 
+def decode_rgb(content: bytes, *, most_pixels: int, kinds: Collection[str]) -> Image.Image:
+    """The picture whose file is `content`, likewise, where it is of Pillow's `kinds` and of `most_pixels` at most."""
+    with _reading("the picture"), _QUIET, _identified(io.BytesIO(content), most_pixels, kinds) as picture:
+        return rgb_of(picture)
+
+
+def encoded_size(content: bytes, *, most_pixels: int, kinds: Collection[str]) -> tuple[int, int]:
+    """Width and height of that picture as it is stored; its pixels are not read. Errors as `decode_rgb`'s."""
+    with _reading("the picture"), _QUIET, _identified(io.BytesIO(content), most_pixels, kinds) as picture:
+        width, height = picture.size
+    return width, height
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
+    with _reading(path):
+        _check_file(path)
+        with _QUIET, open(path, "rb") as file, _identified(file) as picture:
+            yield picture
+
+
+@contextlib.contextmanager
+def _reading(where: Path | str) -> Iterator[None]:
+    """Turns whatever is raised in the block into one InputError that begins with `where`."""
     try:
         import PIL  # noqa: F401
     except ImportError as error:
         raise InputError("pictures need Pillow; run 'pip install pillow'") from error
     try:
-        _check_file(path)
-        with _QUIET, open(path, "rb") as file, _identified(file) as picture:
-            yield picture
+        yield
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+        raise InputError(f"{where} does not exist") from None
     except Exception as error:  # a damaged file can make Pillow raise anything
-        raise InputError(f"{path} cannot be read as an image: {_said(error)}") from error
+        raise InputError(f"{where} cannot be read as an image: {_said(error)}") from error
 
 
 def _check_file(path: Path) -> None:
@@ -212,12 +232,13 @@ def _check_file(path: Path) -> None:
         raise ValueError(f"it has {status.st_size:,} bytes; expected 1 to {MOST_BYTES:,}")
 
 
-def _identified(file: IO[bytes]) -> Image.Image:
+def _identified(file: IO[bytes], most_pixels: int | None = None, kinds: Collection[str] | None = None) -> Image.Image:
     from PIL import Image
 
-    picture = Image.open(file)
+    picture = Image.open(file, formats=None if kinds is None else tuple(kinds))
     width, height = picture.size
-    most = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)  # where Pillow itself refuses; telephones go beyond the half
+    # Where Pillow itself refuses; telephones go beyond the half.
+    most = most_pixels or 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
     if not 0 < width * height <= most:
         raise ValueError(f"it has {width} x {height} pixels; expected {most:,} at most")
     if picture.format == "EPS":

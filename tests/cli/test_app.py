@@ -16,7 +16,10 @@ from bstsearch.cli.app import DEVICES
 from bstsearch.cli.app import VERBS as VERB_FILES
 from bstsearch.measuring import runner
 
-VERBS = ("space", "inspect", "import", "train", "profile", "pareto", "worker", "export", "eval", "ask", "devices")
+VERBS = (
+    *("space", "inspect", "import", "train", "profile", "pareto", "worker", "export", "eval", "ask", "serve"),
+    "devices",
+)
 HEAVY = {"torch", "numpy", "pandas", "optuna", "matplotlib", "onnx", "onnxruntime", "rich", "PIL"}
 
 

@@ -41,6 +41,7 @@ LINES = {
     "eval --model easy": 0,
     "ask QUESTION --image picture.png --model exported": 0,
     "ask QUESTION --image picture.png --model easy": 0,
+    "serve nowhere": 4,
     "devices": 0,
     "devices show pixel7": 0,
     "devices validate profiles/local.json": 0,

@@ -48,6 +48,7 @@ COMMANDS = {
     "export-web": "export --web page --bundle elastic --ort-web ort",
     "eval": "eval --model exported",
     "ask": "ask red? --image picture.png --model exported",
+    "serve": "serve elastic --port 0",
     "devices": "devices",
     "devices-show": "devices show phone",
     "devices-validate": "devices validate profiles/phone.json",
@@ -77,6 +78,7 @@ def printed(
         patch.chdir(folder)
         patch.delenv("BSTSEARCH_PROFILES", raising=False)
         patch.setattr(EasyVqa, "split", lambda self, name, reader: whole(self, name, reader).head(24))
+        patch.setattr("bstsearch.serving.server.OpenServer.run", lambda server: server.socket.close())
         patch.setitem(FAMILY.presets, "mcan-easy-vqa", tiny_easy_config)
         return {name: json.loads(run(command).stdout) for name, command in COMMANDS.items()}
 

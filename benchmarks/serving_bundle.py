@@ -1,0 +1,94 @@
+"""A bundle of full-size MCANs over drawn pictures, with random weights and assigned accuracies, for serving.py.
+
+Ten submodels of one supernet (6 and 6 layers, width 512, 100 cells of a grid), as the paper's, over one file.
+Nothing is trained: the accuracies are those of the demo's ten uniform submodels, in the same order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import onnx
+import torch
+
+from bstsearch import DEMO, Submodel, Supernet, Vocabulary
+from bstsearch.answering.bundle_folder import ELASTIC, FORMAT, WEIGHTS
+from bstsearch.exporting.manifest import file_json
+from bstsearch.exporting.preprocessing import BUNDLE_SCRIPTS, write_preprocessing
+from bstsearch.families.mcan import FAMILY, McanConfig
+from bstsearch.graphs.onnx_file import locate
+from bstsearch.graphs.shared_weights import SharedWeights
+from bstsearch.writing import write_json
+
+ACCURACIES = {
+    "w1of4-d1of6": 0.8401,
+    "w1of4-d1of3": 0.8551,
+    "w1of4-d2of3": 0.8609,
+    "w1of4-d1": 0.8620,
+    "w1of2-d1of3": 0.8993,
+    "w1of2-d2of3": 0.9095,
+    "w1of2-d1": 0.9118,
+    "w3of4-d2of3": 0.9155,
+    "w3of4-d1": 0.9161,
+    "w1-d1": 0.9171,
+}
+
+
+def full_size_bundle(folder: Path) -> Path:
+    """The bundle in `folder`, which is made if it is not there yet."""
+    if (folder / ELASTIC).exists():
+        return folder
+    folder.mkdir(parents=True)
+    vocabulary = Vocabulary.load(DEMO)
+    torch.manual_seed(0)
+    config = McanConfig(
+        vocab=vocabulary.size,
+        answers=len(vocabulary.answers),
+        question_length=14,
+        image_side=80,
+        stem_channels=(16, 32, 64),
+        dropout=0.0,
+    )
+    supernet = Supernet(FAMILY, config).eval()
+    supernet.save(folder)
+    words = dataclasses.replace(vocabulary, question_length=14)
+    words.save(folder)
+    weights = SharedWeights(folder / WEIGHTS, sum(one.numel() for one in supernet.model.parameters()))
+    for name in ("w1-d1", *ACCURACIES):
+        model, positions = supernet.numbered(Submodel.from_id(name))
+        small = FAMILY.shrink(config, Submodel.from_id(name))
+        located = locate(model, FAMILY.example_inputs(small, 1), positions, FAMILY.free_axes(small))
+        if not (folder / WEIGHTS).stat().st_size:
+            weights.add_full(located)
+        onnx.save(weights.graph(located), folder / f"{name}.onnx")
+    write_preprocessing(FAMILY.reader(config), words, folder, BUNDLE_SCRIPTS)
+    (folder / "model.safetensors").unlink()
+    names = [WEIGHTS, "config.json", "vocabulary.json", "preprocessor.json", *(f"{name}.onnx" for name in ACCURACIES)]
+    write_json(
+        folder / ELASTIC,
+        {
+            "format": FORMAT,
+            "threads": 1,
+            "submodels": [
+                {
+                    "id": name,
+                    "file": f"{name}.onnx",
+                    "parameters": sum(one.numel() for one in supernet.materialise(Submodel.from_id(name)).parameters()),
+                    "accuracy": {"value": accuracy},
+                    "latencies": {"none": {"ms": 1.0, "high_ms": 1.0}},
+                }
+                for name, accuracy in ACCURACIES.items()
+            ],
+            "files": {name: file_json(folder / name) for name in names},
+        },
+    )
+    return folder
+
+
+if __name__ == "__main__":
+    import sys
+
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    print(full_size_bundle(Path(sys.argv[1])))

@@ -1,0 +1,114 @@
+"""A question with its picture as a client sends it, and how they become what the model reads (no torch)."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from bstsearch.answering.asking import best_answers, picture_reader
+from bstsearch.errors import InputError
+from bstsearch.inputs.pictures import PictureReader, decode_rgb, encoded_size
+from bstsearch.model.supernet_folder import read_folder
+from bstsearch.reading import Name, Positive, decoded, parsing
+from bstsearch.serving.limits import Limits, RefusedError
+from bstsearch.tasks.vocabulary import FILE, Vocabulary
+
+KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what Pillow reads without a program of its own
+BLANK = base64.b64decode(  # a white pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+)
+SMALL, SECONDS_PER_PIXEL = 100_000, 25e-9  # to read it from PNG, JPEG or WebP: 9 to 45e-9
+JSON, FORM = "application/json", "multipart/form-data"
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A question about a picture (its file's bytes; base64 in JSON)."""
+
+    question: str
+    image: bytes
+    deadline_ms: Positive | None = None
+    submodel: Name | None = None
+    top: Annotated[int, Meta(ge=1, le=100)] = 3
+
+
+def read_asked(content: bytes, content_type: str, limits: Limits) -> Asked:
+    """What the body of a request asks; RefusedError tells what is wrong with it."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in (JSON, FORM):
+        raise RefusedError(415, f"the content type is neither {JSON} nor {FORM}; send one of them")
+    try:
+        asked: Asked = decoded(content, Asked, "the request") if kind == JSON else _form(content, content_type)
+    except InputError as error:
+        raise RefusedError(400, str(error)) from error
+    if not asked.question.strip():
+        raise RefusedError(400, 'the question is empty; write one such as "what color is the circle?"')
+    if len(asked.question) > limits.question:
+        raise RefusedError(400, f"the question has over {limits.question:,} characters; write a shorter one")
+    check_deadline(asked.deadline_ms, limits)
+    return asked
+
+
+def check_deadline(deadline_ms: float | None, limits: Limits) -> None:
+    """Passes where there is no deadline, or one that is near enough; else RefusedError."""
+    if deadline_ms is not None and deadline_ms > limits.deadline_ms:
+        raise RefusedError(400, f"deadline_ms is over {limits.deadline_ms:,.0f}; give a smaller one, or none")
+
+
+def _form(content: bytes, content_type: str) -> Asked:
+    """What the fields of a form ask; InputError where it is malformed."""
+    from python_multipart.multipart import create_form_parser
+
+    fields: dict[str, str | bytes] = {}
+
+    def take_field(field: Any) -> None:
+        name, value = field.field_name.decode("utf-8"), field.value or b""
+        fields[name] = value if name == "image" else value.decode("utf-8")
+
+    def take_file(file: Any) -> None:
+        file.file_object.seek(0)
+        fields[file.field_name.decode("utf-8")] = file.file_object.read()
+
+    with parsing("the form"):
+        config: Any = {"MAX_MEMORY_FILE_SIZE": len(content), "MAX_FIELDS": 16}
+        headers = {"Content-Type": content_type.encode("latin-1")}
+        parser = create_form_parser(headers, take_field, take_file, config=config)
+        parser.write(content)
+        parser.finalize()
+        return msgspec.convert(fields, Asked, strict=False)  # its numbers are texts
+
+
+class AskReader:
+    """How a bundle's models read questions about pictures."""
+
+    def __init__(self, picture: PictureReader, vocabulary: Vocabulary, limits: Limits) -> None:
+        self._picture, self._vocabulary, self._most = picture, vocabulary, limits.pixels
+
+    @classmethod
+    def of(cls, path: Path, limits: Limits) -> AskReader | None:
+        """The reader of the bundle at `path`, None where its models read something else; InputError for a bad file."""
+        picture = picture_reader(read_folder(path))
+        if picture is None or not (path / FILE).is_file():
+            return None
+        decode_rgb(BLANK, most_pixels=limits.pixels, kinds=KINDS)  # so that Pillow is there before the first request
+        return cls(picture, Vocabulary.load(path), limits)
+
+    def inputs(self, asked: Asked) -> dict[str, NDArray[Any]]:
+        """The model's inputs, a batch of one; InputError where no word is known, or the picture is none."""
+        rgb = decode_rgb(asked.image, most_pixels=self._most, kinds=KINDS)
+        values = self._picture.values(self._picture.pixels(rgb)[None])
+        return {"question": self._vocabulary.encode(asked.question)[None], self._picture.input: values}
+
+    def extra_seconds(self, asked: Asked) -> float:
+        """How much longer its picture takes than a small one, by its head; InputError where it is none."""
+        width, height = encoded_size(asked.image, most_pixels=self._most, kinds=KINDS)
+        return max(0, width * height - SMALL) * SECONDS_PER_PIXEL
+
+    def answers(self, logits: NDArray[Any], top: int) -> list[dict[str, Any]]:
+        """The most probable answers to one question."""
+        found = best_answers(logits[0], self._vocabulary, top)
+        return [{"answer": answer, "probability": probability} for answer, probability in found]

@@ -1,0 +1,135 @@
+"""Which request is next, and which submodel answers it: as good as lets all behind it keep their deadlines (no torch).
+
+Times are seconds of one clock, which is never read here.
+
+The request whose deadline is earliest is next. Its share is the time until each deadline, divided by how many must be
+answered by then, of which the least counts; and it is at most the time in which another request comes, so that what is
+saved up for a burst is not given away. The most accurate submodel that fits into the share answers, else the fastest.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+SAFE = 1.1  # what a submodel may take more than is expected of it
+RECENT = 16  # arrivals that tell how fast requests come
+
+
+class Costs(Protocol):
+    """What submodels cost at the moment."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The ids of all submodels, the most accurate first."""
+
+    def seconds(self, name: str) -> float:
+        """How long the submodel of that id will take to answer one request."""
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Job:
+    """A request that waits: its deadline, the submodel that it asks for (None: any), and what is to be done.
+
+    It takes `extra` seconds longer than others do, whichever submodel answers.
+    """
+
+    deadline: float
+    submodel: str | None = None
+    extra: float = 0.0
+    work: Any = None
+
+
+class Queue:
+    """The requests that wait for one of `servers`, each of which answers one at a time; of use to one thread."""
+
+    def __init__(self, costs: Costs, *, servers: int = 1, most: int = 512) -> None:
+        self._costs, self._servers, self._most = costs, servers, most
+        self._jobs: list[Job] = []
+        self._ends: list[float] = []  # when what is being answered should be
+        self._arrivals: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def offer(self, job: Job, now: float) -> bool:
+        """Takes the job in, if it and all that wait can still be answered in time; else says no."""
+        self._arrivals = [*self._arrivals[1 - RECENT :], now]
+        place = bisect.bisect_right(self._jobs, job.deadline, key=_deadline)
+        if len(self._jobs) >= self._most or not self._is_in_time(job, place, now):
+            return False
+        self._jobs.insert(place, job)
+        return True
+
+    def take(self, now: float) -> tuple[Job, str] | None:
+        """The next job and the submodel for it; None where none waits. `done` is to be called when it is answered."""
+        if not self._jobs:
+            return None
+        name = self._jobs[0].submodel or self._choose(now)
+        job = self._jobs.pop(0)
+        bisect.insort(self._ends, now + SAFE * (self._costs.seconds(name) + job.extra))
+        return job, name
+
+    def done(self) -> None:
+        """One of the servers is free again."""
+        self._ends.pop(0)
+
+    def drop_hopeless(self, now: float) -> list[Job]:
+        """Takes out the first ones, if even the fastest submodel would answer them too late."""
+        late = []
+        while self._jobs and self._jobs[0].deadline < now + SAFE * self._least(self._jobs[0]):
+            late.append(self._jobs.pop(0))
+        return late
+
+    def remove(self, job: Job) -> bool:
+        """Takes out a job that nobody waits for any more; False where it is being answered, or was."""
+        if job not in self._jobs:
+            return False
+        self._jobs.remove(job)
+        return True
+
+    def wait(self, now: float) -> float:
+        """In how many seconds the last of those that wait is answered, if the fastest submodel answers all."""
+        return self._ahead(now) + sum(SAFE * self._least(job) for job in self._jobs) / self._servers
+
+    def _is_in_time(self, job: Job, place: int, now: float) -> bool:
+        """Whether all deadlines from `place` on are kept if `job` is there, by the fastest submodels."""
+        total = sum(SAFE * self._least(one) for one in self._jobs[:place])
+        ahead = now + self._ahead(now)
+        for one in (job, *self._jobs[place:]):
+            least = SAFE * self._least(one)
+            total += least
+            if one.deadline < ahead + max(least, total / self._servers):
+                return False
+        return True
+
+    def _ahead(self, now: float) -> float:
+        """How long the servers are busy with what they have begun, on average."""
+        return sum(max(0.0, end - now) for end in self._ends) / self._servers
+
+    def _least(self, job: Job) -> float:
+        return self._costs.seconds(job.submodel or self._fastest) + job.extra
+
+    @property
+    def _fastest(self) -> str:
+        return min(self._costs.names, key=self._costs.seconds)
+
+    def _choose(self, now: float) -> str:
+        share = min((one.deadline - now) / (k // self._servers + 1) for k, one in enumerate(self._jobs))
+        share = min(share, self._interval(now) * self._servers)
+        most = share / SAFE - self._jobs[0].extra
+        fitting = (name for name in self._costs.names if self._costs.seconds(name) <= most)
+        return next(fitting, self._fastest)
+
+    def _interval(self, now: float) -> float:
+        """In what time another request comes, of late; without end before enough have come to tell."""
+        if len(self._arrivals) < RECENT:
+            return math.inf
+        return (now - self._arrivals[0]) / (RECENT - 1)
+
+
+def _deadline(job: Job) -> float:
+    return job.deadline

@@ -1,0 +1,173 @@
+"""What a server does with a request, whichever way it came in: in time, counted, forgotten if its client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from bstsearch.answering.bundle_folder import BundleFolder
+from bstsearch.errors import InputError, UsageError
+from bstsearch.serving.asked import AskReader, check_deadline
+from bstsearch.serving.body import Bodies
+from bstsearch.serving.costs import Quantile
+from bstsearch.serving.engine import Answered, BusyError, Engine, Inputs
+from bstsearch.serving.limits import Limits, RefusedError
+from bstsearch.serving.metrics import FAILED, IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
+from bstsearch.serving.scheduling import Job
+from bstsearch.serving.sessions import Sessions
+from bstsearch.serving.tensors import Signature
+
+REPLY_S = 0.001  # what is kept for the reply, before any was seen
+
+Clock = Callable[[], float]
+
+
+class ClientLeftError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A request in the hands of the engine, whose outcome goes to the event loop."""
+
+    read: Callable[[], Inputs]
+    future: asyncio.Future[Answered]
+    loop: asyncio.AbstractEventLoop
+
+    def finish(self, result: Answered | Exception) -> None:
+        """Hands over the outcome; a loop that is closed has no use for it."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._set, result)
+
+    def _set(self, result: Answered | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(result, Exception):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Ticket:
+    """One request: when it came, when its answer is due, and the seconds of each stage that is over."""
+
+    arrived: float
+    due: float = 0.0
+    stages: dict[str, float] = dataclasses.field(default_factory=dict)
+    computed: float = 0.0  # when its model was done
+
+
+@dataclasses.dataclass(kw_only=True)
+class Service:
+    """A bundle that is being served."""
+
+    bundle: BundleFolder
+    sessions: Sessions
+    engine: Engine
+    inputs: list[Signature]
+    outputs: list[Signature]
+    ask_reader: AskReader | None
+    limits: Limits
+    metrics: Metrics
+    clock: Clock = time.perf_counter
+    is_ready: bool = True
+
+    def __post_init__(self) -> None:
+        self.bodies = Bodies(self.limits)
+        self._reply = Quantile(REPLY_S, share=0.9)
+
+    @contextlib.asynccontextmanager
+    async def request(self, request: Request) -> AsyncIterator[tuple[Ticket, bytes]]:
+        """A request with its body; what is wrong with it leaves the block as RefusedError, and is counted."""
+        ticket = Ticket(arrived=self.clock())
+        try:
+            async with self.bodies.read(request) as body:
+                ticket.stages["receive"] = self.clock() - ticket.arrived
+                yield ticket, body
+        except ClientLeftError:
+            self.metrics.count(LEFT)
+            raise
+        except BusyError as error:
+            self.metrics.count(REFUSED)
+            line = "no submodel can answer before the deadline; try again later, or allow more time"
+            raise RefusedError(503, line, retry_s=error.after) from error
+        except (InputError, UsageError) as error:
+            self.metrics.count(INVALID)
+            raise RefusedError(400, str(error)) from error
+        except RefusedError as error:
+            self.metrics.count(REFUSED if error.status == 503 else INVALID)
+            raise
+        except Exception:
+            self.metrics.count(FAILED)
+            raise
+
+    async def answer(
+        self,
+        request: Request,
+        ticket: Ticket,
+        read: Callable[[], Inputs],
+        *,
+        deadline_ms: float | None,
+        submodel: str | None,
+        extra: float = 0.0,
+    ) -> Answered:
+        """What a submodel gives to the inputs that `read` returns, which takes it `extra` seconds more than usual.
+
+        BusyError where that would be too late, ClientLeftError where nobody waits for it, UsageError where there is no
+        such submodel, else whatever `read` raises.
+        """
+        if submodel is not None:
+            self.bundle.get(submodel)
+        check_deadline(deadline_ms, self.limits)
+        ticket.due = ticket.arrived + (deadline_ms or self.limits.deadline_ms) / 1000
+        loop = asyncio.get_running_loop()
+        work = _Work(read=read, future=loop.create_future(), loop=loop)
+        job = Job(deadline=ticket.due - self._reply.value, submodel=submodel, extra=extra, work=work)
+        queued = self.clock()
+        self.engine.submit(job)
+        answered = await self._outcome(request, job, work.future)
+        ticket.computed = answered.ended
+        ticket.stages |= {"queue": answered.began - queued, **answered.stages}
+        self.metrics.answered(answered.submodel, self.engine.expected(answered.submodel))
+        return answered
+
+    def sent(self, ticket: Ticket) -> None:
+        """The answer is on its way."""
+        now = self.clock()
+        ticket.stages["reply"] = now - ticket.computed
+        self._reply.see(ticket.stages["reply"])
+        self.metrics.count(IN_TIME if now <= ticket.due else LATE)
+        self.metrics.took(ticket.stages)
+        self.metrics.holds(waiting=self.engine.waiting, resident_bytes=sum(self.sessions.resident.values()))
+
+    async def _outcome(self, request: Request, job: Job, future: asyncio.Future[Answered]) -> Answered:
+        """The outcome of the job, or ClientLeftError as soon as the client leaves."""
+        gone: asyncio.Future[Any] = asyncio.ensure_future(_disconnected(request))
+        ends: set[asyncio.Future[Any]] = {future, gone}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not future.done():
+                self.engine.withdraw(job)
+                future.cancel()
+                raise ClientLeftError
+            return future.result()
+        finally:
+            gone.cancel()
+
+
+def milliseconds(stages: Mapping[str, float]) -> dict[str, float]:
+    """The stages as a reply tells them."""
+    return {stage: round(1000 * seconds, 3) for stage, seconds in stages.items()}
+
+
+async def _disconnected(request: Request) -> None:
+    """Returns once the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import functools
+import math
+import random
+from collections.abc import Mapping
+from statistics import mean
+
+import pytest
+
+from bstsearch.serving.scheduling import RECENT, Job, Queue
+
+# Seconds and accuracy of the front of the easy-vqa supernet, over the seconds of its slowest.
+FRONT = {"a": (0.38, 0.926), "b": (0.52, 0.928), "c": (0.66, 0.929), "d": (0.75, 0.995), "e": (1.0, 0.996)}
+DEADLINE = 2.5
+
+
+class Costs:
+    """Costs that do not change."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds = dict(seconds)
+        self.names = tuple(reversed(self._seconds))
+
+    def seconds(self, name: str) -> float:
+        return self._seconds[name]
+
+
+def queue(servers: int = 1, most: int = 512) -> Queue:
+    """Three submodels: small, middle and large take 1, 2 and 4 seconds."""
+    return Queue(Costs({"small": 1.0, "middle": 2.0, "large": 4.0}), servers=servers, most=most)
+
+
+def test_the_earliest_deadline_comes_first() -> None:
+    waiting = queue()
+    jobs = [Job(deadline=deadline) for deadline in (60.0, 20.0, 40.0, 20.0)]
+    assert all(waiting.offer(job, 0.0) for job in jobs)
+    taken = [waiting.take(0.0) for _ in range(4)]
+    assert [one[0] for one in taken if one] == [jobs[1], jobs[3], jobs[2], jobs[0]]
+    assert waiting.take(0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "name"),
+    [
+        ([5.0], "large"),
+        ([4.3], "middle"),
+        ([2.1], "small"),
+        ([9.0, 9.0], "large"),
+        ([5.0, 5.0], "middle"),
+        ([9.0, 9.0, 9.0], "middle"),
+        ([5.0, 60.0, 60.0], "large"),
+        ([5.0, 5.0, 5.0], "small"),
+    ],
+)
+def test_the_most_accurate_that_leaves_the_others_their_share_answers(deadlines: list[float], name: str) -> None:
+    waiting = queue()
+    assert all(waiting.offer(Job(deadline=deadline), 0.0) for deadline in deadlines)
+    taken = waiting.take(0.0)
+    assert taken is not None
+    assert taken[1] == name
+
+
+def test_what_takes_longer_has_less_for_its_submodel() -> None:
+    for extra, name in ((0.0, "large"), (1.0, "middle"), (2.5, "small")):
+        waiting = queue()
+        assert waiting.offer(Job(deadline=4.5, extra=extra), 0.0)
+        taken = waiting.take(0.0)
+        assert taken is not None
+        assert taken[1] == name
+    assert not queue().offer(Job(deadline=4.5, extra=3.5), 0.0)
+
+
+def test_what_is_asked_for_is_given() -> None:
+    waiting = queue()
+    assert waiting.offer(Job(deadline=60.0, submodel="small"), 0.0)
+    taken = waiting.take(0.0)
+    assert taken is not None
+    assert taken[1] == "small"
+
+
+def test_what_cannot_be_in_time_is_refused_at_once() -> None:
+    waiting = queue()
+    assert not waiting.offer(Job(deadline=1.0), 0.0)
+    assert not waiting.offer(Job(deadline=4.0, submodel="large"), 0.0)
+    assert waiting.offer(Job(deadline=2.1), 0.0)
+    assert not waiting.offer(Job(deadline=2.0), 0.0)  # the one that waits would come too late
+    assert waiting.offer(Job(deadline=2.3), 0.0)
+    assert not waiting.offer(Job(deadline=3.0), 0.0)
+    assert len(waiting) == 2
+    assert waiting.wait(0.0) == pytest.approx(2.2)
+
+
+def test_what_is_being_answered_counts() -> None:
+    waiting = queue()
+    assert waiting.offer(Job(deadline=60.0), 0.0)
+    assert waiting.take(0.0) is not None  # by the large one, until 4.4
+    assert not waiting.offer(Job(deadline=5.0), 0.0)
+    assert waiting.offer(Job(deadline=5.6), 3.5)
+    assert not waiting.offer(Job(deadline=6.0), 3.5)
+    waiting.done()
+    assert waiting.offer(Job(deadline=6.0), 3.5)
+
+
+def test_two_servers_answer_twice_as_much() -> None:
+    assert [queue(servers).offer(Job(deadline=1.2), 0.0) for servers in (1, 2)] == [True, True]
+    for servers, expected in ((1, 1), (2, 2)):
+        waiting = queue(servers)
+        assert sum(waiting.offer(Job(deadline=1.2), 0.0) for _ in range(4)) == expected
+
+
+def test_the_queue_is_bounded() -> None:
+    waiting = queue(most=2)
+    assert [waiting.offer(Job(deadline=60.0), 0.0) for _ in range(3)] == [True, True, False]
+
+
+def test_what_has_become_hopeless_is_dropped_and_what_nobody_waits_for() -> None:
+    waiting = queue()
+    late, left, kept = (Job(deadline=deadline) for deadline in (2.0, 8.0, 9.0))
+    assert all(waiting.offer(job, 0.0) for job in (late, left, kept))
+    assert waiting.remove(left)
+    assert not waiting.remove(left)
+    assert waiting.drop_hopeless(0.5) == []
+    assert waiting.drop_hopeless(1.0) == [late]
+    assert len(waiting) == 1
+
+
+def test_no_submodel_is_slower_than_requests_come() -> None:
+    waiting = queue()
+    for number in range(RECENT):
+        now = 1.5 * number
+        assert waiting.offer(Job(deadline=now + 60.0), now)
+        taken = waiting.take(now)
+        assert taken is not None
+        waiting.done()
+        assert taken[1] == ("large" if number < RECENT - 1 else "small")
+
+
+@functools.cache
+def arrivals(load: float, seed: int, count: int = 3000) -> tuple[float, ...]:
+    """Bursts of 3.4 times the mean rate for a fifth of the time, 0.4 times else; load 1 is all that "e" can answer."""
+    draw, now, times = random.Random(seed), 0.0, list[float]()
+    is_on, end = False, 0.0
+    while len(times) < count:
+        if now >= end:
+            is_on = not is_on
+            end = now + draw.expovariate(1 / (24 if is_on else 96))
+        later = now + draw.expovariate(load * (3.4 if is_on else 0.4))
+        if later > end:
+            now = end
+        else:
+            now = later
+            times.append(now)
+    return tuple(times)
+
+
+@functools.cache
+def simulate(load: float, alone: str | None = None) -> tuple[float, float]:
+    """Percent of all requests answered rightly and in time, and of those accepted in time; by one submodel `alone`."""
+    costs = {name: seconds for name, (seconds, _) in FRONT.items() if alone in (None, name)}
+    right, in_time, accepted, total = 0.0, 0, 0, 0
+    for seed in (1, 2):
+        waiting, draw, now, ahead = Queue(Costs(costs)), random.Random(seed), 0.0, list(arrivals(load, seed))[::-1]
+        total += len(ahead)
+        while ahead or len(waiting):
+            if not len(waiting):
+                now = max(now, ahead[-1])
+            _arrive(waiting, ahead, now)
+            waiting.drop_hopeless(now)
+            if (taken := waiting.take(now)) is None:
+                continue
+            job, name = taken
+            now += FRONT[name][0] * math.exp(draw.gauss(0, 0.12))
+            _arrive(waiting, ahead, now)
+            waiting.done()
+            accepted += 1
+            if now <= job.deadline:
+                in_time += 1
+                right += FRONT[name][1]
+    return 100 * right / total, 100 * in_time / accepted
+
+
+def _arrive(waiting: Queue, ahead: list[float], now: float) -> None:
+    while ahead and ahead[-1] <= now:
+        arrived = ahead.pop()
+        waiting.offer(Job(deadline=arrived + DEADLINE), arrived)
+
+
+@pytest.mark.parametrize(("load", "gain"), [(0.3, 3.0), (0.7, -1.0), (1.5, -1.0), (6.0, -1.0)])
+def test_over_bursts_the_choice_is_no_worse_than_the_best_submodel_alone(load: float, gain: float) -> None:
+    right, in_time = simulate(load)
+    assert right >= max(simulate(load, name)[0] for name in FRONT) + gain
+    assert in_time >= 99
+
+
+def test_over_all_loads_the_choice_is_better_than_any_submodel_alone() -> None:
+    loads = (0.3, 0.7, 1.5, 6.0)
+    own = mean(simulate(load)[0] for load in loads)
+    assert all(own > mean(simulate(load, name)[0] for load in loads) + 1 for name in FRONT)
