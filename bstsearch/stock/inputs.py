@@ -89,7 +89,11 @@ def _attempts(settings: Settings, names: tuple[str, ...]) -> Iterator[Reads]:
     """Longer texts first, so that positions are reached; then fewer, with each way to hand in pictures."""
     tables = (value for name, value in _text(settings).items() if POSITIONS.search(name) and type(value) is int)
     longest = min([LONGEST, *(value for value in tables if value > 1)])
-    lengths = [longest, longest - 1, longest - 2, longest // 2, 8] if "input_ids" in names else [LENGTH]
+    lengths = (
+        [longest, longest - 1, longest - 2, longest // 2, 8]
+        if {"input_ids", "decoder_input_ids"} & set(names)
+        else [LENGTH]
+    )
     pictures = (
         ("patches",) if {GRID, PLACES} & set(names) else ("plain", "listed") if "pixel_values" in names else ("plain",)
     )
