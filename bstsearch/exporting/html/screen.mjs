@@ -26,9 +26,10 @@ export function onDrop(act) {
   });
 }
 
-/** Shows what was hidden while nothing was known. */
+/** Shows what was hidden while nothing was known; from now on errors stand where answers do. */
 export function start() {
   find("late").remove();
+  find("result").before(find("error"));
   find("main").hidden = false;
 }
 
