@@ -54,7 +54,7 @@ def test_nothing_else_is_inside(wheel: zipfile.ZipFile) -> None:
     others = [name for name in files(wheel) if not name.startswith(("bstsearch/", metadata))]
     assert others == []
     data = {Path(name).suffix for name in files(wheel) if name.startswith("bstsearch/")}
-    assert data <= {".py", ".typed", ".html", ".css", ".js", ".json", ".csv", ".safetensors", ".md"}
+    assert data <= {".py", ".typed", ".html", ".css", ".js", ".mjs", ".json", ".csv", ".safetensors", ".md"}
     assert sum(info.file_size for info in wheel.infolist()) < 12 * MEGABYTE
 
 
