@@ -359,10 +359,14 @@ _SCORE = (
     ("correct", Amount | None),
     ("questions", Whole),
 )
+_OF_PHASE = (("ms", Amount), ("low_ms", Amount), ("high_ms", Amount), ("source", Source))
+_COSTS = by_name()
+_PHASES = [cost.phase for cost in _COSTS.values() if cost.phase]
 CostedCandidate = msgspec.defstruct(
     "Candidate",
     [
-        *((name, Amount) for name in by_name() if name not in Candidate.__struct_fields__),
+        *((name, Amount) for name, cost in _COSTS.items() if not (cost.phase or name in Candidate.__struct_fields__)),
+        *((f"{phase}_{name}", kind | UnsetType, UNSET) for phase in _PHASES for name, kind in _OF_PHASE),
         *((f"{part}{name}", kind | UnsetType, UNSET) for part in (PARTIAL, TEST) for name, kind in _SCORE),
     ],
     bases=(Candidate,),
@@ -377,7 +381,10 @@ class _At(_Object, kw_only=True):
 
 Budget = msgspec.defstruct(
     "Budget",
-    [(name, Amount | None) for name in by_name()],
+    [
+        (name, Amount | None) if cost.phase is None else (name, Amount | UnsetType, UNSET)
+        for name, cost in by_name().items()
+    ],
     bases=(_At,),
     namespace={"__doc__": "Upper bounds by cost; null leaves it free. MB are 1e6 bytes."},
     kw_only=True,

@@ -7,7 +7,7 @@ It is what `save_pretrained` of a larger one would write, but for the weights.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import easy_vqa
@@ -42,4 +42,6 @@ def write_folder(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_folder(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where it is written")
+    write_folder(parser.parse_args().folder)

@@ -39,7 +39,7 @@ class Candidate:
     latency: Latency
     memory: Memory
     size_bytes: int
-    phases: Mapping[Phase, Latency] = dataclasses.field(default_factory=dict)
+    phases: Mapping[Phase, Latency] = dataclasses.field(default_factory=dict, hash=False)
     accuracy: Score | None = None
     partial: Score | None = None
     beaten_by: str | None = None

@@ -142,6 +142,7 @@ TASK = Recipe(name="task", teacher=_small(16, "task", (10,)), sandwich=_small(9,
 DISTIL = Recipe(
     name="distil",
     order=IMPORTANCE,
+    checkpoint_every=50,
     teacher=_small(1, "task"),
     sandwich=StageRecipe(
         loss=Loss(kind="task-teacher"),

@@ -75,8 +75,10 @@ def test_a_library_that_is_not_installed_is_named(invoke: Invoke, stock: Path, m
     from bstsearch.stock import module
 
     module.get_stock_class.cache_clear()
+    module.library.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     result = invoke("inspect", stock)
     assert result.exit_code == 4
     assert "a stock model needs transformers; install it with pip install 'bstsearch[transformers]'" in result.stderr
     module.get_stock_class.cache_clear()
+    module.library.cache_clear()
