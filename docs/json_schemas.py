@@ -673,6 +673,10 @@ class Member(_Object, kw_only=True):
     accuracy: Accuracy
     latencies: Annotated[dict[str, KnownLatency], Meta(description="By device, that of the front first.")]
     check: MemberCheck
+    tolerance: Annotated[
+        Amount | UnsetType,
+        Meta(description="How far outputs may be from the sample's in another runtime, where not in float32."),
+    ] = UNSET
 
 
 class BundleSizes(_Object, kw_only=True):
@@ -731,6 +735,10 @@ class PageMember(_Object, kw_only=True):
     ms: Annotated[Amount, Meta(description="Its latency on the device.")]
     bytes: Annotated[Whole, Meta(description="What a browser fetches for it: its graph, and spans of the weights.")]
     spans: Annotated[list[tuple[Whole, Whole]], Meta(description="Of the weights: first byte, and one past the last.")]
+    tolerance: Annotated[
+        Amount | None,
+        Meta(description="How far outputs may be from the sample's in another runtime, where not in float32."),
+    ]
 
 
 class ExportWeb(_Object, kw_only=True):

@@ -33,13 +33,17 @@ class _Latency(msgspec.Struct):
 
 
 class Member(msgspec.Struct):
-    """What is read of one submodel: `latencies` are by device."""
+    """What is read of one submodel: `latencies` are by device.
+
+    `tolerance` says how far its outputs may be from the sample's in another runtime; None where it is in float32.
+    """
 
     id: Name
     file: FileName
     parameters: Count
     accuracy: _Score
     latencies: dict[str, _Latency]
+    tolerance: Positive | None = None
 
 
 class _File(msgspec.Struct):

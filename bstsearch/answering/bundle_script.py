@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bstsearch.answering.run_script import FOLDER, compare, open_model, parsing, read_needed, run, show
+from bstsearch.answering.run_script import FOLDER, TOLERANCE, compare, open_model, parsing, read_needed, run, show
 from bstsearch.errors import InputError
 
 ELASTIC = FOLDER / "elastic.json"
@@ -42,7 +42,7 @@ def main() -> None:
     sys.stdout.write(f"submodel: {chosen['id']}\n")
     show(values[0], options.top)
     if chosen["id"] in arrays:
-        compare(values, arrays[chosen["id"]], output)
+        compare(values, arrays[chosen["id"]], output, chosen.get("tolerance", TOLERANCE))
 
 
 def read_command_line() -> argparse.Namespace:

@@ -152,12 +152,12 @@ def show(values: Any, top: int) -> None:
         sys.stdout.write(f"{answers[index]:<12} {100 * weights[index] / weights.sum():6.2f} %\n")
 
 
-def compare(values: Any, expected: Any, name: str) -> None:
+def compare(values: Any, expected: Any, name: str, tolerance: float = TOLERANCE) -> None:
     """Prints how far the output lies from the expected one; exits with 1 where that is too far."""
     difference = float(np.abs(values - expected).max())
     sys.stdout.write(f"largest difference from the expected {name}: {difference:.1e}\n")
-    if not difference <= TOLERANCE:
-        sys.exit(f"run.py: expected at most {TOLERANCE:.0e}; is this runtime faulty?")
+    if not difference <= tolerance:
+        sys.exit(f"run.py: expected at most {tolerance:.0e}; is this runtime faulty?")
 
 
 if __name__ == "__main__":

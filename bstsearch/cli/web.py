@@ -32,7 +32,7 @@ def get_writer(
     if bundle is not None and pick is not None:
         raise UsageError("--pick names rows of a front; leave out --pick or --bundle")
     if given := [name for name, value in others.items() if value]:
-        raise UsageError(f"--web writes a page of float32 submodels into its folder; leave out --{given[0]}")
+        raise UsageError(f"--web writes a page into its folder; leave out --{given[0]}")
     return functools.partial(_export_page, bundle, ort_web)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bstsearch.answering import bundle_folder
 from bstsearch.answering.bundle_folder import ELASTIC, WEIGHTS, Bundle
-from bstsearch.answering.exported_folder import CARD, SAMPLE
+from bstsearch.answering.exported_folder import CARD, SAMPLE, open_session
 from bstsearch.errors import InputError
 from bstsearch.exporting.bundle_card import card
 from bstsearch.exporting.bundle_checks import check_folded, check_same_outputs
@@ -36,6 +36,7 @@ from bstsearch.model.supernet import Supernet
 from bstsearch.model.supernet_folder import CONFIG, OF_TASK, SupernetFolder, read_folder
 from bstsearch.profiles.latency import Latency
 from bstsearch.reading import read_json
+from bstsearch.searching.at_precision import session_model
 from bstsearch.searching.pick import Pick
 from bstsearch.space import FLOAT32, Precision, Submodel
 from bstsearch.stock.importing import carry_beside
@@ -44,6 +45,8 @@ from bstsearch.tasks.task import Split, Task
 from bstsearch.tasks.vqa import VqaTask
 from bstsearch.writing import write_json, write_text, writing_folder
 
+# How far from the sample's outputs another runtime may be, as a share of the largest: its kernels round otherwise.
+TOLERANCES = {"float16": 0.01, "int8": 0.05}
 ROWS = 64  # held-out examples whose outputs are compared bit by bit
 
 Latencies = Mapping[str, Mapping[str, Latency]]  # by the submodel's id and the device
@@ -79,8 +82,11 @@ class _Bundler:
         answers.check_score(path.name, precision, pick.score)
         timings = time_files({"shared": path, "alone": alone}, self.sample, self.threads)
         with torch.inference_mode():
-            output = model(**self.sample)
-        return member_json(pick, latencies, path, alone, answers, timings["shared"], timings["alone"]), output
+            output = (model if precision == FLOAT32 else session_model(open_session(path)))(**self.sample)
+        member = member_json(pick, latencies, path, alone, answers, timings["shared"], timings["alone"])
+        if precision != FLOAT32:
+            member["tolerance"] = TOLERANCES[precision] * float(output.abs().max())
+        return member, output
 
     def _locate(self, submodel: Submodel, path: Path) -> Located:
         """The submodel's graph, and where its numbers lie in the full model; its own file is written to `path`."""

@@ -103,6 +103,7 @@ def _member_json(bundle: BundleFolder, one: Member, device: str) -> dict[str, An
         "ms": one.latencies[device].ms,
         "bytes": (bundle.path / one.file).stat().st_size + sum(end - start for start, end in spans),
         "spans": spans,
+        "tolerance": one.tolerance,
     }
 
 

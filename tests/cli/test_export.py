@@ -216,7 +216,7 @@ def test_a_bundle_is_written_shown_and_asked(invoke: Invoke, easy_front: Path, t
         (("--elastic", "--precision", "int8"), "--elastic writes each row in its own precision; leave out --precision"),
         (("--bundle", "b"), "--bundle says what a page is made of; give --web, too"),
         (("--web", "d", "--bundle", "b", "--pick", "1"), "--pick names rows of a front; leave out --pick or --bundle"),
-        (("--web", "d", "--elastic"), "--web writes a page of float32 submodels into its folder; leave out --elastic"),
+        (("--web", "d", "--elastic"), "--web writes a page into its folder; leave out --elastic"),
     ],
 )
 def test_what_does_not_go_together_is_refused(invoke: Invoke, options: tuple[str, ...], message: str) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,10 @@ def test_each_row_is_in_its_own_precision(
         write_at(submodel.precision, own, own)
         paths = (tmp_path / "out" / f"{submodel.id}.onnx", own)
         np.testing.assert_array_equal(*(open_session(path).run(None, feed)[0] for path in paths))
+    run = [sys.executable, "run.py", "sample.json", "--submodel", picks[0].candidate.id]
+    told = subprocess.run(run, cwd=tmp_path / "out", capture_output=True, text=True, check=True).stdout
+    assert "largest difference" in told
+    assert [one.get("tolerance", 0) > 0 for one in found["submodels"]] == 2 * [True, True, False]
     evaluated = bstsearch.evaluate(tmp_path / "out", [picks[0].candidate.id])
     assert evaluated.submodels[0].id == picks[0].candidate.id
 
