@@ -64,7 +64,9 @@ async def _running(app: Starlette) -> AsyncIterator[None]:
     service: Service = app.state.service
     _be_unready_on_signals(service)
     service.engine.start()
+    watch = asyncio.create_task(service.door.watch())
     yield
+    watch.cancel()
     service.is_ready = False
     await asyncio.to_thread(service.engine.stop)
 

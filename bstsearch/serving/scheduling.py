@@ -12,7 +12,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 SAFE = 1.1  # what a submodel may take more than is expected of it
@@ -79,9 +79,12 @@ class Queue:
 
     def drop_hopeless(self, now: float) -> list[Job]:
         """Takes out the first ones, if even the fastest submodel would answer them too late."""
-        late = []
-        while self._jobs and self._jobs[0].deadline < now + SAFE * self._least(self._jobs[0]):
-            late.append(self._jobs.pop(0))
+        late = list[Job]()
+        for job, least in zip(self._jobs, self._leasts(self._jobs), strict=True):
+            if job.deadline >= now + least:
+                break
+            late.append(job)
+        del self._jobs[: len(late)]
         return late
 
     def remove(self, job: Job) -> bool:
@@ -93,16 +96,15 @@ class Queue:
 
     def wait(self, now: float) -> float:
         """In how many seconds the last of those that wait is answered, if the fastest submodel answers all."""
-        return self._ahead(now) + sum(SAFE * self._least(job) for job in self._jobs) / self._servers
+        return self._ahead(now) + sum(self._leasts(self._jobs)) / self._servers
 
     def _is_in_time(self, job: Job, place: int, now: float) -> bool:
         """Whether all deadlines from `place` on are kept if `job` is there, by the fastest submodels."""
-        total = sum(SAFE * self._least(one) for one in self._jobs[:place])
-        ahead = now + self._ahead(now)
-        for one in (job, *self._jobs[place:]):
-            least = SAFE * self._least(one)
+        jobs = [*self._jobs[:place], job, *self._jobs[place:]]
+        total, ahead = 0.0, now + self._ahead(now)
+        for number, (one, least) in enumerate(zip(jobs, self._leasts(jobs), strict=True)):
             total += least
-            if one.deadline < ahead + max(least, total / self._servers):
+            if number >= place and one.deadline < ahead + max(least, total / self._servers):
                 return False
         return True
 
@@ -110,8 +112,11 @@ class Queue:
         """How long the servers are busy with what they have begun, on average."""
         return sum(max(0.0, end - now) for end in self._ends) / self._servers
 
-    def _least(self, job: Job) -> float:
-        return self._costs.seconds(job.submodel or self._fastest) + job.extra
+    def _leasts(self, jobs: Sequence[Job]) -> Iterator[float]:
+        """How long each of the jobs takes at most, if the fastest submodel answers it or the one that it asks for."""
+        seconds = {name: self._costs.seconds(name) for name in self._costs.names}
+        fastest = min(seconds.values())
+        return (SAFE * (seconds.get(job.submodel or "", fastest) + job.extra) for job in jobs)
 
     @property
     def _fastest(self) -> str:
