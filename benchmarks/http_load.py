@@ -92,15 +92,16 @@ class Client:
     """Connections to a port of this machine, each used again once its reply is there; MOST_CONNECTIONS at most."""
 
     def __init__(self, port: int) -> None:
-        self._port, self._idle = port, list[Connection]()
+        self._port, self._idle, self._all = port, list[Connection](), list[Connection]()
         self._free = asyncio.Semaphore(MOST_CONNECTIONS)
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for connection in self._idle:
+        for connection in self._all:
             connection.close()
+        await asyncio.sleep(0)  # in which they are closed
 
     async def warm(self, count: int) -> None:
         """Opens so many connections."""
@@ -131,6 +132,7 @@ class Client:
 
     async def _connected(self) -> Connection:
         _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", self._port)
+        self._all = [one for one in self._all if one.is_open] + [connection]
         return connection
 
 
