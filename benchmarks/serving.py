@@ -98,10 +98,10 @@ def run(bundle: BundleFolder, times: Sequence[float], deadline_s: float, submode
         replies, lag = asyncio.run(replay(port, request_of(deadline_s, submodel), times, deadline_s))
         after = outcomes(port)
         memory = psutil.Process(process).memory_info().rss
-    in_time, late = (after[name] - before[name] for name in ("in time", "late"))
+    in_time, late, given_up = (after[name] - before[name] for name in ("in time", "late", "given up"))
     return {
-        **told(bundle, replies, deadline_s),
-        "accepted_in_time_by_server": round(100 * in_time / max(1, in_time + late), 2),
+        **told(bundle, replies, deadline_s, given_up),
+        "accepted_in_time_by_server": percent(in_time, in_time + late + given_up),
         "client_late_ms": round(1000 * lag.high, 2),
         "resident_mb": round(memory / 1e6),
     }
@@ -189,8 +189,11 @@ def outcomes(port: int) -> dict[str, int]:
     return {name: round(float(count)) for name, count in found}
 
 
-def told(bundle: BundleFolder, replies: Sequence[Reply], deadline_s: float) -> dict[str, float]:
-    """Percent of all requests by how they ended, and of those that were accepted, in time; by the client's clock."""
+def told(bundle: BundleFolder, replies: Sequence[Reply], deadline_s: float, given_up: int) -> dict[str, float]:
+    """Percent of all requests by how they ended, and of those that were accepted, in time; by the client's clock.
+
+    Of the refused ones the server says that it had accepted so many, and has given them up.
+    """
     values = {one.id: one.accuracy.value for one in bundle.bundle.submodels}
     accepted = [reply for reply in replies if reply.status == 200]
     in_time = [reply for reply in accepted if reply.seconds <= deadline_s]
@@ -199,12 +202,18 @@ def told(bundle: BundleFolder, replies: Sequence[Reply], deadline_s: float) -> d
         "right_in_time": right,
         "in_time": len(in_time),
         "late": len(accepted) - len(in_time),
-        "refused": sum(reply.status == 503 for reply in replies),
+        "refused": sum(reply.status == 503 for reply in replies) - given_up,
+        "given_up": given_up,
         "broken": sum(reply.status == BROKEN for reply in replies),
         "unanswered": sum(reply.status == UNANSWERED for reply in replies),
     }
-    shares = {name: round(100 * count / len(replies), 2) for name, count in counts.items()}
-    return {**shares, "accepted_in_time": round(100 * len(in_time) / max(1, len(accepted)), 2)}
+    shares = {name: percent(count, len(replies)) for name, count in counts.items()}
+    return {**shares, "accepted_in_time": percent(len(in_time), len(accepted) + given_up)}
+
+
+def percent(count: float, of: int) -> float:
+    """So many of a hundred; 0 of none."""
+    return round(100 * count / max(1, of), 2)
 
 
 def against(row: dict, picks: Sequence[str]) -> dict[str, object]:

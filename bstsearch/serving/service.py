@@ -16,9 +16,9 @@ from bstsearch.serving.asked import AskReader, check_deadline
 from bstsearch.serving.body import Bodies
 from bstsearch.serving.costs import Quantile
 from bstsearch.serving.door import Door
-from bstsearch.serving.engine import Answered, BusyError, Engine, Inputs
+from bstsearch.serving.engine import Answered, BusyError, Engine, Inputs, LateError
 from bstsearch.serving.limits import Limits, RefusedError
-from bstsearch.serving.metrics import FAILED, IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
+from bstsearch.serving.metrics import FAILED, GIVEN_UP, IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
 from bstsearch.serving.scheduling import Job
 from bstsearch.serving.sessions import Sessions
 from bstsearch.serving.tensors import Signature
@@ -98,7 +98,7 @@ class Service:
             self.metrics.count(LEFT)
             raise
         except BusyError as error:
-            self.metrics.count(REFUSED)
+            self.metrics.count(GIVEN_UP if isinstance(error, LateError) else REFUSED)
             line = "no submodel can answer before the deadline; try again later, or allow more time"
             raise RefusedError(503, line, retry_s=error.after) from error
         except (InputError, UsageError) as error:

@@ -77,13 +77,14 @@ def test_each_request_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle: Any = type("Folder", (), {"bundle": type("Bundle", (), {"submodels": [member]})})
     answers = [Reply(status=200, seconds=seconds, content=b'{"submodel": "a"}') for seconds in (0.1, 0.2, 0.9, 2.0)]
     others = [Reply(status=status, seconds=math.inf) for status in (503, 503, BROKEN, UNANSWERED)]
-    figures = told(bundle, [*answers, *others], 1.0)
+    figures = told(bundle, [*answers, *others], 1.0, given_up=1)
     assert figures == {
         "right_in_time": 18.75,
         "in_time": 37.5,
         "late": 12.5,
-        "refused": 25.0,
+        "refused": 12.5,
+        "given_up": 12.5,
         "broken": 12.5,
         "unanswered": 12.5,
-        "accepted_in_time": 75.0,
+        "accepted_in_time": 60.0,
     }
