@@ -44,7 +44,7 @@ class Door:
             self._is_free = False
             loop.call_soon(self._turn, loop)
             return True
-        turn = loop.create_future()
+        turn: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((self._clock(), turn))
         return await turn
 
