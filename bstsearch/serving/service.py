@@ -87,7 +87,7 @@ class Service:
     @contextlib.asynccontextmanager
     async def request(self, request: Request) -> AsyncIterator[tuple[Ticket, bytes]]:
         """A request with its body; what is wrong with it leaves the block as RefusedError, and is counted."""
-        ticket = Ticket(arrived=self.clock() - self.door.lag)
+        ticket = Ticket(arrived=self.clock())
         try:
             if not await self.door.enter():
                 raise RefusedError(503, "more requests come than can be read; send it again later", retry_s=1)
@@ -132,7 +132,8 @@ class Service:
         ticket.due = ticket.arrived + (deadline_ms or self.limits.deadline_ms) / 1000
         loop = asyncio.get_running_loop()
         work = _Work(read=read, future=loop.create_future(), loop=loop)
-        job = Job(deadline=ticket.due - self._reply.value, submodel=submodel, extra=extra, work=work)
+        unseen = self.door.lag + self._reply.value
+        job = Job(deadline=ticket.due - unseen, submodel=submodel, extra=extra, work=work)
         self.engine.submit(job)
         answered = await self._outcome(request, job, work.future)
         ticket.computed = answered.ended

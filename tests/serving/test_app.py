@@ -157,7 +157,7 @@ def test_what_the_event_loop_does_not_see_is_taken_off_the_deadline(
     assert ask(client, picture, deadline_ms="20000").status_code == 200
     monkeypatch.setattr(Door, "lag", 20.0)
     assert ask(client, picture, deadline_ms="20000").status_code == 503
-    assert ask(client, picture, deadline_ms="50000").json()["time_ms"]["receive"] > 20_000
+    assert ask(client, picture, deadline_ms="50000").status_code == 200
 
 
 def test_what_waited_too_long_to_be_read_is_refused(
