@@ -87,7 +87,8 @@ def main() -> None:
                 rows[-1]["against"] = against(rows[-1], picks)
                 tell(f"{trace}, load {load:g}: {rows[-1]['against']}")
     full_ms = round(1000 * alone_s[bundle.most_accurate.id], 3)
-    report("serving", {"bundle": bundle.path.name, "full_ms": full_ms, "seconds": seconds, "rows": rows})
+    figures = {"bundle": bundle.path.name, "full_ms": full_ms, "seconds": seconds, "rows": rows}
+    report("serving", {**figures, "over_all": over_all(rows, (OWN, *bundle.by_accuracy))})
 
 
 def run(bundle: BundleFolder, times: Sequence[float], deadline_s: float, submodel: str | None) -> dict[str, float]:
@@ -221,6 +222,15 @@ def against(row: dict, picks: Sequence[str]) -> dict[str, object]:
     best = max(picks, key=lambda name: row[name]["right_in_time"])
     own = row[OWN]["right_in_time"]
     return {"own": own, "best_alone": best, "points_over_it": round(own - row[best]["right_in_time"], 2)}
+
+
+def over_all(rows: Sequence[dict], ways: Sequence[str]) -> dict[str, float]:
+    """The mean over all traces and loads of what is right and in time, by each way that has seen all of them."""
+    return {
+        way: round(statistics.mean(row[way]["right_in_time"] for row in rows), 2)
+        for way in ways
+        if all(way in row for row in rows)
+    }
 
 
 if __name__ == "__main__":
