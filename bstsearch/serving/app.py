@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,9 @@ from bstsearch.serving.tensors import Infer, outputs_json, read_inputs
 NAME, ANY = "bstsearch", "elastic"  # the server, and the model that any submodel may be
 LARGE = 1 << 16  # bytes of a body that is read away from the event loop
 CLIENT_LEFT = 499
+SWITCH_S = (
+    0.0005  # for which a busy event loop keeps a thread waiting that comes back from a model; Python's is 10 times
+)
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
 Read = TypeVar("Read")
@@ -63,10 +67,15 @@ def make_app(service: Service, page: Path | None = None) -> Starlette:
 async def _running(app: Starlette) -> AsyncIterator[None]:
     service: Service = app.state.service
     _be_unready_on_signals(service)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
     service.engine.start()
+    watch = asyncio.create_task(service.door.watch())
     yield
+    watch.cancel()
     service.is_ready = False
     await asyncio.to_thread(service.engine.stop)
+    sys.setswitchinterval(before)
 
 
 def _be_unready_on_signals(service: Service) -> None:

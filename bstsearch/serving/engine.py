@@ -26,6 +26,10 @@ class BusyError(Exception):
         self.after = after
 
 
+class LateError(BusyError):
+    """So it has turned out for a request that was taken in, since others took longer than was to be expected."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answered:
     """What a submodel gave, from when to when it was at work, and the seconds of each stage of that."""
@@ -44,7 +48,7 @@ class Work(Protocol):
         """The model's inputs."""
 
     def finish(self, result: Answered | Exception) -> None:
-        """Takes the outcome; a BusyError where it came too late."""
+        """Takes the outcome; a LateError where it would have come too late."""
 
 
 class Engine:
@@ -113,7 +117,7 @@ class Engine:
             while True:
                 now = self._clock()
                 for late in self._queue.drop_hopeless(now):
-                    late.work.finish(BusyError(self._queue.wait(now)))
+                    late.work.finish(LateError(self._queue.wait(now)))
                 if taken := self._queue.take(now):
                     return *taken, now
                 if self._is_stopping:

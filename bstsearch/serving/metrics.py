@@ -12,7 +12,8 @@ from bstsearch.environment import metrics_folder
 STAGES = ("receive", "queue", "decode", "load", "model", "reply")
 # From a fifth of a millisecond to the longest deadline, each double the one before.
 BUCKETS = tuple(0.0002 * 2**power for power in range(19))
-OUTCOMES = IN_TIME, LATE, REFUSED, INVALID, LEFT, FAILED = "in time", "late", "refused", "invalid", "left", "failed"
+OUTCOMES = ("in time", "late", "refused", "given up", "invalid", "left", "failed")
+IN_TIME, LATE, REFUSED, GIVEN_UP, INVALID, LEFT, FAILED = OUTCOMES
 
 
 class Metrics:

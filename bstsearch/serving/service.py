@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
 
 from starlette.requests import Request
 
@@ -16,9 +15,10 @@ from bstsearch.errors import InputError, UsageError
 from bstsearch.serving.asked import AskReader, check_deadline
 from bstsearch.serving.body import Bodies
 from bstsearch.serving.costs import Quantile
-from bstsearch.serving.engine import Answered, BusyError, Engine, Inputs
+from bstsearch.serving.door import Door
+from bstsearch.serving.engine import Answered, BusyError, Engine, Inputs, LateError
 from bstsearch.serving.limits import Limits, RefusedError
-from bstsearch.serving.metrics import FAILED, IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
+from bstsearch.serving.metrics import FAILED, GIVEN_UP, IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
 from bstsearch.serving.scheduling import Job
 from bstsearch.serving.sessions import Sessions
 from bstsearch.serving.tensors import Signature
@@ -81,13 +81,16 @@ class Service:
 
     def __post_init__(self) -> None:
         self.bodies = Bodies(self.limits)
-        self._reply = Quantile(REPLY_S, share=0.9)
+        self.door = Door(self.clock)
+        self._reply = Quantile(REPLY_S, share=0.99)
 
     @contextlib.asynccontextmanager
     async def request(self, request: Request) -> AsyncIterator[tuple[Ticket, bytes]]:
         """A request with its body; what is wrong with it leaves the block as RefusedError, and is counted."""
         ticket = Ticket(arrived=self.clock())
         try:
+            if not await self.door.enter():
+                raise RefusedError(503, "more requests come than can be read; send it again later", retry_s=1)
             async with self.bodies.read(request) as body:
                 ticket.stages["receive"] = self.clock() - ticket.arrived
                 yield ticket, body
@@ -95,7 +98,7 @@ class Service:
             self.metrics.count(LEFT)
             raise
         except BusyError as error:
-            self.metrics.count(REFUSED)
+            self.metrics.count(GIVEN_UP if isinstance(error, LateError) else REFUSED)
             line = "no submodel can answer before the deadline; try again later, or allow more time"
             raise RefusedError(503, line, retry_s=error.after) from error
         except (InputError, UsageError) as error:
@@ -129,12 +132,13 @@ class Service:
         ticket.due = ticket.arrived + (deadline_ms or self.limits.deadline_ms) / 1000
         loop = asyncio.get_running_loop()
         work = _Work(read=read, future=loop.create_future(), loop=loop)
-        job = Job(deadline=ticket.due - self._reply.value, submodel=submodel, extra=extra, work=work)
-        queued = self.clock()
+        unseen = self.door.lag + self._reply.value
+        job = Job(deadline=ticket.due - unseen, submodel=submodel, extra=extra, work=work)
         self.engine.submit(job)
         answered = await self._outcome(request, job, work.future)
         ticket.computed = answered.ended
-        ticket.stages |= {"queue": answered.began - queued, **answered.stages}
+        queue = answered.began - ticket.arrived - ticket.stages["receive"]
+        ticket.stages |= {"queue": queue, **answered.stages}
         self.metrics.answered(answered.submodel, self.engine.expected(answered.submodel))
         return answered
 
@@ -149,17 +153,18 @@ class Service:
 
     async def _outcome(self, request: Request, job: Job, future: asyncio.Future[Answered]) -> Answered:
         """The outcome of the job, or ClientLeftError as soon as the client leaves."""
-        gone: asyncio.Future[Any] = asyncio.ensure_future(_disconnected(request))
-        ends: set[asyncio.Future[Any]] = {future, gone}
+        gone = asyncio.ensure_future(_disconnected(request))
+        gone.add_done_callback(lambda _: self._forget(job, future))
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if not future.done():
-                self.engine.withdraw(job)
-                future.cancel()
-                raise ClientLeftError
-            return future.result()
+            return await future
         finally:
             gone.cancel()
+
+    def _forget(self, job: Job, future: asyncio.Future[Answered]) -> None:
+        """Nobody waits for the job any more, unless it has its outcome."""
+        if not future.done():
+            self.engine.withdraw(job)
+            future.set_exception(ClientLeftError())
 
 
 def milliseconds(stages: Mapping[str, float]) -> dict[str, float]:

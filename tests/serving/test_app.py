@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bstsearch.answering.exported_folder import open_session
 from bstsearch.serving.app import make_app
 from bstsearch.serving.asked import AskReader
 from bstsearch.serving.body import Bodies
+from bstsearch.serving.door import Door
 from bstsearch.serving.limits import Limits, RefusedError
 from bstsearch.serving.service import Service
 
@@ -147,6 +149,34 @@ def test_any_submodel_answers_tensors_within_a_deadline(client: TestClient) -> N
     assert reply.status_code == 400
     assert reply.json()["error"].startswith("ONNX Runtime refuses the inputs: ")
     assert client.post("/v2/models/w9/infer", json=asked).status_code == 404
+
+
+def test_what_the_event_loop_does_not_see_is_taken_off_the_deadline(
+    client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(client, picture, deadline_ms="20000").status_code == 200
+    monkeypatch.setattr(Door, "lag", 20.0)
+    assert ask(client, picture, deadline_ms="20000").status_code == 503
+    assert ask(client, picture, deadline_ms="50000").status_code == 200
+
+
+def test_what_waited_too_long_to_be_read_is_refused(
+    client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_turned_away(_: Door) -> bool:
+        return False
+
+    monkeypatch.setattr(Door, "enter", is_turned_away)
+    reply = ask(client, picture)
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
+    assert outcomes(client) == {"refused": 1}
+
+
+def test_threads_come_back_from_a_model_though_the_loop_is_busy(service: Service) -> None:
+    before = sys.getswitchinterval()
+    with TestClient(make_app(service)):
+        assert sys.getswitchinterval() < before
+    assert sys.getswitchinterval() == before
 
 
 def test_a_large_picture_asks_for_more_time(client: TestClient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bstsearch.serving.costs import LiveCosts
-from bstsearch.serving.engine import Answered, BusyError, Engine
+from bstsearch.serving.engine import Answered, BusyError, Engine, LateError
 from bstsearch.serving.scheduling import Job
 
 WAIT_S = 20.0  # for another thread, on a busy machine
@@ -130,5 +130,5 @@ def test_what_comes_too_late_is_refused_at_once_or_when_it_is_known(
     clock.now = 5.5  # the first one took longer than was to be expected
     sessions.let.release()
     assert works[0].result.outputs == [0]
-    assert isinstance(works[1].result, BusyError)
+    assert isinstance(works[1].result, LateError)
     engine.stop()

@@ -125,6 +125,24 @@ def test_what_has_become_hopeless_is_dropped_and_what_nobody_waits_for() -> None
     assert len(waiting) == 1
 
 
+def test_what_had_to_be_given_up_makes_it_more_careful_for_a_while() -> None:
+    def accepted(waiting: Queue) -> int:
+        jobs = [job for job in [Job(deadline=11.1) for _ in range(20)] if waiting.offer(job, 0.0)]
+        return sum(waiting.remove(job) for job in jobs)
+
+    waiting = queue()
+    assert accepted(waiting) == 10
+    late = [Job(deadline=deadline) for deadline in (1.2, 2.4)]
+    assert all(waiting.offer(job, 0.0) for job in late)
+    assert waiting.drop_hopeless(9.0) == late
+    assert accepted(waiting) == 7
+    for _ in range(200):
+        assert waiting.offer(Job(deadline=60.0), 0.0)
+        assert waiting.take(0.0) is not None
+        waiting.done()
+    assert accepted(waiting) == 10
+
+
 def test_no_submodel_is_slower_than_requests_come() -> None:
     waiting = queue()
     for number in range(RECENT):
@@ -165,25 +183,27 @@ def simulate(load: float, alone: str | None = None) -> tuple[float, float]:
         while ahead or len(waiting):
             if not len(waiting):
                 now = max(now, ahead[-1])
-            _arrive(waiting, ahead, now)
+            accepted += _arrive(waiting, ahead, now)
             waiting.drop_hopeless(now)
             if (taken := waiting.take(now)) is None:
                 continue
             job, name = taken
             now += FRONT[name][0] * math.exp(draw.gauss(0, 0.12))
-            _arrive(waiting, ahead, now)
+            accepted += _arrive(waiting, ahead, now)
             waiting.done()
-            accepted += 1
             if now <= job.deadline:
                 in_time += 1
                 right += FRONT[name][1]
     return 100 * right / total, 100 * in_time / accepted
 
 
-def _arrive(waiting: Queue, ahead: list[float], now: float) -> None:
+def _arrive(waiting: Queue, ahead: list[float], now: float) -> int:
+    """How many of those that have come by now are accepted."""
+    accepted = 0
     while ahead and ahead[-1] <= now:
         arrived = ahead.pop()
-        waiting.offer(Job(deadline=arrived + DEADLINE), arrived)
+        accepted += waiting.offer(Job(deadline=arrived + DEADLINE), arrived)
+    return accepted
 
 
 @pytest.mark.parametrize(("load", "gain"), [(0.3, 3.0), (0.7, -1.0), (1.5, -1.0), (6.0, -1.0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -16,10 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.serving.server import Options, open_server
+from http_load import replay
 
 WAIT_S = 60.0  # for another process, on a busy machine
 
@@ -54,10 +57,20 @@ def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
         open_server(Options(bundle=tmp_path))
 
 
+def test_replies_are_sent_at_once(bundle_folder: Path) -> None:
+    server = open_server(Options(bundle=bundle_folder, port=0))
+    with server.socket, socket.create_connection(server.socket.getsockname(), timeout=WAIT_S):
+        connection, _ = server.socket.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @contextlib.contextmanager
-def serving(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(
+    bundle: Path, *options: str, program: tuple[str, ...] = ("-m", "bstsearch", "serve")
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A server of the bundle, and its port."""
-    command = [sys.executable, "-m", "bstsearch", "serve", str(bundle), "--port", "0", "--threads", "1", *options]
+    command = [sys.executable, *program, str(bundle), "--port", "0", "--threads", "1", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -69,13 +82,21 @@ def serving(bundle: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
             process.kill()
 
 
-def ask(port: int, picture: bytes, deadline_ms: int = 60_000) -> tuple[int, dict[str, Any]]:
+FORM = "multipart/form-data; boundary=x"
+
+
+def form(picture: bytes, deadline_ms: int) -> bytes:
     head = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n'
     body = head % b"question" + b"what color is it?\r\n" + head % b"deadline_ms" + b"%d\r\n" % deadline_ms
-    body += b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + picture + b"\r\n--x--\r\n"
+    return (
+        body + b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n' + picture + b"\r\n--x--\r\n"
+    )
+
+
+def ask(port: int, picture: bytes, deadline_ms: int = 60_000) -> tuple[int, dict[str, Any]]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
     with contextlib.closing(connection):
-        connection.request("POST", "/ask", body, {"Content-Type": "multipart/form-data; boundary=x"})
+        connection.request("POST", "/ask", form(picture, deadline_ms), {"Content-Type": FORM})
         reply = connection.getresponse()
         return reply.status, json.loads(reply.read())
 
@@ -135,6 +156,24 @@ def try_to_ask(port: int, picture: bytes) -> int:
         return ask(port, picture)[0]
     except (json.JSONDecodeError, ConnectionError):  # refused before anything was read
         return 503
+
+
+@pytest.mark.slow
+def test_in_an_overload_each_request_is_answered_in_time_or_refused(bundle_folder: Path, picture: bytes) -> None:
+    """Five times as many requests come as the large submodel can answer, half as many again as the small one can."""
+    body = form(picture, 300)
+    head = f"POST /ask HTTP/1.1\r\nHost: a\r\nContent-Type: {FORM}\r\nContent-Length: {len(body)}\r\n\r\n"
+    slow = (str(Path(__file__).parent / "slow_server.py"), "serve")
+    with serving(bundle_folder, program=slow) as (process, port):
+        assert ask(port, picture)[0] == 200
+        before = psutil.Process(process.pid).memory_info().rss
+        replies, _ = asyncio.run(replay(port, head.encode() + body, [number / 125 for number in range(300)], 0.3))
+        growth = psutil.Process(process.pid).memory_info().rss - before
+        assert ask(port, picture)[0] == 200
+    assert {reply.status for reply in replies} == {200, 503}
+    answered = [reply for reply in replies if reply.status == 200]
+    assert sum(reply.seconds <= 0.3 for reply in answered) >= 0.8 * len(answered)
+    assert growth < 50_000_000
 
 
 @pytest.mark.slow
