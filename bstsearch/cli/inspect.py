@@ -33,7 +33,7 @@ def inspect(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Folder with a model's config.json, or a supernet made of one.")
     ],
-    seconds: Annotated[int, typer.Option(min=1, metavar="N", help="Time for all of it.")] = 110,
+    seconds: Annotated[int, typer.Option(min=1, max=86_400, metavar="N", help="Time for all of it.")] = 110,
     is_trusted: Annotated[
         bool,
         typer.Option("--trust-remote-code", help="Run the code that lies in MODEL, where its config.json asks for it."),

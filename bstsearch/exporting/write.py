@@ -90,7 +90,8 @@ def write_export(
             found.check_outputs(graphs[precision].name, precision)
         answers[own].check_score(graphs[own].name, own, pick.score)
         threads = int(origin.device["runtime"]["threads"])
-        timings = time_files({file.name: file for file in graphs.values()}, sample, threads, progress=listener.progress)
+        like = supernet.family.example_inputs(supernet.config, 1)  # of the size that profiles are of
+        timings = time_files({file.name: file for file in graphs.values()}, like, threads, progress=listener.progress)
         checks = {
             file.name: check_json(pick, answers[precision], timings[file.name], threads)
             for precision, file in graphs.items()

@@ -36,6 +36,9 @@ OF_GRAPHS = (
 LEFT_OUT = {
     "BlipForQuestionAnswering": OF_GRAPHS,
     "Idefics3ForConditionalGeneration": OF_GRAPHS,  # cuts a picture in a way that the exporter does not know
+    # Its vision looks up by number which layers see all windows: without some, others have wrong numbers. How they are
+    # numbered anew is in test_classes.py, and `inspect` proves the layers with the new numbers.
+    "Qwen2_5_VLForConditionalGeneration": ("test_fewer_layers_are_the_full_model_without_the_others",),
     "SmolVLMForConditionalGeneration": OF_GRAPHS,
     "ViltForQuestionAnswering": (
         "test_forward_is_the_fixed_part_then_the_elastic_part",
