@@ -24,6 +24,17 @@ from bstsearch.exporting.page import write_page
 DIST = Path(os.environ.get("BSTSEARCH_ORT_WEB", "node_modules/onnxruntime-web")) / "dist"
 SMALL, LARGE = "w1of4-d1of4", "w1of2-d1of2"
 KEYS = {"Home": 36, "End": 35}
+# Has the page tell when it has decoded a picture, or has not, and gone on from there.
+DECODED = """
+    window.decode ??= window.createImageBitmap;
+    window.isDecoded = false;
+    window.createImageBitmap = (...given) => {
+        const decoded = window.decode(...given);
+        const tell = () => setTimeout(() => { window.isDecoded = true; });
+        decoded.then(tell, tell);
+        return decoded;
+    };
+"""
 
 pytestmark = [
     pytest.mark.slow,
@@ -96,10 +107,12 @@ class Shown:
         self.wait()
 
     def take(self, path: Path) -> None:
-        """Chooses a file for the picture."""
+        """Chooses a file for the picture; comes back when the page has looked at it, and answered if it is one."""
+        self.browser.evaluate(DECODED)
         script = "document.getElementById('file')"
         found = self.browser.call("Runtime.evaluate", self.browser.session, expression=script)["result"]
         self.call("DOM.setFileInputFiles", files=[str(path.resolve())], objectId=found["objectId"])
+        self.browser.wait_until("window.isDecoded")
         self.wait()
 
 
