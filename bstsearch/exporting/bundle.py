@@ -23,7 +23,7 @@ from bstsearch.errors import InputError
 from bstsearch.exporting.bundle_card import card
 from bstsearch.exporting.bundle_checks import check_folded, check_same_outputs
 from bstsearch.exporting.bundle_manifest import make_elastic, member_json
-from bstsearch.exporting.checks import compare_answers, time_files
+from bstsearch.exporting.checks import FLOAT16_TOLERANCE, compare_answers, time_files
 from bstsearch.exporting.preprocessing import BUNDLE_SCRIPTS, write_preprocessing, write_sample
 from bstsearch.exporting.write import open_front_task, output_name
 from bstsearch.graphs.onnx_file import locate
@@ -46,7 +46,7 @@ from bstsearch.tasks.vqa import VqaTask
 from bstsearch.writing import write_json, write_text, writing_folder
 
 # How far from the sample's outputs another runtime may be, as a share of the largest: its kernels round otherwise.
-TOLERANCES = {"float16": 0.01, "int8": 0.05}
+TOLERANCES = {"float16": FLOAT16_TOLERANCE, "int8": 0.05}
 ROWS = 64  # held-out examples whose outputs are compared bit by bit
 
 Latencies = Mapping[str, Mapping[str, Latency]]  # by the submodel's id and the device

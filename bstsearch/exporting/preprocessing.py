@@ -83,7 +83,7 @@ def standing_alone(script: Path) -> str:
 
 
 def write_sample(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], folder: Path) -> None:
-    """Writes inputs and the outputs that torch gives to them, for other programs to hold theirs against."""
+    """Writes inputs and what the models give to them, for other programs to hold theirs against."""
     named = {"inputs": inputs, "outputs": outputs}
     data = {key: {name: _tensor(one) for name, one in tensors.items()} for key, tensors in named.items()}
     write_json(folder / SAMPLE, {"format": FORMAT, **data})

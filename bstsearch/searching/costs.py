@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from bstsearch.errors import InputError, UsageError
-from bstsearch.profiles.latency import digits, ends_text
+from bstsearch.profiles.latency import Latency, digits, ends_text
 from bstsearch.reading import checked, parsing, shown
 from bstsearch.score import ACCURACY, PERCENT, Metric
 
@@ -72,8 +72,7 @@ class Cost:
         return f"{value} ({ends_text(amount.low, amount.high)})" if amount.has_range else value
 
 
-def _latency(one: Candidate) -> Amount:
-    latency = one.latency
+def _time(latency: Latency) -> Amount:
     return Amount(latency.ms, latency.low_ms, latency.high_ms, latency.source, latency.has_range)
 
 
@@ -86,7 +85,7 @@ def _phase(phase: Phase) -> Callable[[Candidate], Amount]:
             raise InputError(
                 f"{phase} of {one.id} is not known here; measure it with 'bstsearch profile --phase {phase} --measure'"
             )
-        return Amount(latency.ms, latency.low_ms, latency.high_ms, latency.source, latency.has_range)
+        return _time(latency)
 
     return of
 
@@ -106,7 +105,7 @@ _TABLE = (
         unit="ms",
         head=("latency", "ms"),
         caption="latency, ms",
-        of=_latency,
+        of=lambda one: _time(one.latency),
         first="the fastest",
         least="fastest",
         most="slowest",
