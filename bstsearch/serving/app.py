@@ -33,9 +33,7 @@ from bstsearch.serving.tensors import Infer, outputs_json, read_inputs
 NAME, ANY = "bstsearch", "elastic"  # the server, and the model that any submodel may be
 LARGE = 1 << 16  # bytes of a body that is read away from the event loop
 CLIENT_LEFT = 499
-SWITCH_S = (
-    0.0005  # for which a busy event loop keeps a thread waiting that comes back from a model; Python's is 10 times
-)
+SWITCH_S = 0.0005  # that the busy event loop keeps a thread waiting which comes back from a model; Python's is 0.005
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
 Read = TypeVar("Read")
