@@ -11,16 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import re
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-MOST_CONNECTIONS = 256
+MOST_CONNECTIONS, WARM = 256, 16
 KEPT_S = 3.0  # seconds after which an idle connection is not used again
 PATIENCE_S = 10.0  # after the last request was sent, and its deadline
 TICK_S = 0.005
 BROKEN, UNANSWERED = 0, -1
+REFUSED = 503
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,6 +139,19 @@ class Client:
         return connection
 
 
+async def first_that_answers(
+    clients: Sequence[Client], *, request_of: Callable[[float], bytes], deadline_s: float
+) -> Reply:
+    """The reply of the first server that does not refuse the request for the time that is left then, or the last's."""
+    start, reply = time.perf_counter(), Reply(status=REFUSED, seconds=0.0)
+    for client in clients:
+        left_s = start + deadline_s - time.perf_counter()
+        if reply.status != REFUSED or left_s <= 0:
+            break
+        reply = await client.send(request_of(left_s))
+    return dataclasses.replace(reply, seconds=time.perf_counter() - start)
+
+
 class Lag:
     """How late the client's own loop is, by a timer."""
 
@@ -155,16 +171,25 @@ class Lag:
         return statistics.quantiles(self.seconds, n=100)[-1] if len(self.seconds) > 1 else 0.0
 
 
-async def replay(port: int, request: bytes, times: Sequence[float], deadline_s: float) -> tuple[list[Reply], Lag]:
-    """The replies to a request that is sent at each of the times, and how late this client was."""
+async def replay(
+    ports: Sequence[int],
+    ask: Callable[[Sequence[Client]], Coroutine[Any, Any, Reply]],
+    times: Sequence[float],
+    deadline_s: float,
+) -> tuple[list[Reply], Lag]:
+    """What `ask` returns with clients of those ports, called at each of the times, and how late this client was."""
     lag = Lag()
-    async with Client(port) as client:
-        await client.warm(16)
+    gc.collect()
+    gc.freeze()  # so that no collection looks through all that is there while replies wait
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client(port)) for port in ports]
+        for client in clients:
+            await client.warm(WARM)
         watch = asyncio.create_task(lag.watch())
         start, sent = time.perf_counter(), list[asyncio.Task[Reply]]()
         for at in times:
             await asyncio.sleep(max(0.0, start + at - time.perf_counter()))
-            sent.append(asyncio.create_task(client.send(request)))
+            sent.append(asyncio.create_task(ask(clients)))
         done, never = await asyncio.wait(sent, timeout=deadline_s + PATIENCE_S)
         for task in (*never, watch):
             task.cancel()

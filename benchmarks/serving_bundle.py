@@ -7,6 +7,7 @@ Nothing is trained: the accuracies are those of the demo's ten uniform submodels
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import onnx
 import torch
 
 from bstsearch import DEMO, Submodel, Supernet, Vocabulary
-from bstsearch.answering.bundle_folder import ELASTIC, FORMAT, WEIGHTS
+from bstsearch.answering.bundle_folder import ELASTIC, FORMAT, WEIGHTS, BundleFolder
 from bstsearch.exporting.manifest import file_json
 from bstsearch.exporting.preprocessing import BUNDLE_SCRIPTS, write_preprocessing
 from bstsearch.families.mcan import FAMILY, McanConfig
@@ -84,6 +85,19 @@ def full_size_bundle(folder: Path) -> Path:
             "files": {name: file_json(folder / name) for name in names},
         },
     )
+    return folder
+
+
+def one_alone(bundle: BundleFolder, name: str, folder: Path) -> Path:
+    """A bundle in `folder` that holds but that submodel of another."""
+    folder.mkdir()
+    elastic = json.loads((bundle.path / ELASTIC).read_text())
+    elastic["submodels"] = [one for one in elastic["submodels"] if one["id"] == name]
+    others = {f"{one}.onnx" for one in bundle.by_accuracy if one != name}
+    elastic["files"] = {file: entry for file, entry in elastic["files"].items() if file not in others}
+    for file in elastic["files"]:
+        (folder / file).symlink_to(bundle.path.resolve() / file)
+    write_json(folder / ELASTIC, elastic)
     return folder
 
 

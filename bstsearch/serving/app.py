@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import math
 import signal
 import sys
@@ -67,6 +68,8 @@ async def _running(app: Starlette) -> AsyncIterator[None]:
     _be_unready_on_signals(service)
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()  # what is there stays, so that no collection looks through it while requests wait
     service.engine.start()
     watch = asyncio.create_task(service.door.watch())
     yield
@@ -74,6 +77,7 @@ async def _running(app: Starlette) -> AsyncIterator[None]:
     service.is_ready = False
     await asyncio.to_thread(service.engine.stop)
     sys.setswitchinterval(before)
+    gc.unfreeze()
 
 
 def _be_unready_on_signals(service: Service) -> None:

@@ -104,7 +104,7 @@ class Engine:
             except Exception as error:  # whatever it is, it is this request's; the thread goes on
                 result = error
             with self._changed:
-                self._queue.done()
+                self._queue.done(job, self._clock())
                 if isinstance(result, Answered):
                     model = result.stages["model"]
                     around = self._clock() - begin - model - result.stages["load"] - job.extra

@@ -17,9 +17,10 @@ from typing import Any, Protocol
 
 SAFE = 1.1  # what a submodel may take more than is expected of it
 # Caution: how much longer a submodel is taken to take that is chosen, and those that wait where another is taken in.
-# More by a fifth for each that had to be given up, less by 2 in 1,000 for each that was answered: 1 in 90 keeps it.
-GIVEN_UP, ANSWERED, MOST_CAUTION = 1.2, 0.998, 2.0
+# More by a fifth for each that was given up or late, less by 2 in 1,000 for each that was in time: 1 in 90 keeps it.
+LATE, IN_TIME, MOST_CAUTION = 1.2, 0.998, 2.0
 RECENT = 16  # arrivals that tell how fast requests come
+TRIAL_S = 1.0  # without an answer, after which an idle server tries what it would refuse
 
 
 class Costs(Protocol):
@@ -37,13 +38,19 @@ class Costs(Protocol):
 class Job:
     """A request that waits: its deadline, the submodel that it asks for (None: any), and what is to be done.
 
-    It takes `extra` seconds longer than others do, whichever submodel answers.
+    It takes `extra` seconds longer than others do, whichever submodel answers. The `deadline` is earlier than when the
+    client expects the answer (`due`), by what is kept for the way there and back.
     """
 
     deadline: float
+    due: float = -math.inf
     submodel: str | None = None
     extra: float = 0.0
     work: Any = None
+    is_trial: bool = False
+
+    def __post_init__(self) -> None:
+        self.due = max(self.due, self.deadline)
 
 
 class Queue:
@@ -55,16 +62,26 @@ class Queue:
         self._ends: list[float] = []  # when what is being answered should be
         self._arrivals: list[float] = []
         self._caution = 1.0
+        self._answered: float | None = None  # when the last answer was given
+        self._is_trusted = False  # the last trial ended in time
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def offer(self, job: Job, now: float) -> bool:
-        """Takes the job in, if it and all that wait can still be answered in time; else says no."""
+        """Takes the job in, if it and all that wait can still be answered in time; else says no.
+
+        An idle server that has answered nothing for a while takes it all the same, as a trial, and goes on so as long
+        as trials end in time: who refuses everything would never see that the machine is faster again.
+        """
         self._arrivals = [*self._arrivals[1 - RECENT :], now]
         place = bisect.bisect_right(self._jobs, job.deadline, key=_deadline)
-        if len(self._jobs) >= self._most or not self._is_in_time(job, place, now):
+        if len(self._jobs) >= self._most:
             return False
+        if not self._is_in_time(job, place, now):
+            if not self._may_try(now):
+                return False
+            job.is_trial = True
         self._jobs.insert(place, job)
         return True
 
@@ -77,20 +94,23 @@ class Queue:
         bisect.insort(self._ends, now + SAFE * (self._costs.seconds(name) + job.extra))
         return job, name
 
-    def done(self) -> None:
-        """One of the servers is free again."""
+    def done(self, job: Job, now: float) -> None:
+        """The job is over, and its server free again."""
         self._ends.pop(0)
-        self._caution = max(1.0, self._caution * ANSWERED)
+        self._answered, is_in_time = now, now <= job.due
+        if job.is_trial:
+            self._is_trusted = is_in_time
+        self._caution = min(max(1.0, self._caution * (IN_TIME if is_in_time else LATE)), MOST_CAUTION)
 
     def drop_hopeless(self, now: float) -> list[Job]:
         """Takes out the first ones, if even the fastest submodel would answer them too late."""
         late = list[Job]()
         for job, least in zip(self._jobs, self._leasts(self._jobs), strict=True):
-            if job.deadline >= now + least:
+            if job.is_trial or job.due >= now + least:
                 break
             late.append(job)
         del self._jobs[: len(late)]
-        self._caution = min(MOST_CAUTION, self._caution * GIVEN_UP ** len(late))
+        self._caution = min(MOST_CAUTION, self._caution * LATE ** len(late))
         return late
 
     def remove(self, job: Job) -> bool:
@@ -103,6 +123,12 @@ class Queue:
     def wait(self, now: float) -> float:
         """In how many seconds the last of those that wait is answered, if the fastest submodel answers all."""
         return self._ahead(now) + sum(self._leasts(self._jobs)) / self._servers
+
+    def _may_try(self, now: float) -> bool:
+        if self._answered is None:
+            self._answered = now
+        is_idle = not self._jobs and not self._ends
+        return is_idle and (self._is_trusted or now >= self._answered + TRIAL_S)
 
     def _is_in_time(self, job: Job, place: int, now: float) -> bool:
         """Whether all deadlines from `place` on are kept if `job` is there, by the fastest submodels."""

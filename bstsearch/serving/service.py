@@ -133,7 +133,7 @@ class Service:
         loop = asyncio.get_running_loop()
         work = _Work(read=read, future=loop.create_future(), loop=loop)
         unseen = self.door.lag + self._reply.value
-        job = Job(deadline=ticket.due - unseen, submodel=submodel, extra=extra, work=work)
+        job = Job(deadline=ticket.due - unseen, due=ticket.due, submodel=submodel, extra=extra, work=work)
         self.engine.submit(job)
         answered = await self._outcome(request, job, work.future)
         ticket.computed = answered.ended

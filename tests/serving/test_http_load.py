@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 import http_load
-from http_load import BROKEN, UNANSWERED, Client, Reply, replay
+from http_load import BROKEN, REFUSED, UNANSWERED, Client, Reply, first_that_answers, replay
 
 REQUEST = b"POST /ask HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -65,8 +65,32 @@ def test_what_never_comes_is_unanswered(monkeypatch: pytest.MonkeyPatch) -> None
         with contextlib.closing(writer):
             await reader.read()
 
-    replies, _ = against(ignore, lambda port: replay(port, REQUEST, [0.0, 0.0], 0.01))
+    async def ask(clients: Sequence[Client]) -> Reply:
+        return await clients[0].send(REQUEST)
+
+    replies, _ = against(ignore, lambda port: replay([port], ask, [0.0, 0.0], 0.01))
     assert [reply.status for reply in replies] == [UNANSWERED] * 2
+
+
+def test_a_request_goes_on_to_the_next_server_where_one_refuses_it() -> None:
+    replies = [Reply(status=status, seconds=0.0) for status in (REFUSED, 200, 200)]
+    left = list[float]()
+
+    class Server:
+        def __init__(self, reply: Reply) -> None:
+            self.reply = reply
+
+        async def send(self, request: bytes) -> Reply:
+            left.append(float(request))
+            return self.reply
+
+    def ask(*servers: Reply) -> int:
+        clients: Any = [Server(reply) for reply in servers]
+        return asyncio.run(first_that_answers(clients, request_of=lambda s: str(s).encode(), deadline_s=60.0)).status
+
+    assert (ask(*replies), len(left)) == (200, 2)
+    assert 60 >= left[0] > left[1] > 50
+    assert (ask(replies[0], replies[0]), len(left)) == (REFUSED, 4)
 
 
 def test_each_request_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:

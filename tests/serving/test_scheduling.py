@@ -8,7 +8,7 @@ from statistics import mean
 
 import pytest
 
-from bstsearch.serving.scheduling import RECENT, Job, Queue
+from bstsearch.serving.scheduling import RECENT, TRIAL_S, Job, Queue
 
 # Seconds and accuracy of the front of the easy-vqa supernet, over the seconds of its slowest.
 FRONT = {"a": (0.38, 0.926), "b": (0.52, 0.928), "c": (0.66, 0.929), "d": (0.75, 0.995), "e": (1.0, 0.996)}
@@ -94,11 +94,12 @@ def test_what_cannot_be_in_time_is_refused_at_once() -> None:
 def test_what_is_being_answered_counts() -> None:
     waiting = queue()
     assert waiting.offer(Job(deadline=60.0), 0.0)
-    assert waiting.take(0.0) is not None  # by the large one, until 4.4
+    taken = waiting.take(0.0)
+    assert taken is not None  # by the large one, until 4.4
     assert not waiting.offer(Job(deadline=5.0), 0.0)
     assert waiting.offer(Job(deadline=5.6), 3.5)
     assert not waiting.offer(Job(deadline=6.0), 3.5)
-    waiting.done()
+    waiting.done(taken[0], 3.5)
     assert waiting.offer(Job(deadline=6.0), 3.5)
 
 
@@ -137,10 +138,33 @@ def test_what_had_to_be_given_up_makes_it_more_careful_for_a_while() -> None:
     assert waiting.drop_hopeless(9.0) == late
     assert accepted(waiting) == 7
     for _ in range(200):
-        assert waiting.offer(Job(deadline=60.0), 0.0)
+        job = Job(deadline=60.0)
+        assert waiting.offer(job, 0.0)
         assert waiting.take(0.0) is not None
-        waiting.done()
+        waiting.done(job, 0.0)
     assert accepted(waiting) == 10
+
+
+def test_late_answers_make_it_more_careful_too() -> None:
+    waiting = queue()
+    for late in (0.0, 0.1):
+        job = Job(deadline=60.0)
+        assert waiting.offer(job, 0.0)
+        assert waiting.take(0.0) is not None
+        waiting.done(job, 60.0 + late)
+        assert waiting.offer(Job(deadline=5.0), 0.0)
+        taken = waiting.take(0.0)
+        assert taken is not None
+        assert taken[1] == ("middle" if late else "large")
+        waiting.done(taken[0], 0.0)
+
+
+def test_what_is_kept_for_the_way_there_and_back_makes_nothing_hopeless() -> None:
+    waiting = queue()
+    job = Job(deadline=5.0, due=6.0)
+    assert waiting.offer(job, 0.0)
+    assert waiting.drop_hopeless(4.8) == []
+    assert waiting.drop_hopeless(5.0) == [job]
 
 
 def test_no_submodel_is_slower_than_requests_come() -> None:
@@ -150,8 +174,34 @@ def test_no_submodel_is_slower_than_requests_come() -> None:
         assert waiting.offer(Job(deadline=now + 60.0), now)
         taken = waiting.take(now)
         assert taken is not None
-        waiting.done()
+        waiting.done(taken[0], now)
         assert taken[1] == ("large" if number < RECENT - 1 else "small")
+
+
+def test_an_idle_server_tries_now_and_then_what_it_would_refuse_and_goes_on_while_that_is_in_time() -> None:
+    """Else it would never see that the machine is faster again, or that it takes less to send replies."""
+
+    def offer(now: float, due: float) -> Job | None:
+        job = Job(deadline=now + 0.5, due=now + due)
+        return job if waiting.offer(job, now) else None
+
+    def answer(job: Job | None, now: float) -> None:
+        assert job is not None
+        assert waiting.drop_hopeless(now) == []
+        assert waiting.take(now) == (job, "small")
+        waiting.done(job, now)
+
+    waiting = queue()
+    assert offer(0.0, due=9.0) is None
+    assert offer(TRIAL_S / 2, due=9.0) is None
+    trial = offer(TRIAL_S, due=0.7)
+    assert offer(TRIAL_S, due=0.7) is None  # another one waits
+    answer(trial, TRIAL_S + 0.8)  # late
+    assert offer(TRIAL_S + 1, due=9.0) is None
+    for second in (10, 10.1, 10.2):
+        answer(offer(second, due=9.0), second + 0.01)
+    waiting.offer(Job(deadline=60.0), 11.0)
+    assert offer(11.0, due=9.0) is None
 
 
 @functools.cache
@@ -190,7 +240,7 @@ def simulate(load: float, alone: str | None = None) -> tuple[float, float]:
             job, name = taken
             now += FRONT[name][0] * math.exp(draw.gauss(0, 0.12))
             accepted += _arrive(waiting, ahead, now)
-            waiting.done()
+            waiting.done(job, now)
             if now <= job.deadline:
                 in_time += 1
                 right += FRONT[name][1]

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import pytest
 
 from bstsearch.errors import DeviceError, InputError, UsageError
 from bstsearch.serving.server import Options, open_server
-from http_load import replay
+from http_load import Client, Reply, replay
 
 WAIT_S = 60.0  # for another process, on a busy machine
 
@@ -164,10 +164,14 @@ def test_in_an_overload_each_request_is_answered_in_time_or_refused(bundle_folde
     body = form(picture, 300)
     head = f"POST /ask HTTP/1.1\r\nHost: a\r\nContent-Type: {FORM}\r\nContent-Length: {len(body)}\r\n\r\n"
     slow = (str(Path(__file__).parent / "slow_server.py"), "serve")
+
+    async def send(clients: Sequence[Client]) -> Reply:
+        return await clients[0].send(head.encode() + body)
+
     with serving(bundle_folder, program=slow) as (process, port):
         assert ask(port, picture)[0] == 200
         before = psutil.Process(process.pid).memory_info().rss
-        replies, _ = asyncio.run(replay(port, head.encode() + body, [number / 125 for number in range(300)], 0.3))
+        replies, _ = asyncio.run(replay([port], send, [number / 125 for number in range(300)], 0.3))
         growth = psutil.Process(process.pid).memory_info().rss - before
         assert ask(port, picture)[0] == 200
     assert {reply.status for reply in replies} == {200, 503}
