@@ -5,23 +5,23 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bstsearch.answering.bundle_folder import BundleFolder, Member, is_bundle, read_bundle
 from bstsearch.answering.choice import choose
-from bstsearch.answering.exported_folder import PREPROCESSOR, ExportedFolder, is_exported, open_session, read_exported
+from bstsearch.answering.exported_folder import ExportedFolder, is_exported, open_session, read_exported
+from bstsearch.answering.questions import Inputs, QuestionReader
 from bstsearch.errors import InputError, UsageError
-from bstsearch.inputs.pictures import PictureReader, open_rgb
+from bstsearch.inputs.pictures import open_rgb
 from bstsearch.listener import SILENT, Listener
-from bstsearch.model.supernet_folder import CONFIG, DEMO, SupernetFolder, read_folder
+from bstsearch.model.supernet_folder import DEMO, SupernetFolder, read_folder
 from bstsearch.profiles.stored import LOCAL
-from bstsearch.reading import parsing, read_json, shown
+from bstsearch.reading import parsing, shown
 from bstsearch.searching.budget import Bound
 from bstsearch.searching.pricing import get_profile, make_table
 from bstsearch.space import FLOAT32, Submodel
@@ -29,7 +29,6 @@ from bstsearch.tasks.vocabulary import Vocabulary
 
 RUNS = 5  # for the time per answer, after one that warms up
 
-Inputs = Mapping[str, NDArray[Any]]
 Timer = Callable[[], float]
 
 
@@ -49,12 +48,6 @@ class Reply:
         """What `bstsearch ask --json` prints."""
         answers = [{"answer": answer, "probability": probability} for answer, probability in self.answers]
         return {**dataclasses.asdict(self), "answers": answers}
-
-
-class _Preprocessor(msgspec.Struct):
-    """What is read of a `preprocessor.json`."""
-
-    picture: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,44 +123,10 @@ def read_question(text: str, image: Path, folder: SupernetFolder) -> Question:
     """The model inputs; UsageError for an empty question, InputError for unknown words or no image."""
     if not text.strip():
         raise UsageError('the question is empty; write one such as "what color is the circle?"')
-    picture = picture_reader(folder)
-    if picture is None:
-        inputs = _read_by_processor(text, image, folder)
-        return Question(inputs=inputs, vocabulary=Vocabulary.load(folder.path))
-    pixels, vocabulary = picture.read(image), Vocabulary.load(folder.path)
-    return Question(
-        inputs={"question": vocabulary.encode(text)[None], picture.input: pixels[None]}, vocabulary=vocabulary
-    )
-
-
-def _read_by_processor(text: str, image: Path, folder: SupernetFolder) -> Inputs:
-    """The model inputs, by what came with the model; InputError where nothing did, or it reads no pictures."""
-    from bstsearch.model.lookup import restored
-
-    with parsing(folder.path / CONFIG):
-        family, config = restored(folder.family, folder.config)
-        processor = family.reader(config, folder.path).processor
-    if processor is None:
+    reader = QuestionReader.of(folder)
+    if reader is None:
         raise InputError(f"{folder.path} reads no pictures; it cannot be asked about an image file")
-    pictures = processor.needed_pictures()
-    pixels = pictures.values(pictures.pixels(open_rgb(image))[None])
-    return {**{name: ids.numpy() for name, ids in processor.texts([text]).items()}, pictures.input: pixels}
-
-
-def picture_reader(folder: SupernetFolder) -> PictureReader | None:
-    """How the folder's model reads pictures; None where it reads none.
-
-    An exported folder says it itself. Other folders ask the family, which loads torch.
-    """
-    if (path := folder.path / PREPROCESSOR).is_file():
-        data = read_json(path, _Preprocessor).picture
-        with parsing(path):
-            return PictureReader.from_json(data) if data else None
-    from bstsearch.model.lookup import restored
-
-    with parsing(folder.path / CONFIG):
-        family, config = restored(folder.family, folder.config)
-        return family.reader(config).picture
+    return Question(inputs=reader.inputs(text, open_rgb(image)), vocabulary=reader.vocabulary)
 
 
 def ask_exported(question: Question, folder: ExportedFolder, *, top: int, timer: Timer = time.perf_counter) -> Reply:

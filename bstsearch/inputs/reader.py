@@ -54,6 +54,10 @@ class Processor(Protocol):
     def texts(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """The inputs that hold texts (N, T); InputError where there are none, or what is needed is missing."""
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether the model reads pictures of one size."""
+
     def needed_pictures(self) -> Pictures:
         """How pictures are read; InputError where the model reads none, or what is needed is missing."""
 

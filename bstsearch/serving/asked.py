@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from bstsearch.answering.asking import best_answers, picture_reader
+from bstsearch.answering.asking import best_answers
+from bstsearch.answering.questions import Inputs, QuestionReader
 from bstsearch.errors import InputError
-from bstsearch.inputs.pictures import PictureReader, decode_rgb, encoded_size
+from bstsearch.inputs.pictures import decode_rgb, encoded_size
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.reading import Name, Positive, decoded, parsing
 from bstsearch.serving.limits import Limits, RefusedError
-from bstsearch.tasks.vocabulary import FILE, Vocabulary
+from bstsearch.tasks.vocabulary import FILE
 
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what Pillow reads without a program of its own
 BLANK = base64.b64decode(  # a white pixel
@@ -85,23 +86,21 @@ def _form(content: bytes, content_type: str) -> Asked:
 class AskReader:
     """How a bundle's models read questions about pictures."""
 
-    def __init__(self, picture: PictureReader, vocabulary: Vocabulary, limits: Limits) -> None:
-        self._picture, self._vocabulary, self._most = picture, vocabulary, limits.pixels
+    def __init__(self, reader: QuestionReader, limits: Limits) -> None:
+        self._reader, self._most = reader, limits.pixels
 
     @classmethod
     def of(cls, path: Path, limits: Limits) -> AskReader | None:
         """The reader of the bundle at `path`, None where its models read something else; InputError for a bad file."""
-        picture = picture_reader(read_folder(path))
-        if picture is None or not (path / FILE).is_file():
+        found = QuestionReader.of(read_folder(path)) if (path / FILE).is_file() else None
+        if found is None:
             return None
         decode_rgb(BLANK, most_pixels=limits.pixels, kinds=KINDS)  # so that Pillow is there before the first request
-        return cls(picture, Vocabulary.load(path), limits)
+        return cls(found, limits)
 
-    def inputs(self, asked: Asked) -> dict[str, NDArray[Any]]:
+    def inputs(self, asked: Asked) -> Inputs:
         """The model's inputs, a batch of one; InputError where no word is known, or the picture is none."""
-        rgb = decode_rgb(asked.image, most_pixels=self._most, kinds=KINDS)
-        values = self._picture.values(self._picture.pixels(rgb)[None])
-        return {"question": self._vocabulary.encode(asked.question)[None], self._picture.input: values}
+        return self._reader.inputs(asked.question, decode_rgb(asked.image, most_pixels=self._most, kinds=KINDS))
 
     def extra_seconds(self, asked: Asked) -> float:
         """How much longer its picture takes than a small one, by its head; InputError where it is none."""
@@ -110,5 +109,5 @@ class AskReader:
 
     def answers(self, logits: NDArray[Any], top: int) -> list[dict[str, Any]]:
         """The most probable answers to one question."""
-        found = best_answers(logits[0], self._vocabulary, top)
+        found = best_answers(logits[0], self._reader.vocabulary, top)
         return [{"answer": answer, "probability": probability} for answer, probability in found]

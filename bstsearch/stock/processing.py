@@ -86,13 +86,18 @@ class Processor:
             raise InputError(f"texts come as {IDS}, but {self._reads}")
         return names
 
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether the model reads pictures of one size."""
+        like = example_inputs(self.config, 1)
+        return PIXELS in like and like[PIXELS].ndim == 4
+
     @functools.cached_property
     def picture_shape(self) -> tuple[int, ...]:
         """The shape (3, H, W) of the pictures that the model reads; InputError where it reads none."""
-        like = example_inputs(self.config, 1)
-        if PIXELS not in like or like[PIXELS].ndim != 4:
+        if not self.reads_pictures:
             raise InputError(f"pictures come as {PIXELS} (3, height, width), but {self._reads}")
-        return tuple(like[PIXELS].shape[1:])
+        return tuple(example_inputs(self.config, 1)[PIXELS].shape[1:])
 
     @functools.cached_property
     def is_squashing(self) -> bool:

@@ -8,6 +8,7 @@ import runpy
 import shlex
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ import pytest
 import torch
 import transformers
 from folders import seeing_inspection, write_seeing
+from starlette.testclient import TestClient
 
 from bstsearch import doors
+from bstsearch.answering.bundle_folder import read_bundle
 from bstsearch.model.supernet import Supernet
 from bstsearch.profiles.profile_file import save_profile
+from bstsearch.serving.app import make_app
+from bstsearch.serving.server import Options, make_service
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.processing import Processor
 from bstsearch.tasks.easy_vqa import EasyVqa
@@ -78,6 +83,25 @@ def test_a_vqa_model_is_imported_without_weights_trained_searched_exported_and_a
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
     assert json.loads((tmp_path / "small/preprocessor.json").read_text())["processor"] == "stock"
     _check_stock(tmp_path)
+    _check_served(done, tmp_path, replies[0])
+
+
+def _check_served(done: Invoke, folder: Path, expected: dict[str, Any]) -> None:
+    """A server of a bundle reads pictures and questions by the model's own processor, in several threads."""
+    done("export", *DATA[:2], "--elastic", "--pick", 1, "--out", "bundle")
+    service = make_service(read_bundle(folder / "bundle"), Options(bundle=folder / "bundle", threads=2))
+    image = (folder / IMAGE).read_bytes()
+    questions = ["is it red?", "is it red or is it blue?"] * 8
+    with TestClient(make_app(service)) as client, ThreadPoolExecutor(4) as pool:
+
+        def ask(question: str) -> Any:
+            return client.post("/ask", data={"question": question, "top": 5}, files={"image": image}).json()
+
+        answers = [reply["answers"] for reply in pool.map(ask, questions)]
+    assert answers[0::2] == [answers[0]] * 8
+    assert answers[1::2] == [answers[1]] * 8
+    for one, other in zip(answers[0], expected["answers"], strict=True):
+        assert one == {"answer": other["answer"], "probability": pytest.approx(other["probability"], abs=1e-5)}
 
 
 def _check_stock(folder: Path) -> None:
