@@ -86,6 +86,7 @@ def _page_json(bundle: BundleFolder) -> dict[str, Any]:
         "format": FORMAT,
         "device": device,
         "weights": {"bytes": (bundle.path / WEIGHTS).stat().st_size, "version": _version(bundle, WEIGHTS)},
+        "files": {name: _version(bundle, name) for name in READ if name in bundle.bundle.files},
         "submodels": [_member_json(bundle, one, device) for one in bundle.bundle.submodels],
     }
 

@@ -3,20 +3,23 @@
 import { choose, expectedTimes } from "./choosing.mjs";
 import * as screen from "./screen.mjs";
 
-const MOST_PIXELS = 2 ** 26; // of a picture; a canvas of some browsers holds no more
+const MOST_PIXELS = 2 ** 26; // of a picture; a canvas of most browsers holds no more, and some hold less
 
 const worker = new Worker("worker.mjs", { type: "module" });
 const seen = new Map(); // submodel's id -> milliseconds here
 let submodels, device, sample, picture, budgets;
+let sent; // the picture that the worker has
+let takes = 0; // of pictures: the last one counts
 let [isBusy, isAskedAgain] = [false, false];
 
 async function main() {
-  const [page, started] = await Promise.all([fetch("page.json").then((one) => one.json()), call({ act: "start" })]);
+  screen.loads();
+  const { page, ...started } = await call({ act: "start" });
   submodels = page.submodels.toSorted((one, other) => one.ms - other.ms);
   device = page.device;
   sample = started;
   screen.facts(`${submodels.length} submodels of one network; onnxruntime-web ${started.version}, one thread`);
-  screen.sizes(submodels.length);
+  setSlider(); // a browser that comes back to the page has kept what was chosen
   showSample();
   listen();
   screen.start();
@@ -28,7 +31,10 @@ function listen() {
     void ask();
   });
   screen.on("sample", "click", showSample);
-  screen.on("file", "change", ({ target }) => void take(target.files[0]));
+  screen.on("file", "change", ({ target }) => {
+    void take(target.files[0]);
+    target.value = ""; // so that the same file can be chosen again
+  });
   screen.on("by", "change", () => {
     setSlider();
     showChoice();
@@ -40,6 +46,7 @@ function listen() {
 }
 
 function showSample() {
+  takes += 1;
   picture = sample.picture;
   screen.picture(picture, sample.question);
   void ask();
@@ -48,25 +55,39 @@ function showSample() {
 /** Takes a file for the picture; says so where it is none. */
 async function take(file) {
   if (!file) return;
+  takes += 1;
+  const mine = takes;
+  let decoded;
   try {
-    picture = await decode(file);
-  } catch {
-    screen.fail(`${file.name} is no picture that this browser can read.`);
+    decoded = await decode(file);
+  } catch (error) {
+    const isLarge = error instanceof RangeError;
+    const why = isLarge ? "has more pixels than this browser can hold" : "is no picture that this browser can read";
+    if (mine === takes) screen.fail(`${file.name} ${why}.`);
     return;
   }
+  if (mine !== takes) return;
+  picture = decoded;
   screen.picture(picture);
   void ask();
 }
 
-/** The pixels of a picture, upright, its colours as they are in the file. */
+/** The pixels of a picture, upright, its colours as they are in the file; RangeError where there are too many. */
 async function decode(file) {
   const options = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
   const bitmap = await createImageBitmap(file, options);
   const { width, height } = bitmap;
-  if (width * height > MOST_PIXELS) throw new Error("too large");
-  const context = new OffscreenCanvas(width, height).getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  return { width, height, data: context.getImageData(0, 0, width, height).data };
+  try {
+    if (width * height > MOST_PIXELS) throw new RangeError("a canvas this large");
+    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    context.fillRect(0, 0, 1, 1);
+    if (context.getImageData(0, 0, 1, 1).data[3] !== 255) throw new RangeError("a canvas this large"); // it is empty
+    context.clearRect(0, 0, 1, 1);
+    context.drawImage(bitmap, 0, 0);
+    return { width, height, data: context.getImageData(0, 0, width, height).data };
+  } finally {
+    bitmap.close();
+  }
 }
 
 /** The submodel that the slider stands on, and the budget in milliseconds if there is one. */
@@ -96,19 +117,24 @@ async function ask() {
   isAskedAgain = isBusy;
   if (isBusy) return;
   isBusy = true;
-  const choice = chosen();
-  const { one } = choice;
-  showChoice(choice);
-  screen.busy();
   try {
-    const found = await call({ act: "ask", id: one.id, picture, question: screen.question() });
+    const [choice, asked, at] = [chosen(), picture, screen.slider()];
+    const { one } = choice;
+    showChoice(choice);
+    screen.busy();
+    const message = { act: "ask", id: one.id, picture: asked === sent ? undefined : asked, question: screen.question() };
+    const found = await call(message);
+    sent = asked;
     seen.set(one.id, Math.min(found.ms, seen.get(one.id) ?? Infinity)); // other programs only add
     screen.answer(one, found, device);
-    showChoice({ ...choice, times: expectedTimes(submodels, seen) });
+    const { isBudget, place } = screen.slider();
+    const hasMoved = isBudget !== at.isBudget || place !== at.place;
+    showChoice(hasMoved ? chosen() : { ...choice, times: expectedTimes(submodels, seen) });
   } catch (error) {
     screen.fail(error.message);
+  } finally {
+    isBusy = false;
   }
-  isBusy = false;
   if (isAskedAgain) void ask();
 }
 

@@ -26,6 +26,11 @@ export function onDrop(act) {
   });
 }
 
+/** Says that something comes; a page that was opened as a file runs no module, and does not get here. */
+export function loads() {
+  find("late").textContent = "Loading…";
+}
+
 /** Shows what was hidden while nothing was known; from now on errors stand where answers do. */
 export function start() {
   find("late").remove();
@@ -87,9 +92,10 @@ export function choice(one, ms, isSeen, budget) {
   find("slider").setAttribute("aria-valuetext", budget === undefined ? text : `${digits(budget)} ms: ${text}`);
 }
 
-/** Says that a submodel is at work. */
+/** Says that a submodel is at work; where no answer stands, in words. */
 export function busy() {
   find("result").setAttribute("aria-busy", "true");
+  find("state").textContent = find("answers").children.length === 0 ? "Loading…" : "";
   find("error").hidden = true;
   find("come").textContent = "";
 }
@@ -134,6 +140,6 @@ export function fail(text) {
 
 function done() {
   find("result").setAttribute("aria-busy", "false");
+  find("state").textContent = "";
   find("come").textContent = "";
-  find("error").hidden = true;
 }

@@ -21,7 +21,9 @@ export class Weights {
       tell(come);
     };
     await take(lacking[0]); // alone: a server that knows no ranges sends everything, which once is enough
-    await Promise.all(missing(lacking, this.#loaded).map(take));
+    const taken = await Promise.allSettled(missing(lacking, this.#loaded).map(take));
+    const failed = taken.find(({ status }) => status === "rejected");
+    if (failed) throw failed.reason;
     return come;
   }
 

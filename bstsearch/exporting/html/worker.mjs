@@ -1,9 +1,9 @@
 // Runs the submodels beside the page, which sends one request at a time and waits for the answer.
 
-import { readInputs, readSample, toFeeds, topAnswers } from "./inputs.mjs";
+import { readSample, toFeeds, topAnswers } from "./inputs.mjs";
 import * as ort from "./ort.wasm.bundle.min.mjs";
-import { showPicture } from "./pictures.mjs";
-import { showText } from "./texts.mjs";
+import { readPicture, showPicture } from "./pictures.mjs";
+import { readText, showText } from "./texts.mjs";
 import { Weights } from "./weights.mjs";
 
 const WARM_MS = 150; // browsers compile WASM twice: fast at first, and well only what has run for a while
@@ -14,6 +14,8 @@ const TOLERANCE = 1e-3; // of outputs in float32, between this browser and the c
 
 const acts = { start, ask };
 let page, files, sample, weights, opened;
+let seen; // the picture that was sent last, as the models read it
+let cache = "default"; // what a browser may take from what it kept
 
 onmessage = async ({ data }) => {
   try {
@@ -24,11 +26,12 @@ onmessage = async ({ data }) => {
   }
 };
 
-/** Reads what the folder holds beside the models; returns the sample, and what runs. */
+/** Reads what the folder holds beside the models; returns what the page shows of it, the sample, and what runs. */
 async function start() {
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1; // more need headers that few servers of files send
-  page = await readJson("page.json");
+  page = parse(await fetchBytes("page.json", "no-cache"));
+  const readJson = async (name) => parse(await fetchBytes(`${name}?${page.files[name]}`));
   const names = ["preprocessor.json", "vocabulary.json", "sample.json"];
   const [preprocessor, vocabulary, saved] = await Promise.all(names.map(readJson));
   const { picture, text } = preprocessor;
@@ -36,17 +39,31 @@ async function start() {
   files = { preprocessor, tokenizer, answers: vocabulary.answers };
   const inputs = readSample(saved.inputs);
   sample = { feeds: toFeeds(ort, inputs), outputs: readSample(saved.outputs) };
-  weights = new Weights(`weights.bin?${page.weights.version}`, page.weights.bytes);
+  weights = noWeights();
   return {
+    page,
     version: ort.env.versions.web,
     picture: showPicture(picture, inputs[picture.input]),
     question: showText(text, inputs[text.input].data, tokenizer),
   };
 }
 
-/** What a submodel answers to a question about a picture, how long that takes, and what had to come for it. */
+/** The weights of which nothing has come yet. */
+function noWeights() {
+  const get = (url, options) => fetch(url, { ...options, cache });
+  return new Weights(`weights.bin?${page.weights.version}`, page.weights.bytes, get);
+}
+
+/**
+ * What a submodel answers to a question about a picture, how long that takes, and what had to come for it.
+ *
+ * Without a picture it is about the one before.
+ */
 async function ask({ id, picture, question }) {
-  const feeds = toFeeds(ort, readInputs(files, picture, question));
+  const { picture: pictures, text } = files.preprocessor;
+  if (picture) seen = readPicture(pictures, picture);
+  const inputs = { [text.input]: readText(text, question, files.tokenizer), [pictures.input]: seen };
+  const feeds = toFeeds(ort, inputs);
   const before = performance.now();
   const bytes = opened?.id === id ? 0 : await open(id);
   const loading = performance.now() - before;
@@ -75,7 +92,9 @@ async function check({ id, tolerance }) {
   const expected = sample.outputs[id].data;
   const difference = found.reduce((most, value, index) => Math.max(most, Math.abs(value - expected[index])), 0);
   if (difference <= (tolerance ?? TOLERANCE)) return;
+  await opened.session.release();
   opened = undefined;
+  [cache, weights] = ["reload", noWeights()]; // the next try takes nothing that was kept
   throw new Error(`the sample gives other numbers than at export, by ${difference.toPrecision(2)}; are files damaged?`);
 }
 
@@ -104,12 +123,12 @@ async function run(feeds) {
   return outputs[opened.session.outputNames[0]].data;
 }
 
-async function readJson(name) {
-  return JSON.parse(new TextDecoder().decode(await fetchBytes(name)));
+function parse(bytes) {
+  return JSON.parse(new TextDecoder().decode(bytes));
 }
 
-async function fetchBytes(url) {
-  const response = await fetch(url);
+async function fetchBytes(url, how = cache) {
+  const response = await fetch(url, { cache: how });
   if (!response.ok) throw new Error(`${response.url} cannot be fetched: status ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
 }
