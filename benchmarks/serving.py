@@ -58,6 +58,7 @@ from timing import busy, report, tell
 MOST_REQUESTS, MOST_SECONDS = 20_000, 60.0  # of one run
 DEADLINE = 2.5  # times what the full model takes
 PERIOD_S, SHARE_ON, ON, OFF = 10.0, 0.2, 3.4, 0.4  # bursts
+CORES = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
 OWN, SEPARATE = "the server's choice", "separate servers"
 
 
@@ -187,13 +188,12 @@ def serving(paths: Sequence[Path]) -> Iterator[list[tuple[int, int]]]:
 @contextlib.contextmanager
 def on_one_core() -> Iterator[None]:
     """What is started in the block stays on the first core; where there are more, this process is on the others."""
-    cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
-    if len(cores) < 2:
+    if len(CORES) < 2:
         yield
         return
-    os.sched_setaffinity(0, cores[:1])
+    os.sched_setaffinity(0, CORES[:1])
     yield
-    os.sched_setaffinity(0, cores[1:])
+    os.sched_setaffinity(0, CORES[1:])
 
 
 def port_of(process: subprocess.Popen[str]) -> int:

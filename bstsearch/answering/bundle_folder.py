@@ -50,6 +50,10 @@ class _File(msgspec.Struct):
     sha256: str
 
 
+class _Tensor(msgspec.Struct):
+    shape: list[Count | str]  # the name of an axis of any size
+
+
 class Bundle(msgspec.Struct):
     """What is read of an `elastic.json`."""
 
@@ -57,6 +61,7 @@ class Bundle(msgspec.Struct):
     files: dict[FileName, _File]
     threads: Count
     metric: dict[str, Any] | None = None
+    inputs: dict[str, _Tensor] = msgspec.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,16 @@ class BundleFolder:
     def by_accuracy(self) -> tuple[str, ...]:
         """The ids of all submodels, the one with the best score first."""
         return tuple(one.id for one in sorted(self.bundle.submodels, key=self._goodness, reverse=True))
+
+    @property
+    def goodness(self) -> dict[str, float]:
+        """How good each submodel is, by its score: more is better."""
+        return {one.id: self._goodness(one) for one in self.bundle.submodels}
+
+    def sizes_of(self, name: str) -> list[int] | None:
+        """The shape of that input when the bundle was exported, a batch of one; None where it does not tell."""
+        found = self.bundle.inputs.get(name)
+        return None if found is None else [size if isinstance(size, int) else 1 for size in found.shape]
 
     def get(self, name: str) -> Member:
         """The submodel of that id; UsageError lists those that there are."""

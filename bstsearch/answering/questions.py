@@ -50,7 +50,8 @@ class QuestionReader:
         stored = read_json(path, _Preprocessor) if path.is_file() else None
         if stored is not None and stored.picture is not None:
             with parsing(path):
-                return cls._by_words(folder, PictureReader.from_json(stored.picture))
+                pictures = PictureReader.from_json(stored.picture)
+            return cls._by_words(folder, pictures)
         if stored is not None and stored.processor is None:
             return None
         reader = _family_reader(folder)

@@ -17,23 +17,24 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from bstsearch import __version__
-from bstsearch.errors import UsageError
 from bstsearch.reading import decoded
 from bstsearch.serving.asked import read_asked
 from bstsearch.serving.engine import Inputs
-from bstsearch.serving.limits import RefusedError
-from bstsearch.serving.service import ClientLeftError, Service, Ticket, milliseconds
-from bstsearch.serving.tensors import Infer, outputs_json, read_inputs
+from bstsearch.serving.limits import ClientLeftError, RefusedError
+from bstsearch.serving.service import Service, Ticket, milliseconds
+from bstsearch.serving.tensors import Infer, check_outputs, outputs_json, read_inputs
 
 NAME, ANY = "bstsearch", "elastic"  # the server, and the model that any submodel may be
 LARGE = 1 << 16  # bytes of a body that is read away from the event loop
 CLIENT_LEFT = 499
+BINARY = "inference-header-content-length"  # tells where tensors begin that are not in JSON
 SWITCH_S = 0.0005  # that the busy event loop keeps a thread waiting which comes back from a model; Python's is 0.005
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -55,7 +56,12 @@ def make_app(service: Service, page: Path | None = None) -> Starlette:
             Route("/metrics", _metrics),
             *([] if page is None else [Mount("/", StaticFiles(directory=page, html=True))]),
         ],
-        exception_handlers={RefusedError: _refused, ClientLeftError: _left, Exception: _failed},
+        exception_handlers={
+            RefusedError: _refused,
+            ClientLeftError: _left,
+            HTTPException: _http_error,
+            Exception: _failed,
+        },
         lifespan=_running,
     )
     app.state.service = service
@@ -103,14 +109,14 @@ async def _ask(request: Request) -> Response:
         raise RefusedError(404, line)
     async with service.request(request) as (ticket, body):
         kind = request.headers.get("content-type", "")
-        asked = await _read(body, lambda: read_asked(body, kind, service.limits))
+        asked, extra = await _read(body, lambda: reader.read(read_asked(body, kind, service.limits)))
         answered = await service.answer(
             request,
             ticket,
             lambda: reader.inputs(asked),
             deadline_ms=asked.deadline_ms,
             submodel=asked.submodel,
-            extra=reader.extra_seconds(asked),
+            extra=extra,
         )
         answers = reader.answers(answered.outputs[0], asked.top)
         time_ms = milliseconds(ticket.stages)
@@ -122,21 +128,27 @@ async def _infer(request: Request) -> Response:
 
     def read(body: bytes) -> tuple[Infer, Inputs]:
         asked: Infer = decoded(body, Infer, "the request")
-        return asked, read_inputs(asked.inputs, service.inputs)
+        check_outputs(asked.outputs, service.outputs)
+        return asked, read_inputs(asked.inputs, service.inputs, service.limits.axis)
 
+    if BINARY in request.headers:
+        raise RefusedError(400, "binary tensors are not read; send their numbers in JSON (binary_data=False)")
     async with service.request(request) as (ticket, body):
         asked, inputs = await _read(body, lambda: read(body))
         answered = await service.answer(
             request,
             ticket,
             lambda: inputs,
-            deadline_ms=asked.parameters.deadline_ms,
+            deadline_ms=None if asked.parameters is None else asked.parameters.deadline_ms,
             submodel=None if name == ANY else name,
         )
         reply: dict[str, Any] = {
             "model_name": name,
             **({} if asked.id is None else {"id": asked.id}),
-            "parameters": {"submodel": answered.submodel, "time_ms": milliseconds(ticket.stages)},
+            "parameters": {
+                "submodel": answered.submodel,
+                **{f"{stage}_ms": ms for stage, ms in milliseconds(ticket.stages).items()},
+            },
             "outputs": outputs_json(service.outputs, answered.outputs),
         }
         return _sent(service, ticket, reply)
@@ -147,10 +159,9 @@ async def _live(_request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    if "model" in request.path_params:
-        _known(request)
+    named = {"name": _known(request)} if "model" in request.path_params else {}
     is_ready = _service(request).is_ready
-    return _json({"ready": is_ready}, 200 if is_ready else 503)
+    return _json({**named, "ready": is_ready}, 200 if is_ready else 503)
 
 
 async def _server(_request: Request) -> Response:
@@ -162,7 +173,6 @@ async def _model(request: Request) -> Response:
     return _json(
         {
             "name": name,
-            "versions": ["1"],
             "platform": "onnxruntime_onnx",
             "inputs": msgspec.to_builtins(service.inputs),
             "outputs": msgspec.to_builtins(service.outputs),
@@ -180,6 +190,12 @@ async def _refused(_request: Request, error: Exception) -> Response:
     if not error.is_read:
         headers["Connection"] = "close"
     return _json({"error": error.line}, error.status, headers)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """What Starlette says of an address that is none, or of another method."""
+    assert isinstance(error, HTTPException)
+    return _json({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _left(_request: Request, _error: Exception) -> Response:
@@ -205,10 +221,7 @@ def _known(request: Request) -> str:
     """The model that the address names; RefusedError where there is none of that name."""
     name: str = request.path_params["model"]
     if name != ANY:
-        try:
-            _service(request).bundle.get(name)
-        except UsageError as error:
-            raise RefusedError(404, str(error)) from error
+        _service(request).check_known(name, 404)
     return name
 
 

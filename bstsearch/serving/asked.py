@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import itertools
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +19,7 @@ from bstsearch.errors import InputError
 from bstsearch.inputs.pictures import decode_rgb, encoded_size
 from bstsearch.model.supernet_folder import read_folder
 from bstsearch.reading import Name, Positive, decoded, parsing
-from bstsearch.serving.limits import Limits, RefusedError
+from bstsearch.serving.limits import BrokenError, Limits, RefusedError
 from bstsearch.tasks.vocabulary import FILE
 
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # what Pillow reads without a program of its own
@@ -24,6 +27,7 @@ BLANK = base64.b64decode(  # a white pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 )
 SMALL, SECONDS_PER_PIXEL = 100_000, 25e-9  # to read it from PNG, JPEG or WebP: 9 to 45e-9
+LARGE = 4_000_000  # pixels, of which decoding takes up to 100 MB
 JSON, FORM = "application/json", "multipart/form-data"
 
 
@@ -43,7 +47,9 @@ def read_asked(content: bytes, content_type: str, limits: Limits) -> Asked:
     if kind not in (JSON, FORM):
         raise RefusedError(415, f"the content type is neither {JSON} nor {FORM}; send one of them")
     try:
-        asked: Asked = decoded(content, Asked, "the request") if kind == JSON else _form(content, content_type)
+        asked: Asked = (
+            decoded(content, Asked, "the request") if kind == JSON else _form(content, content_type, limits.parts)
+        )
     except InputError as error:
         raise RefusedError(400, str(error)) from error
     if not asked.question.strip():
@@ -60,22 +66,27 @@ def check_deadline(deadline_ms: float | None, limits: Limits) -> None:
         raise RefusedError(400, f"deadline_ms is over {limits.deadline_ms:,.0f}; give a smaller one, or none")
 
 
-def _form(content: bytes, content_type: str) -> Asked:
+def _form(content: bytes, content_type: str, most_parts: int) -> Asked:
     """What the fields of a form ask; InputError where it is malformed."""
     from python_multipart.multipart import create_form_parser
 
-    fields: dict[str, str | bytes] = {}
+    fields, parts = dict[str, str | bytes](), itertools.count(1)
+
+    def keep(name: bytes, value: str | bytes) -> None:
+        if next(parts) > most_parts:
+            raise InputError(f"it has over {most_parts} parts")
+        fields[name.decode("utf-8")] = value
 
     def take_field(field: Any) -> None:
-        name, value = field.field_name.decode("utf-8"), field.value or b""
-        fields[name] = value if name == "image" else value.decode("utf-8")
+        value = field.value or b""
+        keep(field.field_name, value if field.field_name == b"image" else value.decode("utf-8"))
 
     def take_file(file: Any) -> None:
         file.file_object.seek(0)
-        fields[file.field_name.decode("utf-8")] = file.file_object.read()
+        keep(file.field_name, file.file_object.read())
 
     with parsing("the form"):
-        config: Any = {"MAX_MEMORY_FILE_SIZE": len(content), "MAX_FIELDS": 16}
+        config: Any = {"MAX_MEMORY_FILE_SIZE": len(content)}
         headers = {"Content-Type": content_type.encode("latin-1")}
         parser = create_form_parser(headers, take_field, take_file, config=config)
         parser.write(content)
@@ -88,6 +99,7 @@ class AskReader:
 
     def __init__(self, reader: QuestionReader, limits: Limits) -> None:
         self._reader, self._most = reader, limits.pixels
+        self._turn = threading.Lock()  # of large pictures, so that memory holds one of them
 
     @classmethod
     def of(cls, path: Path, limits: Limits) -> AskReader | None:
@@ -98,16 +110,24 @@ class AskReader:
         decode_rgb(BLANK, most_pixels=limits.pixels, kinds=KINDS)  # so that Pillow is there before the first request
         return cls(found, limits)
 
+    def read(self, asked: Asked) -> tuple[Asked, float]:
+        """What was asked, and how much longer its picture takes than a small one; InputError where it is none."""
+        return asked, max(0, self._pixels(asked) - SMALL) * SECONDS_PER_PIXEL
+
     def inputs(self, asked: Asked) -> Inputs:
         """The model's inputs, a batch of one; InputError where no word is known, or the picture is none."""
-        return self._reader.inputs(asked.question, decode_rgb(asked.image, most_pixels=self._most, kinds=KINDS))
+        with self._turn if self._pixels(asked) > LARGE else contextlib.nullcontext():
+            return self._reader.inputs(asked.question, decode_rgb(asked.image, most_pixels=self._most, kinds=KINDS))
 
-    def extra_seconds(self, asked: Asked) -> float:
-        """How much longer its picture takes than a small one, by its head; InputError where it is none."""
+    def _pixels(self, asked: Asked) -> int:
+        """The pixels of its picture, by its head."""
         width, height = encoded_size(asked.image, most_pixels=self._most, kinds=KINDS)
-        return max(0, width * height - SMALL) * SECONDS_PER_PIXEL
+        return width * height
 
     def answers(self, logits: NDArray[Any], top: int) -> list[dict[str, Any]]:
-        """The most probable answers to one question."""
-        found = best_answers(logits[0], self._reader.vocabulary, top)
+        """The most probable answers to one question; BrokenError where the outputs are no finite numbers."""
+        try:
+            found = best_answers(logits[0], self._reader.vocabulary, top)
+        except InputError as error:
+            raise BrokenError(str(error)) from error
         return [{"answer": answer, "probability": probability} for answer, probability in found]

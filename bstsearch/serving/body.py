@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from bstsearch.serving.limits import Limits, RefusedError
+from bstsearch.serving.limits import ClientLeftError, Limits, RefusedError
 
 DROPPING_S = 1.0
 
@@ -23,6 +23,7 @@ class Bodies:
     async def read(self, request: Request) -> AsyncIterator[bytes]:
         """The whole body, which counts while the block runs; RefusedError tells what is wrong with it.
 
+        ClientLeftError where the client leaves before it is there.
         One that is too large is refused by what its head says, or as soon as more has come.
         """
         content = bytearray()
@@ -33,7 +34,7 @@ class Bodies:
             self._held -= len(content)
 
     async def _fill(self, content: bytearray, request: Request) -> None:
-        """Reads the body into `content`; RefusedError as of `read`."""
+        """Reads the body into `content`; errors as of `read`."""
         slowest = self._limits.slowest_s
         try:
             async with asyncio.timeout(slowest):
@@ -46,7 +47,7 @@ class Bodies:
             line = f"the body did not come within {slowest:g} s; send it faster"
             raise RefusedError(408, line, is_read=False) from None
         except ClientDisconnect:
-            raise RefusedError(400, "the client left before the whole body was there", is_read=False) from None
+            raise ClientLeftError from None
         except RefusedError:
             self._held -= len(content)
             content.clear()

@@ -43,9 +43,10 @@ class LiveCosts:
         """How long its model alone will take."""
         return self._pace.value * self._typical[name].value
 
-    def saw(self, name: str, model_s: float, around_s: float) -> None:
-        """A request was answered, and took so long in the submodel's model and around it."""
+    def saw(self, name: str, model_s: float, around_s: float | None) -> None:
+        """A request was answered, and took so long in the submodel's model and around it (None: unlike most)."""
         typical = self._typical[name]
         self._pace.see(model_s / typical.value)
         typical.see(model_s / self._pace.value)
-        self._around.see(around_s)
+        if around_s is not None:
+            self._around.see(around_s)

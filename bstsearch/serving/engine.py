@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bstsearch.errors import InputError
@@ -54,12 +54,23 @@ class Work(Protocol):
 class Engine:
     """Answers jobs of a queue in `threads` threads, from `start` until `stop`."""
 
-    def __init__(self, sessions: Sessions, costs: LiveCosts, *, threads: int, clock: Clock = time.perf_counter) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        costs: LiveCosts,
+        *,
+        choices: Sequence[str] | None = None,
+        threads: int,
+        clock: Clock = time.perf_counter,
+    ) -> None:
         self._sessions, self._costs, self._clock = sessions, costs, clock
-        self._queue = Queue(costs, servers=threads)
+        self._queue = Queue(costs, choices=choices, servers=threads)
         self._changed = threading.Condition()
         self._is_stopping = False
-        self._threads = [threading.Thread(target=self._serve, name=f"inference-{n}") for n in range(threads)]
+        # Daemons: a server that is ended at once waits for none of them.
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"inference-{number}", daemon=True) for number in range(threads)
+        ]
 
     def start(self) -> None:
         """Begins to answer."""
@@ -81,6 +92,11 @@ class Engine:
             if not self._queue.offer(job, now):
                 raise BusyError(self._queue.wait(now))
             self._changed.notify()
+
+    def judge(self, job: Job, *, is_in_time: bool) -> None:
+        """The job's answer was in time, or late, as the service has seen when it was sent."""
+        with self._changed:
+            self._queue.judge(job, self._clock(), is_in_time=is_in_time)
 
     def withdraw(self, job: Job) -> None:
         """Forgets a job that nobody waits for any more, unless it is being answered."""
@@ -104,11 +120,11 @@ class Engine:
             except Exception as error:  # whatever it is, it is this request's; the thread goes on
                 result = error
             with self._changed:
-                self._queue.done(job, self._clock())
+                self._queue.done(job)
                 if isinstance(result, Answered):
                     model = result.stages["model"]
-                    around = self._clock() - begin - model - result.stages["load"] - job.extra
-                    self._costs.saw(name, model, around)
+                    around = self._clock() - begin - model - result.stages["load"]
+                    self._costs.saw(name, model, None if job.extra else around)
             job.work.finish(result)
 
     def _next(self) -> tuple[Job, str, float] | None:

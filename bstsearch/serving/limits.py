@@ -9,9 +9,10 @@ MEBIBYTE = 1 << 20
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds on a request: bytes, pixels, characters, milliseconds; and on all of them together.
+    """Bounds on a request: bytes, pixels, characters, milliseconds, parts of a form; and on all of them together.
 
-    `slowest_s` is how long a client may take to send the head of a request, and its body.
+    `axis` is how long an axis of a tensor may be that has no size of its own. `slowest_s` is how long a client may take
+    to send the head of a request, and its body.
     """
 
     body: int = 8 * MEBIBYTE
@@ -21,6 +22,16 @@ class Limits:
     slowest_s: float = 10
     held: int = 128 * MEBIBYTE
     connections: int = 512
+    parts: int = 16
+    axis: int = 1024
+
+
+class ClientLeftError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class BrokenError(Exception):
+    """The server cannot answer, through no fault of the client's: one line that says why."""
 
 
 class RefusedError(Exception):

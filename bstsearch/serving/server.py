@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -25,13 +26,14 @@ from bstsearch.environment import share_metrics
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
 from bstsearch.listener import SILENT, Listener
 from bstsearch.measuring.runner import available_cores
-from bstsearch.reading import no_folder, shown
+from bstsearch.reading import no_folder, parsing, said, shown
 from bstsearch.serving.app import make_app
 from bstsearch.serving.asked import AskReader
 from bstsearch.serving.costs import LiveCosts
 from bstsearch.serving.engine import Engine
 from bstsearch.serving.limits import MEBIBYTE, Limits
 from bstsearch.serving.metrics import Metrics
+from bstsearch.serving.scheduling import worthwhile
 from bstsearch.serving.service import Service
 from bstsearch.serving.sessions import Sessions, measure
 from bstsearch.serving.tensors import TYPES, Signature, signatures
@@ -76,17 +78,21 @@ class OpenServer:
     def run(self) -> None:
         """Serves until a signal ends it, once all that was accepted has its answer; InputError where a process fails.
 
-        SIGTERM and SIGINT end it well, so that no KeyboardInterrupt leaves it.
+        SIGTERM and SIGINT end it well; KeyboardInterrupt where a second SIGINT ends it before that.
         """
+        logging.getLogger("uvicorn.error").addFilter(_is_told)
         with self.socket:
             if self.app is not None:
+                server = uvicorn.Server(_config(self.app))
                 with contextlib.suppress(KeyboardInterrupt):  # uvicorn gives the signal on once it has stopped
-                    uvicorn.Server(_config(self.app)).run(sockets=[self.socket])
+                    server.run(sockets=[self.socket])
+                if server.force_exit:
+                    raise KeyboardInterrupt
                 return
             with tempfile.TemporaryDirectory() as folder:
                 share_metrics(Path(folder))
                 config = _config(functools.partial(_app, self.options), workers=self.options.workers, factory=True)
-                processes = Multiprocess(config, sockets=[self.socket])
+                processes = _Processes(config, sockets=[self.socket])
                 processes.run()
             if any(process.exitcode == STARTUP_FAILURE for process in processes.processes):
                 raise InputError(
@@ -120,17 +126,20 @@ def make_service(bundle: BundleFolder, options: Options, listener: Listener = SI
 
     reader = AskReader.of(bundle.path, LIMITS)
     names = bundle.by_accuracy
-    kept = min(bundle.bundle.submodels, key=lambda one: next(iter(one.latencies.values())).ms).id
     most = None if options.memory_mb is None else int(options.memory_mb * MEBIBYTE)
-    sessions = Sessions(bundle, most_bytes=most, kept=kept)
-    session = sessions.get(kept)
+    sessions = Sessions(bundle, most_bytes=most)
+    session = sessions.get(names[-1])
     inputs, outputs = signatures(session.get_inputs()), signatures(session.get_outputs())
-    costs = LiveCosts(measure(sessions, _example(inputs), names, listener), sessions.loading)
+    del session  # else it would stay in memory
+    with parsing(bundle.path):
+        seconds = measure(sessions, _example(inputs, bundle), names, listener)
+    sessions.keep(min(seconds, key=lambda name: seconds[name]))
+    costs = LiveCosts(seconds, sessions.loading)
     threads = options.threads or max(1, available_cores() // options.workers)
     return Service(
         bundle=bundle,
         sessions=sessions,
-        engine=Engine(sessions, costs, threads=threads),
+        engine=Engine(sessions, costs, choices=worthwhile(seconds, bundle.goodness), threads=threads),
         inputs=inputs,
         outputs=outputs,
         ask_reader=reader,
@@ -143,14 +152,18 @@ def _app(options: Options) -> Starlette:
     """The application of one of several processes, which ends where it cannot be."""
     try:
         return make_app(make_service(read_bundle(options.bundle), options), options.page)
-    except BstsearchError as error:
-        logging.getLogger("uvicorn.error").critical(str(error))
+    except Exception as error:  # any other exit code would have uvicorn begin anew, without end
+        told = str(error) if isinstance(error, BstsearchError) else f"unexpected {type(error).__name__}: {said(error)}"
+        logging.getLogger("uvicorn.error").critical(told)
         raise SystemExit(STARTUP_FAILURE) from error
 
 
-def _example(inputs: list[Signature]) -> dict[str, Any]:
-    """Inputs to time a model with: ones, and of an axis of any size one."""
-    return {one.name: np.ones([max(1, size) for size in one.shape], dtype=TYPES[one.datatype]) for one in inputs}
+def _example(inputs: list[Signature], bundle: BundleFolder) -> dict[str, Any]:
+    """Inputs to time a model with: ones, as large as those that the bundle was exported with."""
+    return {
+        one.name: np.ones(bundle.sizes_of(one.name) or [max(1, size) for size in one.shape], dtype=TYPES[one.datatype])
+        for one in inputs
+    }
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -179,9 +192,26 @@ def _config(app: Any, **options: Any) -> uvicorn.Config:
         log_level="error",
         access_log=False,
         server_header=False,
+        lifespan="on",
         timeout_graceful_shutdown=DRAIN_S,
         **options,
     )
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Whether uvicorn is to tell it: no request that ends with the server, where that is ended at once."""
+    return record.exc_info is None or record.exc_info[0] is not asyncio.CancelledError
+
+
+class _Processes(Multiprocess):
+    """Takes a process that died out of what /metrics adds up."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Begins one in place of each that died."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class _Bounded(AutoHTTPProtocol):  # type: ignore[misc, valid-type]

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from starlette.requests import Request
 
 from bstsearch.answering.bundle_folder import BundleFolder
-from bstsearch.errors import InputError, UsageError
+from bstsearch.errors import InputError
+from bstsearch.reading import shown
 from bstsearch.serving.asked import AskReader, check_deadline
 from bstsearch.serving.body import Bodies
 from bstsearch.serving.costs import Quantile
 from bstsearch.serving.door import Door
 from bstsearch.serving.engine import Answered, BusyError, Engine, Inputs, LateError
-from bstsearch.serving.limits import Limits, RefusedError
+from bstsearch.serving.limits import BrokenError, ClientLeftError, Limits, RefusedError
 from bstsearch.serving.metrics import FAILED, GIVEN_UP, IN_TIME, INVALID, LATE, LEFT, REFUSED, Metrics
 from bstsearch.serving.scheduling import Job
 from bstsearch.serving.sessions import Sessions
@@ -26,10 +27,6 @@ from bstsearch.serving.tensors import Signature
 REPLY_S = 0.001  # what is kept for the reply, before any was seen
 
 Clock = Callable[[], float]
-
-
-class ClientLeftError(Exception):
-    """Nobody waits for the answer any more."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +58,7 @@ class Ticket:
     arrived: float
     due: float = 0.0
     stages: dict[str, float] = dataclasses.field(default_factory=dict)
+    job: Job | None = None  # once it is in the queue
     computed: float = 0.0  # when its model was done
 
 
@@ -101,15 +99,26 @@ class Service:
             self.metrics.count(GIVEN_UP if isinstance(error, LateError) else REFUSED)
             line = "no submodel can answer before the deadline; try again later, or allow more time"
             raise RefusedError(503, line, retry_s=error.after) from error
-        except (InputError, UsageError) as error:
+        except InputError as error:
             self.metrics.count(INVALID)
             raise RefusedError(400, str(error)) from error
+        except BrokenError as error:
+            self.metrics.count(FAILED)
+            raise RefusedError(500, str(error)) from error
         except RefusedError as error:
             self.metrics.count(REFUSED if error.status == 503 else INVALID)
             raise
         except Exception:
             self.metrics.count(FAILED)
             raise
+        finally:
+            self.metrics.holds(waiting=self.engine.waiting, resident_bytes=sum(self.sessions.resident.values()))
+
+    def check_known(self, submodel: str, status: int) -> None:
+        """Passes where the bundle holds a submodel of that id; RefusedError of that status lists those that it does."""
+        known = self.bundle.by_accuracy
+        if submodel not in known:
+            raise RefusedError(status, f"there is no submodel {shown(submodel)}; choose one of {', '.join(known)}")
 
     async def answer(
         self,
@@ -123,17 +132,17 @@ class Service:
     ) -> Answered:
         """What a submodel gives to the inputs that `read` returns, which takes it `extra` seconds more than usual.
 
-        BusyError where that would be too late, ClientLeftError where nobody waits for it, UsageError where there is no
-        such submodel, else whatever `read` raises.
+        BusyError where that would be too late, ClientLeftError where nobody waits for it, RefusedError where there is
+        no such submodel, else whatever `read` raises.
         """
         if submodel is not None:
-            self.bundle.get(submodel)
+            self.check_known(submodel, 400)
         check_deadline(deadline_ms, self.limits)
         ticket.due = ticket.arrived + (deadline_ms or self.limits.deadline_ms) / 1000
         loop = asyncio.get_running_loop()
         work = _Work(read=read, future=loop.create_future(), loop=loop)
         unseen = self.door.lag + self._reply.value
-        job = Job(deadline=ticket.due - unseen, due=ticket.due, submodel=submodel, extra=extra, work=work)
+        ticket.job = job = Job(deadline=ticket.due - unseen, due=ticket.due, submodel=submodel, extra=extra, work=work)
         self.engine.submit(job)
         answered = await self._outcome(request, job, work.future)
         ticket.computed = answered.ended
@@ -147,9 +156,11 @@ class Service:
         now = self.clock()
         ticket.stages["reply"] = now - ticket.computed
         self._reply.see(ticket.stages["reply"])
-        self.metrics.count(IN_TIME if now <= ticket.due else LATE)
+        is_in_time = now <= ticket.due
+        if ticket.job is not None:
+            self.engine.judge(ticket.job, is_in_time=is_in_time)
+        self.metrics.count(IN_TIME if is_in_time else LATE)
         self.metrics.took(ticket.stages)
-        self.metrics.holds(waiting=self.engine.waiting, resident_bytes=sum(self.sessions.resident.values()))
 
     async def _outcome(self, request: Request, job: Job, future: asyncio.Future[Answered]) -> Answered:
         """The outcome of the job, or ClientLeftError as soon as the client leaves."""

@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from bstsearch.answering.bundle_folder import BundleFolder
+from bstsearch.answering.bundle_folder import WEIGHTS, BundleFolder
 from bstsearch.answering.exported_folder import open_session
 from bstsearch.listener import SILENT, Listener
+from bstsearch.serving.limits import BrokenError
 
 RUNS = 3  # timed at the start, after one that warms up
 
@@ -23,8 +25,8 @@ class Sessions:
     """ONNX Runtime's sessions of a bundle's submodels, opened when they are needed; of use to many threads.
 
     Together they take at most `most_bytes` (None: as many as it takes) that no other process shares, as was measured
-    when each was opened. Where one more would take more, those go that were used longest ago. The one that runs stays,
-    and so does `kept`.
+    when each was opened first. Where one more would take more, those go that were used longest ago; one that answers at
+    that moment is freed once it has. The one that is opened stays, and so does the one to `keep`.
     """
 
     def __init__(
@@ -32,26 +34,32 @@ class Sessions:
         bundle: BundleFolder,
         *,
         most_bytes: int | None = None,
-        kept: str,
         opening: Callable[..., Any] = open_session,
         private_bytes: Callable[[], int] | None = None,
     ) -> None:
-        self._bundle, self._most, self._kept = bundle, most_bytes, kept
+        self._bundle, self._most, self._kept = bundle, most_bytes, ""
         self._opening, self._private_bytes = opening, private_bytes or _private_bytes
         self._open: dict[str, Any] = {}
         self._bytes: dict[str, int] = {}
         self._loading: dict[str, float] = {}
         self._used: dict[str, int] = {}
         self._count, self._turn = itertools.count(), threading.Lock()
+        self._files = {one.id: bundle.path / one.file for one in bundle.bundle.submodels}
+        self._as_read = self._state()
 
     def get(self, name: str) -> Any:
-        """The session of the submodel of that id; InputError where its file is no model."""
+        """The session of that submodel; InputError where its file is no model, BrokenError where it has changed."""
         self._used[name] = next(self._count)
         session = self._open.get(name)
         if session is not None:
             return session
         with self._turn:
             return self._open[name] if name in self._open else self._load(name)
+
+    def keep(self, name: str) -> None:
+        """Has that submodel in memory from now on."""
+        self._kept = name
+        self.get(name)
 
     def loading(self, name: str) -> float:
         """Seconds until the submodel is in memory: 0 where it is."""
@@ -63,14 +71,20 @@ class Sessions:
         return {name: self._bytes[name] for name in tuple(self._open)}
 
     def _load(self, name: str) -> Any:
+        if self._state() != self._as_read:
+            raise BrokenError("the bundle has changed since the server began; it has to be started again")
         self._make_room(self._bytes.get(name, 0), for_name=name)
         before, start = self._private_bytes(), time.perf_counter()
-        session = self._opening(self._bundle.path / self._bundle.get(name).file, threads=1)
+        session = self._opening(self._files[name], threads=1)
         self._loading[name] = time.perf_counter() - start
-        self._bytes[name] = max(self._bytes.get(name, 0), self._private_bytes() - before)
+        self._bytes.setdefault(name, self._private_bytes() - before)  # later, others take memory meanwhile
         self._open[name] = session
         self._make_room(0, for_name=name)
         return session
+
+    def _state(self) -> list[tuple[int, int, int] | None]:
+        """What tells the bundle's files from others of the same names."""
+        return [_identity(path) for path in (self._bundle.path / WEIGHTS, *self._files.values())]
 
     def _make_room(self, needed: int, for_name: str) -> None:
         """Closes sessions until `needed` bytes more are within the limit, or none is left that may go."""
@@ -98,6 +112,15 @@ def measure(
         del session  # else it would stay while the next one is opened
     _give_back()
     return {name: seconds[name] for name in names}
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Which file it is, and when it was written; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _seconds(session: Any, inputs: Inputs) -> float:

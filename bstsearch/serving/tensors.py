@@ -41,12 +41,19 @@ class Parameters(msgspec.Struct):
     deadline_ms: Positive | None = None
 
 
+class Wanted(msgspec.Struct):
+    """An output that is asked for."""
+
+    name: Name
+
+
 class Infer(msgspec.Struct, kw_only=True):
     """The body of an inference request, of which other keys of the protocol are passed over."""
 
     inputs: list[Tensor]
+    outputs: list[Wanted] | None = None
     id: str | None = None
-    parameters: Parameters = msgspec.field(default_factory=Parameters)
+    parameters: Parameters | None = None
 
 
 class Signature(msgspec.Struct, kw_only=True):
@@ -69,17 +76,27 @@ def signatures(values: Sequence[Any]) -> list[Signature]:
     ]
 
 
-def read_inputs(tensors: Sequence[Tensor], expected: Sequence[Signature]) -> dict[str, NDArray[Any]]:
-    """The model's inputs by name; InputError tells which is missing, or has another type, shape or number of values."""
+def check_outputs(wanted: Sequence[Wanted] | None, expected: Sequence[Signature]) -> None:
+    """Passes where the model has all outputs that are asked for; else InputError."""
+    known = [one.name for one in expected]
+    if strange := [one.name for one in wanted or () if one.name not in known]:
+        raise InputError(f"the model has no output {shown(strange[0])}; choose one of {', '.join(known)}")
+
+
+def read_inputs(tensors: Sequence[Tensor], expected: Sequence[Signature], longest: int) -> dict[str, NDArray[Any]]:
+    """The model's inputs by name; InputError tells which is missing, or has another type, shape or number of values.
+
+    An axis of any size may be `longest`.
+    """
     given = {tensor.name: tensor for tensor in tensors}
     if lacking := [one.name for one in expected if one.name not in given]:
         raise InputError(f"the inputs hold no {shown(lacking[0])}")
     if strange := given.keys() - {one.name for one in expected}:
         raise InputError(f"the model reads no {shown(min(strange))}")
-    return {one.name: _array(given[one.name], one) for one in expected}
+    return {one.name: _array(given[one.name], one, longest) for one in expected}
 
 
-def _array(tensor: Tensor, expected: Signature) -> NDArray[Any]:
+def _array(tensor: Tensor, expected: Signature, longest: int) -> NDArray[Any]:
     fits = len(tensor.shape) == len(expected.shape) and all(
         want in (-1, size) for size, want in zip(tensor.shape, expected.shape, strict=True)
     )
@@ -88,6 +105,8 @@ def _array(tensor: Tensor, expected: Signature) -> NDArray[Any]:
             f"input {tensor.name} is {shown(tensor.datatype)} {shown(tensor.shape)}; "
             f"expected {expected.datatype} {expected.shape}"
         )
+    if max(tensor.shape, default=0) > max(longest, *expected.shape):
+        raise InputError(f"input {tensor.name} is {shown(tensor.shape)}; give an axis of any size {longest:,} at most")
     with parsing(f"input {tensor.name}"):
         array = np.array(tensor.data, dtype=TYPES[tensor.datatype])
         return array.reshape(tensor.shape)

@@ -20,7 +20,7 @@ from bstsearch.serving.app import make_app
 from bstsearch.serving.asked import AskReader
 from bstsearch.serving.body import Bodies
 from bstsearch.serving.door import Door
-from bstsearch.serving.limits import Limits, RefusedError
+from bstsearch.serving.limits import BrokenError, ClientLeftError, Limits, RefusedError
 from bstsearch.serving.service import Service
 
 SMALL, LARGE = "w1of4-d1of4", "w1of2-d1of2"
@@ -83,7 +83,7 @@ def test_every_stage_is_in_the_metrics(client: TestClient, picture: bytes) -> No
         (png(), QUESTION, {"deadline_ms": "-1"}, "deadline_ms"),
         (png(), QUESTION, {"deadline_ms": "nan"}, "deadline_ms"),
         (png(), QUESTION, {"deadline_ms": "60001"}, "deadline_ms is over 60,000"),
-        (png(), QUESTION, {"submodel": "w9"}, "holds no submodel 'w9'; choose one of"),
+        (png(), QUESTION, {"submodel": "w9"}, "there is no submodel 'w9'; choose one of w1of4-d1of4, "),
     ],
 )
 def test_bad_input_is_one_line_and_disturbs_nothing(
@@ -108,6 +108,7 @@ def test_a_deadline_that_no_submodel_meets_is_refused_at_once(client: TestClient
 def test_the_protocol_tells_what_there_is(client: TestClient) -> None:
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
+    assert client.get(f"/v2/models/{SMALL}/ready").json() == {"name": SMALL, "ready": True}
     assert client.get("/v2").json()["name"] == "bstsearch"
     for name in ("elastic", SMALL):
         assert client.get(f"/v2/models/{name}/ready").status_code == 200
@@ -119,6 +120,8 @@ def test_the_protocol_tells_what_there_is(client: TestClient) -> None:
         assert [one["name"] for one in data["outputs"]] == ["logits"]
     assert client.get("/v2/models/w9").status_code == 404
     assert client.get("/v2/models/w9/ready").status_code == 404
+    assert client.get("/v2/models/elastic/versions/1/ready").json() == {"error": "Not Found"}
+    assert client.get("/ask").json() == {"error": "Method Not Allowed"}
 
 
 def tensors() -> list[dict[str, Any]]:
@@ -130,7 +133,8 @@ def tensors() -> list[dict[str, Any]]:
 
 def test_tensors_are_answered_as_the_graph_answers_them(client: TestClient, service: Service) -> None:
     reply = client.post(f"/v2/models/{SMALL}/infer", json={"id": "7", "inputs": tensors()}).json()
-    assert (reply["model_name"], reply["id"], reply["parameters"]["submodel"]) == (SMALL, "7", SMALL)
+    assert (reply["model_name"], reply["id"], reply["parameters"].pop("submodel")) == (SMALL, "7", SMALL)
+    assert {type(one) for one in reply["parameters"].values()} == {float}
     feed = {
         "question": np.arange(10, dtype=np.int64)[None],
         "image": np.full((1, 64, 64, 3), 7, np.uint8),
@@ -144,6 +148,11 @@ def test_any_submodel_answers_tensors_within_a_deadline(client: TestClient) -> N
     assert client.post("/v2/models/elastic/infer", json=asked).json()["parameters"]["submodel"] in (SMALL, LARGE)
     assert client.post("/v2/models/elastic/infer", json={"inputs": tensors()[:1]}).status_code == 400
     assert client.post("/v2/models/elastic/infer", content=b"{").status_code == 400
+    assert client.post("/v2/models/elastic/infer", json={"inputs": tensors(), "parameters": None}).status_code == 200
+    others = {"inputs": tensors(), "outputs": [{"name": "scores"}]}
+    assert "no output 'scores'" in client.post("/v2/models/elastic/infer", json=others).json()["error"]
+    binary = client.post("/v2/models/elastic/infer", json=asked, headers={"Inference-Header-Content-Length": "99"})
+    assert (binary.status_code, "binary_data=False" in binary.json()["error"]) == (400, True)
     wild = [{**tensors()[0], "data": [10**9] * 10}, tensors()[1]]
     reply = client.post("/v2/models/elastic/infer", json={"inputs": wild})
     assert reply.status_code == 400
@@ -188,6 +197,27 @@ def test_a_bug_is_told_and_counted(client: TestClient, picture: bytes, monkeypat
     reply = ask(client, picture)
     assert (reply.status_code, reply.json()) == (500, {"error": "unexpected KeyError"})
     assert outcomes(client) == {"failed": 1}
+
+
+def test_what_is_no_fault_of_the_client_s_is_no_400(
+    client: TestClient, service: Service, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(name: str) -> Any:
+        raise BrokenError("the bundle has changed")
+
+    monkeypatch.setattr(service.sessions, "get", get)
+    reply = ask(client, picture)
+    assert (reply.status_code, reply.json()) == (500, {"error": "the bundle has changed"})
+    assert outcomes(client) == {"failed": 1}
+
+
+def test_a_server_that_refused_all_finds_its_way_back(client: TestClient, service: Service, picture: bytes) -> None:
+    """By the second after the last answer it tries one; until then the way back was thought to take a minute."""
+    service._reply.value = 60.0
+    service.engine._queue._heard = -10.0
+    assert [ask(client, picture, deadline_ms="20000").status_code for _ in range(3)] == [200] * 3
+    service.engine._queue._is_trusted = False
+    assert ask(client, picture, deadline_ms="20000").status_code == 503
 
 
 def test_a_page_is_served_beside_what_is_asked(service: Service, tmp_path: Path) -> None:
@@ -246,6 +276,18 @@ def test_a_slow_body_is_given_up() -> None:
     with pytest.raises(RefusedError) as error:
         asyncio.run(read(limits, b"a", None))
     assert error.value.status == 408
+
+
+def test_a_client_that_leaves_while_it_sends_has_left() -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def leave() -> None:
+        async with Bodies(Limits()).read(Request({"type": "http", "method": "POST", "headers": []}, receive)):
+            pass
+
+    with pytest.raises(ClientLeftError):
+        asyncio.run(leave())
 
 
 def test_all_bodies_together_are_bounded() -> None:

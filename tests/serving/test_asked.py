@@ -83,6 +83,7 @@ def test_what_is_wrong_with_a_request_is_one_line(fields: dict[str, object], lin
         (b"nothing of the kind", FORM, 400),
         (form(question="red?"), FORM, 400),
         (form(**{f"f{number}": "1" for number in range(20)}), FORM, 400),
+        (form(question="red") * 9 + form(question="red", image=b"abc"), FORM, 400),
         (b"", "multipart/form-data", 400),
         (b"a", "", 415),
         (b"a", "text/plain", 415),

@@ -131,6 +131,25 @@ def test_a_signal_ends_it_once_all_that_was_accepted_has_its_answer(
 
 
 @pytest.mark.slow
+def test_a_second_interruption_ends_it_at_once(bundle_folder: Path, picture: bytes) -> None:
+    with serving(bundle_folder) as (process, port), contextlib.ExitStack() as stack:
+        assert ask(port, picture)[0] == 200
+        slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT_S))
+        slow.sendall(b"POST /ask HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
+        assert ask(port, picture)[0] == 200  # so that it has seen the other one
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):
+            while True:  # until it takes no connection any more, and waits for that body
+                socket.create_connection(("127.0.0.1", port), timeout=WAIT_S).close()
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert "ended" not in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
 def test_many_connections_and_clients_that_leave_disturb_no_other(bundle_folder: Path, picture: bytes) -> None:
     with serving(bundle_folder) as (process, port), contextlib.ExitStack() as stack:
         for _ in range(200):

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bstsearch.answering.bundle_folder import read_bundle
+from bstsearch.serving.limits import BrokenError
 from bstsearch.serving.sessions import Sessions, measure
 
 MEGABYTE = 1_000_000
@@ -20,8 +22,9 @@ class Folder:
     opened: list[str] = dataclasses.field(default_factory=list)
     closed: list[str] = dataclasses.field(default_factory=list)
 
-    def get(self, name: str) -> Any:
-        return type("Member", (), {"file": f"{name}.onnx"})
+    @property
+    def bundle(self) -> Any:
+        return SimpleNamespace(submodels=[SimpleNamespace(id=name, file=f"{name}.onnx") for name in "abc"])
 
     def open(self, path: Path, threads: int) -> Any:
         self.opened.append(path.stem)
@@ -32,7 +35,7 @@ class Folder:
 
     def sessions(self, most: int | None) -> Sessions:
         options: Any = {"opening": self.open, "private_bytes": self.private_bytes}
-        return Sessions(self, most_bytes=most, kept="a", **options)  # type: ignore[arg-type]
+        return Sessions(self, most_bytes=most, **options)  # type: ignore[arg-type]
 
 
 class Session:
@@ -64,7 +67,8 @@ def test_each_is_opened_once(folder: Folder) -> None:
 
 def test_those_used_longest_ago_go_and_the_kept_one_stays(folder: Folder) -> None:
     sessions = folder.sessions(25 * MEGABYTE)
-    for name in "abc":
+    sessions.keep("a")
+    for name in "bc":
         sessions.get(name)
     assert (folder.closed, list(sessions.resident)) == (["b"], ["a", "c"])
     sessions.get("b")
@@ -80,21 +84,44 @@ def test_one_runs_even_where_none_fits(folder: Folder) -> None:
 
 def test_loading_counts_for_those_that_went(folder: Folder) -> None:
     sessions = folder.sessions(25 * MEGABYTE)
-    for name in "abc":
+    sessions.keep("a")
+    for name in "bc":
         sessions.get(name)
     assert sessions.loading("b") > 0
     assert sessions.loading("a") == sessions.loading("c") == 0
 
 
-def test_all_are_timed_and_the_first_stays(folder: Folder) -> None:
+def test_all_are_timed_and_one_may_be_kept_then(folder: Folder) -> None:
     sessions = folder.sessions(25 * MEGABYTE)
     seconds = measure(sessions, {}, ("c", "b", "a"))
     assert list(seconds) == ["c", "b", "a"]
     assert folder.opened == ["a", "b", "c"]
-    assert list(sessions.resident) == ["a", "c"]
+    sessions.keep("a")
+    assert list(sessions.resident) == ["c", "a"]
+
+
+def test_what_others_take_meanwhile_is_not_counted(folder: Folder) -> None:
+    sessions = folder.sessions(15 * MEGABYTE)
+    for name in "ab":
+        sessions.get(name)
+    folder.opened += ["picture"] * 30
+    sessions.get("a")
+    assert sessions.resident == {"a": 10 * MEGABYTE}
+
+
+def test_a_file_that_was_replaced_is_not_opened(folder: Folder) -> None:
+    graphs = [folder.path / f"{name}.onnx" for name in "abc"]
+    for path in (folder.path / "weights.bin", *graphs):
+        path.write_bytes(b"1")
+    sessions = folder.sessions(None)
+    sessions.get("a")
+    graphs[1].write_bytes(b"22")
+    assert sessions.get("a").run(None, {}) == ["a"]
+    with pytest.raises(BrokenError, match="the bundle has changed since the server began"):
+        sessions.get("c")
 
 
 def test_a_real_bundle_gives_what_each_submodel_gives(bundle_folder: Path) -> None:
-    sessions = Sessions(read_bundle(bundle_folder), kept="w1of4-d1of4")
+    sessions = Sessions(read_bundle(bundle_folder))
     assert sessions.get("w1of4-d1of4") is sessions.get("w1of4-d1of4")
     assert sessions.get("w1of2-d1of2").get_outputs()[0].name == "logits"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bstsearch.errors import InputError
-from bstsearch.serving.tensors import Signature, Tensor, outputs_json, read_inputs, signatures
+from bstsearch.serving.tensors import Signature, Tensor, Wanted, check_outputs, outputs_json, read_inputs, signatures
 
 IDS = Signature(name="ids", datatype="INT64", shape=[1, 2])
 BOXES = Signature(name="boxes", datatype="FP32", shape=[1, -1, 2])
@@ -15,7 +15,7 @@ SOUND = Tensor(name="ids", datatype="INT64", shape=[1, 2], data=[3, 4])
 
 def test_nested_and_flat_numbers_are_read() -> None:
     boxes = Tensor(name="boxes", datatype="FP32", shape=[1, 2, 2], data=[[[1, 2], [3, 4]]])
-    found = read_inputs([SOUND, boxes], [IDS, BOXES])
+    found = read_inputs([SOUND, boxes], [IDS, BOXES], 8)
     assert found["ids"].tolist() == [[3, 4]]
     assert found["boxes"].tolist() == [[[1, 2], [3, 4]]]
     assert found["boxes"].dtype == np.float32
@@ -43,13 +43,27 @@ def changed(**changes: Any) -> Tensor:
 )
 def test_what_does_not_fit_is_named(tensor: Tensor, line: str) -> None:
     with pytest.raises(InputError) as error:
-        read_inputs([tensor], [IDS])
+        read_inputs([tensor], [IDS], 8)
     assert line in str(error.value)
 
 
 def test_a_tensor_that_no_model_reads_is_named() -> None:
     with pytest.raises(InputError, match="the model reads no 'more'"):
-        read_inputs([SOUND, changed(name="more")], [IDS])
+        read_inputs([SOUND, changed(name="more")], [IDS], 8)
+
+
+def test_an_axis_of_any_size_is_bounded() -> None:
+    boxes = Tensor(name="boxes", datatype="FP32", shape=[1, 9, 2], data=[0] * 18)
+    with pytest.raises(InputError, match=r"input boxes is \[1, 9, 2\]; give an axis of any size 8 at most"):
+        read_inputs([SOUND, boxes], [IDS, BOXES], 8)
+    assert read_inputs([SOUND, boxes], [IDS, BOXES], 9)["boxes"].shape == (1, 9, 2)
+
+
+def test_an_output_that_there_is_not_is_named() -> None:
+    check_outputs(None, [IDS])
+    check_outputs([Wanted(name="ids")], [IDS])
+    with pytest.raises(InputError, match="the model has no output 'logits'; choose one of ids"):
+        check_outputs([Wanted(name="logits")], [IDS])
 
 
 def test_signatures_are_those_of_one_example() -> None:
