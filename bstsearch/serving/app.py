@@ -78,7 +78,10 @@ async def _running(app: Starlette) -> AsyncIterator[None]:
     gc.freeze()  # what is there stays, so that no collection looks through it while requests wait
     service.engine.start()
     watch = asyncio.create_task(service.door.watch())
-    yield
+    try:
+        yield
+    except asyncio.CancelledError:  # the server is ended at once
+        return
     watch.cancel()
     service.is_ready = False
     await asyncio.to_thread(service.engine.stop)
