@@ -1,7 +1,7 @@
 """Requests over HTTP at given times, whether or not those before have their answer (open loop), and what came back.
 
-The clock of a request starts when it is written, on a connection that is there, and ends when the last byte of its
-reply is read. How late the client itself was, busy with other replies, is measured by a timer beside (`Lag`). A
+The clock of a request starts when it is its turn, before a connection is looked for, and ends when the last byte of the
+reply is read that counts. How late the client itself was, busy with other replies, is measured by a timer beside (`Lag`). A
 connection that lay idle is not used again: servers close them, uvicorn after five seconds, and what is written then is
 lost.
 """
@@ -142,7 +142,10 @@ class Client:
 async def first_that_answers(
     clients: Sequence[Client], *, request_of: Callable[[float], bytes], deadline_s: float
 ) -> Reply:
-    """The reply of the first server that does not refuse the request for the time that is left then, or the last's."""
+    """The reply of the first server that does not refuse the request for the time that is left then, or the last's.
+
+    Its seconds are those since the call.
+    """
     start, reply = time.perf_counter(), Reply(status=REFUSED, seconds=0.0)
     for client in clients:
         left_s = start + deadline_s - time.perf_counter()
