@@ -1,9 +1,9 @@
 """Requests over HTTP at given times, whether or not those before have their answer (open loop), and what came back.
 
 The clock of a request starts when it is its turn, before a connection is looked for, and ends when the last byte of the
-reply is read that counts. How late the client itself was, busy with other replies, is measured by a timer beside (`Lag`). A
-connection that lay idle is not used again: servers close them, uvicorn after five seconds, and what is written then is
-lost.
+reply is read that counts. How late the client itself was, busy with other replies, is measured by a timer beside
+(`Lag`). A connection that lay idle is not used again: servers close them, uvicorn after five seconds, and what is
+written then is lost.
 """
 
 from __future__ import annotations
