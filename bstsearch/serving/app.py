@@ -77,6 +77,7 @@ async def _running(app: Starlette) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()  # what is there stays, so that no collection looks through it while requests wait
     service.engine.start()
+    service.tell_held()
     watch = asyncio.create_task(service.door.watch())
     try:
         yield

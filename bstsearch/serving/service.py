@@ -112,7 +112,7 @@ class Service:
             self.metrics.count(FAILED)
             raise
         finally:
-            self.metrics.holds(waiting=self.engine.waiting, resident_bytes=sum(self.sessions.resident.values()))
+            self.tell_held()
 
     def check_known(self, submodel: str, status: int) -> None:
         """Passes where the bundle holds a submodel of that id; RefusedError of that status lists those that it does."""
@@ -150,6 +150,10 @@ class Service:
         ticket.stages |= {"queue": queue, **answered.stages}
         self.metrics.answered(answered.submodel, self.engine.expected(answered.submodel))
         return answered
+
+    def tell_held(self) -> None:
+        """Has the metrics say what waits and what is in memory."""
+        self.metrics.holds(waiting=self.engine.waiting, resident_bytes=sum(self.sessions.resident.values()))
 
     def sent(self, ticket: Ticket) -> None:
         """The answer is on its way."""

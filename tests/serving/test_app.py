@@ -61,6 +61,10 @@ def test_a_submodel_can_be_asked_for(client: TestClient, picture: bytes, name: s
     assert ask(client, picture, submodel=name).json()["submodel"] == name
 
 
+def test_what_is_in_memory_is_told_before_anything_is_asked(client: TestClient) -> None:
+    assert float(client.get("/metrics").text.partition("\nbstsearch_resident_bytes ")[2].split()[0]) > 0
+
+
 def test_every_stage_is_in_the_metrics(client: TestClient, picture: bytes) -> None:
     ask(client, picture)
     text = client.get("/metrics").text
