@@ -61,8 +61,10 @@ def test_a_submodel_can_be_asked_for(client: TestClient, picture: bytes, name: s
     assert ask(client, picture, submodel=name).json()["submodel"] == name
 
 
-def test_what_is_in_memory_is_told_before_anything_is_asked(client: TestClient) -> None:
-    assert float(client.get("/metrics").text.partition("\nbstsearch_resident_bytes ")[2].split()[0]) > 0
+def test_what_is_in_memory_is_told_before_anything_is_asked(service: Service) -> None:
+    service.sessions._bytes = dict.fromkeys(service.bundle.by_accuracy, 7)
+    with TestClient(make_app(service)) as client:
+        assert "bstsearch_resident_bytes 14.0" in client.get("/metrics").text
 
 
 def test_every_stage_is_in_the_metrics(client: TestClient, picture: bytes) -> None:
