@@ -117,8 +117,11 @@ async function ask() {
   isAsked = true;
   if (isBusy) return;
   isBusy = true;
-  while (isAsked) await answer();
-  isBusy = false;
+  try {
+    while (isAsked) await answer();
+  } finally {
+    isBusy = false;
+  }
 }
 
 /** Shows what the worker answers, or why it does not, unless something else has been asked since. */
