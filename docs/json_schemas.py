@@ -748,6 +748,7 @@ class ExportWeb(_Object, kw_only=True):
     format: Literal[1]
     device: str
     weights: PageWeights
+    files: Annotated[dict[str, str], Meta(description="Of the JSON files that it reads, a part of the SHA-256.")]
     submodels: list[PageMember]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -46,6 +47,14 @@ def test_page_json_tells_of_each_submodel_what_travels(site: Path) -> None:
         assert one["bytes"] == (site / one["file"]).stat().st_size + sum(end - start for start, end in spans)
     assert small["score"].endswith(" %")
     assert small["goodness"] == pytest.approx(float(small["score"].split()[0]) / 100, abs=1e-4)
+
+
+def test_page_json_tells_what_changes_with_each_file_that_travels(site: Path) -> None:
+    data = json.loads((site / "page.json").read_text())
+    graphs = {one["file"]: one["version"] for one in data["submodels"]}
+    assert set(data["files"]) == {"preprocessor.json", "sample.json", "vocabulary.json"}
+    for name, version in {**data["files"], **graphs, "weights.bin": data["weights"]["version"]}.items():
+        assert hashlib.sha256((site / name).read_bytes()).hexdigest().startswith(version)
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -156,6 +165,23 @@ def test_only_what_a_submodel_lacks_is_fetched_or_everything_once(status: int) -
 def test_a_missing_or_truncated_file_is_one_line(status: int, cut: int, message: str) -> None:
     program = f"{WEIGHTS} {FETCH} await weights.load([[0, 10]]).catch((error) => tell(error.message));"
     assert run_module(program, {"status": status, "cut": cut}) == message
+
+
+@needs_node
+def test_an_error_is_told_when_nothing_is_under_way_any_more() -> None:
+    program = f"""{WEIGHTS} {FETCH}
+    let ended = 0;
+    const later = async (url, how) => {{
+      const isFirst = asked.length === 1;
+      const response = await get(url, how);
+      if (isFirst) throw new Error("no network");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      ended += 1;
+      return response;
+    }};
+    const slow = new Weights("weights.bin", 100, later);
+    await slow.load([[0, 10], [20, 30], [40, 50]]).catch(({{ message }}) => tell({{ message, ended }}));"""
+    assert run_module(program, {"status": 206, "cut": 0}) == {"message": "no network", "ended": 2}
 
 
 @needs_node

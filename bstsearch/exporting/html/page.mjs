@@ -10,10 +10,9 @@ const seen = new Map(); // submodel's id -> milliseconds here
 let submodels, device, sample, picture, budgets;
 let sent; // the picture that the worker has
 let takes = 0; // of pictures: the last one counts
-let [isBusy, isAskedAgain] = [false, false];
+let [isBusy, isAsked] = [false, false];
 
 async function main() {
-  screen.loads();
   const { page, ...started } = await call({ act: "start" });
   submodels = page.submodels.toSorted((one, other) => one.ms - other.ms);
   device = page.device;
@@ -63,7 +62,7 @@ async function take(file) {
   } catch (error) {
     const isLarge = error instanceof RangeError;
     const why = isLarge ? "has more pixels than this browser can hold" : "is no picture that this browser can read";
-    if (mine === takes) screen.fail(`${file.name} ${why}.`);
+    if (mine === takes) screen.tell(`${file.name} ${why}.`);
     return;
   }
   if (mine !== takes) return;
@@ -114,16 +113,27 @@ function showChoice({ one, times, budget } = chosen()) {
 
 /** Asks the worker; while it is at work, only the last wish is kept. */
 async function ask() {
-  isAskedAgain = isBusy;
+  screen.forget();
+  isAsked = true;
   if (isBusy) return;
   isBusy = true;
+  try {
+    while (isAsked) await answer();
+  } finally {
+    isBusy = false;
+  }
+}
+
+/** Shows what the worker answers, or why it does not, unless something else has been asked since. */
+async function answer() {
+  isAsked = false;
   try {
     const [choice, asked, at] = [chosen(), picture, screen.slider()];
     const { one } = choice;
     showChoice(choice);
     screen.busy();
-    const message = { act: "ask", id: one.id, picture: asked === sent ? undefined : asked, question: screen.question() };
-    const found = await call(message);
+    const news = asked === sent ? undefined : asked;
+    const found = await call({ act: "ask", id: one.id, picture: news, question: screen.question() });
     sent = asked;
     seen.set(one.id, Math.min(found.ms, seen.get(one.id) ?? Infinity)); // other programs only add
     screen.answer(one, found, device);
@@ -131,11 +141,9 @@ async function ask() {
     const hasMoved = isBudget !== at.isBudget || place !== at.place;
     showChoice(hasMoved ? chosen() : { ...choice, times: expectedTimes(submodels, seen) });
   } catch (error) {
-    screen.fail(error.message);
-  } finally {
-    isBusy = false;
+    sent = undefined; // it may have come, or not
+    if (!isAsked) screen.fail(error.message);
   }
-  if (isAskedAgain) void ask();
 }
 
 function call(message) {

@@ -1,6 +1,7 @@
 // What the page shows; the only file that touches its elements.
 
 const STEPS = 100; // of the slider over budgets
+const SMALL = 256; // pixels a side; of a smaller picture each one is shown
 
 const find = (id) => document.getElementById(id);
 const digits = (value) => Number(value.toPrecision(3)).toLocaleString("en");
@@ -26,11 +27,6 @@ export function onDrop(act) {
   });
 }
 
-/** Says that something comes; a page that was opened as a file runs no module, and does not get here. */
-export function loads() {
-  find("late").textContent = "Loading…";
-}
-
 /** Shows what was hidden while nothing was known; from now on errors stand where answers do. */
 export function start() {
   find("late").remove();
@@ -47,6 +43,7 @@ export function facts(text) {
 export function picture({ width, height, data }, question) {
   const canvas = find("picture");
   [canvas.width, canvas.height] = [width, height];
+  canvas.classList.toggle("small", Math.max(width, height) < SMALL);
   const pixels = new Uint8ClampedArray(4 * width * height).fill(255);
   const bytes = data.length / (width * height);
   for (let pixel = 0; pixel < width * height; pixel += 1) {
@@ -96,13 +93,11 @@ export function choice(one, ms, isSeen, budget) {
 export function busy() {
   find("result").setAttribute("aria-busy", "true");
   find("state").textContent = find("answers").children.length === 0 ? "Loading…" : "";
-  find("error").hidden = true;
-  find("come").textContent = "";
 }
 
 /** Says how many bytes have come so far. */
 export function come(bytes) {
-  find("come").textContent = `(${size(bytes)} loaded)`;
+  find("loaded").textContent = `${size(bytes)} so far`;
 }
 
 /** Shows the answers, and what they took. */
@@ -128,18 +123,28 @@ function answerItem(text, share) {
   return item;
 }
 
-/** Says why there is no answer. */
+/** Says why there is no answer; figures of an older one go with it. */
 export function fail(text) {
   done();
   find("late")?.remove();
   find("answers").replaceChildren();
+  for (const figure of document.querySelectorAll("dd")) figure.textContent = "";
   find("said").textContent = "";
+  tell(text);
+}
+
+/** Says what is wrong, beside the answers if there are any. */
+export function tell(text) {
   find("error").hidden = false;
   find("error").textContent = text;
+}
+
+/** Takes back what was wrong. */
+export function forget() {
+  find("error").hidden = true;
 }
 
 function done() {
   find("result").setAttribute("aria-busy", "false");
   find("state").textContent = "";
-  find("come").textContent = "";
 }

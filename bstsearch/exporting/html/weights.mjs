@@ -21,9 +21,7 @@ export class Weights {
       tell(come);
     };
     await take(lacking[0]); // alone: a server that knows no ranges sends everything, which once is enough
-    const taken = await Promise.allSettled(missing(lacking, this.#loaded).map(take));
-    const failed = taken.find(({ status }) => status === "rejected");
-    if (failed) throw failed.reason;
+    await settled(missing(lacking, this.#loaded).map(take));
     return come;
   }
 
@@ -39,6 +37,12 @@ export class Weights {
     this.#loaded.push(span);
     return bytes.length;
   }
+}
+
+/** What all of these come to, once none is under way any more; the first error where one failed. */
+export async function settled(promises) {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
 }
 
 /** The parts of `spans` that lie in none of `loaded`. */

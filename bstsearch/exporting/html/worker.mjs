@@ -4,7 +4,7 @@ import { readSample, toFeeds, topAnswers } from "./inputs.mjs";
 import * as ort from "./ort.wasm.bundle.min.mjs";
 import { readPicture, showPicture } from "./pictures.mjs";
 import { readText, showText } from "./texts.mjs";
-import { Weights } from "./weights.mjs";
+import { settled, Weights } from "./weights.mjs";
 
 const WARM_MS = 150; // browsers compile WASM twice: fast at first, and well only what has run for a while
 const TIMED_MS = 60; // a time is the shortest of batches that take so long together: other programs only add
@@ -75,15 +75,29 @@ async function ask({ id, picture, question }) {
 async function open(id) {
   const one = page.submodels.find((each) => each.id === id);
   const tell = (come) => postMessage({ come });
-  const [graph, bytes] = await Promise.all([fetchBytes(`${one.file}?${one.version}`), weights.load(one.spans, tell)]);
-  await opened?.session.release();
+  try {
+    const [graph, bytes] = await settled([fetchBytes(`${one.file}?${one.version}`), weights.load(one.spans, tell)]);
+    await close();
+    const externalData = [{ path: "weights.bin", data: weights.data }];
+    const session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"], externalData });
+    opened = { id, session };
+    await check(one);
+    await time(sample.feeds, WARM_MS);
+    return bytes + graph.length;
+  } catch (error) {
+    cache = "reload"; // what the browser kept may be what is wrong
+    if (opened?.id === id) {
+      await close();
+      weights = noWeights();
+    }
+    throw error;
+  }
+}
+
+async function close() {
+  const session = opened?.session;
   opened = undefined;
-  const externalData = [{ path: "weights.bin", data: weights.data }];
-  const session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"], externalData });
-  opened = { id, session };
-  await check(one);
-  await time(sample.feeds, WARM_MS);
-  return bytes + graph.length;
+  await session?.release();
 }
 
 /** Passes where the sample gives what it gave at export: then the files have come whole, and this browser computes well. */
@@ -92,10 +106,8 @@ async function check({ id, tolerance }) {
   const expected = sample.outputs[id].data;
   const difference = found.reduce((most, value, index) => Math.max(most, Math.abs(value - expected[index])), 0);
   if (difference <= (tolerance ?? TOLERANCE)) return;
-  await opened.session.release();
-  opened = undefined;
-  [cache, weights] = ["reload", noWeights()]; // the next try takes nothing that was kept
-  throw new Error(`the sample gives other numbers than at export, by ${difference.toPrecision(2)}; are files damaged?`);
+  const far = difference.toPrecision(2);
+  throw new Error(`the sample gives other numbers than at export, by ${far}; are files damaged? Ask again to fetch them anew.`);
 }
 
 /** The output, and the milliseconds of a run, in the best of batches that take at least `least` together. */
