@@ -754,6 +754,9 @@ class ExportWeb(_Object, kw_only=True):
     format: Literal[1]
     device: str
     weights: PageWeights
+    files: Annotated[
+        dict[str, str], Meta(description="What all submodels need beside weights and graphs: a part of its SHA-256.")
+    ]
     submodels: list[PageMember]
 
 

@@ -97,7 +97,7 @@ def read_needed(session: Any, path: Path, question: str | None) -> dict[str, Any
 
 
 def run(session: Any, arrays: dict[str, Any], path: Path) -> tuple[str, Any]:
-    """The name of the model's output, and its values; InputError where it cannot read the arrays, which are `path`'s."""
+    """The name of the model's output, and its values; InputError where the arrays, which are of `path`, do not fit."""
     output = session.get_outputs()[0].name
     with parsing(path):
         values = session.run([output], {value.name: arrays[value.name] for value in session.get_inputs()})[0]

@@ -36,7 +36,7 @@ def get_writer(
         check_alone(others["precision"], others["stock"])
         return export_bundle
     if bundle is not None and (given := [name for name, value in of_front.items() if value]):
-        raise UsageError(f"--{given[0]} is about a front, and --bundle takes none; leave out --{given[0]} or --bundle")
+        raise UsageError(f"--{given[0]} is about a front; leave out --{given[0]} or --bundle")
     if given := [name for name, value in others.items() if value]:
         raise UsageError(f"--web writes a page into its folder; leave out --{given[0]}")
     return functools.partial(_export_page, bundle, ort_web)

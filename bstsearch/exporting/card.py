@@ -11,6 +11,7 @@ from bstsearch.space import FLOAT32
 Manifest = Mapping[str, Any]
 
 ANSWERS = "vocabulary.json"  # in the folder of a model that answers questions
+OLDEST = "3.10"  # Python that the scripts of a folder run on
 ASK = 'With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`'
 
 
@@ -95,7 +96,7 @@ def install(manifest: Manifest) -> str:
     packages = ["numpy", "onnxruntime"]
     if takes_pictures(manifest):
         packages += ["pillow", *(["tokenizers"] if TOKENIZER in manifest["files"] else [])]
-    return f"$ pip install {' '.join(packages)}  # Python 3.10 or newer"
+    return f"$ pip install {' '.join(packages)}  # Python {OLDEST} or newer"
 
 
 def _how_to_run(manifest: Manifest) -> str:

@@ -54,8 +54,9 @@ def export_elastic(
 
     `picks` are row numbers or ids of the front file; each row is in the precision that it was picked in. Latencies are
     those of the front's device, and of every profile in `profiles` that was measured on this supernet; one that cannot
-    tell them of all rows is left out, which the listener hears. `data` is as for `export`. InputError where there is no such row, or the front is older than its supernet; UsageError where `out` is
-    taken; BstsearchError where a check finds what only a bug can bring about.
+    tell them of all rows is left out, which the listener hears. `data` is as for `export`. InputError where there is no
+    such row, or the front is older than its supernet; UsageError where `out` is taken; BstsearchError where a check
+    finds what only a bug can bring about.
     """
     rows = read_rows(Path(front), [str(pick) for pick in picks], space=space)
     out = Path(out or BUNDLE)
