@@ -1,4 +1,4 @@
-"""Run one of the models in this folder; needs numpy and onnxruntime, nothing else.
+"""Run one of the models in this folder; needs Python 3.10 or newer, numpy and onnxruntime, nothing else.
 
     python run.py sample.json                                            # the most accurate submodel
     python run.py sample.json --submodel w1of4-d1of4                     # this one

@@ -1,4 +1,4 @@
-"""Run the model in this folder; needs numpy and onnxruntime, nothing else.
+"""Run the model in this folder; needs Python 3.10 or newer, numpy and onnxruntime, nothing else.
 
     python run.py sample.json                              # inputs and expected outputs, as saved at export
     python run.py picture.png "what color is the circle?"  # needs Pillow, too
