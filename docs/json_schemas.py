@@ -547,14 +547,14 @@ class Worker(_Object, kw_only=True):
 
 
 class Accuracy(_Object, kw_only=True):
-    """A share of right answers with its 95 % interval."""
+    """A score with its 95 % interval."""
 
     split: str
-    correct: Amount
-    questions: Whole
-    value: Share
-    low: Share
-    high: Share
+    correct: Annotated[Amount | None, Meta(description="Null where the score is no share of right answers.")]
+    questions: Annotated[Whole, Meta(description="How many examples were scored.")]
+    value: Annotated[float, Meta(description="The score, whatever the metric; a share where that is accuracy.")]
+    low: float
+    high: float
 
 
 class Picked(_Object, kw_only=True):
@@ -626,9 +626,12 @@ class Export(_Object, kw_only=True):
     created: Moment
     submodel: Picked
     accuracy: Accuracy
+    metric: Annotated[Metric | UnsetType, Meta(description="Of the scores; only where it is not accuracy.")] = UNSET
     data: str
     inputs: dict[str, Tensor]
-    output: dict[Literal["logits"], Tensor]
+    output: Annotated[
+        dict[Literal["logits", "output"], Tensor], Meta(description='Called "logits" where a task tells classes apart.')
+    ]
     supernet: Supernet
     front: FrontFile
     device: ExportDevice
@@ -702,9 +705,12 @@ class ExportElastic(_Object, kw_only=True):
     path: str
     format: Literal[1]
     created: Moment
+    metric: Annotated[Metric | UnsetType, Meta(description="Of the scores; only where it is not accuracy.")] = UNSET
     data: str
     inputs: dict[str, Tensor]
-    output: dict[Literal["logits"], Tensor]
+    output: Annotated[
+        dict[Literal["logits", "output"], Tensor], Meta(description='Called "logits" where a task tells classes apart.')
+    ]
     supernet: Supernet
     front: BundleFront
     device: Device
@@ -748,7 +754,9 @@ class ExportWeb(_Object, kw_only=True):
     format: Literal[1]
     device: str
     weights: PageWeights
-    files: Annotated[dict[str, str], Meta(description="Of the JSON files that it reads, a part of the SHA-256.")]
+    files: Annotated[
+        dict[str, str], Meta(description="What all submodels need beside weights and graphs: a part of its SHA-256.")
+    ]
     submodels: list[PageMember]
 
 

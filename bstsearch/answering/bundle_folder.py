@@ -14,13 +14,14 @@ from bstsearch.model.supernet_folder import CONFIG, OF_TASK
 from bstsearch.reading import Count, FileName, Name, Positive, read_format, shown
 from bstsearch.score import ACCURACY, Metric
 from bstsearch.searching.budget import Bound
+from bstsearch.stock.configuration import BESIDE, KEPT
 
 FORMAT = 1
 ELASTIC = "elastic.json"
 WEIGHTS = "weights.bin"
 # All that a bundle may hold, beside its graphs.
 SCRIPTS = (RUN, "run_script.py", "pictures.py", "texts.py")
-OWN = (CONFIG, *OF_TASK, ELASTIC, WEIGHTS, PREPROCESSOR, SAMPLE, CARD, *SCRIPTS, "stock", "inspection.json")
+OWN = (CONFIG, *OF_TASK, ELASTIC, WEIGHTS, PREPROCESSOR, SAMPLE, CARD, *SCRIPTS, BESIDE, KEPT)
 
 
 class _Score(msgspec.Struct):
@@ -141,11 +142,20 @@ def read_bundle(path: Path) -> BundleFolder:
             raise InputError(f"{path / ELASTIC}, files: no {shown(lacking[0])}")
         if not bundle.submodels or not all(one.latencies for one in bundle.submodels):
             raise InputError(f"{path / ELASTIC}, submodels: none, or one without latencies")
+        device = next(iter(bundle.submodels[0].latencies))
+        if without := [one.id for one in bundle.submodels if device not in one.latencies]:
+            raise InputError(f"{path / ELASTIC}, submodels: {without[0]} has no latency on {shown(device)}")
         for name, entry in bundle.files.items():
-            if Path(name).name != name:
+            if not _is_inside(name):
                 raise InputError(f"{path / ELASTIC}, files: {shown(name)} is no name of a file in this folder")
             if sha256(path / name) != entry.sha256:
                 raise InputError(f"{path / name} is not the file that was exported with this bundle")
     except InputError as error:
         raise InputError(f"{error}; export the bundle again") from error
     return BundleFolder(path=path, bundle=bundle)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether it names a file of the bundle's folder itself, or one below what came with a stock model."""
+    parts = name.split("/")
+    return (parts[0] == BESIDE or len(parts) == 1) and all(Path(part).name == part != ".." for part in parts)

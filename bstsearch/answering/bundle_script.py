@@ -1,4 +1,4 @@
-"""Run one of the models in this folder; needs numpy and onnxruntime, nothing else.
+"""Run one of the models in this folder; needs Python 3.10 or newer, numpy and onnxruntime, nothing else.
 
     python run.py sample.json                                            # the most accurate submodel
     python run.py sample.json --submodel w1of4-d1of4                     # this one
@@ -22,6 +22,8 @@ from bstsearch.errors import InputError
 
 ELASTIC = FOLDER / "elastic.json"
 WEIGHTS = "weights.bin"
+STOCK = "stock"  # the one folder in a bundle
+CHUNK = 1 << 20  # bytes that are read at once
 
 
 def main() -> None:
@@ -31,18 +33,19 @@ def main() -> None:
         with parsing(ELASTIC):
             bundle = json.loads(ELASTIC.read_text(encoding="utf-8"))
             chosen = choose(bundle, options)
-            digests = {name: bundle["files"][name]["sha256"] for name in (WEIGHTS, chosen["file"])}
+            digests = needed(bundle, chosen)
+            tolerance = float(chosen.get("tolerance", TOLERANCE))
         for name, expected in digests.items():
             check(name, expected)
         session = open_model(FOLDER / chosen["file"])
         arrays = read_needed(session, options.input, options.question)
+        output, values = run(session, arrays, options.input)
+        sys.stdout.write(f"submodel: {chosen['id']}\n")
+        show(values[0], options.top)
+        if chosen["id"] in arrays:
+            compare(values, arrays[chosen["id"]], output, tolerance)
     except InputError as error:
         sys.exit(f"run.py: {error}")
-    output, values = run(session, arrays)
-    sys.stdout.write(f"submodel: {chosen['id']}\n")
-    show(values[0], options.top)
-    if chosen["id"] in arrays:
-        compare(values, arrays[chosen["id"]], output, chosen.get("tolerance", TOLERANCE))
 
 
 def read_command_line() -> argparse.Namespace:
@@ -61,6 +64,8 @@ def read_command_line() -> argparse.Namespace:
 def choose(bundle: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """The entry of elastic.json that the options ask for; exits with a line where there is none."""
     submodels = bundle["submodels"]
+    if options.device is not None and options.budget_ms is None:
+        sys.exit("run.py: --device says whose latencies a budget is for; give --budget-ms, too")
     if options.submodel is not None:
         found = [one for one in submodels if one["id"] == options.submodel]
         if not found:
@@ -85,13 +90,27 @@ def within(submodels: list[dict[str, Any]], budget_ms: float, device: str | None
     return found
 
 
+def needed(bundle: dict[str, Any], chosen: dict[str, Any]) -> dict[str, str]:
+    """The digest of each file of the bundle, but for the graphs of other submodels; ValueError where one lacks."""
+    others = {one["file"] for one in bundle["submodels"]} - {chosen["file"]}
+    digests = {name: entry["sha256"] for name, entry in bundle["files"].items() if name not in others}
+    if lacking := {WEIGHTS, chosen["file"]} - digests.keys():
+        raise ValueError(f"no digest of {min(lacking)}")
+    return digests
+
+
 def check(name: str, expected: str) -> None:
     """Passes where the file is the one that was exported; InputError where it is missing or another one."""
-    if Path(name).name != name or not (FOLDER / name).is_file():
+    parts = name.split("/")
+    is_inside = parts[0] == STOCK or len(parts) == 1
+    if not is_inside or not all(Path(part).name == part != ".." for part in parts) or not (FOLDER / name).is_file():
         raise InputError(f"{name} does not exist; export the bundle again")
+    digest = hashlib.sha256()
     with (FOLDER / name).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-            raise InputError(f"{name} is not the file that was exported with this bundle; export it again")
+        for chunk in iter(lambda: file.read(CHUNK), b""):
+            digest.update(chunk)
+    if digest.hexdigest() != expected:
+        raise InputError(f"{name} is not the file that was exported with this bundle; export it again")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ ONNX_FILES: Mapping[Precision, str] = {
 ONNX = ONNX_FILES[FLOAT32]
 PREPROCESSOR = "preprocessor.json"
 SAMPLE = "sample.json"
+TOKENIZER = "tokenizer.json"
 RUN = "run.py"
 CARD = "README.md"
 # All that an exported folder may hold; beside these, it holds what somebody put there.

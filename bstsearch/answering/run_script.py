@@ -1,4 +1,4 @@
-"""Run the model in this folder; needs numpy and onnxruntime, nothing else.
+"""Run the model in this folder; needs Python 3.10 or newer, numpy and onnxruntime, nothing else.
 
     python run.py sample.json                              # inputs and expected outputs, as saved at export
     python run.py picture.png "what color is the circle?"  # needs Pillow, too
@@ -39,12 +39,12 @@ def main() -> None:
     try:
         session = open_model(FOLDER / MODELS[options.precision])
         arrays = read_needed(session, options.input, options.question)
+        output, values = run(session, arrays, options.input)
+        show(values[0], options.top)
+        if output in arrays and options.precision == "float32":
+            compare(values, arrays[output], output)
     except InputError as error:
         sys.exit(f"run.py: {error}")
-    output, values = run(session, arrays)
-    show(values[0], options.top)
-    if output in arrays and options.precision == "float32":
-        compare(values, arrays[output], output)
 
 
 def read_command_line() -> argparse.Namespace:
@@ -96,10 +96,14 @@ def read_needed(session: Any, path: Path, question: str | None) -> dict[str, Any
     return arrays
 
 
-def run(session: Any, arrays: dict[str, Any]) -> tuple[str, Any]:
-    """The name of the model's output, and its values."""
+def run(session: Any, arrays: dict[str, Any], path: Path) -> tuple[str, Any]:
+    """The name of the model's output, and its values; InputError where the arrays, which are of `path`, do not fit."""
     output = session.get_outputs()[0].name
-    return output, session.run([output], {value.name: arrays[value.name] for value in session.get_inputs()})[0]
+    with parsing(path):
+        values = session.run([output], {value.name: arrays[value.name] for value in session.get_inputs()})[0]
+        if not len(values):
+            raise ValueError("it holds no example")
+    return output, values
 
 
 def read_inputs(path: Path, question: str | None) -> dict[str, Any]:
@@ -140,20 +144,32 @@ def read_tensor(entry: dict[str, Any]) -> Any:
 
 
 def show(values: Any, top: int) -> None:
-    """Prints the `top` most probable answers, or where the model has no list of answers, its numbers."""
+    """Prints the `top` most probable answers, or where the model has no list of answers, its numbers.
+
+    InputError where the list is malformed, or of another model.
+    """
     vocabulary = FOLDER / "vocabulary.json"
     if not vocabulary.exists():
         numbers = " ".join(f"{value:.6g}" for value in values.ravel()[:SHOWN])
         sys.stdout.write(numbers + (" ...\n" if values.size > SHOWN else "\n"))
         return
-    answers = json.loads(vocabulary.read_text(encoding="utf-8"))["answers"]
+    with parsing(vocabulary):
+        answers = json.loads(vocabulary.read_text(encoding="utf-8"))["answers"]
+        if values.shape != (len(answers),):
+            raise ValueError(f"{len(answers)} answers, and the model gives numbers of shape {values.shape}")
     weights = np.exp(values - values.max())
     for index in np.argsort(-values, kind="stable")[:top]:
         sys.stdout.write(f"{answers[index]:<12} {100 * weights[index] / weights.sum():6.2f} %\n")
 
 
 def compare(values: Any, expected: Any, name: str, tolerance: float = TOLERANCE) -> None:
-    """Prints how far the output lies from the expected one; exits with 1 where that is too far."""
+    """Prints how far the output lies from the expected one; exits with 1 where that is too far.
+
+    InputError where the two cannot be compared.
+    """
+    if values.shape != expected.shape or expected.dtype.kind not in "fiu":
+        kinds = [f"{array.dtype} {array.shape}" for array in (expected, values)]
+        raise InputError(f"the expected {name} is {kinds[0]}; the model gives {kinds[1]}")
     difference = float(np.abs(values - expected).max())
     sys.stdout.write(f"largest difference from the expected {name}: {difference:.1e}\n")
     if not difference <= tolerance:

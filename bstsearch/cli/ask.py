@@ -40,9 +40,10 @@ def ask(
       bstsearch ask "is there a circle?" --image picture.png --budget-ms 50%
     """
     from bstsearch.answering.asking import ask as run
+    from bstsearch.answering.bundle_folder import is_bundle
 
     output = Output(is_json)
-    if budget_ms and not submodel:  # only then does a device matter
+    if budget_ms and not submodel and not is_bundle(model):  # only then does a profile matter
         memory = Memory(output)
         profiles, device = profiles or memory.folder("profiles"), device or memory.device()
     with output.listening("answering") as listener:

@@ -116,8 +116,9 @@ def export(
       bstsearch export --elastic
       bstsearch export --web site --bundle export/elastic
     """
-    if is_elastic or web or bundle:
-        write = get_writer(web, bundle, ort_web, pick, elastic=is_elastic, precision=precision, stock=stock, out=out)
+    if is_elastic or web or bundle or ort_web:
+        chosen = {"pick": pick, "front": front, "space": space != TRAINED, "profiles": profiles, "data": data}
+        write = get_writer(web, bundle, ort_web, chosen, elastic=is_elastic, precision=precision, stock=stock, out=out)
         write(pick, front, web or out, space, profiles, data, is_forced=is_forced, is_json=is_json)
         return
     from bstsearch.exporting.run import FRONT

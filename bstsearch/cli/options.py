@@ -83,7 +83,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="DIR",
-        help="Exported folder or supernet folder.",
+        help="Exported folder, bundle or supernet folder.",
         show_default="the demo supernet in the package",
     ),
 ]
@@ -97,7 +97,7 @@ LastDeviceOption = Annotated[
         "--device",
         metavar="NAME",
         help="Device profile to use.",
-        show_default="the one profiled last, else this machine's",
+        show_default="the one profiled last, else this machine's; of a bundle the first that it knows",
         autocompletion=complete_device,
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,25 @@ if TYPE_CHECKING:
 
 
 def get_writer(
-    web: Path | None, bundle: Path | None, ort_web: Path | None, pick: str | None, **others: object
+    web: Path | None,
+    bundle: Path | None,
+    ort_web: Path | None,
+    of_front: Mapping[str, object],
+    **others: object,
 ) -> Callable[..., None]:
     """What writes many submodels as `bstsearch export` was asked to: a bundle, or a page; UsageError where neither.
 
-    `others` are by name the options that no page has.
+    `of_front` are by name the options about a front, `others` those that no page has.
     """
     if web is None and bundle is not None:
         raise UsageError("--bundle says what a page is made of; give --web, too")
+    if web is None and ort_web is not None:
+        raise UsageError("--ort-web says what a page runs with; give --web, too")
     if web is None:
         check_alone(others["precision"], others["stock"])
         return export_bundle
-    if bundle is not None and pick is not None:
-        raise UsageError("--pick names rows of a front; leave out --pick or --bundle")
+    if bundle is not None and (given := [name for name, value in of_front.items() if value]):
+        raise UsageError(f"--{given[0]} is about a front; leave out --{given[0]} or --bundle")
     if given := [name for name, value in others.items() if value]:
         raise UsageError(f"--web writes a page into its folder; leave out --{given[0]}")
     return functools.partial(_export_page, bundle, ort_web)

@@ -144,7 +144,8 @@ def write_bundle(
             members,
             inputs=bundler.sample,
             outputs={bundler.output: next(iter(outputs.values()))},
-            files=[folder / name for name in [*names, SAMPLE]],
+            folder=folder,
+            names=[*names, SAMPLE],
             full_bytes=full_bytes,
         )
         write_json(folder / ELASTIC, elastic)
@@ -157,11 +158,11 @@ def _write_beside(bundler: _Bundler, source: SupernetFolder, task: Task) -> list
     folder, supernet = bundler.folder, bundler.supernet
     dataclasses.replace(source, path=folder).write()
     save_task(task, folder)
-    carry_beside(source.path, folder)
+    of_stock = carry_beside(source.path, folder)
     of_task = [name for name in OF_TASK if (folder / name).exists()]
     words = task.vocabulary if isinstance(task, VqaTask) else None
     written = write_preprocessing(supernet.family.reader(supernet.config, folder), words, folder, BUNDLE_SCRIPTS)
-    return list(dict.fromkeys([CONFIG, *of_task, *written]))
+    return list(dict.fromkeys([CONFIG, *of_task, *written, *of_stock]))
 
 
 def _names_in(out: Path) -> Collection[str]:

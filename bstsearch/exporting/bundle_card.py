@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Mapping
 from typing import Any
 
 from bstsearch.answering.bundle_folder import ELASTIC, WEIGHTS
 from bstsearch.answering.exported_folder import metric_of
-from bstsearch.exporting.card import ASK, takes_pictures, tensors
+from bstsearch.exporting.card import ASK, install, takes_pictures, tensors
 
 
 def card(elastic: Mapping[str, Any]) -> str:
@@ -55,14 +56,25 @@ Cut out of supernet `{elastic["supernet"]["digest"]}`, front `{elastic["front"][
 
 
 def _how_to_run(elastic: Mapping[str, Any]) -> str:
-    smallest, device = elastic["submodels"][0]["id"], elastic["device"]["name"]
-    lines = ["```console", "$ pip install numpy onnxruntime" + (" pillow" if takes_pictures(elastic) else "")]
+    submodels, device = elastic["submodels"], elastic["device"]["name"]
+    lines = ["```console", install(elastic)]
     if takes_pictures(elastic):
-        lines += [f'$ python run.py picture.png "what color is the circle?" --budget-ms 2 --device {device}']
-    lines += [f"$ python run.py sample.json --submodel {smallest}", "```"]
+        budget = _rounded_up(submodels[len(submodels) // 2]["latencies"][device]["high_ms"])
+        lines += [f'$ python run.py picture.png "what color is the circle?" --budget-ms {budget} --device {device}']
+    lines += [f"$ python run.py sample.json --submodel {submodels[0]['id']}", "```"]
     return "\n".join(
         [*lines, *(["", f"{ASK}, with `--submodel ID` or `--budget-ms MS`."] if takes_pictures(elastic) else [])]
     )
+
+
+def _rounded_up(ms: float) -> str:
+    """A budget of two digits that is no less than `ms`.
+
+    >>> _rounded_up(0.4181), _rounded_up(123.4), _rounded_up(2.0)
+    ('0.42', '130', '2')
+    """
+    two_digits = decimal.Context(prec=2, rounding=decimal.ROUND_UP)
+    return f"{float(two_digits.create_decimal_from_float(ms)):g}"
 
 
 def _submodels(elastic: Mapping[str, Any]) -> str:

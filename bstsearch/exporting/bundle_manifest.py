@@ -66,12 +66,16 @@ def make_elastic(
     *,
     inputs: Mapping[str, Tensor],
     outputs: Mapping[str, Tensor],
-    files: Iterable[Path],
+    folder: Path,
+    names: Iterable[str],
     full_bytes: int,
 ) -> dict[str, Any]:
-    """The content of elastic.json; `full_bytes` is the size of the full model's own ONNX file."""
+    """The content of elastic.json of the files `names` in `folder`.
+
+    `full_bytes` is the size of the full model's own ONNX file.
+    """
     front, origin = picks[0].front, picks[0].front.origin
-    written = {path.name: file_json(path) for path in files}
+    written = {name: file_json(folder / name) for name in names}
     weights, graphs = written[WEIGHTS]["bytes"], sum(member["bytes"] for member in members)
     return {
         "format": bundle_folder.FORMAT,

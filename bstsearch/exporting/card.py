@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bstsearch.answering.exported_folder import MANIFEST, ONNX_FILES, metric_of
+from bstsearch.answering.exported_folder import MANIFEST, ONNX_FILES, TOKENIZER, metric_of
 from bstsearch.space import FLOAT32
 
 Manifest = Mapping[str, Any]
 
 ANSWERS = "vocabulary.json"  # in the folder of a model that answers questions
+OLDEST = "3.10"  # Python that the scripts of a folder run on
 ASK = 'With bstsearch: `bstsearch ask "what color is the circle?" --image picture.png --model .`'
 
 
@@ -90,11 +91,19 @@ def takes_pictures(manifest: Manifest) -> bool:
     return _has_answers(manifest) and {"image", "question"} == set(manifest["inputs"])
 
 
+def install(manifest: Manifest) -> str:
+    """The command that installs all that `run.py` needs."""
+    packages = ["numpy", "onnxruntime"]
+    if takes_pictures(manifest):
+        packages += ["pillow", *(["tokenizers"] if TOKENIZER in manifest["files"] else [])]
+    return f"$ pip install {' '.join(packages)}  # Python {OLDEST} or newer"
+
+
 def _how_to_run(manifest: Manifest) -> str:
     """Commands; a picture and a question are taken by a model that reads just these."""
     has_pictures = takes_pictures(manifest)
     question = 'picture.png "what color is the circle?"'
-    lines = ["```console", "$ pip install numpy onnxruntime" + (" pillow" if has_pictures else "")]
+    lines = ["```console", install(manifest)]
     lines += [f"$ python run.py {question}"] if has_pictures else []
     lines += ["$ python run.py sample.json", "```", ""]
     lines += ["The last line runs the model on inputs that come with it, and compares the outputs; it needs no Pillow."]

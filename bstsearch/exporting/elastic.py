@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bstsearch.answering.bundle_folder import ELASTIC
+from bstsearch.errors import InputError
 from bstsearch.exporting.run import FRONT
 from bstsearch.holding import holding
 from bstsearch.listener import SILENT, Listener
@@ -52,15 +53,16 @@ def export_elastic(
     """Writes these rows of a front, or all, into the folder `out` (by default export/elastic), checked, or nothing.
 
     `picks` are row numbers or ids of the front file; each row is in the precision that it was picked in. Latencies are
-    those of the front's device, and of every profile in `profiles` that was measured on this supernet. `data` is as for
-    `export`. InputError where there is no such row, or the front is older than its supernet; UsageError where `out` is
-    taken; BstsearchError where a check finds what only a bug can bring about.
+    those of the front's device, and of every profile in `profiles` that was measured on this supernet; one that cannot
+    tell them of all rows is left out, which the listener hears. `data` is as for `export`. InputError where there is no
+    such row, or the front is older than its supernet; UsageError where `out` is taken; BstsearchError where a check
+    finds what only a bug can bring about.
     """
     rows = read_rows(Path(front), [str(pick) for pick in picks], space=space)
     out = Path(out or BUNDLE)
     with holding(out):
         check_free(out, marker=ELASTIC, is_forced=is_forced)
-        latencies = _latencies(rows, as_path(profiles))
+        latencies = _latencies(rows, as_path(profiles), listener)
         listener.note(f"took {len(rows)} rows of {front}; latencies on {', '.join(latencies[rows[0].candidate.id])}")
 
         from bstsearch.exporting.bundle import write_bundle  # loads torch, which refusals do without
@@ -69,23 +71,32 @@ def export_elastic(
     return ExportedBundle(path=out, elastic=elastic)
 
 
-def _latencies(rows: Sequence[Pick], profiles: Path | None) -> dict[str, dict[str, Latency]]:
+def _latencies(rows: Sequence[Pick], profiles: Path | None, listener: Listener) -> dict[str, dict[str, Latency]]:
     """Submodel's id -> device -> latency: the front's device first, then others that were measured on the supernet."""
     origin = rows[0].front.origin
-    found = {pick.candidate.id: {str(origin.device["name"]): pick.candidate.latency} for pick in rows}
+    own = str(origin.device["name"])
+    found = {pick.candidate.id: {own: pick.candidate.latency} for pick in rows}
     folder = read_folder(Path(origin.supernet["path"]))
-    for device, path in _measured(folder, profiles).items():
-        table = make_table(folder, load_profile(path))
-        for pick in rows:
-            found[pick.candidate.id].setdefault(device, table.latency(pick.candidate.submodel))
+    for device, path in sorted(_stored(profiles).items()):
+        try:
+            times = {} if device == own else _times(rows, folder, path)
+        except InputError as error:
+            listener.note(f"left out latencies on {device}: {error}")
+            continue
+        for name, latency in times.items():
+            found[name][device] = latency
     return found
 
 
-def _measured(folder: SupernetFolder, profiles: Path | None) -> dict[str, Path]:
-    """The user's own profiles of devices that ran this architecture, by device."""
-    own = [place for place in profile_folders(profiles) if place != shipped_folder()]
-    return {
-        device: path
-        for device, path in sorted(stored_profiles(own).items())
-        if any(model.architecture == folder.architecture for model in load_profile(path).models)
-    }
+def _stored(profiles: Path | None) -> dict[str, Path]:
+    """The user's own profiles, by device."""
+    return stored_profiles([place for place in profile_folders(profiles) if place != shipped_folder()])
+
+
+def _times(rows: Sequence[Pick], folder: SupernetFolder, path: Path) -> dict[str, Latency]:
+    """Submodel's id -> latency; empty where the device never ran this architecture, InputError where a row lacks."""
+    profile = load_profile(path)
+    if all(model.architecture != folder.architecture for model in profile.models):
+        return {}
+    table = make_table(folder, profile)
+    return {pick.candidate.id: table.latency(pick.candidate.submodel) for pick in rows}

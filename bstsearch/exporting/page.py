@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bstsearch.answering.bundle_folder import WEIGHTS, BundleFolder, Member
-from bstsearch.answering.exported_folder import PREPROCESSOR, SAMPLE
+from bstsearch.answering.exported_folder import PREPROCESSOR, SAMPLE, TOKENIZER
 from bstsearch.errors import InputError
 from bstsearch.graphs.live_bytes import read_spans
 from bstsearch.measuring.drivers.browser.files import PROVIDERS
@@ -25,7 +25,7 @@ PARTS = Path(__file__).with_name("html")
 RUNTIME = PROVIDERS["wasm"]
 # What says how a picture and a question become inputs, and an output an answer.
 VOCABULARY = "vocabulary.json"
-READ = (PREPROCESSOR, SAMPLE, VOCABULARY, "tokenizer.json")
+READ = (PREPROCESSOR, SAMPLE, VOCABULARY, TOKENIZER)
 GAP = 16_384  # bytes; to fetch so few that nothing reads takes less time than another request
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from bstsearch.answering import bundle_script, run_script
-from bstsearch.answering.exported_folder import PREPROCESSOR, RUN, SAMPLE
+from bstsearch.answering.exported_folder import PREPROCESSOR, RUN, SAMPLE, TOKENIZER
 from bstsearch.inputs import pictures, texts
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.texts import PieceReader, TextReader
@@ -26,7 +26,6 @@ from bstsearch.tasks.vocabulary import PAD, UNKNOWN, Vocabulary
 from bstsearch.writing import write_json, write_text
 
 FORMAT = 1
-TOKENIZER = "tokenizer.json"
 LISTED = 1000  # numbers that are written out; of more, the bytes are
 SCRIPTS = {RUN: Path(run_script.__file__), "pictures.py": Path(pictures.__file__), "texts.py": Path(texts.__file__)}
 BUNDLE_SCRIPTS = {**SCRIPTS, RUN: Path(bundle_script.__file__), "run_script.py": SCRIPTS[RUN]}

@@ -152,11 +152,17 @@ def say_missing(config: StockConfig, beside: Path, listener: Listener) -> None:
             listener.note(f"no {what} was found to copy ({', '.join(files)}), which {config.architecture} needs")
 
 
-def carry_beside(source: Path, folder: Path) -> None:
-    """Copies what an imported supernet keeps of its stock folder, where it does, to one that is made of it."""
-    if (source / BESIDE).is_dir():
-        shutil.copytree(source / BESIDE, folder / BESIDE)
-        shutil.copyfile(source / KEPT, folder / KEPT)
+def carry_beside(source: Path, folder: Path) -> list[str]:
+    """Copies what an imported supernet keeps of its stock folder, where it does, to one that is made of it.
+
+    Returns the names of the copied files, with those of their folders.
+    """
+    if not (source / BESIDE).is_dir():
+        return []
+    shutil.copytree(source / BESIDE, folder / BESIDE)
+    shutil.copyfile(source / KEPT, folder / KEPT)
+    copied = [file for file in sorted((folder / BESIDE).rglob("*")) if file.is_file()]
+    return [KEPT, *(file.relative_to(folder).as_posix() for file in copied)]
 
 
 def kept_inspection(folder: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from PIL import Image
 import bstsearch
 from bstsearch.answering import asking, evaluation
 from bstsearch.answering.bundle_folder import is_bundle, read_bundle
+from bstsearch.answering.exported_folder import sha256
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.searching.budget import Bound
 
@@ -28,6 +29,10 @@ def picture(tmp_path: Path) -> Path:
 def change(folder: Path, **changes: object) -> None:
     data = json.loads((folder / "elastic.json").read_text())
     (folder / "elastic.json").write_text(json.dumps(data | changes))
+
+
+def change_files(folder: Path, **changes: object) -> None:
+    change(folder, files=json.loads((folder / "elastic.json").read_text())["files"] | changes)
 
 
 def test_a_bundle_is_read(bundle_folder: Path, exported_folder: Path) -> None:
@@ -82,11 +87,42 @@ def test_a_graph_of_another_bundle_is_named(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"files": {}}, {"submodels": []}, {"submodels": None}, {"format": 2}, {"files": {"../x": {"sha256": ""}}}],
+    [{"files": {}}, {"submodels": []}, {"submodels": None}, {"format": 2}],
 )
 def test_a_malformed_list_is_refused(folder: Path, changes: dict[str, object]) -> None:
     change(folder, **changes)
     with pytest.raises(InputError, match=r"elastic\.json.*export the bundle again"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["../x", "stock/../../x", "stock/../x", "a/x", "/etc/hostname", ".."])
+def test_a_file_outside_is_none_of_the_bundle_s(folder: Path, name: str) -> None:
+    change_files(folder, **{name: {"sha256": sha256(folder / "run.py")}})
+    with pytest.raises(InputError, match=r"elastic\.json, files: .* is no name of a file in this folder; export the"):
+        read_bundle(folder)
+
+
+def test_files_of_a_stock_model_are_held_against_their_digests_where_there_are_any(folder: Path) -> None:
+    (folder / "stock" / "1_Pooling").mkdir(parents=True)
+    for name in ("tokenizer.json", "1_Pooling/config.json"):
+        (folder / "stock" / name).write_text("{}")
+    read_bundle(folder)  # as older versions wrote it
+    names = ("stock/tokenizer.json", "stock/1_Pooling/config.json")
+    change_files(folder, **{name: {"sha256": sha256(folder / name)} for name in names})
+    read_bundle(folder)
+    (folder / names[1]).write_text("{} ")
+    with pytest.raises(InputError, match=r"stock/1_Pooling/config\.json is not the file that was exported with this"):
+        read_bundle(folder)
+
+
+def test_every_submodel_needs_a_latency_on_the_first_device(folder: Path) -> None:
+    data = json.loads((folder / "elastic.json").read_text())
+    latencies = data["submodels"][1]["latencies"]
+    latencies["phone"] = latencies.pop("local")
+    change(folder, submodels=data["submodels"])
+    with pytest.raises(
+        InputError, match=r"elastic\.json, submodels: w1of2-d1of2 has no latency on 'local'; export the"
+    ):
         read_bundle(folder)
 
 

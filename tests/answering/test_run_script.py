@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import easy_vqa
 import numpy as np
@@ -102,6 +103,39 @@ def test_a_sample_without_an_input_is_refused(exported_folder: Path, tmp_path: P
     result = run(exported_folder, tmp_path / "other.npz")
     assert result.returncode == 1
     assert "holds no 'image'; the model reads question, image" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"image": np.zeros((1, 3, 3, 3), np.uint8)}, "cannot be read: "),
+        ({"image": np.zeros((1, 16, 16, 3), np.float64)}, "cannot be read: "),
+        ({"image": np.array("picture")}, "cannot be read: "),
+        ({"question": np.ones((0, 10), np.int64), "image": np.zeros((0, 16, 16, 3), np.uint8)}, "cannot be read: "),
+        ({"logits": np.zeros((1, 3), np.float32)}, "the expected logits is float32 (1, 3); the model gives "),
+        ({"logits": np.array("yes")}, "the expected logits is <U3 (); the model gives "),
+    ],
+)
+def test_inputs_that_do_not_fit_are_one_line(
+    exported_folder: Path, tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    np.savez(tmp_path / "a.npz", **{**run_script.read_sample(exported_folder / "sample.json"), **changes})
+    result = run(exported_folder, tmp_path / "a.npz")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("run.py: ")
+    assert reason in line
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"answers": ["no", "yes"]}'])
+def test_a_damaged_list_of_answers_is_one_line(tmp_path: Path, content: str) -> None:
+    folder = folder_of(tmp_path, VOCABULARY, "image", CLIP_SHAPE)
+    (folder / "vocabulary.json").write_text(content)
+    np.savez(tmp_path / "a.npz", question=np.ones((1, 4), np.int64), image=np.ones((1, 3, 4, 4), np.float32))
+    result = run(folder, tmp_path / "a.npz")
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"run.py: {folder / 'vocabulary.json'} cannot be read: ")
 
 
 def test_image_and_question_give_what_bstsearch_answers(exported_folder: Path) -> None:

@@ -76,6 +76,15 @@ def test_a_supernet_answers_within_a_budget_and_says_with_what(invoke: Invoke, s
     assert result.stderr == "took w1of2-d1of2: 0.45 ms measured on local with onnxruntime\n"
 
 
+def test_a_bundle_takes_its_own_first_device_whatever_was_profiled_last(
+    invoke: Invoke, bundle_folder: Path, image: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".bstsearch.json").write_text('{"format": 1, "device": "pixel7", "profiles": "nowhere"}')
+    result = invoke("ask", TEXT, "--image", image, "--model", bundle_folder, "--budget-ms", "0.3", "--json")
+    assert submodel_of(result) == "w1of4-d1of4"
+    assert result.stderr == "took w1of4-d1of4: 0.1 ms on local\n"
+
+
 def test_an_infeasible_budget_names_the_nearest(invoke: Invoke, supernet: Path, image: str) -> None:
     result = invoke("ask", TEXT, "--image", image, "--model", supernet, "--budget-ms", "0.01")
     assert result.exit_code == 3

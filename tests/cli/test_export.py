@@ -215,7 +215,15 @@ def test_a_bundle_is_written_shown_and_asked(invoke: Invoke, easy_front: Path, t
         ((), "--pick is missing; give a row, an id or 'recommended', or --elastic for all rows"),
         (("--elastic", "--precision", "int8"), "--elastic writes each row in its own precision; leave out --precision"),
         (("--bundle", "b"), "--bundle says what a page is made of; give --web, too"),
-        (("--web", "d", "--bundle", "b", "--pick", "1"), "--pick names rows of a front; leave out --pick or --bundle"),
+        (("--ort-web", "o", "--elastic"), "--ort-web says what a page runs with; give --web, too"),
+        (("--ort-web", "o", "--pick", "1"), "--ort-web says what a page runs with; give --web, too"),
+        *(
+            (
+                ("--web", "d", "--bundle", "b", f"--{name}", "x"),
+                f"--{name} is about a front; leave out --{name} or --bundle",
+            )
+            for name in ("pick", "front", "space", "profiles", "data")
+        ),
         (("--web", "d", "--elastic"), "--web writes a page into its folder; leave out --elastic"),
     ],
 )

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import url2pathname
 
 import easy_vqa
 import pytest
@@ -13,8 +12,7 @@ import transformers
 from checkpoints import weights
 from classes import TEXT
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
+from schemas import SCHEMAS, validator
 from typer.testing import CliRunner
 
 from bstsearch.cli.app import app
@@ -22,7 +20,6 @@ from bstsearch.families.mcan import FAMILY
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.tasks.easy_vqa import EasyVqa
 
-SCHEMAS = sorted((Path(__file__).parents[2] / "docs" / "schemas").glob("*.json"))
 OPTIONAL = {
     "validation",
     "test",
@@ -85,15 +82,6 @@ def printed(
 
 def run(command: str) -> Any:
     return CliRunner().invoke(app, [*command.split(), "--json"])
-
-
-def validator(path: Path) -> Draft202012Validator:
-    """Checks objects against a schema and the files that it refers to."""
-
-    def read(uri: str) -> Resource[Any]:
-        return DRAFT202012.create_resource(json.loads(Path(url2pathname(uri.removeprefix("file://"))).read_text()))
-
-    return Draft202012Validator({"$ref": path.as_uri()}, registry=Registry(retrieve=read))
 
 
 def damaged(data: Any, path: str = "") -> Iterator[str]:

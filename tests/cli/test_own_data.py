@@ -10,6 +10,7 @@ from typing import Any
 
 import own_data
 import pytest
+from schemas import FOLDER, validator
 
 from bstsearch import doors
 from bstsearch.profiles.profile_file import save_profile
@@ -138,7 +139,14 @@ def test_less_may_be_better_from_training_to_the_exported_folder(
     result = invoke(*search, "--min-accuracy", "1.0")
     assert result.exit_code == 3
     assert "has perplexity at most 1; the nearest is" in result.stderr
-    done("export", *data, "--pick", "recommended", "--out", "out")
+    exported = json.loads(done("export", *data, "--pick", "recommended", "--out", "out", "--json"))
+    validator(FOLDER / "export.json").validate(exported)
+    bundle = json.loads(done("export", *data, "--elastic", "--pick", "recommended", "--out", "bundle", "--json"))
+    validator(FOLDER / "export-elastic.json").validate(bundle)
+    for scored in (exported, bundle["submodels"][0]):
+        assert scored["accuracy"]["correct"] is None
+        assert scored["accuracy"]["value"] > 1
+    assert exported["metric"] == bundle["metric"]
     assert "Less perplexity is better." in (tmp_path / "out/README.md").read_text()
 
 

@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 
 from bstsearch import doors
 from bstsearch.answering.bundle_folder import read_bundle
+from bstsearch.errors import InputError
 from bstsearch.model.supernet import Supernet
 from bstsearch.profiles.profile_file import save_profile
 from bstsearch.serving.app import make_app
@@ -89,6 +90,7 @@ def test_a_vqa_model_is_imported_without_weights_trained_searched_exported_and_a
 def _check_served(done: Invoke, folder: Path, expected: dict[str, Any]) -> None:
     """A server of a bundle reads pictures and questions by the model's own processor, in several threads."""
     done("export", *DATA[:2], "--elastic", "--pick", 1, "--out", "bundle")
+    _check_digests(folder / "bundle")
     service = make_service(read_bundle(folder / "bundle"), Options(bundle=folder / "bundle", threads=2))
     image = (folder / IMAGE).read_bytes()
     questions = ["is it red?", "is it red or is it blue?"] * 8
@@ -102,6 +104,18 @@ def _check_served(done: Invoke, folder: Path, expected: dict[str, Any]) -> None:
     assert answers[1::2] == [answers[1]] * 8
     for one, other in zip(answers[0], expected["answers"], strict=True):
         assert one == {"answer": other["answer"], "probability": pytest.approx(other["probability"], abs=1e-5)}
+
+
+def _check_digests(bundle: Path) -> None:
+    """What came with the model is held against its digests, too."""
+    own = {file.relative_to(bundle).as_posix() for file in bundle.rglob("*") if file.is_file()}
+    assert json.loads((bundle / "elastic.json").read_text())["files"].keys() == own - {"README.md", "elastic.json"}
+    for name in ("stock/tokenizer.json", "inspection.json"):
+        content = (bundle / name).read_bytes()
+        (bundle / name).write_bytes(content + b" ")
+        with pytest.raises(InputError, match=f"{name} is not the file that was exported with this bundle; export the"):
+            read_bundle(bundle)
+        (bundle / name).write_bytes(content)
 
 
 def _check_stock(folder: Path) -> None:

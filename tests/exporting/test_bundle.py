@@ -16,6 +16,7 @@ import bstsearch
 from bstsearch.answering.exported_folder import open_session
 from bstsearch.errors import BstsearchError, InputError, UsageError
 from bstsearch.exporting import elastic as exporting
+from bstsearch.exporting.bundle_card import card
 from bstsearch.exporting.bundle_checks import check_folded, check_same_outputs
 from bstsearch.exporting.elastic import export_elastic
 from bstsearch.graphs.onnx_file import write_onnx
@@ -59,6 +60,16 @@ def test_the_card_names_every_submodel(bundle_folder: Path) -> None:
     text = (bundle_folder / "README.md").read_text()
     assert all(f"| `{name.removesuffix('.onnx')}` |" in text for name in GRAPHS)
     assert str(bundle_folder.parent) not in text
+
+
+def test_the_card_s_command_has_a_budget_that_a_submodel_keeps(bundle_folder: Path) -> None:
+    data = json.loads((bundle_folder / "elastic.json").read_text())
+    for times in ((0.1234, 0.4181), (12.34, 217.3)):
+        for one, ms in zip(data["submodels"], times, strict=True):
+            one["latencies"]["local"]["high_ms"] = ms
+        (command,) = (line for line in card(data).splitlines() if line.startswith("$ python run.py picture.png"))
+        budget = float(command.partition("--budget-ms ")[2].split()[0])
+        assert times[1] <= budget < 1.1 * times[1]
 
 
 def test_rows_are_picked_by_number_or_id_in_their_order(easy_front: Path) -> None:

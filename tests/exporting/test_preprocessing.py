@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mypy import api
 
 from bstsearch.answering import run_script
-from bstsearch.exporting.preprocessing import SCRIPTS, standing_alone, write_preprocessing, write_sample
+from bstsearch.exporting.card import OLDEST
+from bstsearch.exporting.preprocessing import BUNDLE_SCRIPTS, SCRIPTS, standing_alone, write_preprocessing, write_sample
 from bstsearch.inputs.reader import Reader
 from bstsearch.inputs.texts import text_reader
 from bstsearch.tasks.vocabulary import Vocabulary
@@ -58,6 +61,14 @@ def test_scripts_import_nothing_of_this_package(name: str) -> None:
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not [module for module in modules if str(module).startswith("bstsearch")]
     assert modules & {"pictures", "texts"} == ({"pictures", "texts"} if name == "run.py" else set())
+
+
+def test_scripts_run_on_the_oldest_python_that_cards_name(tmp_path: Path) -> None:
+    for name, script in BUNDLE_SCRIPTS.items():
+        (tmp_path / name).write_text(standing_alone(script))
+    alone = ("--follow-imports=skip", "--ignore-missing-imports", "--config-file=", "--cache-dir", os.devnull)
+    told, errors, _ = api.run(["--python-version", OLDEST, *alone, *map(str, tmp_path.iterdir())])
+    assert told == f"Success: no issues found in {len(BUNDLE_SCRIPTS)} source files\n", errors
 
 
 def test_tensors_come_back_from_a_sample_as_they_were(tmp_path: Path) -> None:

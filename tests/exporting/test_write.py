@@ -17,6 +17,7 @@ import torch
 from bstsearch.answering import run_script
 from bstsearch.answering.exported_folder import read_exported
 from bstsearch.errors import BstsearchError, DeviceError, InputError, UsageError
+from bstsearch.exporting.card import card
 from bstsearch.exporting.checks import Answers
 from bstsearch.exporting.write import scored, write_export
 from bstsearch.listener import Listener
@@ -169,6 +170,15 @@ def test_card_has_a_header_and_names_the_files(exported_folder: Path) -> None:
     assert "| `model.int8.onnx` |" in text
     assert "row 2 of front" in text
     assert str(exported_folder.parent) not in text
+
+
+def test_the_card_installs_what_the_script_needs(manifest: dict[str, Any]) -> None:
+    assert "$ pip install numpy onnxruntime pillow  #" in card(manifest)
+    pieces = {**manifest, "files": {**manifest["files"], "tokenizer.json": {}}}
+    assert "$ pip install numpy onnxruntime pillow tokenizers  #" in card(pieces)
+    assert "$ pip install numpy onnxruntime  #" in card(
+        {**pieces, "inputs": {"question": manifest["inputs"]["question"]}}
+    )
 
 
 def test_an_export_that_is_not_the_search_s_model_leaves_nothing(
