@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bstsearch.answering.exported_folder import CARD, PREPROCESSOR, RUN, SAMPLE, sha256
+from bstsearch.answering.exported_folder import CARD, PREPROCESSOR, RUN, SAMPLE, is_inside, sha256
 from bstsearch.errors import InfeasibleBudgetError, InputError, UsageError
 from bstsearch.model.supernet_folder import CONFIG, OF_TASK
 from bstsearch.reading import Count, FileName, Name, Positive, read_format, shown
@@ -146,16 +146,10 @@ def read_bundle(path: Path) -> BundleFolder:
         if without := [one.id for one in bundle.submodels if device not in one.latencies]:
             raise InputError(f"{path / ELASTIC}, submodels: {without[0]} has no latency on {shown(device)}")
         for name, entry in bundle.files.items():
-            if not _is_inside(name):
+            if not is_inside(name):
                 raise InputError(f"{path / ELASTIC}, files: {shown(name)} is no name of a file in this folder")
             if sha256(path / name) != entry.sha256:
                 raise InputError(f"{path / name} is not the file that was exported with this bundle")
     except InputError as error:
         raise InputError(f"{error}; export the bundle again") from error
     return BundleFolder(path=path, bundle=bundle)
-
-
-def _is_inside(name: str) -> bool:
-    """Whether it names a file of the bundle's folder itself, or one below what came with a stock model."""
-    parts = name.split("/")
-    return (parts[0] == BESIDE or len(parts) == 1) and all(Path(part).name == part != ".." for part in parts)

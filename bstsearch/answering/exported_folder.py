@@ -21,6 +21,7 @@ from bstsearch.model.supernet_folder import SupernetFolder, read_folder
 from bstsearch.reading import Count, Name, check_file, opened, read_format, said, shown
 from bstsearch.score import ACCURACY, Metric
 from bstsearch.space import FLOAT32, PRECISIONS, Precision, Submodel
+from bstsearch.stock.configuration import BESIDE
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -115,13 +116,19 @@ def read_exported(path: Path) -> ExportedFolder:
         if lacking := [part for part in ("checks", "files") if ONNX not in getattr(manifest, part)]:
             raise InputError(f"{path / MANIFEST}, {lacking[0]}: no {ONNX}")
         for name, entry in manifest.files.items():
-            if Path(name).name != name:
+            if not is_inside(name):
                 raise InputError(f"{path / MANIFEST}, files: {shown(name)} is no name of a file in this folder")
             if sha256(path / name) != entry.sha256:
                 raise InputError(f"{path / name} is not the file that was exported")
     except InputError as error:
         raise InputError(f"{error}; export the submodel again") from error
     return ExportedFolder(folder=folder, manifest=manifest)
+
+
+def is_inside(name: str) -> bool:
+    """Whether it names a file of the folder itself, or one below what came with a stock model."""
+    parts = name.split("/")
+    return (parts[0] == BESIDE or len(parts) == 1) and all(Path(part).name == part != ".." for part in parts)
 
 
 def sha256(path: Path) -> str:

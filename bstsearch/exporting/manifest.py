@@ -32,10 +32,14 @@ def make_manifest(
     *,
     inputs: Mapping[str, Tensor],
     outputs: Mapping[str, Tensor],
-    files: Iterable[Path],
+    folder: Path,
+    names: Iterable[str],
     checks: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of manifest.json. `inputs` and `outputs` are those of one example, `checks` are by ONNX file."""
+    """The content of manifest.json.
+
+    `inputs` and `outputs` are those of one example, `names` those of files in `folder`, `checks` are by ONNX file.
+    """
     candidate, origin = pick.candidate, pick.front.origin
     return {
         "format": exported_folder.FORMAT,
@@ -58,7 +62,7 @@ def make_manifest(
         "front": {"digest": digest(pick.path), "row": pick.row, "created": pick.front.created},
         "device": {**origin.device, "latency_source": candidate.latency.source},
         "not_measured": not_measured(candidate, origin.device),
-        "files": {path.name: file_json(path) for path in files},
+        "files": {name: file_json(folder / name) for name in names},
         "checks": dict(checks),
         "versions": versions(),
     }

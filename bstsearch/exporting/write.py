@@ -27,7 +27,7 @@ from bstsearch.model.supernet_folder import CONFIG, OF_TASK, WEIGHTS, SupernetFo
 from bstsearch.searching.at_precision import outputs_of
 from bstsearch.searching.pick import Pick
 from bstsearch.space import FLOAT32, ONE, PRECISIONS, Precision, Space
-from bstsearch.stock.configuration import BESIDE
+from bstsearch.stock.configuration import BESIDE, files_beside
 from bstsearch.stock.exporting import write_stock
 from bstsearch.stock.family import FAMILY as STOCK
 from bstsearch.tasks import open_task, save_task, split_for
@@ -99,8 +99,8 @@ def write_export(
         words = task.vocabulary if isinstance(task, VqaTask) else None
         written = write_preprocessing(supernet.family.reader(supernet.config, folder), words, folder)
         names = [CONFIG, WEIGHTS, *of_task, *checks, *written, exported_folder.SAMPLE]
-        files = [folder / name for name in names]
-        manifest = make_manifest(pick, task, inputs=sample, outputs=outputs, files=files, checks=checks)
+        names += files_beside(folder)
+        manifest = make_manifest(pick, task, inputs=sample, outputs=outputs, folder=folder, names=names, checks=checks)
         write_json(folder / exported_folder.MANIFEST, manifest)
         write_text(folder / exported_folder.CARD, card(manifest))
     return manifest

@@ -138,3 +138,9 @@ def class_names(config: StockConfig) -> tuple[str, ...]:
 def groups_of(found: Found) -> tuple[Group, ...]:
     """Its groups of several sizes; the others move alone."""
     return tuple(group for group in found.groups if len(group) > 1 or next(iter(group.values())) > 1)
+
+
+def files_beside(folder: Path) -> list[str]:
+    """What came with a model, in the folder that is made of it: the names of the files, with those of their folders."""
+    found = sorted((folder / BESIDE).rglob("*"))
+    return [file.relative_to(folder).as_posix() for file in found if file.is_file()]

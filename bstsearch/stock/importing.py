@@ -15,7 +15,7 @@ from bstsearch.listener import SILENT, Listener
 from bstsearch.model.supernet import Supernet, check_finite
 from bstsearch.model.supernet_folder import CONFIG, OWN
 from bstsearch.reading import parsing, read_json, shown
-from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, read_settings, usual_orders
+from bstsearch.stock.configuration import BESIDE, FILE, KEPT, StockConfig, files_beside, read_settings, usual_orders
 from bstsearch.stock.deadline import Deadline
 from bstsearch.stock.family import FAMILY
 from bstsearch.stock.inspecting import SECONDS, Inspection, inspect
@@ -161,8 +161,7 @@ def carry_beside(source: Path, folder: Path) -> list[str]:
         return []
     shutil.copytree(source / BESIDE, folder / BESIDE)
     shutil.copyfile(source / KEPT, folder / KEPT)
-    copied = [file for file in sorted((folder / BESIDE).rglob("*")) if file.is_file()]
-    return [KEPT, *(file.relative_to(folder).as_posix() for file in copied)]
+    return [KEPT, *files_beside(folder)]
 
 
 def kept_inspection(folder: Path) -> dict[str, Any] | None:

@@ -57,7 +57,7 @@ def done(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inv
 
 
 def test_a_vqa_model_is_imported_without_weights_trained_searched_exported_and_asked(
-    done: Invoke, tmp_path: Path, make_profile: Any
+    done: Invoke, invoke: Invoke, tmp_path: Path, make_profile: Any
 ) -> None:
     told = done("import", "--checkpoint", "vilt", "--out", "empty", "--random")
     assert "ViltForQuestionAnswering in empty" in told
@@ -85,6 +85,12 @@ def test_a_vqa_model_is_imported_without_weights_trained_searched_exported_and_a
     assert json.loads((tmp_path / "small/preprocessor.json").read_text())["processor"] == "stock"
     _check_stock(tmp_path)
     _check_served(done, tmp_path, replies[0])
+    (tmp_path / "small/stock/tokenizer.json").write_text("{}")
+    result = invoke("ask", "is it red?", "--image", IMAGE, "--model", "small")
+    assert (result.exit_code, "small/stock/tokenizer.json is not the file that was exported" in result.stderr) == (
+        4,
+        True,
+    )
 
 
 def _check_served(done: Invoke, folder: Path, expected: dict[str, Any]) -> None:
