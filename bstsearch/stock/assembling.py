@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bstsearch.errors import InputError
@@ -22,7 +22,7 @@ def assembled(full: StockConfig, reads: Reads, groups: Sequence[Trial], stacks: 
     """What was found, for the sizes that `full` has."""
     full = dataclasses.replace(full, found=Found(reads=reads))
     shapes = shapes_of(full)
-    steps = [_steps(full, [HERE + name for name in one.names]) for one in groups]
+    steps = [steps_of(full, [HERE + name for name in one.names]) for one in groups]
     kept = _that_can_be_built(shallow(full, stacks), steps)
     if not kept:
         raise InputError(f"{full.architecture} refuses other sizes than these, so that nothing of it can shrink")
@@ -49,9 +49,9 @@ def shallow(config: StockConfig, stacks: tuple[Layers, ...]) -> StockConfig:
     return config.with_settings({name.removeprefix(HERE): value for name, value in changes.items()})
 
 
-def _steps(full: StockConfig, names: Sequence[str]) -> Group:
+def steps_of(config: StockConfig, names: Iterable[str]) -> Group:
     """The smallest step of each of these sizes, where all move together."""
-    sizes = {name: int(size_of(full, name)) for name in names}
+    sizes = {name: int(size_of(config, name)) for name in names}
     common = math.gcd(*sizes.values())
     return {name: size // common for name, size in sizes.items()}
 
@@ -62,7 +62,7 @@ def _that_can_be_built(full: StockConfig, groups: list[Group]) -> list[Group]:
         if _can_grow(full, group):
             continue
         rest = [one for one in groups if one is not group]
-        joined = ((other, _steps(full, [*group, *other])) for other in rest)
+        joined = ((other, steps_of(full, [*group, *other])) for other in rest)
         for other, both in joined:
             if _can_grow(full, both):
                 return _that_can_be_built(full, [*(one for one in rest if one is not other), both])

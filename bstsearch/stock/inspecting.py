@@ -15,7 +15,7 @@ from bstsearch.model.probing import check_axes
 from bstsearch.model.zero_padding import RIGHT, difference, padding_error
 from bstsearch.reading import said
 from bstsearch.space import Submodel
-from bstsearch.stock.assembling import assembled, shallow
+from bstsearch.stock.assembling import assembled, shallow, steps_of
 from bstsearch.stock.configuration import HERE, Found, Settings, StockConfig
 from bstsearch.stock.deadline import Deadline, OutOfTimeError
 from bstsearch.stock.depths import Depth, find_depths
@@ -84,7 +84,7 @@ def _inspect(architecture: str, settings: Settings, deadline: Deadline, listener
         config=config,
         groups=tuple(groups),
         depths=tuple(depths),
-        error=_joint_error(dataclasses.replace(bench.config, found=config.found), bench),
+        error=_joint_error(config, bench),
         fixed=fixed,
         unproved=tuple(sorted(bench.unreached & {name for one in groups for name, _ in one.cut})),
         left=(*unknown, *search.left, *unchecked),
@@ -206,8 +206,10 @@ def _shallow(config: StockConfig, depths: Sequence[Depth]) -> StockConfig:
     return shallow(config, tuple(layers for one in depths for layers in one.layers))
 
 
-def _joint_error(config: StockConfig, bench: Bench) -> float:
+def _joint_error(full: StockConfig, bench: Bench) -> float:
     """What the oracle says of the narrowest submodel of the small configuration; InputError where that is no slice."""
+    groups = tuple(steps_of(bench.config, group) for group in full.found.groups)
+    config = dataclasses.replace(bench.config, found=dataclasses.replace(full.found, groups=groups))
     error = padding_error(FAMILY, config, Submodel(width=usual_widths(config)[0]), bench.inputs)
     if error > RIGHT:
         raise InputError(

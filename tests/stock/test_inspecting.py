@@ -18,7 +18,7 @@ from classes import CLASSES, DECODER, TEXT, inspected
 from bstsearch.errors import InputError, UsageError
 from bstsearch.model.axes import Axis
 from bstsearch.model.supernet import Supernet
-from bstsearch.model.zero_padding import WRONG, padding_error
+from bstsearch.model.zero_padding import RIGHT, WRONG, padding_error
 from bstsearch.space import Space, Submodel
 from bstsearch.space_names import trainable
 from bstsearch.stock.configuration import Found, Layers, StockConfig, read_settings
@@ -171,6 +171,15 @@ def test_groups_that_are_no_slice_together_are_refused(monkeypatch: pytest.Monke
     )
     with pytest.raises(InputError, match=message):
         inspect(BERT, dict(TEXT))
+
+
+def test_heads_of_full_size_have_other_steps_than_those_of_the_trials() -> None:
+    """BERT-base: a head has 64 of 768 numbers, but 4 of 48 where groups are tried together."""
+    settings = {**transformers.BertConfig().to_dict(), "num_hidden_layers": 2, "vocab_size": 1000}
+    found = inspect("BertModel", settings)
+    steps = {"settings.hidden_size": 64, "settings.num_attention_heads": 1}
+    assert found.config.found.groups == ({"settings.intermediate_size": 1}, steps)
+    assert found.error <= RIGHT
 
 
 def test_layers_of_a_stock_class_cannot_differ() -> None:
