@@ -79,20 +79,22 @@ def ask(
     request cannot be; InfeasibleBudgetError where no submodel is so fast.
     """
     model = Path(model)
-    folder = read_folder(model)
-    asked = read_question(question, Path(image), folder)
+    folder, picture = read_folder(model), Path(image)
     if is_exported(model):
         if submodel is not None or budget_ms is not None:
             raise UsageError(
                 f"{model} is an exported folder, which holds one submodel; leave out --submodel, --budget-ms"
             )
-        return ask_exported(asked, read_exported(model), top=top)
+        exported = read_exported(model)  # first, so that nothing reads a file that is not the exported one
+        return ask_exported(read_question(question, picture, folder), exported, top=top)
     if submodel is not None and budget_ms is not None:
         raise UsageError("--submodel and --budget-ms exclude each other; give one of them")
     bound = None if budget_ms is None else Bound.parse(str(budget_ms), "--budget-ms")
     if is_bundle(model):
         bundle = read_bundle(model)
-        return ask_bundle(asked, bundle, _member(bundle, submodel, bound, device, listener), top=top)
+        member = _member(bundle, submodel, bound, device, listener)
+        return ask_bundle(read_question(question, picture, folder), bundle, member, top=top)
+    asked = read_question(question, picture, folder)
     if bound is not None:
         chosen = _within(folder, bound, device or LOCAL, profiles, listener)
     else:
