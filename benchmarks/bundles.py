@@ -11,7 +11,7 @@ Full-size models with random weights, and the demo; of each, ten submodels as th
 - "loading_s": processor time in which all are opened, both ways.
 - "resident_mb": private memory of a process in which all are open, over one in which none is, both ways.
 
-About four minutes a model on a machine at rest, most of it to trace graphs; 2 GB of disk for a while.
+About ten minutes on a machine at rest, half of them for CLIP-ViL's tower; 2 GB of disk for a while.
 """
 
 from __future__ import annotations
