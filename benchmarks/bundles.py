@@ -33,15 +33,13 @@ import numpy as np
 import onnx
 import torch
 
-from bstsearch import DEMO, Submodel, Supernet
-from bstsearch.answering.bundle_folder import Bundle, BundleFolder, Member
+from bstsearch import DEMO, Supernet
+from bstsearch.answering.bundle_folder import WEIGHTS, Bundle, BundleFolder, Member
 from bstsearch.answering.exported_folder import open_session
 from bstsearch.exporting.bundle_checks import check_folded, check_same_outputs
-from bstsearch.graphs.onnx_file import locate
-from bstsearch.graphs.shared_weights import SharedWeights
 from bstsearch.model.lookup import get_preset
 from bstsearch.searching.budget import Bound
-from serving_bundle import ACCURACIES
+from serving_bundle import ACCURACIES, FULL, write_graphs
 from stock_models import of_class
 from timing import busy, in_turns, ratio, report, tell
 
@@ -92,8 +90,8 @@ def figures_of(supernet: Supernet, folder: Path, rounds: int) -> dict[str, Any]:
     """All figures of one model."""
     inputs = supernet.family.example_inputs(supernet.config, 1)
     files = write(supernet, folder)
-    full = files["w1-d1"].alone.stat().st_size
-    shared = sum(one.shared.stat().st_size for one in files.values()) + (folder / "weights.bin").stat().st_size
+    full = files[FULL].alone.stat().st_size
+    shared = sum(one.shared.stat().st_size for one in files.values()) + (folder / WEIGHTS).stat().st_size
     feed = {name: tensor.numpy() for name, tensor in inputs.items()}
     ratios, alone_ms = {}, {}
     for name, one in files.items():
@@ -118,18 +116,10 @@ def figures_of(supernet: Supernet, folder: Path, rounds: int) -> dict[str, Any]:
 
 def write(supernet: Supernet, folder: Path) -> dict[str, Files]:
     """Ten submodels over one file of weights, and each with a file of its own."""
-    weights = SharedWeights(folder / "weights.bin", sum(one.numel() for one in supernet.model.parameters()))
     files = {}
-    for name in ("w1-d1", *ACCURACIES):
+    for name, alone in write_graphs(supernet, folder):
         files[name] = Files(shared=folder / f"{name}.onnx", alone=folder / f"{name}.alone.onnx")
-        model, positions = supernet.numbered(Submodel.from_id(name))
-        small = supernet.family.shrink(supernet.config, Submodel.from_id(name))
-        inputs, free = supernet.family.example_inputs(small, 1), supernet.family.free_axes(small)
-        located = locate(model, inputs, positions, free)
-        if not weights.path.stat().st_size:
-            weights.add_full(located)
-        onnx.save(weights.graph(located), files[name].shared)
-        onnx.save(located.model, files[name].alone)
+        onnx.save(alone, files[name].alone)
     return files
 
 

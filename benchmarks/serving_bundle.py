@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -22,7 +23,9 @@ from bstsearch.families.mcan import FAMILY, McanConfig
 from bstsearch.graphs.onnx_file import locate
 from bstsearch.graphs.shared_weights import SharedWeights
 from bstsearch.writing import write_json
+from timing import tell
 
+FULL = "w1-d1"
 ACCURACIES = {
     "w1of4-d1of6": 0.8401,
     "w1of4-d1of3": 0.8551,
@@ -56,14 +59,8 @@ def full_size_bundle(folder: Path) -> Path:
     supernet.save(folder)
     words = dataclasses.replace(vocabulary, question_length=14)
     words.save(folder)
-    weights = SharedWeights(folder / WEIGHTS, sum(one.numel() for one in supernet.model.parameters()))
-    for name in ("w1-d1", *ACCURACIES):
-        model, positions = supernet.numbered(Submodel.from_id(name))
-        small = FAMILY.shrink(config, Submodel.from_id(name))
-        located = locate(model, FAMILY.example_inputs(small, 1), positions, FAMILY.free_axes(small))
-        if not (folder / WEIGHTS).stat().st_size:
-            weights.add_full(located)
-        onnx.save(weights.graph(located), folder / f"{name}.onnx")
+    for name, _ in write_graphs(supernet, folder):
+        tell(f"{name} is written")
     write_preprocessing(FAMILY.reader(config), words, folder, BUNDLE_SCRIPTS)
     (folder / "model.safetensors").unlink()
     names = [WEIGHTS, "config.json", "vocabulary.json", "preprocessor.json", *(f"{name}.onnx" for name in ACCURACIES)]
@@ -86,6 +83,20 @@ def full_size_bundle(folder: Path) -> Path:
         },
     )
     return folder
+
+
+def write_graphs(supernet: Supernet, folder: Path) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Writes ten submodels over one file of weights; after each come its id and the graph that it has by itself."""
+    family, config = supernet.family, supernet.config
+    weights = SharedWeights(folder / WEIGHTS, sum(one.numel() for one in supernet.model.parameters()))
+    for name in reversed(ACCURACIES):  # the full model first
+        model, positions = supernet.numbered(Submodel.from_id(name))
+        small = family.shrink(config, Submodel.from_id(name))
+        located = locate(model, family.example_inputs(small, 1), positions, family.free_axes(small))
+        if name == FULL:
+            weights.add_full(located)
+        onnx.save(weights.graph(located), folder / f"{name}.onnx")
+        yield name, located.model
 
 
 def one_alone(bundle: BundleFolder, name: str, folder: Path) -> Path:

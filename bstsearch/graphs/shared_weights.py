@@ -49,11 +49,10 @@ class SharedWeights:
         for tensor in full.model.graph.initializer:
             array, positions = numpy_helper.to_array(tensor), full.positions.get(tensor.name)
             if _is_stored(array) and positions is not None:
-                if array.dtype not in self._places:
-                    self._places[array.dtype] = np.full(self._count, -1, np.int64)
-                self._places[array.dtype][positions.ravel()] = self._add(array).start + array.itemsize * np.arange(
-                    array.size
-                )
+                places = self._places.get(array.dtype)
+                if places is None:
+                    places = self._places[array.dtype] = np.full(self._count, -1, np.int64)
+                places[positions.ravel()] = self._add(array).start + array.itemsize * np.arange(array.size)
 
     def graph(self, located: Located) -> onnx.ModelProto:
         """The same model with its weights in the file; what is no part of the full model's is added there.

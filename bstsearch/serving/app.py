@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from bstsearch import __version__
 from bstsearch.reading import decoded
-from bstsearch.serving.asked import read_asked
+from bstsearch.serving.asked import extra_seconds, read_asked
 from bstsearch.serving.engine import Inputs
 from bstsearch.serving.limits import ClientLeftError, RefusedError
 from bstsearch.serving.service import Service, Ticket, milliseconds
@@ -113,14 +113,14 @@ async def _ask(request: Request) -> Response:
         raise RefusedError(404, line)
     async with service.request(request) as (ticket, body):
         kind = request.headers.get("content-type", "")
-        asked, extra = await _read(body, lambda: reader.read(read_asked(body, kind, service.limits)))
+        asked, pixels = await _read(body, lambda: reader.read(read_asked(body, kind, service.limits)))
         answered = await service.answer(
             request,
             ticket,
-            lambda: reader.inputs(asked),
+            lambda: reader.inputs(asked, pixels),
             deadline_ms=asked.deadline_ms,
             submodel=asked.submodel,
-            extra=extra,
+            extra=extra_seconds(pixels),
         )
         answers = reader.answers(answered.outputs[0], asked.top)
         time_ms = milliseconds(ticket.stages)

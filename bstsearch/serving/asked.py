@@ -110,19 +110,15 @@ class AskReader:
         decode_rgb(BLANK, most_pixels=limits.pixels, kinds=KINDS)  # so that Pillow is there before the first request
         return cls(found, limits)
 
-    def read(self, asked: Asked) -> tuple[Asked, float]:
-        """What was asked, and how much longer its picture takes than a small one; InputError where it is none."""
-        return asked, max(0, self._pixels(asked) - SMALL) * SECONDS_PER_PIXEL
-
-    def inputs(self, asked: Asked) -> Inputs:
-        """The model's inputs, a batch of one; InputError where no word is known, or the picture is none."""
-        with self._turn if self._pixels(asked) > LARGE else contextlib.nullcontext():
-            return self._reader.inputs(asked.question, decode_rgb(asked.image, most_pixels=self._most, kinds=KINDS))
-
-    def _pixels(self, asked: Asked) -> int:
-        """The pixels of its picture, by its head."""
+    def read(self, asked: Asked) -> tuple[Asked, int]:
+        """What was asked, and how many pixels its picture has, by its head; InputError where it is none."""
         width, height = encoded_size(asked.image, most_pixels=self._most, kinds=KINDS)
-        return width * height
+        return asked, width * height
+
+    def inputs(self, asked: Asked, pixels: int) -> Inputs:
+        """The model's inputs, a batch of one; InputError where no word is known, or the picture is none."""
+        with self._turn if pixels > LARGE else contextlib.nullcontext():
+            return self._reader.inputs(asked.question, decode_rgb(asked.image, most_pixels=self._most, kinds=KINDS))
 
     def answers(self, logits: NDArray[Any], top: int) -> list[dict[str, Any]]:
         """The most probable answers to one question; BrokenError where the outputs are no finite numbers."""
@@ -131,3 +127,8 @@ class AskReader:
         except InputError as error:
             raise BrokenError(str(error)) from error
         return [{"answer": answer, "probability": probability} for answer, probability in found]
+
+
+def extra_seconds(pixels: int) -> float:
+    """How much longer a picture of so many pixels takes than a small one."""
+    return max(0, pixels - SMALL) * SECONDS_PER_PIXEL

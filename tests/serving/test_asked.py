@@ -99,7 +99,7 @@ def test_inputs_are_those_of_ask(bundle_folder: Path, picture: bytes, tmp_path: 
     (tmp_path / "a.png").write_bytes(picture)
     reader = AskReader.of(bundle_folder, LIMITS)
     assert reader is not None
-    found = reader.inputs(Asked(question="what color is it?", image=picture))
+    found = reader.inputs(*reader.read(Asked(question="what color is it?", image=picture)))
     expected = read_question("what color is it?", tmp_path / "a.png", read_folder(bundle_folder)).inputs
     assert found.keys() == expected.keys()
     assert all(np.array_equal(found[name], expected[name]) for name in found)
